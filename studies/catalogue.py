@@ -1,0 +1,85 @@
+"""The catalogue: what a runner can train, as data that a process without torch can read and validate against."""
+
+from pydantic import BaseModel, ConfigDict
+
+from studies.parameters import Direction, Hyperparameter, Metric, Option
+
+
+class WorkloadEntry(BaseModel):
+    """A workload as a study sees it.
+
+    Args:
+        name: Its public name, the stem of its file.
+        summary: One sentence.
+        options: What a study can set.
+        default_steps: Steps of a run where a study gives none.
+        epoch_examples: Training examples in an epoch; 1 where every step uses the full batch.
+        has_validation: Whether there are validation data, so that they can be selected on.
+        metrics: What is measured besides the loss.
+        lanes: Most lanes in a pack (see `Workload.lanes`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    options: tuple[Option, ...]
+    default_steps: int
+    epoch_examples: int
+    has_validation: bool
+    metrics: tuple[Metric, ...]
+    lanes: int
+
+    def steps_per_epoch(self, options: dict[str, float | int | str]) -> int:
+        """Return the steps of an epoch: examples // batch size; 1 for a full batch.
+
+        Args:
+            options: The workload's options, complete.
+        """
+        return max(1, self.epoch_examples // int(options.get("batch_size", 1)))
+
+    def objectives(self) -> dict[str, Direction]:
+        """Return what a study can select on, with the better direction."""
+        found = {"train_loss": Direction.MINIMIZE}
+        if self.has_validation:
+            found["validation_loss"] = Direction.MINIMIZE
+            found |= {f"validation_{metric.name}": metric.direction for metric in self.metrics}
+        return found
+
+
+class OptimizerEntry(BaseModel):
+    """An optimizer as a study sees it.
+
+    Args:
+        name: Its public name, the stem of its file.
+        summary: One sentence.
+        hyperparameters: What an arm can set or search, with the default search spaces.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    hyperparameters: tuple[Hyperparameter, ...]
+
+
+class Catalogue(BaseModel):
+    """Everything a runner can train.
+
+    Args:
+        workloads: By name, in alphabetical order.
+        optimizers: By name, in alphabetical order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    workloads: tuple[WorkloadEntry, ...]
+    optimizers: tuple[OptimizerEntry, ...]
+
+    def workload(self, name: str) -> WorkloadEntry | None:
+        """Return the workload of that name, or None."""
+        return next((entry for entry in self.workloads if entry.name == name), None)
+
+    def optimizer(self, name: str) -> OptimizerEntry | None:
+        """Return the optimizer of that name, or None."""
+        return next((entry for entry in self.optimizers if entry.name == name), None)

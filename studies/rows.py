@@ -1,0 +1,180 @@
+"""The rows of a study: trials, packs and runs as the database holds them and every later step reads them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Stage(StrEnum):
+    """What a run is for: finding a setting, or comparing the found ones on fresh seeds."""
+
+    SEARCH = "search"
+    CONFIRM = "confirm"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "FINISHED"
+    DIVERGED = "DIVERGED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One hyperparameter setting of an arm on a workload.
+
+    Args:
+        workload: The workload's name.
+        arm: The arm's name.
+        number: Counts from 0 within the search.
+        batch: The ask that suggested it, counting from 0.
+        setting: Every hyperparameter of the optimizer by name, fixed and searched.
+    """
+
+    workload: str
+    arm: str
+    number: int
+    batch: int
+    setting: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """A run's place in a pack: which trial with which seed.
+
+    Args:
+        trial: The trial's number within (workload, arm).
+        seed: The run's seed.
+    """
+
+    trial: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """Runs of one workload and one arm that are trained together; a row is written before training starts.
+
+    Args:
+        number: Counts from 0 within the study.
+        workload: The workload's name.
+        arm: The arm's name.
+        stage: The stage of all its runs.
+        batch: The search batch it belongs to; -1 for confirm.
+        lanes: Its runs, in lane order.
+        threads: Threads of the training process (they are part of the result).
+        mode: How the step runs: `eager`.
+        done: Whether its runs are in the database.
+        seconds: Wall-clock seconds of training, None until done.
+        host: Machine and device it was trained on, empty until done.
+    """
+
+    number: int
+    workload: str
+    arm: str
+    stage: Stage
+    batch: int
+    lanes: tuple[Lane, ...]
+    threads: int = 1
+    mode: str = "eager"
+    done: bool = False
+    seconds: float | None = None
+    host: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A quantity followed through a run.
+
+    Args:
+        name: `train_loss`, `effective_lr`, `validation_loss`, `validation_<metric>`, `test_loss`, `test_<metric>`.
+        steps: The step after which each value holds, counting from 1 (0: before the first).
+        values: One value a step; may be infinite or NaN.
+    """
+
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was measured of one trial with one seed in one stage.
+
+    Args:
+        workload: The workload's name.
+        arm: The arm's name.
+        trial: The trial's number.
+        seed: The run's seed.
+        stage: Search or confirm.
+        outcome: FINISHED or DIVERGED.
+        steps: Steps trained, fewer than asked for where it diverged.
+        start_loss: Training loss before the first step.
+        train_loss: Final training loss (mean over the last epoch); +inf where it diverged.
+        metrics: Final `validation_*` and, for confirm runs, `test_*` values by name; empty where it diverged.
+        pack: The number of its pack.
+        lane: Its place there.
+        series: What was followed; empty where rows are read without series.
+    """
+
+    workload: str
+    arm: str
+    trial: int
+    seed: int
+    stage: Stage
+    outcome: Outcome
+    steps: int
+    start_loss: float
+    train_loss: float
+    metrics: Mapping[str, float]
+    pack: int
+    lane: int
+    series: tuple[Series, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """All rows of a study at one moment.
+
+    Args:
+        trials: In order of (workload, arm, number).
+        packs: In order of number.
+        runs: In order of (workload, arm, stage, trial, seed), with or without series.
+    """
+
+    trials: tuple[Trial, ...] = ()
+    packs: tuple[Pack, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+
+class Ledger(Protocol):
+    """One study's rows in the database, as its driver reads and writes them.
+
+    Every write is one transaction and raises `StoppedError` once the study may no longer be written: it was
+    cancelled, or another driver holds its lease.
+    """
+
+    def rows(self, *, series: bool = False) -> Rows:
+        """Return all rows, the runs with their series where asked."""
+        ...
+
+    def add_plan(self, trials: Sequence[Trial], packs: Sequence[Pack]) -> None:
+        """Write new trials and the packs that train them."""
+        ...
+
+    def finish_pack(self, pack: Pack, runs: Sequence[Run]) -> None:
+        """Write a trained pack's runs and mark it done; a pack that is already done is left as it is."""
+        ...
+
+    def untracked_runs(self, limit: int) -> Sequence[Run]:
+        """Return runs, with series, that MLflow does not have yet."""
+        ...
+
+    def mark_tracked(self, runs: Sequence[Run]) -> None:
+        """Note that MLflow has these runs."""
+        ...
+
+    def save_report(self, files: Mapping[str, bytes]) -> None:
+        """Write the report's forms by file name (`report.json`, `report.html`, ...)."""
+        ...

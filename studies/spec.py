@@ -1,0 +1,251 @@
+"""What a study is: the definition a user posts, and the complete, hashed spec that it resolves to."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from studies.parameters import Direction
+
+#: Confirm seeds count from here, so that they are disjoint from the search seeds (which count from 0) in every study.
+FIRST_CONFIRM_SEED = 1000
+
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$")]
+Title = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 _.,()+-]{0,99}$")]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Whole = Annotated[int, Strict()]
+OptionValue = Annotated[int, Strict()] | Number | Annotated[str, Strict(), Field(max_length=64)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampler(StrEnum):
+    """How a search suggests settings."""
+
+    GRID = "grid"
+    RANDOM = "random"
+    TPE = "tpe"
+
+
+class WorkloadDefinition(_Frozen):
+    """A workload of a study, as posted.
+
+    Args:
+        name: Its name within the study.
+        workload: The registered workload; the same as `name` where not given.
+        options: Values of the workload's options; those not given take their defaults.
+        steps: Length of a run in steps; at most one of `steps` and `epochs`.
+        epochs: Length of a run in epochs.
+    """
+
+    name: Name
+    workload: Name | None = None
+    options: dict[str, OptionValue] = Field(default={}, max_length=50)
+    steps: Whole | None = Field(default=None, ge=1, le=100_000_000)
+    epochs: Whole | None = Field(default=None, ge=1, le=1_000_000)
+
+
+class RangeDefinition(_Frozen):
+    """A search range, as posted.
+
+    Args:
+        low: Lower end; the optimizer's default range's where not given.
+        high: Upper end; likewise.
+    """
+
+    low: Number | None = None
+    high: Number | None = None
+
+
+class ArmDefinition(_Frozen):
+    """An arm of a study, as posted: an optimizer, what is fixed and what is searched.
+
+    Args:
+        name: Its name within the study.
+        optimizer: The registered optimizer; the same as `name` where not given.
+        fixed: Values of hyperparameters; those neither fixed nor searched take their defaults.
+        search: Ranges of searched hyperparameters; none makes it a fixed arm.
+    """
+
+    name: Name
+    optimizer: Name | None = None
+    fixed: dict[str, Number] = Field(default={}, max_length=50)
+    search: dict[str, RangeDefinition] = Field(default={}, max_length=50)
+
+
+class ProtocolDefinition(_Frozen):
+    """What is selected on and how much is spent, as posted.
+
+    Args:
+        objective: `train_loss`, `validation_loss` or `validation_<metric>`.
+        sampler: `grid` and `random` are spaced in the logarithm, as the paper's; `tpe` by choice.
+        trials: Trials of each search, before any extension of its range.
+        batch: Trials asked at once; all of them where not given, a quarter for `tpe`.
+        search_seeds: Seeds of a trial; its score is their median.
+        confirm_seeds: Fresh seeds every arm is compared on.
+        reference: The arm the others are compared with; the first fixed arm where not given.
+        margin: A difference within it is a tie; in decades for losses, else in the metric's unit.
+        loss_floor: Losses below it count as it, so that a loss of 0 has a logarithm.
+    """
+
+    objective: Annotated[str, Field(max_length=64)] = "train_loss"
+    sampler: Sampler = Sampler.GRID
+    trials: Whole = Field(default=12, ge=1, le=10_000)
+    batch: Whole | None = Field(default=None, ge=1, le=10_000)
+    search_seeds: Whole = Field(default=1, ge=1, le=FIRST_CONFIRM_SEED)
+    confirm_seeds: Whole = Field(default=10, ge=1, le=1000)
+    reference: Name | None = None
+    margin: Number = Field(default=0.05, ge=0, le=1e6)
+    loss_floor: Number = Field(default=1e-30, gt=0, le=1)
+
+
+class StudyDefinition(_Frozen):
+    """A study, as posted.
+
+    Args:
+        name: A title for people; it does not change any result.
+        workloads: At least one, names unique.
+        arms: At least one, names unique.
+        protocol: Defaults where not given.
+    """
+
+    name: Title
+    workloads: tuple[WorkloadDefinition, ...] = Field(min_length=1, max_length=50)
+    arms: tuple[ArmDefinition, ...] = Field(min_length=1, max_length=50)
+    protocol: ProtocolDefinition = ProtocolDefinition()
+
+
+class WorkloadSpec(_Frozen):
+    """A workload of a study, complete.
+
+    Args:
+        name: Its name within the study.
+        workload: The registered workload.
+        options: Every option's value.
+        steps: Length of a run in steps.
+        steps_per_epoch: Steps of an epoch; 1 for a full batch.
+    """
+
+    name: str
+    workload: str
+    options: dict[str, float | int | str]
+    steps: int
+    steps_per_epoch: int
+
+
+class SearchRange(_Frozen):
+    """A searched hyperparameter, complete.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        log: Whether the search is uniform in the logarithm.
+        at_least: Natural lower bound that no extension passes, None for none.
+        at_most: Natural upper bound, likewise.
+    """
+
+    low: float
+    high: float
+    log: bool
+    at_least: float | None
+    at_most: float | None
+
+
+class ArmSpec(_Frozen):
+    """An arm of a study, complete.
+
+    Args:
+        name: Its name within the study.
+        optimizer: The registered optimizer.
+        fixed: Every hyperparameter that is not searched.
+        search: Every searched hyperparameter.
+    """
+
+    name: str
+    optimizer: str
+    fixed: dict[str, float]
+    search: dict[str, SearchRange]
+
+    @property
+    def kind(self) -> Literal["fixed", "searched"]:
+        """How the arm's hyperparameters are set."""
+        return "searched" if self.search else "fixed"
+
+
+class ProtocolSpec(_Frozen):
+    """What is selected on and how much is spent, complete; fields as in `ProtocolDefinition`.
+
+    Args:
+        direction: Which way the objective is better.
+    """
+
+    objective: str
+    direction: Direction
+    sampler: Sampler
+    trials: int
+    batch: int
+    search_seeds: int
+    confirm_seeds: int
+    reference: str
+    margin: float
+    loss_floor: float
+
+
+class StudySpec(_Frozen):
+    """A study, complete: everything that its results depend on.
+
+    Args:
+        name: A title for people.
+        workloads: In the order given.
+        arms: In the order given.
+        protocol: Complete.
+    """
+
+    name: str
+    workloads: tuple[WorkloadSpec, ...]
+    arms: tuple[ArmSpec, ...]
+    protocol: ProtocolSpec
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of everything but the name, in hexadecimal."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def search_seeds(self) -> tuple[int, ...]:
+        """Seeds of every search run."""
+        return tuple(range(self.protocol.search_seeds))
+
+    @property
+    def confirm_seeds(self) -> tuple[int, ...]:
+        """Seeds of every confirm run, disjoint from the search seeds."""
+        return tuple(range(FIRST_CONFIRM_SEED, FIRST_CONFIRM_SEED + self.protocol.confirm_seeds))
+
+    def workload(self, name: str) -> WorkloadSpec:
+        """Return the workload of that name within the study."""
+        return next(workload for workload in self.workloads if workload.name == name)
+
+    def arm(self, name: str) -> ArmSpec:
+        """Return the arm of that name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a reader should be told before anything runs.
+
+        With n seeds a two-sided sign-flip test's smallest p-value is 2 / 2^n, Holm's correction multiplies it by the
+        number of tests m: fewer than log2(2 m / 0.05) seeds can never reach 0.05.
+        """
+        tests = (len(self.arms) - 1) * len(self.workloads)
+        seeds = self.protocol.confirm_seeds
+        if tests == 0 or 2 * tests / 2.0**seeds <= 0.05:
+            return ()
+        needed = next(n for n in range(1, 100) if 2 * tests / 2.0**n <= 0.05)
+        return (
+            f"{seeds} confirm seeds cannot reach significance at 0.05 over {tests} "
+            f"{'test' if tests == 1 else 'tests'}: at least {needed} are needed",
+        )
