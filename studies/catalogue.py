@@ -71,7 +71,7 @@ class Catalogue(BaseModel):
         optimizers: By name, in alphabetical order.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workloads: tuple[WorkloadEntry, ...]
     optimizers: tuple[OptimizerEntry, ...]

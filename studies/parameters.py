@@ -38,16 +38,16 @@ class Option:
         default: Its value where a study gives none.
         summary: One sentence, with the unit.
         choices: The admitted words; empty for a number.
-        low: Smallest admitted number, inclusive.
-        high: Largest admitted number, inclusive.
+        low: Smallest admitted number, inclusive; None for no bound.
+        high: Largest admitted number, inclusive; None for no bound.
     """
 
     name: str
     default: float | int | str
     summary: str
     choices: tuple[str, ...] = ()
-    low: float = -math.inf
-    high: float = math.inf
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         """Check that the default is itself admitted."""
@@ -88,8 +88,8 @@ class Hyperparameter:
     name: str
     default: float
     summary: str
-    at_least: float = -math.inf
-    at_most: float = math.inf
+    at_least: float | None = None
+    at_most: float | None = None
     search_low: float
     search_high: float
     log: bool = True
@@ -114,11 +114,11 @@ class Hyperparameter:
         return _bound_fault(value, self.at_least, self.at_most)
 
 
-def _bound_fault(value: float, low: float, high: float) -> str | None:
+def _bound_fault(value: float, low: float | None, high: float | None) -> str | None:
     if not math.isfinite(value):
         return f"{value!r} is not finite"
-    if value < low:
+    if low is not None and value < low:
         return f"{value!r} is below {low:g}"
-    if value > high:
+    if high is not None and value > high:
         return f"{value!r} is above {high:g}"
     return None

@@ -1,1 +1,116 @@
-"""The plan's counts: how many runs a study will have, as far as its rows can tell."""
+"""The plan: what a study still has to train, as a pure function of its spec and its rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from studies.choose import Search, search, selected
+from studies.rows import Lane, Pack, Rows, Stage, Trial
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+
+#: Suggests `count` settings of the searched hyperparameters: (workload, arm, search so far, batch, count).
+Suggest = Callable[[WorkloadSpec, ArmSpec, Search, int, int], Sequence[Mapping[str, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition:
+    """What a plan adds to the rows.
+
+    Args:
+        trials: New trials.
+        packs: The packs that train them, or that confirm a selected trial.
+    """
+
+    trials: tuple[Trial, ...]
+    packs: tuple[Pack, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a study is.
+
+    Args:
+        done: Runs in the database.
+        total: Runs expected, as far as the rows tell; a range extension adds to it.
+    """
+
+    done: int
+    total: int
+
+
+def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Suggest) -> Addition:
+    """Return what has to be added to the rows so that training can go on.
+
+    For each (workload, arm) whose packs are all done: the next batch of its search, or the confirm runs of its
+    selected trial, or nothing. Batch b + 1 is asked when all of b is told.
+
+    Args:
+        spec: The study.
+        rows: Its rows.
+        lanes: Most lanes of a pack, by workload name within the study.
+        suggest: Asks the sampler.
+    """
+    trials: list[Trial] = []
+    packs: list[Pack] = []
+    for workload in spec.workloads:
+        for arm in spec.arms:
+            own = [pack for pack in rows.packs if (pack.workload, pack.arm) == (workload.name, arm.name)]
+            if any(not pack.done for pack in own) or any(pack.stage is Stage.CONFIRM for pack in own):
+                continue
+            found = search(spec, rows, workload.name, arm.name)
+            if found.done:
+                best = selected(found.scores, spec.protocol.direction).trial.number
+                stage, batch = Stage.CONFIRM, -1
+                members = [Lane(trial=best, seed=seed) for seed in spec.confirm_seeds]
+            else:
+                stage, batch = Stage.SEARCH, 1 + max((score.trial.batch for score in found.scores), default=-1)
+                new = _next_batch(workload, arm, spec.protocol.batch, found, batch, suggest)
+                trials += new
+                members = [Lane(trial=trial.number, seed=seed) for trial in new for seed in spec.search_seeds]
+            most = lanes[workload.name]
+            packs += [
+                Pack(
+                    number=len(rows.packs) + len(packs) + i,
+                    workload=workload.name,
+                    arm=arm.name,
+                    stage=stage,
+                    batch=batch,
+                    lanes=tuple(members[start : start + most]),
+                )
+                for i, start in enumerate(range(0, len(members), most))
+            ]
+    return Addition(trials=tuple(trials), packs=tuple(packs))
+
+
+def progress(spec: StudySpec, rows: Rows) -> Progress:
+    """Return how far a study is.
+
+    Args:
+        spec: The study.
+        rows: Its rows; the runs need no series.
+    """
+    total = 0
+    for workload in spec.workloads:
+        for arm in spec.arms:
+            found = search(spec, rows, workload.name, arm.name)
+            total += found.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds
+    return Progress(done=len(rows.runs), total=total)
+
+
+def _next_batch(
+    workload: WorkloadSpec, arm: ArmSpec, size: int, found: Search, batch: int, suggest: Suggest
+) -> list[Trial]:
+    told = len(found.scores)
+    if not arm.search:
+        return [Trial(workload=workload.name, arm=arm.name, number=0, batch=0, setting=arm.fixed)]
+    count = min(size, found.trials - told)
+    suggested = suggest(workload, arm, found, batch, count)
+    return [
+        Trial(
+            workload=workload.name,
+            arm=arm.name,
+            number=told + i,
+            batch=batch,
+            setting=dict(arm.fixed) | dict(values),
+        )
+        for i, values in enumerate(suggested)
+    ]

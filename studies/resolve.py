@@ -273,14 +273,11 @@ def _complete_arm(arm: ArmDefinition, entry: OptimizerEntry) -> ArmSpec:
             low=known[key].search_low if posted.low is None else posted.low,
             high=known[key].search_high if posted.high is None else posted.high,
             log=known[key].log,
-            at_least=_finite(known[key].at_least),
-            at_most=_finite(known[key].at_most),
+            at_least=known[key].at_least,
+            at_most=known[key].at_most,
         )
         for key, posted in sorted(arm.search.items())
     }
     fixed = {key: float(arm.fixed.get(key, item.default)) for key, item in known.items() if key not in search}
     return ArmSpec(name=arm.name, optimizer=entry.name, fixed=fixed, search=search)
 
-
-def _finite(bound: float) -> float | None:
-    return None if bound in (float("inf"), float("-inf")) else bound

@@ -1,0 +1,177 @@
+"""Choosing a searched arm's setting: scores of trials, the rounds of a search with its range, the selected trial."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from studies.parameters import Direction
+from studies.rows import Outcome, Rows, Run, Stage, Trial
+from studies.spec import ArmSpec, SearchRange, StudySpec
+
+#: A range is extended at most this often; if its best is still at an edge then, the report says so.
+MOST_EXTENSIONS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A trial's result in its search.
+
+    Args:
+        trial: The trial.
+        value: Median of the objective over the search seeds; the worst infinity where that diverged.
+        steps: Steps trained by all its search runs together.
+        diverged: How many of its search runs diverged.
+    """
+
+    trial: Trial
+    value: float
+    steps: int
+    diverged: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """A stretch of a search with one range: the declared one, or one extension of it.
+
+    Args:
+        ranges: The whole searched ranges from this round on, by hyperparameter.
+        opened: Where this round's trials are drawn from: all of it at first, the new part after an extension.
+        trials: How many trials this round has.
+    """
+
+    ranges: dict[str, SearchRange]
+    opened: dict[str, SearchRange]
+    trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Where the search of one arm on one workload stands.
+
+    Args:
+        rounds: So far, the declared range first.
+        scores: Of the trials that are done, by number.
+        done: Whether no trial is missing.
+        closed: Whether the best setting is away from every edge that could be extended; only meaningful once done.
+    """
+
+    rounds: tuple[Round, ...]
+    scores: tuple[Score, ...]
+    done: bool
+    closed: bool
+
+    @property
+    def trials(self) -> int:
+        """Trials planned so far."""
+        return sum(each.trials for each in self.rounds)
+
+
+def objective(run: Run, name: str, direction: Direction) -> float:
+    """Return a run's final value of the objective; the worst infinity where it diverged or is not a number.
+
+    Args:
+        run: The run.
+        name: `train_loss` or one of the run's metrics.
+        direction: Which way it is better.
+    """
+    worst = math.inf if direction is Direction.MINIMIZE else -math.inf
+    if run.outcome is Outcome.DIVERGED:
+        return worst
+    value = run.train_loss if name == "train_loss" else run.metrics[name]
+    return value if math.isfinite(value) else worst
+
+
+def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score, ...]:
+    """Return the scores of the trials whose search runs are all done, by number.
+
+    Args:
+        spec: The study.
+        rows: Its rows.
+        workload: The workload's name within the study.
+        arm: The arm's name.
+    """
+    found: list[Score] = []
+    for trial in rows.trials:
+        if (trial.workload, trial.arm) != (workload, arm):
+            continue
+        runs = [
+            run
+            for run in rows.runs
+            if (run.workload, run.arm, run.trial, run.stage) == (workload, arm, trial.number, Stage.SEARCH)
+        ]
+        if len(runs) < spec.protocol.search_seeds:
+            continue
+        values = [objective(run, spec.protocol.objective, spec.protocol.direction) for run in runs]
+        found.append(
+            Score(
+                trial=trial,
+                value=median(values),  # infinities agree in sign, so this is never NaN
+                steps=sum(run.steps for run in runs),
+                diverged=sum(run.outcome is Outcome.DIVERGED for run in runs),
+            )
+        )
+    return tuple(found)
+
+
+def selected(found: Sequence[Score], direction: Direction) -> Score:
+    """Return the best score; where several are equal the one that trained longest, then the first.
+
+    Args:
+        found: At least one score.
+        direction: Which way the objective is better.
+    """
+    sign = 1.0 if direction is Direction.MINIMIZE else -1.0
+    return min(found, key=lambda score: (sign * score.value, -score.steps, score.trial.number))
+
+
+def search(spec: StudySpec, rows: Rows, workload: str, arm: str) -> Search:
+    """Return where a search stands: replayed from its scores, so that a restarted driver sees the same.
+
+    A range whose best setting lies within (decades / trials) of a bound is extended tenfold on that side with
+    ceil(trials / 3) more trials, at most `MOST_EXTENSIONS` times. A fixed arm is a search of one trial.
+
+    Args:
+        spec: The study.
+        rows: Its rows.
+        workload: The workload's name within the study.
+        arm: The arm's name.
+    """
+    chosen = spec.arm(arm)
+    found = scores(spec, rows, workload, arm)
+    rounds = [Round(ranges=chosen.search, opened=chosen.search, trials=_first_trials(spec, chosen))]
+    while True:
+        planned = sum(each.trials for each in rounds)
+        told = [score for score in found if score.trial.number < planned]
+        if len(told) < planned:
+            return Search(rounds=tuple(rounds), scores=found, done=False, closed=False)
+        extension = _extension(rounds[-1].ranges, planned, selected(told, spec.protocol.direction))
+        if extension is None or len(rounds) > MOST_EXTENSIONS:
+            return Search(rounds=tuple(rounds), scores=found, done=True, closed=extension is None)
+        ranges, opened = extension
+        rounds.append(Round(ranges=ranges, opened=opened, trials=math.ceil(spec.protocol.trials / 3)))
+
+
+def _first_trials(spec: StudySpec, arm: ArmSpec) -> int:
+    return spec.protocol.trials if arm.search else 1
+
+
+def _extension(
+    ranges: dict[str, SearchRange], trials: int, best: Score
+) -> tuple[dict[str, SearchRange], dict[str, SearchRange]] | None:
+    extended: dict[str, SearchRange] = dict(ranges)
+    opened: dict[str, SearchRange] = dict(ranges)
+    for name, searched in ranges.items():
+        if not searched.log:
+            continue
+        near = math.log10(searched.high / searched.low) / trials
+        value = best.trial.setting[name]
+        low, high = searched.low / 10, searched.high * 10
+        # a natural bound that leaves no room on a side closes that side
+        if math.log10(value / searched.low) <= near and low >= (searched.at_least or 0.0):
+            extended[name] = searched.model_copy(update={"low": low})
+            opened[name] = searched.model_copy(update={"low": low, "high": searched.low})
+        elif math.log10(searched.high / value) <= near and (searched.at_most is None or high <= searched.at_most):
+            extended[name] = searched.model_copy(update={"high": high})
+            opened[name] = searched.model_copy(update={"low": searched.high, "high": high})
+    return None if extended == ranges else (extended, opened)
