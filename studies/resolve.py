@@ -190,7 +190,10 @@ def _range_faults(hyperparameter: Hyperparameter, low: float | None, high: float
     ]
     if hyperparameter.log:
         faults += [
-            Fault(pointer=f"{at}/{end}", detail=f"{value!r} has no logarithm; this range is log-scaled, give a value above 0")
+            Fault(
+                pointer=f"{at}/{end}",
+                detail=f"{value!r} has no logarithm; this range is log-scaled, give a value above 0",
+            )
             for end, value in ends.items()
             if value <= 0
         ]
@@ -261,9 +264,7 @@ def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry) -> Work
         options[option.name] = value if isinstance(value, str) else type(option.default)(value)
     per_epoch = entry.steps_per_epoch(options)
     steps = chosen.steps or (chosen.epochs * per_epoch if chosen.epochs else entry.default_steps)
-    return WorkloadSpec(
-        name=chosen.name, workload=entry.name, options=options, steps=steps, steps_per_epoch=per_epoch
-    )
+    return WorkloadSpec(name=chosen.name, workload=entry.name, options=options, steps=steps, steps_per_epoch=per_epoch)
 
 
 def _complete_arm(arm: ArmDefinition, entry: OptimizerEntry) -> ArmSpec:
@@ -280,4 +281,3 @@ def _complete_arm(arm: ArmDefinition, entry: OptimizerEntry) -> ArmSpec:
     }
     fixed = {key: float(arm.fixed.get(key, item.default)) for key, item in known.items() if key not in search}
     return ArmSpec(name=arm.name, optimizer=entry.name, fixed=fixed, search=search)
-

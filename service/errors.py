@@ -1,0 +1,41 @@
+"""The errors of the service package, one base class."""
+
+
+class ServiceError(Exception):
+    """Base of every error this package raises on purpose; its message shows the value and the remedy."""
+
+
+class UnknownStudyError(ServiceError):
+    """No study has that id."""
+
+
+class WrongStateError(ServiceError):
+    """The study's state does not allow what was asked."""
+
+
+class NoCatalogueError(ServiceError):
+    """No runner has published what it can train yet."""
+
+
+class NoReportError(ServiceError):
+    """The study has no report (yet)."""
+
+
+class BadBodyError(ServiceError):
+    """A body that is not readable JSON or YAML."""
+
+
+class BadCursorError(ServiceError):
+    """A page cursor that this service did not give."""
+
+
+class PortTakenError(ServiceError):
+    """A port that the service is to listen on is in use."""
+
+
+class StartError(ServiceError):
+    """A part of the service did not come up."""
+
+
+class RequestRefusedError(ServiceError):
+    """The service answered the client with a problem; the message is the problem's own words."""

@@ -1,0 +1,173 @@
+"""The answers of the HTTP service, shared with the client."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from service.states import State
+from studies.rows import Outcome, Stage
+from studies.spec import StudySpec
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class FaultAnswer(_Answer):
+    """One thing wrong with a body.
+
+    Args:
+        pointer: Where, as a JSON pointer.
+        detail: What, with the value and the remedy.
+    """
+
+    pointer: str
+    detail: str
+
+
+class Problem(_Answer):
+    """An error, as RFC 9457 has it.
+
+    Args:
+        type: A URI that names the kind of problem.
+        title: The kind in words.
+        status: The HTTP status.
+        detail: What happened and what to do about it.
+        faults: Everything wrong with a body, where that is the problem.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    faults: tuple[FaultAnswer, ...] = ()
+
+
+class ProgressAnswer(_Answer):
+    """How far a study is.
+
+    Args:
+        done: Runs done.
+        total: Runs expected; a range extension adds to it.
+    """
+
+    done: int
+    total: int
+
+
+class Links(_Answer):
+    """Where more is found.
+
+    Args:
+        self: The study.
+        runs: Its runs.
+        report: Its report, None until there is one.
+        mlflow: Its experiment in the MLflow UI, None until there is one.
+    """
+
+    self: str
+    runs: str
+    report: str | None
+    mlflow: str | None
+
+
+class StudySummary(_Answer):
+    """A study in a list.
+
+    Args:
+        id: Its id.
+        name: Its title.
+        state: Where it is.
+        reason: Why it is there, in plain words; empty where there is nothing to say.
+        spec_hash: SHA-256 of the spec without the name.
+        created_at: When it was posted (UTC).
+        started_at: When a runner first took it up.
+        ended_at: When it ended.
+    """
+
+    id: str
+    name: str
+    state: State
+    reason: str
+    spec_hash: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class StudyAnswer(StudySummary):
+    """A study with its spec, progress and links.
+
+    Args:
+        spec: The complete spec.
+        warnings: What a reader should be told before anything runs.
+        progress: How far it is.
+        links: Where more is found.
+    """
+
+    spec: StudySpec
+    warnings: tuple[str, ...]
+    progress: ProgressAnswer
+    links: Links
+
+
+class StudyPage(_Answer):
+    """Studies, newest first.
+
+    Args:
+        studies: At most as many as asked for.
+        next_cursor: Give it as `cursor` for the next page; None on the last.
+    """
+
+    studies: tuple[StudySummary, ...]
+    next_cursor: str | None
+
+
+class RunAnswer(_Answer):
+    """A run, without its series.
+
+    Args:
+        workload: The workload's name within the study.
+        arm: The arm's name.
+        stage: Search or confirm.
+        trial: The trial's number.
+        seed: The run's seed.
+        setting: Every hyperparameter.
+        outcome: FINISHED or DIVERGED.
+        steps: Steps trained.
+        train_loss: Final training loss; None where it diverged.
+        metrics: Final metrics by name; those that are not finite are None.
+    """
+
+    workload: str
+    arm: str
+    stage: Stage
+    trial: int
+    seed: int
+    setting: dict[str, float]
+    outcome: Outcome
+    steps: int
+    train_loss: float | None
+    metrics: dict[str, float | None]
+
+
+class RunPage(_Answer):
+    """Runs in order of (workload, arm, stage, trial, seed).
+
+    Args:
+        runs: At most as many as asked for.
+        next_cursor: Give it as `cursor` for the next page; None on the last.
+    """
+
+    runs: tuple[RunAnswer, ...]
+    next_cursor: str | None
+
+
+class Health(_Answer):
+    """Whether the service is alive or ready.
+
+    Args:
+        status: `ok`, or why not.
+    """
+
+    status: str
