@@ -1,0 +1,38 @@
+"""Bias-corrected exponential moving averages, the estimates L4 is made of (section 2.3 of the paper)."""
+
+from torch import Tensor
+
+#: A number, or a 0-dim tensor where lanes have their own.
+Scalar = float | Tensor
+
+
+def ema(average: Tensor, value: Tensor, tau: Scalar) -> Tensor:
+    """Return the next exponential moving average, (1 - 1/tau) average + (1/tau) value.
+
+    Args:
+        average: The average so far, zero before the first value.
+        value: The new value, of the same shape.
+        tau: Timescale in steps, at least 1.
+
+    Returns:
+        The next average, not corrected for its start at zero.
+
+    Example:
+        >>> import torch
+        >>> ema(torch.zeros(1), torch.ones(1), 10.0)
+        tensor([0.1000])
+    """
+    return average + (value - average) / tau
+
+
+def correction(tau: Scalar, t: Tensor) -> Tensor:
+    """Return what an average is divided by so that its start at zero is forgotten, 1 - (1 - 1/tau)^t.
+
+    Args:
+        tau: Timescale in steps.
+        t: Number of values averaged, counting from 1; a 0-dim float64 tensor.
+
+    Returns:
+        A 0-dim float64 tensor.
+    """
+    return 1 - (1 - 1 / tau) ** t

@@ -1,0 +1,71 @@
+"""The L4 step size: how far to go along any direction for the linearised loss to fall towards its goal."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from l4.averages import Scalar
+
+#: Defaults of the paper's section 4 (alpha, gamma, tau) and appendix (gamma0, eps).
+ALPHA, GAMMA, GAMMA0, TAU, EPS = 0.15, 0.9, 0.75, 1000.0, 1e-12
+
+
+class StepSize(NamedTuple):
+    """A step size and what it leaves behind.
+
+    Args:
+        eta: The step size (equation 4); 0-dim.
+        l_min: The estimate of the smallest reachable loss for the next step, already relaxed; 0-dim.
+    """
+
+    eta: Tensor
+    l_min: Tensor
+
+
+def step_size(
+    loss: Tensor,
+    l_min: Tensor,
+    inner: Tensor,
+    t: Tensor,
+    *,
+    alpha: Scalar = ALPHA,
+    gamma: Scalar = GAMMA,
+    gamma0: Scalar = GAMMA0,
+    tau: Scalar = TAU,
+    eps: Scalar = EPS,
+) -> StepSize:
+    """Return eta = alpha (L - gamma L_min) / (g.v + eps), and the L_min of the next step.
+
+    L_min starts as gamma0 L, is the smallest loss seen after that, and is relaxed by (1 + 1/tau) after each use
+    (algorithm 1). Nothing is clamped: a negative loss gives a negative eta.
+
+    Args:
+        loss: L, the batch loss before the update, at the parameters the gradient is of; 0-dim.
+        l_min: The L_min left by the step before; not read on the first step.
+        inner: g.v, the sum over all parameters of gradient estimate times direction; 0-dim.
+        t: The number of this step, counting from 1; 0-dim.
+        alpha: Fraction of the way to the goal to go.
+        gamma: Fraction of L_min that is the goal.
+        gamma0: Fraction of the first loss that L_min starts from.
+        tau: Timescale in steps of the relaxation.
+        eps: Added to g.v.
+
+    Example:
+        >>> one = torch.ones((), dtype=torch.float64)
+        >>> step_size(8 * one, 0 * one, 2 * one, one).eta
+        tensor(0.1950, dtype=torch.float64)
+    """
+    l_min = torch.where(t == 1, gamma0 * loss, torch.minimum(l_min, loss))
+    eta = alpha * (loss - gamma * l_min) / (inner + eps)
+    return StepSize(eta=eta, l_min=(1 + 1 / tau) * l_min)
+
+
+def inner_product(left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
+    """Return the sum over all tensors of the products of their elements.
+
+    Args:
+        left: Tensors of any shapes.
+        right: As many, of the same shapes.
+    """
+    return torch.stack([(a * b).sum() for a, b in zip(left, right, strict=True)]).sum()

@@ -1,0 +1,1 @@
+"""HTTP, storage of studies, the runner, the command line."""

@@ -1,0 +1,44 @@
+"""L4Mom: momentum's direction with the L4 step size (Rolinek and Martius, 2018, section 3)."""
+
+from torch import Tensor
+
+from l4.averages import ema
+from l4.directions import TAU_G, TAU_M, momentum
+from studies.l4_arms import L4_HYPERPARAMETERS, L4State, descend, start
+from studies.optimizer import Optimizer, Setting, Tensors
+from studies.parameters import Hyperparameter
+
+
+def init(params: Tensors) -> L4State:
+    """Return averages of zero."""
+    return start(params, squares=False)
+
+
+def step(
+    params: Tensors, grads: Tensors, loss: Tensor, state: L4State, setting: Setting
+) -> tuple[Tensors, L4State, Tensor]:
+    """Take theta - eta v, v the corrected average of gradients."""
+    t = state.t + 1
+    g = tuple(ema(each, grad, TAU_G) for each, grad in zip(state.g, grads, strict=True))
+    m = tuple(ema(each, grad, setting["tau_m"]) for each, grad in zip(state.m, grads, strict=True))
+    v = momentum(m, setting["tau_m"], t)
+    moved, size = descend(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
+    return moved, L4State(t=t, l_min=size.l_min, g=g, m=m, s=()), size.eta
+
+
+OPTIMIZER = Optimizer(
+    summary="L4 with momentum's direction; meant to be run at its defaults (Rolinek and Martius, 2018).",
+    hyperparameters=(
+        *L4_HYPERPARAMETERS,
+        Hyperparameter(
+            name="tau_m",
+            default=TAU_M,
+            summary="Timescale of the direction in steps.",
+            at_least=1.0,
+            search_low=1.0,
+            search_high=100.0,
+        ),
+    ),
+    init=init,
+    step=step,
+)

@@ -1,0 +1,60 @@
+"""RMSProp (Tieleman and Hinton, 2012), in torch.optim.RMSprop's form."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from studies.optimizer import Optimizer, Setting, Tensors
+from studies.parameters import Hyperparameter
+
+
+class Squares(NamedTuple):
+    """The average of squared gradients, one tensor a parameter."""
+
+    s: Tensors
+
+
+def init(params: Tensors) -> Squares:
+    """Return averages of zero."""
+    return Squares(s=tuple(torch.zeros_like(p) for p in params))
+
+
+def step(
+    params: Tensors, grads: Tensors, loss: Tensor, state: Squares, setting: Setting
+) -> tuple[Tensors, Squares, Tensor]:
+    """Take s <- alpha s + (1 - alpha) g^2, theta - lr g / (sqrt(s) + eps)."""
+    lr, alpha, eps = setting["lr"], setting["alpha"], setting["eps"]
+    s = tuple(alpha * s + (1 - alpha) * (g * g) for s, g in zip(state.s, grads, strict=True))
+    moved = tuple(p - lr * (g / (each.sqrt() + eps)) for p, g, each in zip(params, grads, s, strict=True))
+    return moved, Squares(s=s), lr
+
+
+OPTIMIZER = Optimizer(
+    summary="RMSProp, theta - lr g / (sqrt(s) + eps) (torch.optim.RMSprop).",
+    hyperparameters=(
+        Hyperparameter(
+            name="lr", default=1e-3, summary="Learning rate.", at_least=0.0, search_low=1e-5, search_high=1.0
+        ),
+        Hyperparameter(
+            name="alpha",
+            default=0.99,
+            summary="Decay of the average of squared gradients.",
+            at_least=0.0,
+            at_most=0.999999,
+            search_low=0.9,
+            search_high=0.999,
+            log=False,
+        ),
+        Hyperparameter(
+            name="eps",
+            default=1e-8,
+            summary="Added to the root.",
+            at_least=0.0,
+            search_low=1e-10,
+            search_high=1e-2,
+        ),
+    ),
+    init=init,
+    step=step,
+)

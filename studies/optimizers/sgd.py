@@ -1,0 +1,37 @@
+"""Stochastic gradient descent without momentum."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from studies.optimizer import Optimizer, Setting, Tensors
+from studies.parameters import Hyperparameter
+
+
+class Nothing(NamedTuple):
+    """SGD keeps nothing."""
+
+
+def init(params: Tensors) -> Nothing:
+    """Return the empty state."""
+    return Nothing()
+
+
+def step(
+    params: Tensors, grads: Tensors, loss: Tensor, state: Nothing, setting: Setting
+) -> tuple[Tensors, Nothing, Tensor]:
+    """Take theta - lr g."""
+    lr = setting["lr"]
+    return tuple(p - lr * g for p, g in zip(params, grads, strict=True)), state, lr
+
+
+OPTIMIZER = Optimizer(
+    summary="Stochastic gradient descent, theta - lr g (torch.optim.SGD).",
+    hyperparameters=(
+        Hyperparameter(
+            name="lr", default=1e-3, summary="Learning rate.", at_least=0.0, search_low=1e-4, search_high=1e1
+        ),
+    ),
+    init=init,
+    step=step,
+)

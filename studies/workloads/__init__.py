@@ -1,0 +1,1 @@
+"""The workloads, one a file; the folder is the registry."""
