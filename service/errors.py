@@ -1,5 +1,7 @@
 """The errors of the service package, one base class."""
 
+from service.schemas import Problem
+
 
 class ServiceError(Exception):
     """Base of every error this package raises on purpose; its message shows the value and the remedy."""
@@ -29,6 +31,10 @@ class BadCursorError(ServiceError):
     """A page cursor that this service did not give."""
 
 
+class BadSettingError(ServiceError):
+    """An environment variable whose value no setting admits."""
+
+
 class PortTakenError(ServiceError):
     """A port that the service is to listen on is in use."""
 
@@ -37,5 +43,23 @@ class StartError(ServiceError):
     """A part of the service did not come up."""
 
 
+class ProcessDiedError(ServiceError):
+    """A part of the service ended while it was needed."""
+
+
+class UnreachableError(ServiceError):
+    """No service answers where the client was sent."""
+
+
 class RequestRefusedError(ServiceError):
-    """The service answered the client with a problem; the message is the problem's own words."""
+    """The service answered the client with a problem; the message is the problem's own words.
+
+    Args:
+        problem: The answer.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Word the problem, one line per fault."""
+        faults = "".join(f"\n  {fault.pointer or '(the whole body)'}: {fault.detail}" for fault in problem.faults)
+        super().__init__(problem.detail + faults)
+        self.problem = problem

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import BadSettingError
 
 
 class Settings(BaseSettings):
@@ -51,3 +53,18 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Where MLflow is reached."""
         return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+
+def read_settings() -> Settings:
+    """Return the settings that the environment gives.
+
+    Raises:
+        BadSettingError: Some are not admitted; every one is named.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"L4_{each['loc'][0]}".upper() + f"={each['input']}: {each['msg']}" for each in error.errors()
+        )
+        raise BadSettingError(f"bad settings in the environment: {faults}") from error

@@ -1,0 +1,125 @@
+"""The command line, `l4-studies`: the service and its studies from a terminal."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service import screen, serve
+from service.client import Client, Form
+from service.errors import ServiceError
+from service.settings import read_settings
+from service.states import State
+
+app = typer.Typer(
+    help="Settles whether an optimizer really beats tuned baselines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="L4_URL", help="Where the service is; where `serve` has it if not given."),
+]
+StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
+
+
+@app.command("serve")
+def serve_command() -> None:
+    """Run the service on this machine until Ctrl-C."""
+    raise typer.Exit(serve.main())
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The study, as YAML or JSON.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it has ended.")] = False,
+    url: Url = None,
+) -> None:
+    """Submit a study and print its id."""
+    with _session(url) as (client, console):
+        study = client.submit(file)
+        console.print(study.id, highlight=False)
+        for warning in study.warnings:
+            console.print(f"[yellow]Warning:[/] {warning}", highlight=False)
+        if wait:
+            _watch(client, console, study.id)
+
+
+@app.command("list")
+def list_command(url: Url = None) -> None:
+    """List the studies, newest first."""
+    with _session(url) as (client, console):
+        console.print(screen.study_list(client.studies()))
+
+
+@app.command()
+def show(study_id: StudyId, url: Url = None) -> None:
+    """Show a study: its state, progress, protocol and links."""
+    with _session(url) as (client, console):
+        console.print(screen.study_summary(client.study(study_id)))
+
+
+@app.command()
+def watch(study_id: StudyId, url: Url = None) -> None:
+    """Watch a study until it has ended; Ctrl-C only stops the watching."""
+    with _session(url) as (client, console):
+        _watch(client, console, study_id)
+
+
+@app.command()
+def report(
+    study_id: StudyId,
+    form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output where not given.")] = None,
+    url: Url = None,
+) -> None:
+    """Print or save a study's report."""
+    with _session(url) as (client, console):
+        content = client.report(study_id, form)
+        if out is None:
+            sys.stdout.buffer.write(content)
+            return
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(content)
+        console.print(f"Saved {out}", highlight=False)
+
+
+@app.command()
+def cancel(study_id: StudyId, url: Url = None) -> None:
+    """Cancel a study; what it has measured is kept."""
+    with _session(url) as (client, console):
+        console.print(screen.state_text(client.cancel(study_id).state))
+
+
+@contextmanager
+def _session(url: str | None) -> Generator[tuple[Client, Console]]:
+    try:
+        with Client(url or read_settings().url) as client:
+            yield client, Console()
+    except (ServiceError, OSError) as error:
+        screen.show_error(error)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _watch(client: Client, console: Console, study_id: str) -> None:
+    study = client.study(study_id)
+    with screen.progress_bar(console) as follow:
+        for study in client.watch(study_id):
+            follow(study)
+    if study.reason:
+        console.print(study.reason, highlight=False, markup=False)
+    if study.state is not State.SUCCEEDED:
+        raise typer.Exit(1)
+    console.print(f"Its report: {study.links.report}", highlight=False)
+
+
+if __name__ == "__main__":
+    app()

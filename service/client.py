@@ -1,0 +1,218 @@
+"""A typed client of the HTTP service."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from service.errors import RequestRefusedError, UnreachableError
+from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
+from service.states import TERMINAL
+from studies.catalogue import OptimizerEntry, WorkloadEntry
+from studies.spec import StudyDefinition
+
+_JSON = "application/json"
+_YAML = "application/yaml"
+_PAGE = 100
+
+
+class Form(StrEnum):
+    """A form of the report; its value is the file's extension."""
+
+    JSON = "json"
+    HTML = "html"
+    MARKDOWN = "md"
+    CSV = "csv"
+
+
+class Client:
+    """The service at a URL; a context manager that closes its connections.
+
+    Args:
+        url: Where the service is, as in `http://127.0.0.1:8440`.
+        timeout: Seconds to wait for an answer.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+        """Connect on first use."""
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, headers={"Accept": _JSON})
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close its connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def ready(self) -> Health:
+        """Return whether the service can take studies.
+
+        Raises:
+            RequestRefusedError: It is not ready; the message says why.
+            UnreachableError: Nothing answers at the URL.
+        """
+        return Health.model_validate_json(self._ask("GET", "/readyz").content)
+
+    def submit(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> StudyAnswer:
+        """Submit a study.
+
+        Args:
+            definition: The study: as a model or mapping, as JSON or YAML text, or as the path of such a file.
+
+        Raises:
+            RequestRefusedError: The definition has faults; all are in the message.
+            UnreachableError: Nothing answers at the URL.
+            OSError: The file cannot be read.
+        """
+        body, content_type = _encoded(definition)
+        answer = self._ask("POST", "/studies", content=body, headers={"Content-Type": content_type})
+        return StudyAnswer.model_validate_json(answer.content)
+
+    def studies(self) -> Iterator[StudySummary]:
+        """Yield all studies, newest first, page by page."""
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = self._ask("GET", "/studies", params=_page(cursor))
+            page = StudyPage.model_validate_json(answer.content)
+            yield from page.studies
+            cursor = page.next_cursor
+
+    def study(self, study_id: str) -> StudyAnswer:
+        """Return a study.
+
+        Args:
+            study_id: Its id.
+        """
+        return StudyAnswer.model_validate_json(self._ask("GET", f"/studies/{_quoted(study_id)}").content)
+
+    def runs(self, study_id: str) -> Iterator[RunAnswer]:
+        """Yield a study's runs in order of (workload, arm, stage, trial, seed), page by page.
+
+        Args:
+            study_id: Its id.
+        """
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = self._ask("GET", f"/studies/{_quoted(study_id)}/runs", params=_page(cursor))
+            page = RunPage.model_validate_json(answer.content)
+            yield from page.runs
+            cursor = page.next_cursor
+
+    def report(self, study_id: str, form: Form = Form.JSON) -> bytes:
+        """Return a study's report.
+
+        Args:
+            study_id: Its id.
+            form: Which form of it.
+        """
+        path = f"/studies/{_quoted(study_id)}/report.{form.value}"
+        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+
+    def cancel(self, study_id: str) -> StudyAnswer:
+        """Cancel a study; what it has measured is kept.
+
+        Args:
+            study_id: Its id.
+        """
+        return StudyAnswer.model_validate_json(self._ask("POST", f"/studies/{_quoted(study_id)}/cancel").content)
+
+    def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyAnswer]:
+        """Yield a study again and again, until it has ended.
+
+        Args:
+            study_id: Its id.
+            seconds: How long to wait in between.
+        """
+        while True:
+            study = self.study(study_id)
+            yield study
+            if study.state in TERMINAL:
+                return
+            time.sleep(seconds)
+
+    def workloads(self) -> tuple[WorkloadEntry, ...]:
+        """Return what can be trained."""
+        return TypeAdapter(tuple[WorkloadEntry, ...]).validate_json(self._ask("GET", "/workloads").content)
+
+    def optimizers(self) -> tuple[OptimizerEntry, ...]:
+        """Return the optimizers with their hyperparameters and search ranges."""
+        return TypeAdapter(tuple[OptimizerEntry, ...]).validate_json(self._ask("GET", "/optimizers").content)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, params=params, content=content, headers=headers)
+        except httpx.TimeoutException as error:
+            raise UnreachableError(f"the service at {self.url} did not answer in time; is it overloaded?") from error
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"no service answers at {self.url} ({error}); start one with `l4-studies serve`, "
+                "or name its address with --url or L4_URL"
+            ) from error
+        if not answer.is_success:
+            raise RequestRefusedError(_problem(answer))
+        return answer
+
+
+def _encoded(definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> tuple[bytes, str]:
+    match definition:
+        case StudyDefinition():
+            return definition.model_dump_json(exclude_unset=True).encode(), _JSON
+        case Path():
+            return definition.read_bytes(), _JSON if definition.suffix == ".json" else _YAML
+        case bytes():
+            return definition, _content_type(definition)
+        case str():
+            return definition.encode(), _content_type(definition)
+        case _:
+            return json.dumps(definition).encode(), _JSON
+
+
+def _content_type(text: str | bytes) -> str:
+    try:
+        json.loads(text)
+    except ValueError:
+        return _YAML
+    return _JSON
+
+
+def _page(cursor: str) -> dict[str, str]:
+    return {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
+
+
+def _quoted(study_id: str) -> str:
+    return quote(study_id, safe="")
+
+
+def _problem(answer: httpx.Response) -> Problem:
+    try:
+        return Problem.model_validate_json(answer.content)
+    except ValidationError:  # not this service's words: a proxy's, or another program's
+        return Problem(
+            type="about:blank",
+            title=answer.reason_phrase,
+            status=answer.status_code,
+            detail=f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}; is this an L4 service?",
+        )
