@@ -1,0 +1,221 @@
+"""Comparing every arm with the reference arm: paired over confirm seeds, one family of tests a study."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from studies.choose import objective
+from studies.parameters import Direction
+from studies.rows import Rows, Run, Stage
+from studies.spec import StudySpec
+from studies.statistics.holm import holm
+from studies.statistics.seeds_needed import seeds_needed
+from studies.statistics.sign_flip import sign_flip
+from studies.statistics.sign_test import sign_test
+from studies.statistics.t_interval import t_interval
+
+#: Family-wise level of the tests.
+SIGNIFICANCE = 0.05
+
+
+class Verdict(StrEnum):
+    """How an arm fares against the reference arm."""
+
+    WIN = "win"
+    LOSS = "loss"
+    TIE = "tie"
+    UNDECIDED = "undecided"
+    INCOMPLETE = "incomplete"
+
+
+class Interval(BaseModel):
+    """A confidence interval.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float
+    high: float
+
+
+class Comparison(BaseModel):
+    """An arm against the reference arm on the objective of one workload, paired by confirm seed.
+
+    Differences are on the comparison scale, decades for a loss and the metric's own unit otherwise, and positive where
+    the arm is better than the reference.
+
+    Args:
+        reference: The reference arm.
+        verdict: Win and loss are significant; a tie's 90 % interval lies inside the margin.
+        test: `sign_flip`, or `sign_test` where a run of a pair diverged; None while incomplete.
+        p: The test's two-sided p-value; None while incomplete.
+        p_adjusted: The same, Holm-adjusted over all arms and workloads of the study.
+        differences: One a confirm seed, in order; None where a run is missing or diverged.
+        diverged_pairs: Pairs in which at least one run diverged.
+        mean_difference: Mean of the differences; None while incomplete or where a pair diverged.
+        interval_95: Its 95 % t-interval; None likewise and for a single seed.
+        interval_90: Its 90 % t-interval, which a tie is read from.
+        seeds_needed: Seeds that would decide an undecided comparison; None where decided or not estimable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: str
+    verdict: Verdict
+    test: str | None
+    p: float | None
+    p_adjusted: float | None
+    differences: tuple[float | None, ...]
+    diverged_pairs: int
+    mean_difference: float | None
+    interval_95: Interval | None
+    interval_90: Interval | None
+    seeds_needed: int | None
+
+
+def is_loss(name: str) -> bool:
+    """Return whether a measured quantity is a loss, so that it is compared and averaged in the logarithm.
+
+    Args:
+        name: `train_loss`, `validation_loss`, `test_loss` or a metric's name.
+    """
+    return name.endswith("_loss")
+
+
+def comparable(spec: StudySpec, value: float) -> float:
+    """Return a value of the objective on the comparison scale: log10 of a loss, anything else as it is.
+
+    Args:
+        spec: The study.
+        value: The value; infinite where a run diverged.
+    """
+    return math.log10(max(value, spec.protocol.loss_floor)) if is_loss(spec.protocol.objective) else value
+
+
+def confirm_runs(rows: Rows, workload: str, arm: str) -> tuple[Run, ...]:
+    """Return an arm's confirm runs on a workload, by seed.
+
+    Args:
+        rows: The study's rows.
+        workload: The workload's name within the study.
+        arm: The arm's name.
+    """
+    found = [run for run in rows.runs if (run.workload, run.arm, run.stage) == (workload, arm, Stage.CONFIRM)]
+    return tuple(sorted(found, key=lambda run: run.seed))
+
+
+def interval(values: Sequence[float], level: float) -> Interval | None:
+    """Return the t-interval of a mean, None for fewer than two values.
+
+    Args:
+        values: Finite numbers.
+        level: Coverage, as in 0.95.
+    """
+    found = t_interval(values, level)
+    return None if found is None else Interval(low=found[0], high=found[1])
+
+
+def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
+    """Return the comparisons of a study by (workload, arm), the reference arm left out.
+
+    Args:
+        spec: The study.
+        rows: Its rows; the runs need no series.
+    """
+    reference = spec.protocol.reference
+    pairs = {
+        (workload.name, arm.name): _paired(spec, rows, workload.name, arm.name)
+        for workload in spec.workloads
+        for arm in spec.arms
+        if arm.name != reference
+    }
+    # a test that is still missing counts as 1, so that the final correction can only be milder
+    adjusted = holm([1.0 if paired.p is None else paired.p for paired in pairs.values()])
+    return {key: _comparison(spec, pairs[key], p, len(pairs)) for key, p in zip(pairs, adjusted, strict=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Paired:
+    """An arm beside the reference arm: differences by confirm seed, None where a run is missing; test and p-value."""
+
+    differences: tuple[float | None, ...]
+    diverged: tuple[bool, ...]
+    test: str | None
+    p: float | None
+
+    @property
+    def values(self) -> list[float]:
+        return [value for value in self.differences if value is not None]
+
+    @property
+    def regular(self) -> bool:
+        """Whether every pair is there and has a number."""
+        return self.p is not None and not any(self.diverged)
+
+
+def _paired(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Paired:
+    mine = _values(spec, confirm_runs(rows, workload, arm))
+    theirs = _values(spec, confirm_runs(rows, workload, spec.protocol.reference))
+    pairs = [(mine.get(seed), theirs.get(seed)) for seed in spec.confirm_seeds]
+    differences = tuple(None if a is None or b is None else _difference(spec, a, b) for a, b in pairs)
+    diverged = tuple(a is not None and b is not None and (math.isinf(a) or math.isinf(b)) for a, b in pairs)
+    values = [value for value in differences if value is not None]
+    if len(values) < len(differences):
+        return _Paired(differences=differences, diverged=diverged, test=None, p=None)
+    if any(diverged):
+        return _Paired(differences=differences, diverged=diverged, test="sign_test", p=sign_test(values))
+    return _Paired(differences=differences, diverged=diverged, test="sign_flip", p=sign_flip(values))
+
+
+def _values(spec: StudySpec, runs: Sequence[Run]) -> dict[int, float]:
+    name, direction = spec.protocol.objective, spec.protocol.direction
+    return {run.seed: comparable(spec, objective(run, name, direction)) for run in runs}
+
+
+def _difference(spec: StudySpec, mine: float, theirs: float) -> float:
+    if mine == theirs:  # two diverged runs are alike, and their infinities have no difference
+        return 0.0
+    return theirs - mine if spec.protocol.direction is Direction.MINIMIZE else mine - theirs
+
+
+def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int) -> Comparison:
+    margin = spec.protocol.margin
+    inner = interval(paired.values, 0.90) if paired.regular else None
+    verdict = _verdict(paired, p_adjusted, inner, margin)
+    estimable = paired.regular and verdict is Verdict.UNDECIDED
+    return Comparison(
+        reference=spec.protocol.reference,
+        verdict=verdict,
+        test=paired.test,
+        p=paired.p,
+        p_adjusted=None if paired.p is None else p_adjusted,
+        differences=tuple(
+            None if diverged else value for value, diverged in zip(paired.differences, paired.diverged, strict=True)
+        ),
+        diverged_pairs=sum(paired.diverged),
+        mean_difference=float(np.mean(paired.values)) if paired.regular else None,
+        interval_95=interval(paired.values, 0.95) if paired.regular else None,
+        interval_90=inner,
+        # Bonferroni's level is the strictest that Holm's correction can ask of this test
+        seeds_needed=seeds_needed(paired.values, SIGNIFICANCE / tests, margin) if estimable else None,
+    )
+
+
+def _verdict(paired: _Paired, p_adjusted: float, inner: Interval | None, margin: float) -> Verdict:
+    if paired.p is None:
+        return Verdict.INCOMPLETE
+    if p_adjusted <= SIGNIFICANCE:
+        # the sign test knows signs only
+        signed = [math.copysign(1, d) if d else 0.0 for d in paired.values] if any(paired.diverged) else paired.values
+        return Verdict.WIN if math.fsum(signed) > 0 else Verdict.LOSS
+    if inner is not None and -margin <= inner.low and inner.high <= margin:
+        return Verdict.TIE
+    return Verdict.UNDECIDED

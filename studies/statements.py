@@ -1,0 +1,138 @@
+"""The report's sentences: a verdict for each workload, warnings, and the notes that every report carries."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from studies.arm_report import ArmReport
+from studies.choose import MOST_EXTENSIONS
+from studies.compare import SIGNIFICANCE, Comparison, Verdict, is_loss
+from studies.parameters import Direction
+from studies.spec import StudySpec
+from studies.wording import count, label, listing, number, signed
+
+#: Factors above this are stated in decades.
+LARGEST_FACTOR = 1000.0
+
+
+def verdict(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
+    """Return the finding on one workload in plain sentences.
+
+    Args:
+        spec: The study.
+        arms: Every arm on that workload.
+    """
+    sentences = [_best(spec, arms)]
+    compared = [(arm.arm, arm.comparison) for arm in arms if arm.comparison is not None]
+    if not compared:
+        sentences.append("There is a single arm, so nothing is compared.")
+    else:
+        clauses = [clause for kind in Verdict if (clause := _clause(spec, kind, compared))]
+        sentences.append(f"Against the reference {spec.protocol.reference}: {'; '.join(clauses)}.")
+    return " ".join(sentences)
+
+
+def warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple[str, ...]:
+    """Return what a reader must know before believing a workload's numbers.
+
+    Args:
+        spec: The study.
+        workload: The workload's name within the study.
+        arms: Every arm on that workload.
+    """
+    return tuple(f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm))
+
+
+def notes(spec: StudySpec) -> tuple[str, ...]:
+    """Return how the numbers are to be read.
+
+    Args:
+        spec: The study.
+    """
+    protocol = spec.protocol
+    scale = "decades (log10 of the loss)" if is_loss(protocol.objective) else "the metric's own unit"
+    seeds = spec.confirm_seeds
+    return (
+        "Intervals cover seeds, not the luck of the search.",
+        f"The objective is the final {label(protocol.objective)} ({protocol.direction.value}). Settings were chosen on "
+        f"it with {count(protocol.search_seeds, 'search seed')}, no decision read test data, and arms are compared on "
+        f"{count(len(seeds), 'fresh confirm seed')} ({seeds[0]} to {seeds[-1]}), the same for every arm.",
+        f"Losses below {number(protocol.loss_floor)} count as {number(protocol.loss_floor)}, so that a loss of 0 has a "
+        "logarithm. Losses are averaged geometrically; means are over the seeds that did not diverge.",
+        f"Win and loss: significant at {SIGNIFICANCE}, two-sided sign-flip permutation tests on paired differences "
+        "(a sign test where a run diverged), Holm-adjusted over all arms and workloads. Tie: the 90 % interval of the "
+        f"mean difference lies within ±{number(protocol.margin)}. Differences are in {scale}, positive where the arm "
+        "is better than the reference.",
+        "The optimism gap is by how much the chosen setting did worse on the confirm seeds than in its search "
+        "(medians, on the scale of the differences).",
+        "Seconds are wall-clock seconds of packs, which train many runs at once; they are no run's time.",
+    )
+
+
+def _best(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
+    sign = 1.0 if spec.protocol.direction is Direction.MINIMIZE else -1.0
+    objective = label(spec.protocol.objective)
+    found = [(sign * arm.objective.center, arm.arm) for arm in arms if arm.objective and not arm.diverged]
+    if not found:
+        return f"No arm has a final {objective} on every seed."
+    value = min(found)[0]
+    leaders = [name for center, name in found if center == value]
+    kind = "lowest" if spec.protocol.direction is Direction.MINIMIZE else "highest"
+    return f"The {kind} final {objective} is that of {listing(leaders)}, {number(sign * value)}."
+
+
+def _clause(spec: StudySpec, kind: Verdict, compared: Sequence[tuple[str, Comparison]]) -> str:
+    of_kind = [(name, comparison) for name, comparison in compared if comparison.verdict is kind]
+    if not of_kind:
+        return ""
+    one = len(of_kind) == 1
+    verbs = {
+        Verdict.WIN: "wins" if one else "win",
+        Verdict.LOSS: "loses" if one else "lose",
+        Verdict.TIE: "ties" if one else "tie",
+        Verdict.UNDECIDED: "is undecided" if one else "are undecided",
+        Verdict.INCOMPLETE: "is incomplete" if one else "are incomplete",
+    }
+    details = [_detail(spec, comparison) for _, comparison in of_kind]
+    named = [f"{name}{f' ({detail})' if detail else ''}" for (name, _), detail in zip(of_kind, details, strict=True)]
+    return f"{listing(named)} {verbs[kind]}"
+
+
+def _detail(spec: StudySpec, comparison: Comparison) -> str:
+    if comparison.verdict is Verdict.INCOMPLETE:
+        return ""
+    if comparison.diverged_pairs:
+        return f"a run diverged in {comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')}"
+    if comparison.verdict is Verdict.UNDECIDED:
+        return "" if comparison.seeds_needed is None else f"it would take about {comparison.seeds_needed} seeds"
+    return "" if comparison.mean_difference is None else _size(spec, comparison.mean_difference)
+
+
+def _size(spec: StudySpec, difference: float) -> str:
+    if not is_loss(spec.protocol.objective):
+        return f"by {signed(difference)}"
+    way = "lower" if difference > 0 else "higher"
+    decades = abs(difference)
+    if decades < math.log10(LARGEST_FACTOR):
+        return f"loss {10.0**decades:.3g} times {way}"
+    return f"loss {decades:.1f} decades {way}"
+
+
+def _arm_warnings(spec: StudySpec, arm: ArmReport) -> Iterator[str]:
+    search, seeds = arm.search, spec.protocol.confirm_seeds
+    if not search.complete:
+        yield f"incomplete, its search ended after {count(len(search.trials), 'trial')}."
+    elif not arm.complete:
+        yield f"incomplete, {len(arm.seeds)} of {count(seeds, 'confirm seed')} done."
+    if search.trials and search.diverged == len(search.trials):
+        yield "every trial of its search diverged; the chosen setting is the one that lasted longest."
+    elif search.closed is False:
+        ranges = listing([f"{name} {number(each.low)} to {number(each.high)}" for name, each in search.ranges.items()])
+        yield (
+            f"range not closed, the best setting is still at an edge of {ranges} after {MOST_EXTENSIONS} extensions; "
+            "a better one may lie outside."
+        )
+    if arm.diverged:
+        yield f"{arm.diverged} of {count(len(arm.seeds), 'confirm seed')} diverged."
+    floored = sum(seed.train_loss is not None and seed.train_loss < spec.protocol.loss_floor for seed in arm.seeds)
+    if floored:
+        yield f"{floored} of {count(len(arm.seeds), 'confirm seed')} ended below the loss floor and count as it."

@@ -1,0 +1,64 @@
+"""How many seeds an undecided paired comparison would take."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import stats
+
+#: Estimates above this are not worth stating.
+MOST_SEEDS = 10_000
+
+
+def seeds_needed(differences: Sequence[float], level: float, margin: float, power: float = 0.8) -> int | None:
+    """Return about how many seeds would decide, if the differences' mean and spread stay as observed.
+
+    The smaller of two: seeds for a paired t-test at `level` to find the mean difference with probability `power`
+    (noncentral t; Cohen, 1988), and never fewer than a two-sided sign-flip test needs to reach the level at all,
+    2 / 2^n <= level; and seeds for the 90 % t-interval to lie inside the margin.
+
+    Args:
+        differences: Finite paired differences observed so far.
+        level: Significance level of this test, after any correction for several.
+        margin: Differences within it are a tie.
+        power: Probability to find a true difference.
+
+    Returns:
+        More than the seeds observed; None for fewer than two differences or where more than `MOST_SEEDS` are needed.
+    """
+    observed = len(differences)
+    if observed < 2:
+        return None
+    mean, spread = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
+
+    def differs(n: int) -> bool:
+        return 2.0 ** (1 - n) <= level and _power(mean, spread, n, level) >= power
+
+    def ties(n: int) -> bool:
+        return mean + float(stats.t.ppf(0.95, n - 1)) * spread / math.sqrt(n) <= margin
+
+    return _smallest(lambda n: differs(n) or ties(n), observed + 1)
+
+
+def _power(mean: float, spread: float, n: int, level: float) -> float:
+    if spread == 0:
+        return 1.0 if mean > 0 else 0.0
+    critical = float(stats.t.ppf(1 - level / 2, n - 1))
+    # far out scipy's noncentral t is slow and can underflow to NaN, where the answer is certain
+    shift = min(mean / spread * math.sqrt(n), critical + 20.0)
+    return float(stats.nct.sf(critical, n - 1, shift))
+
+
+def _smallest(enough: Callable[[int], bool], start: int) -> int | None:
+    """Return the smallest n >= start that is enough, where every larger one is enough too."""
+    if enough(start):
+        return start
+    low, high = start, 2 * start
+    while not enough(high):
+        if high >= MOST_SEEDS:
+            return None
+        low, high = high, min(2 * high, MOST_SEEDS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
