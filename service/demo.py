@@ -1,0 +1,129 @@
+"""The demonstration: one small study from POST to report, on a service that it starts itself where none answers."""
+
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from service.client import Client, Form
+from service.errors import RequestRefusedError, ServiceError, UnreachableError
+from service.report_table import report_tables
+from service.schemas import StudyAnswer
+from service.screen import progress_bar, show_error
+from service.serve import Service, running
+from service.settings import Settings, read_settings
+from service.states import State
+from studies.report import Report
+
+_DEFINITION = "quickstart.yaml"
+_FOLDER = Path("out/demo")
+_CANCEL_LOOKS = 60  # half a second each
+_FORMS = (Form.JSON, Form.HTML, Form.MARKDOWN)
+
+
+def main() -> int:
+    """Run the demonstration.
+
+    Returns:
+        The exit status: 0 with a report, 1 where something failed, 130 where it was interrupted.
+    """
+    console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        settings = read_settings()
+        with Client(settings.url) as client, _service(settings, client, console) as service:
+            study = _run_study(client, service, console)
+            if study.state is not State.SUCCEEDED:
+                show_error(ServiceError(f"the study is {study.state}: {study.reason or 'no reason was given'}"))
+                return 1
+            console.print()
+            console.print(report_tables(Report.model_validate_json(client.report(study.id))))
+            _save(client, study.id)
+        _say_where(console, settings, study)
+    except ServiceError as error:
+        show_error(error)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        return 130
+    return 0
+
+
+@contextmanager
+def _service(settings: Settings, client: Client, console: Console) -> Generator[Service]:
+    try:
+        client.ready()
+    except UnreachableError:
+        with running(settings, console) as service:
+            yield service
+    else:
+        console.print(f"Using the service that runs at {settings.url}", highlight=False)
+        yield Service([])
+
+
+def _run_study(client: Client, service: Service, console: Console) -> StudyAnswer:
+    study = None
+    try:
+        with _interrupts_wait():
+            study = client.submit(files("studies.definitions").joinpath(_DEFINITION).read_bytes())
+        console.print(f"Submitted {_DEFINITION} as study {study.id}", highlight=False)
+        with progress_bar(console) as follow:
+            for look in client.watch(study.id):
+                service.check()
+                follow(study := look)
+    except KeyboardInterrupt:
+        if study is not None:
+            _cancel(client, console, study.id)
+        raise
+    return study
+
+
+def _cancel(client: Client, console: Console, study_id: str) -> None:
+    with console.status("Cancelling the study ..."):
+        try:
+            state = client.cancel(study_id).state
+        except RequestRefusedError:  # it had just ended
+            return
+        for study in islice(client.watch(study_id), _CANCEL_LOOKS):
+            state = study.state
+    console.print(f"The study is {state}.")
+
+
+@contextmanager
+def _interrupts_wait() -> Generator[None]:
+    """Hold back Ctrl-C and SIGTERM: a study that was just posted must be known, to be cancelled."""
+    waiting: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        waiting.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if waiting:
+        raise KeyboardInterrupt
+
+
+def _save(client: Client, study_id: str) -> None:
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    for form in _FORMS:
+        (_FOLDER / f"report.{form}").write_bytes(client.report(study_id, form))
+
+
+def _say_where(console: Console, settings: Settings, study: StudyAnswer) -> None:
+    console.print(f"\nReport    {_FOLDER / 'report.html'} (also .md and .json)", highlight=False)
+    console.print(f"MLflow    {study.links.mlflow or settings.tracking_uri}", highlight=False)
+    console.print("          (while the service runs; `make serve` starts it again, with this study in it)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
