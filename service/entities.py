@@ -1,0 +1,104 @@
+"""What the store answers with: studies, runs with their settings, pages, claims."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+from sqlalchemy import Row
+
+from service.states import State
+from studies.rows import Run
+from studies.spec import StudySpec
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Item]):
+    """Some items of a long list.
+
+    Args:
+        items: At most as many as asked for.
+        next_cursor: Leads to the next page; None on the last.
+    """
+
+    items: tuple[Item, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRow:
+    """A study as the database holds it.
+
+    Args:
+        id: Sorts by the time of creation.
+        spec: Complete.
+        spec_hash: SHA-256 of the spec without the name.
+        state: Where it is.
+        reason: Why it is there; empty where there is nothing to say.
+        created_at: When it was added (UTC).
+        started_at: When it was first claimed.
+        ended_at: When it reached a terminal state.
+        attempt: How often it was claimed.
+        environment: What it runs on, as its driver recorded it; None before.
+        experiment: Id of its MLflow experiment; None before there is one.
+    """
+
+    id: str
+    spec: StudySpec
+    spec_hash: str
+    state: State
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempt: int
+    environment: Mapping[str, object] | None
+    experiment: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """A run with the setting of its trial.
+
+    Args:
+        run: The run, without series.
+        setting: Every hyperparameter by name.
+    """
+
+    run: Run
+    setting: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to drive a study, as long as its lease is renewed.
+
+    Args:
+        study_id: The study.
+        token: Proves the right; a new one for every claim.
+        attempt: How often the study was claimed, this time included.
+    """
+
+    study_id: str
+    token: str
+    attempt: int
+
+
+def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
+    """Return the study of a row."""
+    return StudyRow(
+        id=row.id,
+        spec=StudySpec.model_validate_json(row.spec),
+        spec_hash=row.spec_hash,
+        state=State(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        attempt=row.attempt,
+        environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
+        experiment=row.mlflow_experiment,
+    )

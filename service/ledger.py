@@ -1,0 +1,128 @@
+"""One study's rows as its driver reads and writes them: every write checks that the driver still holds the study."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from service.queries import read_untracked_runs
+from service.records import pack_record, run_record, series_records, trial_record
+from service.states import State
+from service.store import Store
+from service.tables import packs, reports, runs, series, studies, trials
+from service.transitions import lost
+from studies.rows import Pack, Rows, Run, Trial
+
+
+class StudyLedger:
+    """A `studies.rows.Ledger` on the database.
+
+    Args:
+        store: The database.
+        study_id: The study.
+        token: Of the driver's claim.
+    """
+
+    def __init__(self, store: Store, study_id: str, token: str) -> None:
+        """Keep the study and the token; nothing is read or written yet."""
+        self._store = store
+        self._study_id = study_id
+        self._token = token
+
+    def rows(self, *, series: bool = False) -> Rows:
+        """Return all rows, the runs with their series where asked."""
+        return self._store.rows(self._study_id, series=series)
+
+    def add_plan(self, trials: Sequence[Trial], packs: Sequence[Pack]) -> None:
+        """Write new trials and the packs that train them.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        with self._writing() as connection:
+            _insert_plan(connection, self._study_id, trials, packs)
+
+    def finish_pack(self, pack: Pack, runs: Sequence[Run]) -> None:
+        """Write a trained pack's runs and mark it done; a pack that is already done is left as it is.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        with self._writing() as connection:
+            _finish_pack(connection, self._study_id, pack, runs)
+
+    def untracked_runs(self, limit: int) -> Sequence[Run]:
+        """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
+
+        Args:
+            limit: Most runs to return.
+        """
+        with self._store.reading() as connection:
+            return read_untracked_runs(connection, self._study_id, limit)
+
+    def mark_tracked(self, runs: Sequence[Run]) -> None:
+        """Note that MLflow has these runs.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        with self._writing() as connection:
+            _mark_tracked(connection, self._study_id, runs)
+
+    def save_report(self, files: Mapping[str, bytes]) -> None:
+        """Write the report's forms by file name, in place of those before.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        records = [{"study": self._study_id, "file": file, "content": content} for file, content in files.items()]
+        with self._writing() as connection:
+            connection.execute(delete(reports).where(reports.c.study == self._study_id))
+            if records:
+                connection.execute(insert(reports), records)
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
+        held = (
+            select(studies.c.id)
+            .where(
+                studies.c.id == self._study_id,
+                studies.c.state == State.RUNNING.value,
+                studies.c.lease_token == self._token,
+            )
+            .with_for_update()
+        )
+        with self._store.writing() as connection:
+            if connection.execute(held).one_or_none() is None:
+                raise lost(self._study_id)
+            yield connection
+
+
+def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Trial], new_packs: Sequence[Pack]) -> None:
+    if new_trials:
+        connection.execute(insert(trials), [trial_record(study_id, trial) for trial in new_trials])
+    if new_packs:
+        connection.execute(insert(packs), [pack_record(study_id, pack) for pack in new_packs])
+
+
+def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Sequence[Run]) -> None:
+    marked = connection.execute(
+        update(packs)
+        .where(packs.c.study == study_id, packs.c.number == pack.number, packs.c.done.is_(False))
+        .values(done=True, seconds=pack.seconds, host=pack.host, threads=pack.threads, mode=pack.mode)
+    )
+    if marked.rowcount == 0:
+        return
+    if trained:
+        connection.execute(insert(runs), [run_record(study_id, run) for run in trained])
+    followed = [record for run in trained for record in series_records(study_id, run)]
+    if followed:
+        connection.execute(insert(series), followed)
+
+
+def _mark_tracked(connection: Connection, study_id: str, tracked: Sequence[Run]) -> None:
+    if tracked:
+        mark = update(runs).where(
+            runs.c.study == study_id, runs.c.pack == bindparam("of_pack"), runs.c.lane == bindparam("of_lane")
+        )
+        connection.execute(mark.values(tracked=True), [{"of_pack": run.pack, "of_lane": run.lane} for run in tracked])

@@ -1,0 +1,150 @@
+"""Between the tables' rows and the studies package's: each kind is written and read here, and nowhere else."""
+
+import json
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from studies.rows import Lane, Outcome, Pack, Run, Series, Stage, Trial
+
+#: A row as the database is given it, by column name.
+Record = dict[str, object]
+
+
+def trial_record(study: str, trial: Trial) -> Record:
+    """Return a trial's row."""
+    return {
+        "study": study,
+        "workload": trial.workload,
+        "arm": trial.arm,
+        "number": trial.number,
+        "batch": trial.batch,
+        "setting": _numbers_text(trial.setting),
+    }
+
+
+def read_trial(row: Row[*tuple[Any, ...]]) -> Trial:
+    """Return the trial of a row."""
+    return Trial(
+        workload=row.workload, arm=row.arm, number=row.number, batch=row.batch, setting=read_numbers(row.setting)
+    )
+
+
+def pack_record(study: str, pack: Pack) -> Record:
+    """Return a pack's row."""
+    return {
+        "study": study,
+        "number": pack.number,
+        "workload": pack.workload,
+        "arm": pack.arm,
+        "stage": pack.stage.value,
+        "batch": pack.batch,
+        "lanes": json.dumps([[lane.trial, lane.seed] for lane in pack.lanes]),
+        "threads": pack.threads,
+        "mode": pack.mode,
+        "done": pack.done,
+        "seconds": pack.seconds,
+        "host": pack.host,
+    }
+
+
+def read_pack(row: Row[*tuple[Any, ...]]) -> Pack:
+    """Return the pack of a row."""
+    return Pack(
+        number=row.number,
+        workload=row.workload,
+        arm=row.arm,
+        stage=Stage(row.stage),
+        batch=row.batch,
+        lanes=tuple(Lane(trial=trial, seed=seed) for trial, seed in json.loads(row.lanes)),
+        threads=row.threads,
+        mode=row.mode,
+        done=row.done,
+        seconds=row.seconds,
+        host=row.host,
+    )
+
+
+def run_record(study: str, run: Run) -> Record:
+    """Return a run's row, without its series."""
+    return {
+        "study": study,
+        "pack": run.pack,
+        "lane": run.lane,
+        "workload": run.workload,
+        "arm": run.arm,
+        "stage": run.stage.value,
+        "trial": run.trial,
+        "seed": run.seed,
+        "outcome": run.outcome.value,
+        "steps": run.steps,
+        "start_loss": run.start_loss,
+        "train_loss": run.train_loss,
+        "metrics": _numbers_text(run.metrics),
+        "tracked": False,
+    }
+
+
+def read_run(row: Row[*tuple[Any, ...]], series: Sequence[Series]) -> Run:
+    """Return the run of a row."""
+    return Run(
+        workload=row.workload,
+        arm=row.arm,
+        trial=row.trial,
+        seed=row.seed,
+        stage=Stage(row.stage),
+        outcome=Outcome(row.outcome),
+        steps=row.steps,
+        start_loss=row.start_loss,
+        train_loss=row.train_loss,
+        metrics=read_numbers(row.metrics),
+        pack=row.pack,
+        lane=row.lane,
+        series=tuple(series),
+    )
+
+
+def series_records(study: str, run: Run) -> list[Record]:
+    """Return the rows of a run's series."""
+    return [
+        {
+            "study": study,
+            "pack": run.pack,
+            "lane": run.lane,
+            "position": position,
+            "name": series.name,
+            "steps": struct.pack(f"<{len(series.steps)}q", *series.steps),
+            "points": struct.pack(f"<{len(series.values)}d", *series.values),
+        }
+        for position, series in enumerate(run.series)
+    ]
+
+
+def read_series(rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[tuple[int, int], list[Series]]:
+    """Return series by (pack, lane).
+
+    Args:
+        rows: In order of position.
+    """
+    shared: dict[bytes, tuple[int, ...]] = {}  # most series have the same steps: one tuple in memory for all
+    found: dict[tuple[int, int], list[Series]] = {}
+    for row in rows:
+        if row.steps not in shared:
+            shared[row.steps] = struct.unpack(f"<{len(row.steps) // 8}q", row.steps)
+        values = struct.unpack(f"<{len(row.points) // 8}d", row.points)
+        found.setdefault((row.pack, row.lane), []).append(Series(name=row.name, steps=shared[row.steps], values=values))
+    return found
+
+
+def _numbers_text(numbers: Mapping[str, float]) -> str:
+    # JSON has no infinities and no NaN: they are written as words, which float() reads
+    strict = {name: value if math.isfinite(value) else str(value) for name, value in numbers.items()}
+    return json.dumps(strict, allow_nan=False)
+
+
+def read_numbers(text: str) -> dict[str, float]:
+    """Return numbers by name, from the text of a setting or of metrics."""
+    return {name: float(value) for name, value in json.loads(text).items()}

@@ -1,0 +1,317 @@
+"""The studies in the database: added, claimed, moved from state to state by guarded writes, and read."""
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, Update, and_, insert, select, update
+
+from service.database import for_writing
+from service.entities import Claim, Page, RunRow, StudyRow, read_study
+from service.errors import NoCatalogueError, NoReportError, WrongStateError
+from service.queries import bad_cursor, read_rows, read_run_page
+from service.states import TERMINAL, State
+from service.tables import catalogue, metadata, reports, studies
+from service.transitions import claim_oldest, is_id, is_in, move, new_id, note, renew, state_for_update, unknown
+from studies.catalogue import Catalogue
+from studies.rows import Rows
+from studies.spec import StudySpec
+
+
+class Store:
+    """The studies in the database; it may be used from any thread and from several processes at once.
+
+    Args:
+        engine: From `service.database.open_engine`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; nothing is read or written yet."""
+        self._engine = engine
+        self._writer = for_writing(engine)
+
+    def create(self) -> None:
+        """Make the tables that are not there yet."""
+        with self.writing() as connection:
+            metadata.create_all(connection)
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """Give a connection that sees one moment of the database."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        """Give a connection whose writes are kept together at the end, or not at all after an error."""
+        with self._writer.begin() as connection:
+            yield connection
+
+    # --- adding and reading ---------------------------------------------------------------------------------------
+
+    def add_study(self, spec: StudySpec, now: datetime) -> str:
+        """Add a study to the queue.
+
+        Args:
+            spec: Complete.
+            now: The time of creation.
+
+        Returns:
+            Its id, later ones sort later.
+        """
+        study_id = new_id(now)
+        with self.writing() as connection:
+            connection.execute(
+                insert(studies).values(
+                    id=study_id,
+                    name=spec.name,
+                    spec=spec.model_dump_json(),
+                    spec_hash=spec.content_hash,
+                    state=State.QUEUED.value,
+                    reason="",
+                    created_at=now,
+                    attempt=0,
+                )
+            )
+            note(connection, study_id, State.QUEUED, "", now)
+        return study_id
+
+    def study(self, study_id: str) -> StudyRow:
+        """Return a study.
+
+        Raises:
+            UnknownStudyError: There is none of that id.
+        """
+        if not is_id(study_id):
+            raise unknown(study_id)
+        with self.reading() as connection:
+            row = connection.execute(select(studies).where(studies.c.id == study_id)).one_or_none()
+        if row is None:
+            raise unknown(study_id)
+        return read_study(row)
+
+    def studies(self, limit: int, cursor: str | None = None) -> Page[StudyRow]:
+        """Return studies, newest first.
+
+        Args:
+            limit: Most studies in the page.
+            cursor: Of the page before; None for the first.
+
+        Raises:
+            BadCursorError: The cursor is none of this service's.
+        """
+        query = select(studies).order_by(studies.c.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            if not is_id(cursor):
+                raise bad_cursor(cursor)
+            query = query.where(studies.c.id < cursor)
+        with self.reading() as connection:
+            found = [read_study(row) for row in connection.execute(query)]
+        more = len(found) > limit
+        return Page(items=tuple(found[:limit]), next_cursor=found[limit - 1].id if more else None)
+
+    def run_page(self, study_id: str, limit: int, cursor: str | None = None) -> Page[RunRow]:
+        """Return a study's runs, without series, in order of (workload, arm, stage, trial, seed).
+
+        Args:
+            study_id: The study.
+            limit: Most runs in the page.
+            cursor: Of the page before; None for the first.
+
+        Raises:
+            UnknownStudyError: There is no such study.
+            BadCursorError: The cursor is none of this service's.
+        """
+        self.study(study_id)
+        with self.reading() as connection:
+            return read_run_page(connection, study_id, limit, cursor)
+
+    def rows(self, study_id: str, *, series: bool = False) -> Rows:
+        """Return all rows of a study, as `studies.rows.Ledger` has it.
+
+        Args:
+            study_id: The study.
+            series: Whether the runs have their series.
+        """
+        with self.reading() as connection:
+            return read_rows(connection, study_id, with_series=series)
+
+    # --- the states -----------------------------------------------------------------------------------------------
+
+    def claim(self, now: datetime, lease_seconds: float) -> Claim | None:
+        """Take the oldest study that waits for a driver: queued, or running with a lease that ran out.
+
+        Args:
+            now: The present time.
+            lease_seconds: How long the claim holds without a heartbeat.
+
+        Returns:
+            The claim, None where nothing waits (or another runner was faster).
+        """
+        with self.writing() as connection:
+            return claim_oldest(connection, now, lease_seconds)
+
+    def heartbeat(self, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
+        """Renew a lease.
+
+        Args:
+            study_id: The study.
+            token: Of the claim.
+            now: The present time.
+            lease_seconds: How long it holds from now.
+
+        Returns:
+            RUNNING, or CANCELLING where the study was asked to stop.
+
+        Raises:
+            StoppedError: The token holds the study no longer.
+        """
+        with self.writing() as connection:
+            return renew(connection, study_id, token, now, lease_seconds)
+
+    def transition(self, study_id: str, to: State, reason: str, token: str | None = None) -> None:
+        """Move a study to another state.
+
+        Args:
+            study_id: The study.
+            to: Where to.
+            reason: Why, in plain words; empty where there is nothing to say.
+            token: Of the claim; None for who needs none.
+
+        Raises:
+            UnknownStudyError: There is no such study.
+            StoppedError: The token holds the study no longer.
+            WrongStateError: The study's state does not lead there.
+        """
+        with self.writing() as connection:
+            move(connection, study_id, to, reason, token=token, now=datetime.now(UTC))
+
+    def release(self, study_id: str, token: str) -> None:
+        """Give a running study back to the queue.
+
+        Args:
+            study_id: The study.
+            token: Of the claim.
+
+        Raises:
+            StoppedError: The token holds the study no longer.
+            WrongStateError: The study is not running.
+        """
+        self.transition(study_id, State.QUEUED, "", token)
+
+    def cancel(self, study_id: str) -> State:
+        """Ask a study to stop; one that waits is cancelled at once.
+
+        Returns:
+            CANCELLING or CANCELLED.
+
+        Raises:
+            UnknownStudyError: There is no such study.
+            WrongStateError: It has ended otherwise.
+        """
+        with self.writing() as connection:
+            state = state_for_update(connection, study_id)
+            if state in (State.CANCELLING, State.CANCELLED):
+                return state
+            to = State.CANCELLED if state is State.QUEUED else State.CANCELLING
+            move(connection, study_id, to, "cancelled by request", token=None, now=datetime.now(UTC))
+            return to
+
+    def end_abandoned_cancellations(self, now: datetime) -> None:
+        """Mark CANCELLED every study that was asked to stop and whose driver lets its lease run out.
+
+        Args:
+            now: The present time.
+        """
+        abandoned = and_(studies.c.state == State.CANCELLING.value, studies.c.lease_expires_at < now)
+        with self.writing() as connection:
+            for study_id in connection.execute(select(studies.c.id).where(abandoned)).scalars().all():
+                move(connection, study_id, State.CANCELLED, "cancelled by request", token=None, now=now)
+
+    def set_environment(self, study_id: str, environment: Mapping[str, object]) -> None:
+        """Note what a study runs on.
+
+        Args:
+            study_id: The study.
+            environment: Versions, hardware, commit and the like, as JSON has it.
+
+        Raises:
+            WrongStateError: The study has ended.
+        """
+        text = json.dumps(environment, allow_nan=False)
+        self._set(study_id, update(studies).values(environment=text))
+
+    def set_experiment(self, study_id: str, experiment: str) -> None:
+        """Note the id of a study's MLflow experiment.
+
+        Raises:
+            WrongStateError: The study has ended.
+        """
+        self._set(study_id, update(studies).values(mlflow_experiment=experiment))
+
+    # --- what a runner publishes ----------------------------------------------------------------------------------
+
+    def publish_catalogue(self, published: Catalogue) -> None:
+        """Replace the catalogue.
+
+        Args:
+            published: What the runner can train.
+        """
+        content = published.model_dump_json()
+        with self.writing() as connection:
+            replaced = connection.execute(update(catalogue).where(catalogue.c.id == 1).values(content=content))
+            if replaced.rowcount == 0:
+                connection.execute(insert(catalogue).values(id=1, content=content))
+
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue.
+
+        Raises:
+            NoCatalogueError: No runner has published one yet.
+        """
+        with self.reading() as connection:
+            content = connection.execute(select(catalogue.c.content)).scalar_one_or_none()
+        if content is None:
+            raise NoCatalogueError(
+                "no runner has published yet what it can train; try again in some seconds, "
+                "or start one (`l4-studies serve` starts one with the service)"
+            )
+        return Catalogue.model_validate_json(content)
+
+    def report_files(self, study_id: str) -> tuple[str, ...]:
+        """Return the names of a report's files, in alphabetical order; none where there is no report."""
+        query = select(reports.c.file).where(reports.c.study == study_id).order_by(reports.c.file)
+        with self.reading() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def report_file(self, study_id: str, file: str) -> bytes:
+        """Return a file of a study's report.
+
+        Args:
+            study_id: The study.
+            file: `report.json`, `report.html` and so on.
+
+        Raises:
+            UnknownStudyError: There is no such study.
+            NoReportError: There is no report yet, or it has no such file.
+        """
+        study = self.study(study_id)
+        query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
+        with self.reading() as connection:
+            content = connection.execute(query).scalar_one_or_none()
+        if content is not None:
+            return content
+        there = self.report_files(study_id)
+        if there:
+            raise NoReportError(f"the report of study {study_id} has no {file!r}; it has {', '.join(there)}")
+        why = f": {study.reason}" if study.reason else ""
+        later = "" if study.state in TERMINAL else "; ask again once it has SUCCEEDED"
+        raise NoReportError(f"study {study_id} is {study.state}{why}. It has no report{later}")
+
+    def _set(self, study_id: str, change: Update) -> None:
+        alive = tuple(state for state in State if state not in TERMINAL)
+        with self.writing() as connection:
+            if connection.execute(change.where(studies.c.id == study_id, is_in(alive))).rowcount == 0:
+                state = state_for_update(connection, study_id)
+                raise WrongStateError(f"study {study_id} is {state}; nothing of it may change any more")

@@ -1,0 +1,180 @@
+"""The tables of the database; plain SQL types only, so that PostgreSQL can hold them too."""
+
+import math
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Named,
+    String,
+    Table,
+    Text,
+    TypedColumns,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment; SQLite knows no time zones, so it is held as UTC without one."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Drop the zone after going over to UTC."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Say that it is UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Measured(TypeDecorator[float]):
+    """A measured number, infinities and NaN included; SQLite turns NaN into NULL, so that NULL is read as NaN."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """Write NaN as NULL in every database."""
+        return None if value is None or math.isnan(value) else value
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> float:
+        """Read NULL as NaN."""
+        return math.nan if value is None else value
+
+
+#: Names sort by their bytes, in Python and in every database.
+_NAME = String(100).with_variant(String(100, collation="C"), "postgresql")
+_ID = String(20)
+
+metadata = MetaData()
+
+
+class _StudyColumns(TypedColumns):
+    id: Named[str] = Column(_ID, primary_key=True)
+    name: Named[str] = Column(_NAME)
+    spec: Named[str] = Column(Text)
+    spec_hash: Named[str] = Column(String(64))
+    state: Named[str] = Column(String(16))
+    reason: Named[str] = Column(Text)
+    created_at: Named[datetime] = Column(UtcTime)
+    started_at: Named[datetime | None] = Column(UtcTime)
+    ended_at: Named[datetime | None] = Column(UtcTime)
+    lease_token: Named[str | None] = Column(String(32))
+    lease_expires_at: Named[datetime | None] = Column(UtcTime)
+    attempt: Named[int]
+    environment: Named[str | None] = Column(Text)
+    mlflow_experiment: Named[str | None] = Column(String(64))
+
+
+class _TrialColumns(TypedColumns):
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), primary_key=True)
+    workload: Named[str] = Column(_NAME, primary_key=True)
+    arm: Named[str] = Column(_NAME, primary_key=True)
+    number: Named[int] = Column(Integer, primary_key=True)
+    batch: Named[int]
+    setting: Named[str] = Column(Text)
+
+
+class _PackColumns(TypedColumns):
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), primary_key=True)
+    number: Named[int] = Column(Integer, primary_key=True)
+    workload: Named[str] = Column(_NAME)
+    arm: Named[str] = Column(_NAME)
+    stage: Named[str] = Column(String(16))
+    batch: Named[int]
+    lanes: Named[str] = Column(Text)
+    threads: Named[int]
+    mode: Named[str] = Column(String(16))
+    done: Named[bool]
+    seconds: Named[float | None]
+    host: Named[str] = Column(Text)
+
+
+class _RunColumns(TypedColumns):
+    study: Named[str] = Column(_ID, primary_key=True)
+    pack: Named[int] = Column(Integer, primary_key=True)
+    lane: Named[int] = Column(Integer, primary_key=True)
+    workload: Named[str] = Column(_NAME)
+    arm: Named[str] = Column(_NAME)
+    stage: Named[str] = Column(String(16))
+    trial: Named[int]
+    seed: Named[int]
+    outcome: Named[str] = Column(String(16))
+    steps: Named[int]
+    start_loss: Named[float] = Column(Measured, nullable=True)
+    train_loss: Named[float] = Column(Measured, nullable=True)
+    metrics: Named[str] = Column(Text)
+    tracked: Named[bool]
+
+
+class _SeriesColumns(TypedColumns):
+    study: Named[str] = Column(_ID, primary_key=True)
+    pack: Named[int] = Column(Integer, primary_key=True)
+    lane: Named[int] = Column(Integer, primary_key=True)
+    position: Named[int] = Column(Integer, primary_key=True)
+    name: Named[str] = Column(_NAME)
+    steps: Named[bytes] = Column(LargeBinary)
+    points: Named[bytes] = Column(LargeBinary)
+
+
+class _ReportColumns(TypedColumns):
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), primary_key=True)
+    file: Named[str] = Column(_NAME, primary_key=True)
+    content: Named[bytes] = Column(LargeBinary)
+
+
+class _CatalogueColumns(TypedColumns):
+    id: Named[int] = Column(Integer, primary_key=True)
+    content: Named[str] = Column(Text)
+
+
+class _EventColumns(TypedColumns):
+    id: Named[int] = Column(Integer, primary_key=True)
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), index=True)
+    at: Named[datetime] = Column(UtcTime)
+    kind: Named[str] = Column(String(32))
+    message: Named[str] = Column(Text)
+
+
+studies = Table("studies", metadata, _StudyColumns, Index("studies_by_state", "state", "id"))
+
+trials = Table("trials", metadata, _TrialColumns)
+
+packs = Table("packs", metadata, _PackColumns)
+
+runs = Table(
+    "runs",
+    metadata,
+    _RunColumns,
+    ForeignKeyConstraint(["study", "pack"], ["packs.study", "packs.number"]),
+    UniqueConstraint("study", "workload", "arm", "stage", "trial", "seed"),
+    Index("runs_by_tracked", "study", "tracked", "pack", "lane"),
+)
+
+#: Steps and points (the values at them) are packed little-endian, 64 bits each (see `service.records`).
+series = Table(
+    "series",
+    metadata,
+    _SeriesColumns,
+    ForeignKeyConstraint(["study", "pack", "lane"], ["runs.study", "runs.pack", "runs.lane"]),
+)
+
+reports = Table("reports", metadata, _ReportColumns)
+
+#: At most one row, what the last started runner can train.
+catalogue = Table("catalogue", metadata, _CatalogueColumns)
+
+#: Append-only: one row for every change of a study's state; the kind is the new state.
+events = Table("events", metadata, _EventColumns)

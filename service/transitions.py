@@ -1,0 +1,162 @@
+"""Moves of studies from state to state: guarded writes in the caller's transaction, each with its event."""
+
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+
+from service.entities import Claim
+from service.errors import UnknownStudyError, WrongStateError
+from service.states import SOURCES, TERMINAL, State
+from service.tables import events, studies
+from studies.errors import StoppedError
+
+#: States in which a driver holds the study.
+HELD = (State.RUNNING, State.CANCELLING)
+
+_ID = re.compile(r"[0-9a-f]{20}")
+
+
+def new_id(now: datetime) -> str:
+    """Return an id that sorts by its time: as in UUID version 7, microseconds first (14 digits), then 24 random bits.
+
+    Args:
+        now: The present time.
+    """
+    return f"{int(now.timestamp() * 1e6):014x}{secrets.token_hex(3)}"
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of an id."""
+    return _ID.fullmatch(text) is not None
+
+
+def move(connection: Connection, study_id: str, to: State, reason: str, *, token: str | None, now: datetime) -> None:
+    """Move a study to another state.
+
+    Args:
+        connection: In a transaction that writes.
+        study_id: The study.
+        to: Where to.
+        reason: Why, in plain words.
+        token: Of the claim; None for who needs none.
+        now: The present time.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        StoppedError: The token holds the study no longer.
+        WrongStateError: The study's state does not lead there.
+    """
+    guarded = update(studies).where(studies.c.id == study_id, is_in(SOURCES[to])).values(state=to.value, reason=reason)
+    if to not in HELD:
+        guarded = guarded.values(lease_token=None, lease_expires_at=None)
+    if to in TERMINAL:
+        guarded = guarded.values(ended_at=now)
+    if token is not None:
+        guarded = guarded.where(studies.c.lease_token == token)
+    if connection.execute(guarded).rowcount == 0:
+        state = state_for_update(connection, study_id)
+        if token is not None and state in SOURCES[to]:
+            raise lost(study_id)
+        raise WrongStateError(f"study {study_id} is {state}; it cannot become {to}")
+    note(connection, study_id, to, reason, now)
+
+
+def claim_oldest(connection: Connection, now: datetime, lease_seconds: float) -> Claim | None:
+    """Take the oldest study that is queued, or running with a lease that ran out.
+
+    Args:
+        connection: In a transaction that writes.
+        now: The present time.
+        lease_seconds: How long the claim holds without a heartbeat.
+
+    Returns:
+        The claim, None where nothing waits or another runner was faster.
+    """
+    waits = or_(
+        studies.c.state == State.QUEUED.value,
+        and_(studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now),
+    )
+    oldest = select(studies.c.id, studies.c.attempt).where(waits).order_by(studies.c.id).limit(1)
+    found = connection.execute(oldest).one_or_none()
+    if found is None:
+        return None
+    claim = Claim(study_id=found.id, token=secrets.token_hex(16), attempt=found.attempt + 1)
+    taken = connection.execute(
+        update(studies)
+        .where(studies.c.id == claim.study_id, studies.c.attempt == found.attempt, waits)
+        .values(
+            state=State.RUNNING.value,
+            reason="",
+            lease_token=claim.token,
+            lease_expires_at=now + timedelta(seconds=lease_seconds),
+            attempt=claim.attempt,
+            started_at=func.coalesce(studies.c.started_at, now),
+        )
+    )
+    if taken.rowcount == 0:
+        return None
+    note(connection, claim.study_id, State.RUNNING, f"attempt {claim.attempt}", now)
+    return claim
+
+
+def renew(connection: Connection, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
+    """Renew a lease, and return RUNNING or CANCELLING.
+
+    Args:
+        connection: In a transaction that writes.
+        study_id: The study.
+        token: Of the claim.
+        now: The present time.
+        lease_seconds: How long it holds from now.
+
+    Raises:
+        StoppedError: The token holds the study no longer.
+    """
+    renewed = connection.execute(
+        update(studies)
+        .where(studies.c.id == study_id, studies.c.lease_token == token, is_in(HELD))
+        .values(lease_expires_at=now + timedelta(seconds=lease_seconds))
+    )
+    if renewed.rowcount == 0:
+        raise lost(study_id)
+    return state_for_update(connection, study_id)
+
+
+def state_for_update(connection: Connection, study_id: str) -> State:
+    """Return a study's state and keep others from changing it until the transaction ends.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+    """
+    query = select(studies.c.state).where(studies.c.id == study_id).with_for_update()
+    state = connection.execute(query).scalar_one_or_none()
+    if state is None:
+        raise unknown(study_id)
+    return State(state)
+
+
+def note(connection: Connection, study_id: str, to: State, message: str, now: datetime) -> None:
+    """Write the event of a state change."""
+    connection.execute(insert(events).values(study=study_id, at=now, kind=to.value, message=message))
+
+
+def is_in(states: tuple[State, ...]) -> ColumnElement[bool]:
+    """Return the condition that a study is in one of some states."""
+    return studies.c.state.in_([state.value for state in states])
+
+
+def lost(study_id: str) -> StoppedError:
+    """Return the error for a driver that holds its study no longer."""
+    return StoppedError(f"study {study_id} was stopped, or another driver holds it: nothing more may be written")
+
+
+def unknown(study_id: str) -> UnknownStudyError:
+    """Return the error for an id that no study has."""
+    return UnknownStudyError(f"no study has the id {shown(study_id)}; `GET /studies` lists those there are")
+
+
+def shown(text: str) -> str:
+    """Return what somebody sent as a message may show it."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")

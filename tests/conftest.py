@@ -1,0 +1,77 @@
+"""What several folders of tests use: a small catalogue, a study for it, and an empty database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.database import open_engine
+from service.store import Store
+from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
+from studies.parameters import Direction, Hyperparameter, Metric, Option
+from studies.resolve import resolve
+from studies.spec import StudySpec
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """A workload with validation data, one without, and two optimizers."""
+    accuracy = Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Share of right answers.")
+    digits = WorkloadEntry(
+        name="digits",
+        summary="Small pictures of digits.",
+        options=(Option(name="batch_size", default=64, summary="Examples of a step.", low=1, high=1000),),
+        default_steps=100,
+        epoch_examples=1000,
+        has_validation=True,
+        metrics=(accuracy,),
+        lanes=8,
+    )
+    regression = WorkloadEntry(
+        name="regression",
+        summary="A linear net.",
+        options=(Option(name="matrix", default="plain", summary="How A is made.", choices=("plain", "conditioned")),),
+        default_steps=50,
+        epoch_examples=1,
+        has_validation=False,
+        metrics=(),
+        lanes=8,
+    )
+    lr = Hyperparameter(name="lr", default=0.1, summary="Step.", at_least=0, search_low=1e-4, search_high=1.0)
+    eps = Hyperparameter(name="eps", default=1e-8, summary="Floor.", at_least=0, search_low=1e-10, search_high=1e-2)
+    alpha = Hyperparameter(name="alpha", default=0.15, summary="Step.", at_least=0, search_low=0.01, search_high=1.0)
+    return Catalogue(
+        workloads=(digits, regression),
+        optimizers=(
+            OptimizerEntry(name="l4adam", summary="L4 over Adam.", hyperparameters=(alpha,)),
+            OptimizerEntry(name="sgd", summary="Plain gradient descent.", hyperparameters=(lr, eps)),
+        ),
+    )
+
+
+@pytest.fixture
+def definition() -> dict[str, Any]:
+    """A study as it is posted: 2 workloads x (1 fixed and 1 searched arm)."""
+    return {
+        "name": "A small study",
+        "workloads": [{"name": "digits"}, {"name": "regression", "options": {"matrix": "conditioned"}, "steps": 20}],
+        "arms": [{"name": "l4adam"}, {"name": "sgd", "search": {"lr": {"low": 0.001, "high": 0.1}}}],
+        "protocol": {"trials": 4, "confirm_seeds": 6},
+    }
+
+
+@pytest.fixture
+def spec(definition: dict[str, Any], catalogue: Catalogue) -> StudySpec:
+    """The complete spec of that study."""
+    return resolve(definition, catalogue)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty database with its tables."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'studies.db'}")
+    made = Store(engine)
+    made.create()
+    yield made
+    engine.dispose()
