@@ -11,10 +11,11 @@ from service.errors import BadCursorError
 from service.ledger import StudyLedger
 from service.states import State
 from service.store import Store
+from studies.choose import Search
 from studies.errors import StoppedError
 from studies.plan import additions, progress
 from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial
-from studies.spec import StudySpec
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -239,8 +240,14 @@ def test_ten_thousand_runs_take_seconds_at_most(store: Store, ledger: StudyLedge
     assert time.monotonic() - started < 20  # about 2 s on an idle core
 
 
+def suggest_the_middle(
+    workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
+) -> list[dict[str, float]]:
+    return [{"lr": 0.01}] * count
+
+
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
-    plan = additions(spec, ledger.rows(), {"digits": 8, "regression": 8}, lambda *given: [{"lr": 0.01}] * given[4])
+    plan = additions(spec, ledger.rows(), {"digits": 8, "regression": 8}, suggest_the_middle)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))
