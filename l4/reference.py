@@ -39,6 +39,7 @@ class Reference:
         tau_s: float = 1000.0,
         adam_eps: float = 1e-4,
     ) -> None:
+        """Start before the first step."""
         self.direction = direction
         self.alpha, self.gamma, self.gamma0, self.tau, self.eps = alpha, gamma, gamma0, tau, eps
         self.tau_m, self.tau_s, self.adam_eps = tau_m, tau_s, adam_eps

@@ -224,7 +224,7 @@ def _protocol_faults(
         faults += [
             Fault(
                 pointer="/protocol/sampler",
-                detail=f"a grid searches one hyperparameter, arm {arm.name!r} searches {len(arm.search)}; use random or tpe",
+                detail=f"a grid searches one hyperparameter, arm {arm.name!r} {len(arm.search)}; use random or tpe",
             )
             for arm in arms
             if len(arm.search) > 1

@@ -1,0 +1,185 @@
+"""Training packs on Ray Tune: worker actors that stay, and a searcher that hands out what is planned next."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+from ray import tune
+from ray.exceptions import OutOfMemoryError as WorkerKilledForMemory
+from ray.exceptions import RayActorError
+from ray.tune import Callback, RunConfig, Trainable, TuneConfig, Tuner
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
+
+from studies.errors import StudiesError
+from studies.worker import Job, Trained, work
+
+log = logging.getLogger(__name__)
+
+#: What a process that drives Tune sets in its environment first: no result files beside our rows, no usage reports,
+#: no snapshots of an experiment that is never restored from them.
+ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_RESULT_BUFFER_LENGTH": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class Source(Protocol):
+    """Where packs come from and where their measurements go; called by one thread."""
+
+    def finished(self) -> bool:
+        """Whether there is nothing left to train, now or later."""
+        ...
+
+    def take(self) -> Job | None:
+        """Return the next pack, or None where it depends on packs that are being trained."""
+        ...
+
+    def trained(self, pack: int, result: Trained) -> None:
+        """Take a trained pack's measurements."""
+        ...
+
+    def failed(self, pack: int, reason: str, *, lost: bool) -> None:
+        """Take note of a pack that failed.
+
+        Args:
+            pack: Its number.
+            reason: Why, in plain words.
+            lost: Whether its worker died, so that trying again may help.
+        """
+        ...
+
+
+def start_local(cpus: int | None) -> str:
+    """Start Ray on this machine, owned by this process, and return its address.
+
+    Args:
+        cpus: Processors to offer; all of the machine's where None.
+    """
+    ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
+    return ray.get_runtime_context().gcs_address
+
+
+def stop() -> None:
+    """Leave Ray, and end it where this process started it."""
+    ray.shutdown()
+
+
+def run(source: Source, *, address: str, name: str, storage: Path) -> None:
+    """Train everything a source hands out, as one Tune experiment.
+
+    Args:
+        source: Where packs come from.
+        address: The Ray cluster.
+        name: The experiment's name.
+        storage: Folder for what Tune itself writes.
+    """
+    ray.init(address=address, log_to_driver=False, configure_logging=False)
+    try:
+        gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+        tuner = Tuner(
+            tune.with_resources(_Worker, {"cpu": 1, "gpu": gpu}),
+            tune_config=TuneConfig(
+                search_alg=_Planned(source),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=_pack_name,
+                trial_dirname_creator=_pack_name,
+            ),
+            run_config=RunConfig(name=name, storage_path=str(storage.absolute()), verbose=0, callbacks=[_Sink(source)]),
+        )
+        tuner.fit()
+    finally:
+        ray.shutdown()
+
+
+class _Worker(Trainable):
+    """An actor that trains one pack after another."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Take the first pack."""
+        self._job: Job = config["job"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next pack."""
+        self._job = new_config["job"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train the pack; what goes wrong on purpose travels back in words."""
+        device = "cuda" if ray.get_gpu_ids() else "cpu"
+        try:
+            return {"done": True, "trained": work(self._job, device)}
+        except StudiesError as error:
+            return {"done": True, "fault": str(error)}
+
+
+class _Planned(Searcher):
+    """Suggests the packs that a source hands out."""
+
+    def __init__(self, source: Source) -> None:
+        """Keep the source."""
+        super().__init__()
+        self._source = source
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next pack, None for later, or that there are no more."""
+        if self._source.finished():
+            return Searcher.FINISHED
+        job = self._source.take()
+        return None if job is None else {"job": job}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing: results and errors go through the callback, which sees them first."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing: a restarted driver plans from its rows."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
+
+
+class _Sink(Callback):
+    """Hands measurements and failures to a source."""
+
+    def __init__(self, source: Source) -> None:
+        """Keep the source."""
+        self._source = source
+
+    def on_trial_result(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
+        job: Job = trial.config["job"]
+        trained = result.pop("trained", None)
+        if trained is None:
+            self._source.failed(job.pack, str(result["fault"]), lost=False)
+        else:
+            self._source.trained(job.pack, trained)
+
+    def on_trial_error(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Say in plain words why a pack failed."""
+        job: Job = trial.config["job"]
+        error = trial.get_pickled_error()
+        log.error("pack %s failed", job.pack, exc_info=error)
+        reason, lost = _plain(error)
+        self._source.failed(job.pack, reason, lost=lost)
+
+
+def _plain(error: BaseException | None) -> tuple[str, bool]:
+    """Return a failure in plain words, and whether trying again may help."""
+    if isinstance(error, WorkerKilledForMemory):
+        return "the worker was ended because its machine ran out of memory; use smaller packs or more memory", False
+    if isinstance(error, RayActorError) or error is None:
+        return "the worker process died (killed, or its machine was lost)", True
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__, False
+
+
+def _pack_name(trial: TuneTrial) -> str:
+    return f"pack-{trial.config['job'].pack:05d}"

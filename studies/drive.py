@@ -1,0 +1,143 @@
+"""Driving one study: from its spec and its rows to all its runs, pack by pack."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from studies import plan
+from studies.choose import Search
+from studies.errors import PackFailedError
+from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage
+from studies.search import suggest
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.train import LaneTask, Task
+from studies.weights import Weights
+from studies.worker import Job, Trained
+
+log = logging.getLogger(__name__)
+
+#: A pack whose worker died is trained again, whole, this often.
+RETRIES = 2
+
+
+class Driver:
+    """Hands out a study's packs and writes what comes back; the `Source` of a cluster.
+
+    Args:
+        spec: The study.
+        ledger: Its rows.
+        lanes: Most lanes of a pack, by workload name within the study.
+        data_dir: The data directory.
+        weights: Where final parameters of confirm runs wait for MLflow.
+    """
+
+    def __init__(
+        self, *, spec: StudySpec, ledger: Ledger, lanes: Mapping[str, int], data_dir: Path, weights: Weights
+    ) -> None:
+        """Read the rows: what an earlier driver planned and did not finish is handed out first."""
+        self._spec, self._ledger, self._lanes = spec, ledger, lanes
+        self._data_dir, self._weights = data_dir, weights
+        self._rows = ledger.rows()
+        self._waiting = [pack for pack in self._rows.packs if not pack.done]
+        self._training: dict[int, Pack] = {}
+        self._tries: dict[int, int] = {}
+
+    def finished(self) -> bool:
+        """Whether there is nothing left to train, now or later."""
+        self._plan()
+        return not self._waiting and not self._training
+
+    def take(self) -> Job | None:
+        """Return the next pack, or None where it depends on packs that are being trained."""
+        self._plan()
+        if not self._waiting:
+            return None
+        pack = self._waiting.pop(0)
+        self._training[pack.number] = pack
+        return self._job(pack)
+
+    def trained(self, pack: int, result: Trained) -> None:
+        """Write a pack's runs, in one transaction."""
+        done = replace(self._training.pop(pack), done=True, seconds=result.seconds, host=result.host)
+        runs = tuple(_run(done, lane, result) for lane in range(len(done.lanes)))
+        if done.stage is Stage.CONFIRM:
+            # before the rows: a run in the database always has its parameters
+            for run, parameters in zip(runs, result.parameters, strict=True):
+                self._weights.save(run, parameters)
+        self._ledger.finish_pack(done, runs)
+        log.info("pack %s: %s %s %s, %s runs", pack, done.workload, done.arm, done.stage, len(runs))
+        packs = tuple(done if each.number == pack else each for each in self._rows.packs)
+        kept = tuple(replace(run, series=()) for run in runs)
+        self._rows = replace(self._rows, packs=packs, runs=self._rows.runs + kept)
+
+    def failed(self, pack: int, reason: str, *, lost: bool) -> None:
+        """Hand a lost pack out again, or give the study up.
+
+        Raises:
+            PackFailedError: Where trying again is of no use.
+        """
+        failed = self._training.pop(pack)
+        tries = self._tries[pack] = self._tries.get(pack, 0) + 1
+        if not lost or tries > RETRIES:
+            raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
+        log.warning("pack %s is trained again: %s", pack, reason)
+        self._waiting.insert(0, failed)
+
+    def _plan(self) -> None:
+        if self._waiting:
+            return
+        added = plan.additions(self._spec, self._rows, self._lanes, self._suggest)
+        if not added.packs:
+            return
+        self._ledger.add_plan(added.trials, added.packs)
+        self._rows = Rows(
+            trials=self._rows.trials + added.trials, packs=self._rows.packs + added.packs, runs=self._rows.runs
+        )
+        self._waiting += added.packs
+
+    def _suggest(
+        self, workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
+    ) -> tuple[Mapping[str, float], ...]:
+        return suggest(self._spec, workload, arm, found, batch, count)
+
+    def _job(self, pack: Pack) -> Job:
+        workload = self._spec.workload(pack.workload)
+        settings = {
+            trial.number: trial.setting
+            for trial in self._rows.trials
+            if (trial.workload, trial.arm) == (pack.workload, pack.arm)
+        }
+        return Job(
+            pack=pack.number,
+            optimizer=self._spec.arm(pack.arm).optimizer,
+            task=Task(
+                workload=workload.workload,
+                options=workload.options,
+                steps=workload.steps,
+                steps_per_epoch=workload.steps_per_epoch,
+                test=pack.stage is Stage.CONFIRM,
+                lanes=tuple(LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes),
+            ),
+            threads=pack.threads,
+            data_dir=self._data_dir,
+        )
+
+
+def _run(pack: Pack, lane: int, result: Trained) -> Run:
+    measured = result.measurements[lane]
+    return Run(
+        workload=pack.workload,
+        arm=pack.arm,
+        trial=pack.lanes[lane].trial,
+        seed=pack.lanes[lane].seed,
+        stage=pack.stage,
+        outcome=Outcome.DIVERGED if measured.diverged else Outcome.FINISHED,
+        steps=measured.steps,
+        start_loss=measured.start_loss,
+        train_loss=measured.train_loss,
+        metrics=measured.metrics,
+        pack=pack.number,
+        lane=lane,
+        series=measured.series,
+    )

@@ -1,0 +1,35 @@
+"""Putting a data set's files into the data directory, checked by hash."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pooch
+import requests
+
+from studies.errors import DataMissingError
+from studies.workload import DataFile
+
+
+def fetch(files: Sequence[DataFile], data_dir: Path) -> None:
+    """Download what is missing, with a progress bar; files that are there are checked and left.
+
+    Args:
+        files: The data set's files.
+        data_dir: The data directory.
+
+    Raises:
+        DataMissingError: Where a file is neither there nor could be downloaded, or has another hash.
+    """
+    for file in files:
+        path = data_dir / file.path
+        if path.is_file():
+            if pooch.file_hash(str(path), alg="md5") != file.md5:
+                raise DataMissingError(f"{path} is not the published file (its MD5 is not {file.md5}); delete it")
+            continue
+        try:
+            pooch.retrieve(file.url, known_hash=f"md5:{file.md5}", fname=path.name, path=path.parent, progressbar=True)
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise DataMissingError(
+                f"{path} is missing and {file.url} could not be downloaded ({type(error).__name__}); "
+                "put the file there, or set L4_DATA_DIR to a directory that has it"
+            ) from error

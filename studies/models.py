@@ -1,0 +1,32 @@
+"""Models that several workloads share, as plain modules without any initialisation of their own."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Generator, nn
+
+
+def mlp(widths: Sequence[int]) -> nn.Sequential:
+    """Return a multilayer perceptron with ReLU between its layers.
+
+    Args:
+        widths: Units of every layer, the input's first.
+    """
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def initialise_mlp(module: nn.Module, generator: Generator) -> None:
+    """Draw Xavier-uniform weights for the hidden layers; the output layer and all biases are zero.
+
+    Args:
+        module: What `mlp` gave.
+        generator: Where to draw from.
+    """
+    linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    for layer in linears:
+        nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(linears[-1].weight)

@@ -1,0 +1,27 @@
+"""The order in which a lane sees its examples: shuffled passes, one after another, cut into batches."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+
+
+def batches(examples: int, batch_size: int, generator: Generator) -> Iterator[Tensor]:
+    """Yield the example indices of one batch after another, for ever.
+
+    The passes follow each other without a gap, as in the authors' loader: a batch may end one and begin the next.
+
+    Args:
+        examples: Number of training examples.
+        batch_size: Examples of a batch.
+        generator: Where each pass's order is drawn from.
+
+    Yields:
+        Indices, (batch_size,), int64.
+    """
+    left = torch.empty(0, dtype=torch.int64)
+    while True:
+        while len(left) < batch_size:
+            left = torch.cat([left, torch.randperm(examples, generator=generator)])
+        yield left[:batch_size]
+        left = left[batch_size:]

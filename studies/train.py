@@ -1,0 +1,207 @@
+"""Training a pack: all its lanes together, as one stacked program, in one loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from studies.lanes import stacked_step
+from studies.measurements import Measurement, Record, measurements
+from studies.optimizer import AnyOptimizer, Tensors
+from studies.order import batches
+from studies.seeds import generator
+from studies.workload import Data, Examples, Options, Workload
+
+#: At most this often are validation and test data measured, at ends of epochs.
+EVALUATIONS = 40
+#: Examples measured at once.
+CHUNK = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneTask:
+    """What one lane trains.
+
+    Args:
+        setting: Every hyperparameter of the optimizer by name.
+        seed: The run's seed.
+    """
+
+    setting: Mapping[str, float]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a pack trains.
+
+    Args:
+        workload: The registered workload's name; it names the seeds' axis.
+        options: The workload's options, complete.
+        steps: Length of a run.
+        steps_per_epoch: Steps of an epoch.
+        test: Whether test data are measured; only confirm runs may.
+        lanes: The runs, in lane order.
+    """
+
+    workload: str
+    options: Options
+    steps: int
+    steps_per_epoch: int
+    test: bool
+    lanes: tuple[LaneTask, ...]
+
+
+def train(
+    task: Task,
+    workload: Workload,
+    optimizer: AnyOptimizer,
+    data_dir: Path,
+    *,
+    device: str = "cpu",
+) -> tuple[Measurement, ...]:
+    """Train all lanes of a pack and return what was measured, in lane order.
+
+    A lane that diverges is frozen at that step; the others go on untouched. Each lane draws its initial parameters,
+    its data order and, where the workload draws one, its problem from its own seed, so that it is the same run in
+    whatever pack it sits.
+
+    Args:
+        task: What to train.
+        workload: The workload.
+        optimizer: The optimizer of all lanes.
+        data_dir: Where data sets are.
+        device: Where to train.
+    """
+    lanes = len(task.lanes)
+    data = _data(task, workload, data_dir, device)
+    module, names, params = _initial(task, workload, device)
+
+    def batch_loss(at: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
+        return workload.loss(functional_call(module, dict(zip(names, at, strict=True)), (inputs,)), targets)
+
+    step = stacked_step(batch_loss, optimizer)
+    setting = {
+        name: torch.tensor([lane.setting[name] for lane in task.lanes], dtype=torch.float64, device=device)
+        for name in (hyperparameter.name for hyperparameter in optimizer.hyperparameters)
+    }
+    state = vmap(optimizer.init)(params)
+    alive = torch.ones(lanes, dtype=torch.bool, device=device)
+    losses = torch.full((task.steps, lanes), float("nan"), dtype=torch.float64, device=device)
+    rates = torch.full_like(losses, float("nan"))
+    evaluated: list[tuple[int, dict[str, Tensor]]] = []
+    batch = _batches(task, data.train, device)
+    for t in range(task.steps):
+        inputs, targets = batch()
+        params, state, alive, losses[t], rates[t] = step(params, state, alive, inputs, targets, setting)
+        if _evaluates(t + 1, task):
+            evaluated.append((t + 1, _evaluate(module, names, params, data, workload, test=task.test)))
+    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in params]).all(0)
+    return measurements(
+        Record(
+            steps=task.steps,
+            steps_per_epoch=task.steps_per_epoch,
+            losses=losses,
+            rates=rates,
+            evaluated=evaluated,
+            survived=alive & finite,
+            names=names,
+            params=params,
+        )
+    )
+
+
+def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
+    """Return the data with a lane axis in front of every tensor: drawn lane by lane, or one set seen by all."""
+    if workload.drawn:
+
+        def stack(*parts: Tensor) -> Tensor:
+            return torch.stack(parts).to(device)
+
+        seeds = [generator(task.workload, lane.seed, "problem") for lane in task.lanes]
+        return _each_part(stack, [workload.data(task.options, data_dir, seed) for seed in seeds])
+
+    def share(part: Tensor) -> Tensor:
+        return part.to(device).expand(len(task.lanes), *part.shape)
+
+    return _each_part(share, [workload.data(task.options, data_dir, generator(task.workload, 0, "problem"))])
+
+
+def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
+    def part(parts: Sequence[Examples | None]) -> Examples | None:
+        present = [each for each in parts if each is not None]
+        if not present:
+            return None
+        return Examples(
+            inputs=change(*(each.inputs for each in present)), targets=change(*(each.targets for each in present))
+        )
+
+    train = part([each.train for each in found])
+    assert train is not None
+    return Data(
+        train=train, validation=part([each.validation for each in found]), test=part([each.test for each in found])
+    )
+
+
+def _initial(task: Task, workload: Workload, device: str) -> tuple[nn.Module, tuple[str, ...], Tensors]:
+    """Return the module without values, its parameters' names, and every lane's initial parameters, stacked."""
+    with torch.device("meta"):
+        module = workload.model(task.options).to(workload.dtype)
+    names = tuple(name for name, _ in module.named_parameters())
+    drawn: list[tuple[Tensor, ...]] = []
+    for lane in task.lanes:
+        own = module.to_empty(device="cpu")
+        workload.initialise(own, generator(task.workload, lane.seed, "init"))
+        drawn.append(tuple(parameter.detach().clone() for parameter in own.parameters()))
+    return module, names, tuple(torch.stack(each).to(device) for each in zip(*drawn, strict=True))
+
+
+def _batches(task: Task, train: Examples, device: str) -> Callable[[], Examples]:
+    """Return a function that gives every lane's next batch, stacked."""
+    if "batch_size" not in task.options:
+        return lambda: train
+    size = int(task.options["batch_size"])
+    examples = train.inputs.shape[1]
+    orders = [batches(examples, size, generator(task.workload, lane.seed, "order")) for lane in task.lanes]
+    lane = torch.arange(len(orders), device=device)[:, None]
+
+    def following() -> Examples:
+        chosen = torch.stack([next(order) for order in orders]).to(device)
+        return Examples(inputs=train.inputs[lane, chosen], targets=train.targets[lane, chosen])
+
+    return following
+
+
+def _evaluates(step: int, task: Task) -> bool:
+    """Whether to measure after this step: at ends of epochs, evenly spaced, and at the last step."""
+    epochs = -(-task.steps // task.steps_per_epoch)
+    stride = task.steps_per_epoch * -(-epochs // EVALUATIONS)
+    return step % stride == 0 or step == task.steps
+
+
+def _evaluate(
+    module: nn.Module, names: Sequence[str], params: Tensors, data: Data, workload: Workload, *, test: bool
+) -> dict[str, Tensor]:
+    """Return the loss and metrics of every lane on the validation data, and on the test data where allowed."""
+    parts = {"validation": data.validation, "test": data.test if test else None}
+    measured = {"loss": workload.loss} | {measure.metric.name: measure.of for measure in workload.measures}
+
+    def lane(params: Tensors, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        outputs = functional_call(module, dict(zip(names, params, strict=True)), (inputs,))
+        return {name: of(outputs, targets).double() * len(inputs) for name, of in measured.items()}
+
+    found: dict[str, Tensor] = {}
+    for part, examples in parts.items():
+        if examples is None:
+            continue
+        count = examples.inputs.shape[1]
+        for start in range(0, count, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            sums = vmap(lane)(params, examples.inputs[:, chunk], examples.targets[:, chunk])
+            for name, value in sums.items():
+                key = f"{part}_{name}"
+                found[key] = value / count + found[key] if key in found else value / count
+    return found

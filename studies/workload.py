@@ -1,0 +1,111 @@
+"""What a workload is here: data, a model, its initialisation, a loss and metrics, declared and not trained."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from studies.parameters import Metric, Option
+
+#: Every option of the workload by name.
+Options = Mapping[str, float | int | str]
+
+
+class Examples(NamedTuple):
+    """Inputs with their targets, both with the examples along the first axis."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The examples of a workload.
+
+    Args:
+        train: What is trained on.
+        validation: What decisions may read, None where there is none.
+        test: What only confirm runs are measured on, None where there is none.
+    """
+
+    train: Examples
+    validation: Examples | None = None
+    test: Examples | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file of a data set.
+
+    Args:
+        path: Where it lies, relative to the data directory.
+        url: Where it is downloaded from when missing.
+        md5: Its known hash.
+    """
+
+    path: str
+    url: str
+    md5: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A metric with the function that measures it.
+
+    Args:
+        metric: Name, direction, summary.
+        of: From (outputs, targets) to the mean over the examples; 0-dim.
+    """
+
+    metric: Metric
+    of: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What is trained, declared.
+
+    Args:
+        summary: One sentence, with the source.
+        options: What a study can set; one named `batch_size` sets the examples of a step, without it a step uses all.
+        default_steps: Steps of a run where a study gives none.
+        epoch_examples: Training examples that make an epoch; 1 where every step uses all.
+        lanes: Most lanes of a pack: where more no longer raise the throughput on a CPU.
+        dtype: Of parameters and inputs.
+        drawn: Whether every seed draws its own data.
+        has_validation: Whether the data have a validation part.
+        files: The data set's files; they are in the data directory when `data` is called.
+        data: From (options, data directory, generator) to the data; the generator is used where `drawn`.
+        model: From options to the module.
+        initialise: Draws the module's initial parameters from a generator, in place.
+        loss: From (outputs, targets) to the loss; 0-dim.
+        measures: What is measured on validation and test data besides the loss.
+    """
+
+    summary: str
+    options: tuple[Option, ...]
+    default_steps: int
+    epoch_examples: int
+    lanes: int
+    dtype: torch.dtype = torch.float32
+    drawn: bool = False
+    has_validation: bool = False
+    files: tuple[DataFile, ...] = ()
+    data: Callable[[Options, Path, torch.Generator], Data]
+    model: Callable[[Options], nn.Module]
+    initialise: Callable[[nn.Module, torch.Generator], None]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    measures: tuple[Measure, ...] = ()
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the fraction of examples whose largest logit is the target's.
+
+    Args:
+        outputs: Logits, (examples, classes).
+        targets: Class indices, (examples,).
+    """
+    return (outputs.argmax(-1) == targets).double().mean()

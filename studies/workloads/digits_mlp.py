@@ -1,0 +1,55 @@
+"""A small multilayer perceptron on scikit-learn's handwritten digits, which ship with the package."""
+
+from pathlib import Path
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from studies.models import initialise_mlp, mlp
+from studies.parameters import Direction, Metric, Option
+from studies.seeds import generator as derived
+from studies.workload import Data, Examples, Measure, Options, Workload, accuracy
+
+#: Of the 1797 images, shuffled once for all studies: these many train and validate, the rest test.
+TRAIN, VALIDATION = 1200, 297
+
+
+def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
+    """Read the images, scaled to [0, 1]."""
+    images, classes = load_digits(return_X_y=True)
+    inputs = torch.tensor(images, dtype=torch.float32) / 16
+    targets = torch.tensor(classes, dtype=torch.int64)
+    order = torch.randperm(len(inputs), generator=derived("digits_mlp", 0, "split"))
+    parts = order[:TRAIN], order[TRAIN : TRAIN + VALIDATION], order[TRAIN + VALIDATION :]
+    train, validation, test = (Examples(inputs=inputs[part], targets=targets[part]) for part in parts)
+    return Data(train=train, validation=validation, test=test)
+
+
+def model(options: Options) -> nn.Module:
+    """Return a 64-hidden-10 perceptron."""
+    return mlp((64, int(options["hidden"]), 10))
+
+
+WORKLOAD = Workload(
+    summary="scikit-learn's 8x8 digits by a 64-32-10 ReLU perceptron, mean cross-entropy.",
+    options=(
+        Option(name="batch_size", default=64, low=1, high=TRAIN, summary="Examples of a step."),
+        Option(name="hidden", default=32, low=1, high=4096, summary="Units of the hidden layer."),
+    ),
+    default_steps=900,
+    epoch_examples=TRAIN,
+    lanes=16,
+    has_validation=True,
+    data=data,
+    model=model,
+    initialise=initialise_mlp,
+    loss=cross_entropy,
+    measures=(
+        Measure(
+            metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."),
+            of=accuracy,
+        ),
+    ),
+)
