@@ -4,6 +4,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
 .PHONY: help demo serve test test-slow lint clean
 .DELETE_ON_ERROR:
 
@@ -38,6 +41,7 @@ $(STAMP): pyproject.toml constraints.txt
 		{ echo "make: this needs Python 3.11; install it or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Making the Python environment in .venv (once; some minutes, about 2 GB)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' \
+		| sed -un 's/^ *Downloading \(.*([0-9]\{2,\}.* MB)\)/  downloading \1/p; s/^Installing collected.*/  installing/p'
 	@touch $@
 	@echo "Environment ready"

@@ -1,0 +1,102 @@
+"""The supervisor's plan: what each process gets, ports, and what happens when a part does not come up."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from service.errors import PortTakenError, ProcessDiedError
+from service.serve import check_port, environment, parts, running
+from service.settings import Settings
+
+
+@pytest.fixture
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("L4_CPUS", "7")  # the parent was told otherwise, by its caller
+    settings = Settings(home=tmp_path, port=8123, cpus=None, lease_seconds=2.5, mlflow_uri="http://elsewhere:1")
+    read = subprocess.run(
+        [sys.executable, "-c", "from service.settings import Settings; print(Settings().model_dump_json())"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    assert json.loads(read.stdout) == expected.model_dump(mode="json")
+
+
+def test_nothing_calls_home(tmp_path: Path) -> None:
+    found = environment(Settings(home=tmp_path))
+    assert found["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert found["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_the_runner_gets_a_fresh_token_for_its_own_ray(tmp_path: Path) -> None:
+    tokens = set[str]()
+    for _ in range(2):
+        runner = parts(Settings(home=tmp_path))[-1].command
+        assert runner.environment["RAY_AUTH_MODE"] == "token"
+        tokens.add(runner.environment["RAY_AUTH_TOKEN"])
+    assert len(tokens) == 2
+    assert min(map(len, tokens)) >= 32
+
+
+def test_a_cluster_elsewhere_has_its_own_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "the deployment's")
+    runner = parts(Settings(home=tmp_path, ray_address="ray://elsewhere:10001"))[-1].command
+    assert runner.environment["RAY_AUTH_TOKEN"] == "the deployment's"
+
+
+def test_an_mlflow_server_elsewhere_means_none_here(tmp_path: Path) -> None:
+    names = [part.command.name for part in parts(Settings(home=tmp_path, mlflow_uri="http://elsewhere:1"))]
+    assert names == ["HTTP service", "runner"]
+    assert len(parts(Settings(home=tmp_path))) == 3
+
+
+def test_a_taken_port_is_named_with_its_remedy(taken_port: int) -> None:
+    with pytest.raises(PortTakenError, match=rf"cannot listen on 127\.0\.0\.1:{taken_port} .*with L4_PORT"):
+        check_port("127.0.0.1", taken_port, "L4_PORT")
+
+
+def test_nothing_is_started_where_a_port_is_taken(tmp_path: Path, taken_port: int, free_ports: tuple[int, int]) -> None:
+    settings = Settings(home=tmp_path / "home", port=free_ports[0], mlflow_port=taken_port)
+    with pytest.raises(PortTakenError, match="L4_MLFLOW_PORT"), running(settings, Console(file=StringIO())):
+        pass
+    assert not settings.home.exists()
+
+
+def test_a_part_that_does_not_come_up_is_reported_in_its_own_words(
+    tmp_path: Path, free_ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where a broken file shadows one that every part imports
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'service.app' in sys.orig_argv and 'service.leash' not in sys.orig_argv:\n"
+        "    print('the disk is full'); os._exit(4)\n"
+    )
+    settings = Settings(home=tmp_path / "home", port=free_ports[0], mlflow_port=free_ports[1])
+    with (
+        pytest.raises(ProcessDiedError, match=r"HTTP service ended with exit status 4(.|\n)*the disk is full"),
+        running(settings, Console(file=StringIO())),
+    ):
+        pass
