@@ -13,9 +13,9 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from service.errors import RequestRefusedError, UnreachableError
-from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
+from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
 from service.states import TERMINAL
-from studies.catalogue import OptimizerEntry, WorkloadEntry
+from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
 
 _JSON = "application/json"
@@ -43,7 +43,13 @@ class Client:
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:
         """Connect on first use."""
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, headers={"Accept": _JSON})
+        loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=timeout,
+            headers={"Accept": _JSON},
+            trust_env=not loopback,  # a proxy would look for the service on its own machine
+        )
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -145,9 +151,9 @@ class Client:
                 return
             time.sleep(seconds)
 
-    def workloads(self) -> tuple[WorkloadEntry, ...]:
-        """Return what can be trained."""
-        return TypeAdapter(tuple[WorkloadEntry, ...]).validate_json(self._ask("GET", "/workloads").content)
+    def workloads(self) -> tuple[WorkloadAnswer, ...]:
+        """Return what can be trained, with what can be selected on."""
+        return TypeAdapter(tuple[WorkloadAnswer, ...]).validate_json(self._ask("GET", "/workloads").content)
 
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
         """Return the optimizers with their hyperparameters and search ranges."""
@@ -193,6 +199,8 @@ def _encoded(definition: StudyDefinition | Mapping[str, object] | str | bytes | 
 def _content_type(text: str | bytes) -> str:
     try:
         json.loads(text)
+    except RecursionError:  # JSON, nested so deeply that the service will refuse it
+        return _JSON
     except ValueError:
         return _YAML
     return _JSON

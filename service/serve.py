@@ -146,8 +146,13 @@ def environment(settings: Settings) -> dict[str, str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
     given = {name: value.absolute() if isinstance(value, Path) else value for name, value in settings}
     inside = {f"{prefix}{name.upper()}": str(value) for name, value in given.items() if value is not None}
-    # nothing of this service calls home
-    return outside | inside | {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}
+    direct = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), "127.0.0.1,localhost")))
+    return (
+        outside
+        | inside
+        | {"no_proxy": direct, "NO_PROXY": direct}  # the parts reach one another without the machine's proxy
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}  # nothing of this service calls home
+    )
 
 
 def check_port(host: str, port: int, setting: str) -> None:

@@ -46,6 +46,13 @@ def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.Monke
     assert json.loads(read.stdout) == expected.model_dump(mode="json")
 
 
+def test_the_parts_reach_one_another_without_the_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "intern.example")
+    found = environment(Settings(home=tmp_path))
+    assert found["no_proxy"] == found["NO_PROXY"] == "intern.example,127.0.0.1,localhost"
+
+
 def test_nothing_calls_home(tmp_path: Path) -> None:
     found = environment(Settings(home=tmp_path))
     assert found["MLFLOW_DISABLE_TELEMETRY"] == "true"
