@@ -1,0 +1,76 @@
+"""The report as one flat table for spreadsheets and data frames: a row an arm and workload."""
+
+import csv
+import io
+
+from studies.arm_report import ArmReport
+from studies.report import Report
+
+Value = str | float | int | None
+
+
+def flat_table(report: Report) -> str:
+    """Return the report as CSV; what does not exist is empty.
+
+    Args:
+        report: The report.
+    """
+    records = [_record(workload.workload, arm) for workload in report.workloads for arm in workload.arms]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return buffer.getvalue()
+
+
+def _record(workload: str, arm: ArmReport) -> dict[str, Value]:
+    record: dict[str, Value] = {
+        "workload": workload,
+        "arm": arm.arm,
+        "optimizer": arm.optimizer,
+        "kind": arm.kind,
+        "setting": "; ".join(f"{name}={value!r}" for name, value in (arm.setting or {}).items()),
+        "trials": len(arm.search.trials),
+        "trials_diverged": arm.search.diverged,
+        "range_closed": None if arm.search.closed is None else str(arm.search.closed).lower(),
+        "search_score": arm.search_score,
+        "confirm_score": arm.confirm_score,
+        "optimism_gap": arm.optimism_gap,
+        "confirm_seeds": len(arm.seeds),
+        "seeds_diverged": arm.diverged,
+        "tuning_steps": arm.tuning_cost.steps,
+        "tuning_seconds": arm.tuning_cost.seconds,
+    }
+    return record | _comparison(arm) | _summaries(arm)
+
+
+def _comparison(arm: ArmReport) -> dict[str, Value]:
+    found = arm.comparison
+    if found is None:
+        return {"verdict": "reference" if arm.is_reference else None}
+    return {
+        "verdict": found.verdict.value,
+        "test": found.test,
+        "p": found.p,
+        "p_adjusted": found.p_adjusted,
+        "mean_difference": found.mean_difference,
+        "difference_low_95": found.interval_95 and found.interval_95.low,
+        "difference_high_95": found.interval_95 and found.interval_95.high,
+        "difference_low_90": found.interval_90 and found.interval_90.low,
+        "difference_high_90": found.interval_90 and found.interval_90.high,
+        "seeds_needed": found.seeds_needed,
+    }
+
+
+def _summaries(arm: ArmReport) -> dict[str, Value]:
+    record: dict[str, Value] = {}
+    for summary in arm.summaries:
+        record |= {
+            summary.name: summary.center,
+            f"{summary.name}_lowest": summary.lowest,
+            f"{summary.name}_highest": summary.highest,
+            f"{summary.name}_low_95": summary.interval_95 and summary.interval_95.low,
+            f"{summary.name}_high_95": summary.interval_95 and summary.interval_95.high,
+        }
+    return record

@@ -1,0 +1,244 @@
+"""The report's tables as text cells, the same for every form that people read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from studies.arm_report import ArmReport, Summary
+from studies.compare import Comparison, Interval, Verdict, is_loss
+from studies.report import Report, WorkloadReport
+from studies.spec import ArmSpec, StudySpec
+from studies.wording import count, label, metric, number, probability, setting, signed
+
+#: Verdicts are told apart by their signs as well as by colour.
+SIGNS = {
+    Verdict.WIN: "▲",
+    Verdict.LOSS: "▼",
+    Verdict.TIE: "=",
+    Verdict.UNDECIDED: "?",
+    Verdict.INCOMPLETE: "…",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A table's cell.
+
+    Args:
+        text: What matters.
+        lines: What is said below it in small print.
+        verdict: The verdict it states, None in other cells.
+    """
+
+    text: str
+    lines: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table.
+
+    Args:
+        headings: One a column.
+        rows: Cells in the columns' order.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def summary_table(report: Report, workload: WorkloadReport) -> Table:
+    """Return the findings on a workload, one row an arm.
+
+    Args:
+        report: The report.
+        workload: Its part on that workload.
+    """
+    spec = report.spec
+    shown = _shown_metrics(spec, workload.arms)
+    return Table(
+        headings=(
+            "arm",
+            "setting",
+            "final training loss",
+            ", ".join(map(label, shown)) or "metric",
+            f"verdict against {spec.protocol.reference}",
+            "tuning cost",
+        ),
+        rows=tuple(
+            (
+                _arm(arm),
+                _setting(spec.arm(arm.arm), arm),
+                _summary(arm.summary("train_loss"), arm),
+                _metrics(arm, shown),
+                _verdict(spec, arm.comparison),
+                _tuning_cost(arm),
+            )
+            for arm in workload.arms
+        ),
+    )
+
+
+def comparison_table(report: Report, workload: WorkloadReport) -> Table:
+    """Return the searches' scores and the tests behind the verdicts, one row an arm.
+
+    Args:
+        report: The report.
+        workload: Its part on that workload.
+    """
+    headings = (
+        "arm",
+        "range searched",
+        "search score",
+        "confirm score",
+        "optimism gap",
+        "mean difference (95 %)",
+        "90 % interval",
+        "test",
+        "p",
+        "adjusted p",
+    )
+    return Table(headings=headings, rows=tuple(_comparison_row(arm) for arm in workload.arms))
+
+
+def measurement_table(workload: WorkloadReport) -> Table:
+    """Return every measured quantity over the confirm seeds, one row an arm and quantity.
+
+    Args:
+        workload: The workload's part of the report.
+    """
+    return Table(
+        headings=("arm", "quantity", "seeds", "mean", "95 % interval", "lowest", "highest"),
+        rows=tuple(
+            (
+                Cell(text=arm.arm),
+                Cell(text=label(summary.name)),
+                Cell(text=str(summary.seeds)),
+                Cell(text=metric(summary.center)),
+                Cell(text=_interval(summary.interval_95, "log10: " if is_loss(summary.name) else "")),
+                Cell(text=metric(summary.lowest)),
+                Cell(text=metric(summary.highest)),
+            )
+            for arm in workload.arms
+            for summary in arm.summaries
+        ),
+    )
+
+
+def seed_table(report: Report, workload: WorkloadReport) -> Table:
+    """Return every confirm seed's final value of the objective, one row an arm.
+
+    Args:
+        report: The report.
+        workload: Its part on that workload.
+    """
+    seeds = report.confirm_seeds
+    rows: list[tuple[Cell, ...]] = []
+    for arm in workload.arms:
+        values = {seed.seed: "diverged" if seed.objective is None else number(seed.objective) for seed in arm.seeds}
+        rows.append((Cell(text=arm.arm), *(Cell(text=values.get(seed, "–")) for seed in seeds)))
+    return Table(headings=("arm", *map(str, seeds)), rows=tuple(rows))
+
+
+def _shown_metrics(spec: StudySpec, arms: Sequence[ArmReport]) -> list[str]:
+    """Return the metrics on test data, on validation data where there are none, and the objective if it is neither."""
+    names = sorted({summary.name for arm in arms for summary in arm.summaries if not is_loss(summary.name)})
+    tested = [name for name in names if name.startswith("test_")]
+    shown = tested or names
+    objective = spec.protocol.objective
+    return shown if objective in {*shown, "train_loss"} else [*shown, objective]
+
+
+def _arm(arm: ArmReport) -> Cell:
+    lines = [arm.kind]
+    if arm.optimizer != arm.arm:
+        lines.append(arm.optimizer)
+    if arm.is_reference:
+        lines.append("reference")
+    return Cell(text=arm.arm, lines=(", ".join(lines),))
+
+
+def _setting(spec: ArmSpec, arm: ArmReport) -> Cell:
+    if arm.setting is None:
+        return Cell(text="–")
+    searched = {name: value for name, value in arm.setting.items() if name in spec.search}
+    fixed = {name: value for name, value in arm.setting.items() if name not in spec.search}
+    if not searched:
+        return Cell(text=setting(fixed))
+    return Cell(text=setting(searched), lines=(setting(fixed),) if fixed else ())
+
+
+def _summary(summary: Summary | None, arm: ArmReport) -> Cell:
+    diverged = (f"{arm.diverged} of {count(len(arm.seeds), 'seed')} diverged",) if arm.diverged else ()
+    if summary is None:
+        return Cell(text="–", lines=diverged)
+    return Cell(
+        text=number(summary.center), lines=(f"{number(summary.lowest)} to {number(summary.highest)}", *diverged)
+    )
+
+
+def _metrics(arm: ArmReport, names: Sequence[str]) -> Cell:
+    found = [(name, arm.summary(name)) for name in names]
+    texts = [
+        f"{label(name) + ' ' if len(names) > 1 else ''}{metric(summary and summary.center)}" for name, summary in found
+    ]
+    intervals = [_interval(summary.interval_95, "95 %: ") for _, summary in found if summary and summary.interval_95]
+    return Cell(text="; ".join(texts) or "–", lines=tuple(intervals) if len(names) == 1 else ())
+
+
+def _verdict(spec: StudySpec, comparison: Comparison | None) -> Cell:
+    if comparison is None:
+        return Cell(text="reference")
+    lines: list[str] = []
+    if comparison.mean_difference is not None:
+        unit = " decades" if is_loss(spec.protocol.objective) else ""
+        lines.append(f"{signed(comparison.mean_difference)}{unit}")
+    if comparison.interval_95 is not None:
+        lines.append(_interval(comparison.interval_95, "95 %: "))
+    if comparison.diverged_pairs:
+        lines.append(f"{comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')} diverged")
+    if comparison.p_adjusted is not None:
+        lines.append(f"adjusted p {probability(comparison.p_adjusted)}")
+    if comparison.seeds_needed is not None:
+        lines.append(f"about {comparison.seeds_needed} seeds needed")
+    text = f"{SIGNS[comparison.verdict]} {comparison.verdict.value}"
+    return Cell(text=text, lines=tuple(lines), verdict=comparison.verdict)
+
+
+def _tuning_cost(arm: ArmReport) -> Cell:
+    cost = arm.tuning_cost
+    diverged = f" ({arm.search.diverged} diverged)" if arm.search.diverged else ""
+    lines = [count(cost.steps, "step")]
+    if cost.seconds is not None:
+        lines.append(f"{cost.seconds:.1f} s of packs")
+    if arm.kind == "fixed":
+        return Cell(text=f"not tuned{diverged}", lines=(f"scored with {lines[0]}", *lines[1:]))
+    return Cell(text=count(cost.trials, "trial") + diverged, lines=tuple(lines))
+
+
+def _comparison_row(arm: ArmReport) -> tuple[Cell, ...]:
+    found = arm.comparison
+    ranges = tuple(f"{name}: {number(each.low)} to {number(each.high)}" for name, each in arm.search.ranges.items())
+    extended = (f"extended {count(arm.search.extensions, 'time')}",) if arm.search.extensions else ()
+    cells = [
+        Cell(text=arm.arm),
+        Cell(text="; ".join(ranges) or "–", lines=extended),
+        Cell(text=number(arm.search_score)),
+        Cell(text=number(arm.confirm_score)),
+        Cell(text=signed(arm.optimism_gap)),
+    ]
+    if found is None:
+        return (*cells, *(Cell(text="–") for _ in range(5)))
+    difference = "–" if found.mean_difference is None else signed(found.mean_difference)
+    return (
+        *cells,
+        Cell(text=difference, lines=(_interval(found.interval_95),) if found.interval_95 else ()),
+        Cell(text=_interval(found.interval_90)),
+        Cell(text=(found.test or "–").replace("_", " ")),
+        Cell(text=probability(found.p)),
+        Cell(text=probability(found.p_adjusted)),
+    )
+
+
+def _interval(interval: Interval | None, prefix: str = "") -> str:
+    return "–" if interval is None else f"{prefix}[{metric(interval.low)}, {metric(interval.high)}]"
