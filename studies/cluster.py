@@ -1,22 +1,24 @@
 """Training packs on Ray Tune: worker actors that stay, and a searcher that hands out what is planned next."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import ray
 from ray import tune
 from ray.exceptions import OutOfMemoryError as WorkerKilledForMemory
 from ray.exceptions import RayActorError
-from ray.tune import Callback, RunConfig, Trainable, TuneConfig, Tuner
+from ray.tune import Callback, CheckpointConfig, RunConfig, Trainable, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
-from studies.errors import StudiesError
+from studies.errors import StoppedError, StudiesError
 from studies.worker import Job, Trained, work
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 #: What a process that drives Tune sets in its environment first: no result files beside our rows, no usage reports,
 #: no snapshots of an experiment that is never restored from them.
@@ -70,32 +72,87 @@ def stop() -> None:
     ray.shutdown()
 
 
-def run(source: Source, *, address: str, name: str, storage: Path) -> None:
+def run(source: Source, *, address: str, name: str, storage: Path, stopping: Callable[[], bool]) -> None:
     """Train everything a source hands out, as one Tune experiment.
 
     Args:
-        source: Where packs come from.
+        source: Where packs come from; what it raises ends the experiment and is raised from here.
         address: The Ray cluster.
         name: The experiment's name.
         storage: Folder for what Tune itself writes.
+        stopping: Asked all the time; True ends the experiment.
+
+    Raises:
+        StoppedError: Where `stopping` ended it.
     """
+    guard = _Guard(source, stopping)
     ray.init(address=address, log_to_driver=False, configure_logging=False)
     try:
         gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
         tuner = Tuner(
             tune.with_resources(_Worker, {"cpu": 1, "gpu": gpu}),
             tune_config=TuneConfig(
-                search_alg=_Planned(source),
+                search_alg=_Planned(guard),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_pack_name,
                 trial_dirname_creator=_pack_name,
             ),
-            run_config=RunConfig(name=name, storage_path=str(storage.absolute()), verbose=0, callbacks=[_Sink(source)]),
+            run_config=RunConfig(
+                name=name,
+                storage_path=str(storage.absolute()),
+                verbose=0,
+                callbacks=[_Sink(guard)],
+                stop=_Stop(guard),
+                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+            ),
         )
         tuner.fit()
     finally:
         ray.shutdown()
+    if guard.error is not None:
+        raise guard.error
+    if stopping():
+        raise StoppedError("the study was asked to stop")
+
+
+class _Guard:
+    """A source whose errors are kept for `run` to raise: Tune would bury them in its own."""
+
+    def __init__(self, source: Source, stopping: Callable[[], bool]) -> None:
+        """Keep both."""
+        self._source, self._stopping = source, stopping
+        self.error: Exception | None = None
+
+    def call(self, use: Callable[[Source], Result], otherwise: Result) -> Result:
+        """Return what a use of the source gives; `otherwise` once it raised or is to stop."""
+        if self.ended():
+            return otherwise
+        try:
+            return use(self._source)
+        except Exception as error:  # noqa: BLE001 - whatever it is, `run` raises it
+            self.error = error
+            return otherwise
+
+    def ended(self) -> bool:
+        """Whether the experiment is to end now."""
+        return self.error is not None or self._stopping()
+
+
+class _Stop(Stopper):
+    """Ends the experiment when the guard says so."""
+
+    def __init__(self, guard: _Guard) -> None:
+        """Keep the guard."""
+        self._guard = guard
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single pack."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to stop all packs."""
+        return self._guard.ended()
 
 
 class _Worker(Trainable):
@@ -122,16 +179,16 @@ class _Worker(Trainable):
 class _Planned(Searcher):
     """Suggests the packs that a source hands out."""
 
-    def __init__(self, source: Source) -> None:
-        """Keep the source."""
+    def __init__(self, guard: _Guard) -> None:
+        """Keep the guarded source."""
         super().__init__()
-        self._source = source
+        self._guard = guard
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack, None for later, or that there are no more."""
-        if self._source.finished():
+        if self._guard.call(lambda source: source.finished(), True):
             return Searcher.FINISHED
-        job = self._source.take()
+        job = self._guard.call(lambda source: source.take(), None)
         return None if job is None else {"job": job}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -147,9 +204,9 @@ class _Planned(Searcher):
 class _Sink(Callback):
     """Hands measurements and failures to a source."""
 
-    def __init__(self, source: Source) -> None:
-        """Keep the source."""
-        self._source = source
+    def __init__(self, guard: _Guard) -> None:
+        """Keep the guarded source."""
+        self._guard = guard
 
     def on_trial_result(
         self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
@@ -158,9 +215,10 @@ class _Sink(Callback):
         job: Job = trial.config["job"]
         trained = result.pop("trained", None)
         if trained is None:
-            self._source.failed(job.pack, str(result["fault"]), lost=False)
+            fault = str(result["fault"])
+            self._guard.call(lambda source: source.failed(job.pack, fault, lost=False), None)
         else:
-            self._source.trained(job.pack, trained)
+            self._guard.call(lambda source: source.trained(job.pack, trained), None)
 
     def on_trial_error(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Say in plain words why a pack failed."""
@@ -168,7 +226,7 @@ class _Sink(Callback):
         error = trial.get_pickled_error()
         log.error("pack %s failed", job.pack, exc_info=error)
         reason, lost = _plain(error)
-        self._source.failed(job.pack, reason, lost=lost)
+        self._guard.call(lambda source: source.failed(job.pack, reason, lost=lost), None)
 
 
 def _plain(error: BaseException | None) -> tuple[str, bool]:

@@ -1,0 +1,118 @@
+"""The driver process: trains one claimed study and writes its report, then ends.
+
+python -m service.driver STUDY_ID LEASE_TOKEN RAY_ADDRESS
+"""
+
+import logging
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+
+from service.database import open_engine
+from service.ledger import StudyLedger
+from service.settings import Settings, read_settings
+from service.states import State
+from service.store import Store
+from studies import cluster, registry
+from studies.drive import Driver
+from studies.environment import environment
+from studies.errors import StoppedError, StudiesError
+from studies.render import render
+from studies.report import Provenance, build_report
+from studies.tracking import Tracker
+from studies.weights import Weights
+
+log = logging.getLogger(__name__)
+
+
+def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopping: threading.Event) -> None:
+    """Train a study and write its report; the study is SUCCEEDED or FAILED afterwards, unless it was stopped.
+
+    Args:
+        settings: The deployment's.
+        study_id: The study.
+        token: Of the claim.
+        ray_address: The Ray cluster.
+        stopping: Set when this process is asked to stop.
+    """
+    store = Store(open_engine(settings.database_url))
+    try:
+        _drive(settings, store, study_id, token, ray_address, stopping)
+    except StoppedError as stopped:
+        log.info("study %s: %s", study_id, stopped)
+    except StudiesError as error:
+        store.transition(study_id, State.FAILED, str(error), token)
+    except Exception as error:
+        # a fault of the program or of a service it needs: the log has all of it
+        log.exception("study %s failed", study_id)
+        store.transition(study_id, State.FAILED, f"{type(error).__name__}: {error}", token)
+
+
+def _drive(
+    settings: Settings, store: Store, study_id: str, token: str, ray_address: str, stopping: threading.Event
+) -> None:
+    row, ledger = store.study(study_id), StudyLedger(store, study_id, token)
+    own = settings.home / "studies" / study_id
+    weights = Weights(folder=own / "parameters")
+    driver = Driver(
+        spec=row.spec,
+        ledger=ledger,
+        lanes={chosen.name: registry.workload(chosen.workload).lanes for chosen in row.spec.workloads},
+        data_dir=settings.data_dir.absolute(),
+        weights=weights,
+    )
+    tracker = Tracker(uri=settings.tracking_uri, study_id=study_id, spec=row.spec, ledger=ledger, weights=weights)
+    store.set_experiment(study_id, tracker.experiment)
+    found = environment()
+    store.set_environment(study_id, found.model_dump())
+    status, files = "FAILED", {}
+    try:
+        tracker.describe(found)
+        with tracker.following():
+            cluster.run(
+                driver,
+                address=ray_address,
+                name=f"{study_id}-{row.attempt}",
+                storage=own / "tune",
+                stopping=stopping.is_set,
+            )
+            rows = ledger.rows(series=True)
+            provenance = Provenance(
+                study_id=study_id,
+                spec_hash=row.spec_hash,
+                started_at=row.started_at or row.created_at,
+                ended_at=datetime.now(UTC),
+                versions=found.versions,
+                commit=found.commit,
+                hardware=found.hardware,
+            )
+            files = render(build_report(row.spec, rows, provenance), rows)
+            ledger.save_report(files)
+        status = "FINISHED"
+    except StoppedError:
+        status = "KILLED"
+        raise
+    finally:
+        tracker.close(files, status)
+    store.transition(study_id, State.SUCCEEDED, "", token)
+
+
+def main(arguments: list[str]) -> int:
+    """Drive the study that the arguments name.
+
+    Args:
+        arguments: Study id, lease token, Ray address.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    for quiet in ("optuna", "ray.tune", "httpx", "mlflow"):
+        logging.getLogger(quiet).setLevel(logging.ERROR)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    study_id, token, ray_address = arguments
+    drive(read_settings(), study_id, token, ray_address, stopping)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""The runner: publishes what can be trained, claims studies, and keeps one driver process for each of them."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.database import open_engine
+from service.entities import Claim
+from service.processes import Child, Command, last_lines
+from service.settings import Settings, read_settings
+from service.states import State
+from service.store import Store
+from studies import cluster
+from studies.errors import StoppedError
+from studies.publish import catalogue
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driven:
+    """A study that this runner drives.
+
+    Args:
+        claim: Its lease.
+        child: Its driver process.
+    """
+
+    claim: Claim
+    child: Child
+
+
+class Runner:
+    """Claims studies and keeps their drivers.
+
+    Args:
+        settings: The deployment's.
+        store: The database.
+        ray_address: The Ray cluster that drivers train on.
+    """
+
+    def __init__(self, settings: Settings, store: Store, ray_address: str) -> None:
+        """Start with no study."""
+        self._settings, self._store, self._ray_address = settings, store, ray_address
+        self._driven: list[Driven] = []
+
+    def turn(self) -> None:
+        """Renew leases, end what ended or was cancelled, and claim what there is room for."""
+        self._driven = [driven for driven in self._driven if self._goes_on(driven)]
+        self._store.end_abandoned_cancellations(datetime.now(UTC))
+        while len(self._driven) < self._settings.concurrent_studies:
+            claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds)
+            if claim is None:
+                return
+            self._driven.append(Driven(claim=claim, child=self._start(claim)))
+
+    def stop(self) -> None:
+        """Stop all drivers and give their studies back to the queue."""
+        for driven in self._driven:
+            driven.child.ask_to_stop()
+        for driven in self._driven:
+            driven.child.wait()
+            self._conclude(driven, State.QUEUED)
+        self._driven = []
+
+    def _goes_on(self, driven: Driven) -> bool:
+        claim, now = driven.claim, datetime.now(UTC)
+        if driven.child.exit_status is not None:
+            driven.child.wait()
+            self._conclude(driven, State.FAILED)
+            return False
+        try:
+            state = self._store.heartbeat(claim.study_id, claim.token, now, self._settings.lease_seconds)
+        except StoppedError:
+            # the driver has ended the study and is about to exit, or another runner holds it
+            driven.child.ask_to_stop()
+            return True
+        if state is State.CANCELLING:
+            driven.child.ask_to_stop()
+        return True
+
+    def _conclude(self, driven: Driven, unfinished: State) -> None:
+        """Put a study whose driver has ended where it belongs; most drivers have done so themselves."""
+        claim = driven.claim
+        try:
+            state = self._store.heartbeat(claim.study_id, claim.token, datetime.now(UTC), self._settings.lease_seconds)
+            if state is State.CANCELLING:
+                self._store.transition(claim.study_id, State.CANCELLED, "cancelled by request", claim.token)
+            elif unfinished is State.QUEUED:
+                self._store.release(claim.study_id, claim.token)
+            else:
+                reason = f"the driver process died (exit status {driven.child.exit_status})"
+                log.error("study %s: %s\n%s", claim.study_id, reason, last_lines(driven.child.command.log))
+                self._store.transition(claim.study_id, State.FAILED, reason, claim.token)
+        except StoppedError:
+            log.info("study %s is %s", claim.study_id, self._store.study(claim.study_id).state)
+
+    def _start(self, claim: Claim) -> Child:
+        log.info("study %s is driven", claim.study_id)
+        return Child(
+            Command(
+                name=f"driver of study {claim.study_id}",
+                arguments=(sys.executable, "-m", "service.driver", claim.study_id, claim.token, self._ray_address),
+                environment=os.environ | cluster.ENVIRONMENT,
+                log=_log(self._settings, claim.study_id),
+                grace=10.0,
+            )
+        )
+
+
+def _log(settings: Settings, study_id: str) -> Path:
+    return settings.home / "studies" / study_id / "driver.log"
+
+
+def main() -> int:
+    """Run until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stopping.set())
+    settings = read_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    store = Store(open_engine(settings.database_url))
+    store.create()
+    ray_address = settings.ray_address or cluster.start_local(settings.cpus)
+    try:
+        store.publish_catalogue(catalogue())
+        runner = Runner(settings, store, ray_address)
+        try:
+            while not stopping.wait(_POLL_SECONDS):
+                runner.turn()
+        finally:
+            runner.stop()
+    finally:
+        cluster.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

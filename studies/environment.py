@@ -1,0 +1,62 @@
+"""What a study runs on: package versions, commit, hardware."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+#: Packages whose versions decide results.
+PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
+
+
+class Environment(BaseModel):
+    """What a study runs on.
+
+    Args:
+        versions: By package; Python's own under `python`.
+        commit: Of this project's source, `-dirty` where changed; empty where it is not known.
+        hardware: Processor, cores and system of the machine the study is driven from.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    versions: dict[str, str]
+    commit: str
+    hardware: str
+
+
+def environment() -> Environment:
+    """Return what this process runs on."""
+    return Environment(
+        versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        commit=_commit(),
+        hardware=f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    described = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
