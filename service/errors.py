@@ -1,6 +1,8 @@
 """The errors of the service package, one base class."""
 
-from service.schemas import Problem
+from collections.abc import Sequence
+
+from service.schemas import FaultAnswer, Problem
 
 
 class ServiceError(Exception):
@@ -23,8 +25,22 @@ class NoReportError(ServiceError):
     """The study has no report (yet)."""
 
 
+class UnknownReportFileError(ServiceError):
+    """The study's report has no file of that name."""
+
+
 class BadBodyError(ServiceError):
-    """A body that is not readable JSON or YAML."""
+    """A body that is not readable JSON or YAML.
+
+    Args:
+        message: What is wrong, with line and column where they are known.
+        faults: The unreadable values, each with its JSON pointer, where there are such.
+    """
+
+    def __init__(self, message: str, faults: Sequence[FaultAnswer] = ()) -> None:
+        """Keep the faults."""
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 class BadCursorError(ServiceError):

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from service.states import State
+from studies.parameters import Direction, Metric, Option
 from studies.rows import Outcome, Stage
 from studies.spec import StudySpec
 
@@ -161,6 +162,23 @@ class RunPage(_Answer):
 
     runs: tuple[RunAnswer, ...]
     next_cursor: str | None
+
+
+class WorkloadAnswer(_Answer):
+    """A workload that a study can name; fields as in `studies.catalogue.WorkloadEntry`.
+
+    Args:
+        objectives: What a study with this workload can select on, and which way it is better.
+    """
+
+    name: str
+    summary: str
+    options: tuple[Option, ...]
+    default_steps: int
+    epoch_examples: int
+    has_validation: bool
+    metrics: tuple[Metric, ...]
+    objectives: dict[str, Direction]
 
 
 class Health(_Answer):

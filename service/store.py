@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Engine, Update, and_, insert, select, update
 
 from service.database import for_writing
 from service.entities import Claim, Page, RunRow, StudyRow, read_study
-from service.errors import NoCatalogueError, NoReportError, WrongStateError
+from service.errors import NoCatalogueError, NoReportError, UnknownReportFileError, WrongStateError
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import TERMINAL, State
 from service.tables import catalogue, metadata, reports, studies
-from service.transitions import claim_oldest, is_id, is_in, move, new_id, note, renew, state_for_update, unknown
+from service.transitions import claim_oldest, is_id, is_in, move, new_id, note, renew, shown, state_for_update, unknown
 from studies.catalogue import Catalogue
 from studies.rows import Rows
 from studies.spec import StudySpec
@@ -294,7 +294,8 @@ class Store:
 
         Raises:
             UnknownStudyError: There is no such study.
-            NoReportError: There is no report yet, or it has no such file.
+            NoReportError: There is no report (yet).
+            UnknownReportFileError: It has no such file.
         """
         study = self.study(study_id)
         query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
@@ -304,7 +305,7 @@ class Store:
             return content
         there = self.report_files(study_id)
         if there:
-            raise NoReportError(f"the report of study {study_id} has no {file!r}; it has {', '.join(there)}")
+            raise UnknownReportFileError(f"study {study_id}'s report has no {shown(file)}; it has {', '.join(there)}")
         why = f": {study.reason}" if study.reason else ""
         later = "" if study.state in TERMINAL else "; ask again once it has SUCCEEDED"
         raise NoReportError(f"study {study_id} is {study.state}{why}. It has no report{later}")

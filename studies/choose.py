@@ -91,15 +91,15 @@ def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score,
         workload: The workload's name within the study.
         arm: The arm's name.
     """
+    runs_of: dict[int, list[Run]] = {}
+    for run in rows.runs:
+        if (run.workload, run.arm, run.stage) == (workload, arm, Stage.SEARCH):
+            runs_of.setdefault(run.trial, []).append(run)
     found: list[Score] = []
     for trial in rows.trials:
         if (trial.workload, trial.arm) != (workload, arm):
             continue
-        runs = [
-            run
-            for run in rows.runs
-            if (run.workload, run.arm, run.trial, run.stage) == (workload, arm, trial.number, Stage.SEARCH)
-        ]
+        runs = runs_of.get(trial.number, [])
         if len(runs) < spec.protocol.search_seeds:
             continue
         values = [objective(run, spec.protocol.objective, spec.protocol.direction) for run in runs]

@@ -19,7 +19,7 @@ def catalogue() -> Catalogue:
     """A workload with validation data, one without, and two optimizers."""
     accuracy = Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Share of right answers.")
     digits = WorkloadEntry(
-        name="digits",
+        name="digits_mlp",
         summary="Small pictures of digits.",
         options=(Option(name="batch_size", default=64, summary="Examples of a step.", low=1, high=1000),),
         default_steps=100,
@@ -29,7 +29,7 @@ def catalogue() -> Catalogue:
         lanes=8,
     )
     regression = WorkloadEntry(
-        name="regression",
+        name="linear_regression",
         summary="A linear net.",
         options=(Option(name="matrix", default="plain", summary="How A is made.", choices=("plain", "conditioned")),),
         default_steps=50,
@@ -55,7 +55,10 @@ def definition() -> dict[str, Any]:
     """A study as it is posted: 2 workloads x (1 fixed and 1 searched arm)."""
     return {
         "name": "A small study",
-        "workloads": [{"name": "digits"}, {"name": "regression", "options": {"matrix": "conditioned"}, "steps": 20}],
+        "workloads": [
+            {"name": "digits_mlp"},
+            {"name": "linear_regression", "options": {"matrix": "conditioned"}, "steps": 20},
+        ],
         "arms": [{"name": "l4adam"}, {"name": "sgd", "search": {"lr": {"low": 0.001, "high": 0.1}}}],
         "protocol": {"trials": 4, "confirm_seeds": 6},
     }

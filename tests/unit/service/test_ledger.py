@@ -33,12 +33,12 @@ def only_study(store: Store) -> str:
 
 
 def some_trial(number: int = 0, arm: str = "sgd") -> Trial:
-    return Trial(workload="digits", arm=arm, number=number, batch=0, setting={"lr": 0.1 + 0.2, "eps": 1e-8})
+    return Trial(workload="digits_mlp", arm=arm, number=number, batch=0, setting={"lr": 0.1 + 0.2, "eps": 1e-8})
 
 
 def some_pack(number: int = 0, lanes: int = 2, arm: str = "sgd") -> Pack:
     members = tuple(Lane(trial=number, seed=seed) for seed in range(lanes))
-    return Pack(number=number, workload="digits", arm=arm, stage=Stage.SEARCH, batch=0, lanes=members)
+    return Pack(number=number, workload="digits_mlp", arm=arm, stage=Stage.SEARCH, batch=0, lanes=members)
 
 
 def runs_of(pack: Pack, series: tuple[Series, ...] = ()) -> list[Run]:
@@ -247,7 +247,7 @@ def suggest_the_middle(
 
 
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
-    plan = additions(spec, ledger.rows(), {"digits": 8, "regression": 8}, suggest_the_middle)
+    plan = additions(spec, ledger.rows(), {"digits_mlp": 8, "linear_regression": 8}, suggest_the_middle)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))

@@ -9,7 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from service.database import open_engine
-from service.errors import BadCursorError, NoCatalogueError, NoReportError, UnknownStudyError, WrongStateError
+from service.errors import (
+    BadCursorError,
+    NoCatalogueError,
+    NoReportError,
+    UnknownReportFileError,
+    UnknownStudyError,
+    WrongStateError,
+)
 from service.ledger import StudyLedger
 from service.states import SOURCES, TERMINAL, State
 from service.store import Store
@@ -230,7 +237,7 @@ def test_a_missing_report_is_explained(store: Store, spec: StudySpec) -> None:
     claim = store.claim(NOW, LEASE)
     assert claim is not None
     StudyLedger(store, study_id, claim.token).save_report({"report.json": b"{}"})
-    with pytest.raises(NoReportError, match=r"it has report\.json"):
+    with pytest.raises(UnknownReportFileError, match=r"it has report\.json"):
         store.report_file(study_id, "curves.svg")
     assert store.report_file(study_id, "report.json") == b"{}"
     assert store.report_files(study_id) == ("report.json",)

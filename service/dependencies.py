@@ -1,0 +1,21 @@
+"""What the routes are given: the store, the settings, the id in the path."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Request
+
+from service.settings import Settings
+from service.store import Store
+
+
+def _store(request: Request) -> Store:
+    return cast(Store, request.app.state.store)
+
+
+def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
+StoreGiven = Annotated[Store, Depends(_store)]
+SettingsGiven = Annotated[Settings, Depends(_settings)]
+StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]

@@ -1,0 +1,82 @@
+"""A posted body before it is parsed: of a known media type, read as a stream, never larger than allowed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+
+from service.bodies import parse_json, parse_yaml
+from service.dependencies import SettingsGiven
+
+_PARSERS: dict[str, Callable[[bytes], object]] = {
+    "application/json": parse_json,
+    "application/yaml": parse_yaml,
+    "application/x-yaml": parse_yaml,
+    "text/yaml": parse_yaml,
+    "text/x-yaml": parse_yaml,
+}
+_ACCEPTED = "application/json, application/yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """A body that has been read and not been parsed.
+
+    Args:
+        content: At most as long as the settings allow.
+        parser: For its media type.
+    """
+
+    content: bytes
+    parser: Callable[[bytes], object]
+
+    def parse(self) -> object:
+        """Return what the body says.
+
+        Raises:
+            BadBodyError: It cannot be read.
+        """
+        return self.parser(self.content)
+
+
+async def _read(request: Request, settings: SettingsGiven) -> Posted:
+    parser = _parser(request)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > settings.body_limit:
+        raise _too_large(settings.body_limit)
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > settings.body_limit:
+            raise _too_large(settings.body_limit)
+    return Posted(content=bytes(content), parser=parser)
+
+
+def _parser(request: Request) -> Callable[[bytes], object]:
+    given = request.headers.get("content-type", "")
+    parsed = Message()
+    parsed["content-type"] = given
+    parser = _PARSERS.get(parsed.get_content_type())
+    if parser is None or parsed.get_content_charset("utf-8") != "utf-8":
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the content type is {given[:60]!r}; post {_ACCEPTED}, in UTF-8",
+            headers={"Accept-Post": _ACCEPTED},
+        )
+    return parser
+
+
+def _too_large(limit: int) -> HTTPException:
+    # the rest of the body is not read, so that the connection is of no further use
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {limit} bytes; a study is small",
+        headers={"Connection": "close"},
+    )
+
+
+PostedBody = Annotated[Posted, Depends(_read)]

@@ -1,0 +1,141 @@
+"""Posting, listing, following and cancelling studies."""
+
+import math
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from service.dependencies import SettingsGiven, StoreGiven, StudyId
+from service.entities import RunRow, StudyRow
+from service.examples import STUDY_JSON, STUDY_YAML
+from service.posted import PostedBody
+from service.problems import documented
+from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
+from service.settings import Settings
+from service.store import Store
+from studies.plan import progress
+from studies.resolve import resolve
+from studies.rows import Outcome
+
+router = APIRouter(tags=["studies"])
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+
+_DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
+_POSTED: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The study; YAML also as `application/x-yaml`, `text/yaml` or `text/x-yaml`.",
+        "content": {
+            "application/json": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_JSON}}},
+            "application/yaml": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_YAML}}},
+        },
+    }
+}
+_LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
+
+
+@router.post(
+    "/studies",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=_POSTED,
+    responses={202: _LOCATION}
+    | documented(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+)
+def submit(posted: PostedBody, store: StoreGiven, settings: SettingsGiven, response: Response) -> StudyAnswer:
+    """Submit a study; it is checked at once, all faults are named together, and it runs when its turn comes."""
+    document = posted.parse()
+    spec = resolve(document, store.catalogue())
+    study_id = store.add_study(spec, datetime.now(UTC))
+    response.headers["Location"] = f"/studies/{study_id}"
+    return _answer(store.study(study_id), store, settings)
+
+
+@router.get("/studies", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
+def list_studies(store: StoreGiven, limit: Limit = 50, cursor: Cursor = None) -> StudyPage:
+    """Return studies, newest first."""
+    page = store.studies(limit, cursor)
+    return StudyPage(studies=tuple(_summary(row) for row in page.items), next_cursor=page.next_cursor)
+
+
+@router.get("/studies/{study_id}", responses=documented(HTTPStatus.NOT_FOUND))
+def show_study(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+    """Return a study: its complete spec, its state, how far it is."""
+    return _answer(store.study(study_id), store, settings)
+
+
+@router.get("/studies/{study_id}/runs", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))
+def list_runs(study_id: StudyId, store: StoreGiven, limit: Limit = 100, cursor: Cursor = None) -> RunPage:
+    """Return a study's runs in order of (workload, arm, stage, trial, seed)."""
+    page = store.run_page(study_id, limit, cursor)
+    return RunPage(runs=tuple(_run(row) for row in page.items), next_cursor=page.next_cursor)
+
+
+@router.post(
+    "/studies/{study_id}/cancel",
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def cancel(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+    """Ask a study to stop; its finished runs are kept. 409 where it has ended otherwise."""
+    store.cancel(study_id)
+    return _answer(store.study(study_id), store, settings)
+
+
+def _summary(row: StudyRow) -> StudySummary:
+    return StudySummary(
+        id=row.id,
+        name=row.spec.name,
+        state=row.state,
+        reason=row.reason,
+        spec_hash=row.spec_hash,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
+    found = progress(row.spec, store.rows(row.id))
+    path = f"/studies/{row.id}"
+    has_report = bool(store.report_files(row.id))
+    experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
+    return StudyAnswer(
+        **_summary(row).model_dump(),
+        spec=row.spec,
+        warnings=row.spec.warnings(),
+        progress=ProgressAnswer(done=found.done, total=found.total),
+        links=Links(
+            self=path,
+            runs=f"{path}/runs",
+            report=f"{path}/report" if has_report else None,
+            mlflow=None if row.experiment is None else experiment,
+        ),
+    )
+
+
+def _run(row: RunRow) -> RunAnswer:
+    run = row.run
+    return RunAnswer(
+        workload=run.workload,
+        arm=run.arm,
+        stage=run.stage,
+        trial=run.trial,
+        seed=run.seed,
+        setting=dict(row.setting),
+        outcome=run.outcome,
+        steps=run.steps,
+        train_loss=None if run.outcome is Outcome.DIVERGED else _finite(run.train_loss),
+        metrics={name: _finite(value) for name, value in run.metrics.items()},
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
