@@ -62,7 +62,7 @@ def list_command(url: Url = None) -> None:
 def show(study_id: StudyId, url: Url = None) -> None:
     """Show a study: its state, progress, protocol and links."""
     with _session(url) as (client, console):
-        console.print(screen.study_summary(client.study(study_id)))
+        console.print(screen.study_summary(client.study(study_id), client.url))
 
 
 @app.command()
@@ -118,7 +118,7 @@ def _watch(client: Client, console: Console, study_id: str) -> None:
         console.print(study.reason, highlight=False, markup=False)
     if study.state is not State.SUCCEEDED:
         raise typer.Exit(1)
-    console.print(f"Its report: {study.links.report}", highlight=False)
+    console.print(f"Its report: {client.url}{study.links.report}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -17,6 +17,8 @@ from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, St
 from service.states import TERMINAL
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
+
+_T = TypeVar("_T")
 
 _JSON = "application/json"
 _YAML = "application/yaml"
@@ -72,7 +74,7 @@ class Client:
             RequestRefusedError: It is not ready; the message says why.
             UnreachableError: Nothing answers at the URL.
         """
-        return Health.model_validate_json(self._ask("GET", "/readyz").content)
+        return _read(Health, self._ask("GET", "/readyz"))
 
     def submit(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> StudyAnswer:
         """Submit a study.
@@ -87,14 +89,14 @@ class Client:
         """
         body, content_type = _encoded(definition)
         answer = self._ask("POST", "/studies", content=body, headers={"Content-Type": content_type})
-        return StudyAnswer.model_validate_json(answer.content)
+        return _read(StudyAnswer, answer)
 
     def studies(self) -> Iterator[StudySummary]:
         """Yield all studies, newest first, page by page."""
         cursor: str | None = ""
         while cursor is not None:
             answer = self._ask("GET", "/studies", params=_page(cursor))
-            page = StudyPage.model_validate_json(answer.content)
+            page = _read(StudyPage, answer)
             yield from page.studies
             cursor = page.next_cursor
 
@@ -104,7 +106,7 @@ class Client:
         Args:
             study_id: Its id.
         """
-        return StudyAnswer.model_validate_json(self._ask("GET", f"/studies/{_quoted(study_id)}").content)
+        return _read(StudyAnswer, self._ask("GET", f"/studies/{_quoted(study_id)}"))
 
     def runs(self, study_id: str) -> Iterator[RunAnswer]:
         """Yield a study's runs in order of (workload, arm, stage, trial, seed), page by page.
@@ -115,7 +117,7 @@ class Client:
         cursor: str | None = ""
         while cursor is not None:
             answer = self._ask("GET", f"/studies/{_quoted(study_id)}/runs", params=_page(cursor))
-            page = RunPage.model_validate_json(answer.content)
+            page = _read(RunPage, answer)
             yield from page.runs
             cursor = page.next_cursor
 
@@ -135,7 +137,7 @@ class Client:
         Args:
             study_id: Its id.
         """
-        return StudyAnswer.model_validate_json(self._ask("POST", f"/studies/{_quoted(study_id)}/cancel").content)
+        return _read(StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/cancel"))
 
     def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyAnswer]:
         """Yield a study again and again, until it has ended.
@@ -153,11 +155,11 @@ class Client:
 
     def workloads(self) -> tuple[WorkloadAnswer, ...]:
         """Return what can be trained, with what can be selected on."""
-        return TypeAdapter(tuple[WorkloadAnswer, ...]).validate_json(self._ask("GET", "/workloads").content)
+        return _read(tuple[WorkloadAnswer, ...], self._ask("GET", "/workloads"))
 
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
         """Return the optimizers with their hyperparameters and search ranges."""
-        return TypeAdapter(tuple[OptimizerEntry, ...]).validate_json(self._ask("GET", "/optimizers").content)
+        return _read(tuple[OptimizerEntry, ...], self._ask("GET", "/optimizers"))
 
     def _ask(
         self,
@@ -178,7 +180,7 @@ class Client:
                 "or name its address with --url or L4_URL"
             ) from error
         if not answer.is_success:
-            raise RequestRefusedError(_problem(answer))
+            raise RequestRefusedError(_read(Problem, answer))
         return answer
 
 
@@ -214,13 +216,11 @@ def _quoted(study_id: str) -> str:
     return quote(study_id, safe="")
 
 
-def _problem(answer: httpx.Response) -> Problem:
+def _read(kind: type[_T], answer: httpx.Response) -> _T:
     try:
-        return Problem.model_validate_json(answer.content)
-    except ValidationError:  # not this service's words: a proxy's, or another program's
-        return Problem(
-            type="about:blank",
-            title=answer.reason_phrase,
-            status=answer.status_code,
-            detail=f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}; is this an L4 service?",
-        )
+        return TypeAdapter(kind).validate_json(answer.content)
+    except ValidationError as error:
+        raise UnreachableError(
+            f"what answers at {answer.request.url} ({answer.status_code} {answer.reason_phrase}) is no L4 service of "
+            "this version; name its address with --url or L4_URL"
+        ) from error

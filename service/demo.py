@@ -43,7 +43,7 @@ def main() -> int:
                 show_error(ServiceError(f"the study is {study.state}: {study.reason or 'no reason was given'}"))
                 return 1
             console.print()
-            console.print(report_tables(Report.model_validate_json(client.report(study.id))))
+            console.print(report_tables(Report.model_validate_json(client.report(study.id)), console.width))
             _save(client, study.id)
         _say_where(console, settings, study)
     except ServiceError as error:

@@ -7,11 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from studies.arm_report import ArmReport
+from studies.arm_report import ArmReport, Summary
 from studies.compare import Comparison, Verdict
 from studies.report import Report, WorkloadReport
 from studies.spec import ArmSpec
-from studies.wording import label, metric, number, probability, setting
+from studies.wording import label, metric, number, probability
 
 _COLOURS = {
     Verdict.WIN: "green",
@@ -22,44 +22,56 @@ _COLOURS = {
 }
 
 
-def report_tables(report: Report) -> RenderableType:
+#: In narrower terminals the tables leave out the smallest and largest value.
+_WIDE = 100
+
+
+def report_tables(report: Report, width: int) -> RenderableType:
     """Return every workload's table with its verdict, then the warnings.
 
     Args:
         report: The report.
+        width: The terminal's, in characters.
     """
     blocks: list[RenderableType] = []
     for workload in report.workloads:
-        blocks += [workload_table(report, workload), Text(workload.verdict), Text()]
+        blocks += [workload_table(report, workload, width), Text(f"\n{workload.verdict}\n")]
     blocks += [Text.assemble(("Warning: ", "yellow"), warning) for warning in report.warnings]
     return Group(*blocks)
 
 
-def workload_table(report: Report, workload: WorkloadReport) -> Table:
+def workload_table(report: Report, workload: WorkloadReport, width: int) -> Table:
     """Return the comparison on one workload as a table, one row an arm.
 
     Args:
         report: The report.
         workload: Its part on that workload.
+        width: The terminal's, in characters.
     """
     objective = report.spec.protocol.objective
+    extremes = ["min", "max"] if width >= _WIDE else []
     metrics = [name for name in _measured(workload.arms) if name.startswith("test_") and name != "test_loss"]
-    table = Table(title=escape(workload.workload), title_style="bold", title_justify="left", header_style="bold")
-    table.add_column("arm", no_wrap=True)
-    table.add_column("setting")
-    for heading in ("trials", f"final {label(objective)}", "min to max", *map(label, metrics)):
-        table.add_column(heading, justify="right")
-    table.add_column(f"against {report.spec.protocol.reference}")
+    table = Table(title=Text(workload.workload, "bold"), title_justify="left", header_style="dim", box=None)
+    table.add_column("arm", no_wrap=True, vertical="bottom")
+    table.add_column("setting", vertical="bottom")
+    for heading in ("diverged\ntrials", _two_lines(objective), *extremes, *map(_two_lines, metrics)):
+        table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
+    table.add_column(f"against\n{report.spec.protocol.reference}", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
     for arm in workload.arms:
         table.add_row(
             arm.arm,
             escape(_setting(arm, report.spec.arm(arm.arm))),
-            _trials(arm),
-            *_objective(arm),
+            f"{arm.search.diverged} of {len(arm.search.trials)}",
+            *_objective(arm.objective)[: 1 + len(extremes)],
             *(_metric(arm, name) for name in metrics),
-            _verdict(arm.comparison),
+            *_verdict(arm.comparison),
         )
     return table
+
+
+def _two_lines(name: str) -> str:
+    return label(name).replace(" ", "\n", 1)
 
 
 def _measured(arms: Iterable[ArmReport]) -> list[str]:
@@ -69,19 +81,15 @@ def _measured(arms: Iterable[ArmReport]) -> list[str]:
 def _setting(arm: ArmReport, spec: ArmSpec) -> str:
     if not spec.search:
         return "fixed"
-    return setting(arm.setting and {name: arm.setting[name] for name in spec.search})
+    if arm.setting is None:
+        return "not chosen"
+    return ", ".join(f"{name} {number(arm.setting[name])}" for name in spec.search)
 
 
-def _trials(arm: ArmReport) -> str:
-    diverged = f" ({arm.search.diverged} diverged)" if arm.search.diverged else ""
-    return f"{len(arm.search.trials)}{diverged}"
-
-
-def _objective(arm: ArmReport) -> tuple[str, str]:
-    if arm.objective is None:
-        return "diverged" if arm.diverged else "-", ""
-    diverged = f" ({arm.diverged} diverged)" if arm.diverged else ""
-    return number(arm.objective.center) + diverged, f"{number(arm.objective.lowest)} to {number(arm.objective.highest)}"
+def _objective(summary: Summary | None) -> tuple[str, str, str]:
+    if summary is None:
+        return "diverged", "", ""
+    return number(summary.center), number(summary.lowest), number(summary.highest)
 
 
 def _metric(arm: ArmReport, name: str) -> str:
@@ -89,7 +97,7 @@ def _metric(arm: ArmReport, name: str) -> str:
     return metric(summary and summary.center)
 
 
-def _verdict(comparison: Comparison | None) -> str:
+def _verdict(comparison: Comparison | None) -> tuple[str, str]:
     if comparison is None:
-        return "(reference)"
-    return f"[{_COLOURS[comparison.verdict]}]{comparison.verdict}[/] (p {probability(comparison.p_adjusted)})"
+        return "reference", ""
+    return f"[{_COLOURS[comparison.verdict]}]{comparison.verdict}[/]", probability(comparison.p_adjusted)

@@ -102,11 +102,12 @@ def study_list(studies: Iterable[StudySummary]) -> Table:
     return table
 
 
-def study_summary(study: StudyAnswer) -> Table:
+def study_summary(study: StudyAnswer, url: str) -> Table:
     """Return a study as a table of two columns.
 
     Args:
         study: The study.
+        url: Where the service is, for the links that are paths.
     """
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
@@ -122,9 +123,10 @@ def study_summary(study: StudyAnswer) -> Table:
         table.add_row(name, escape(value))
     for warning in study.warnings:
         table.add_row("[yellow]warning[/]", escape(warning))
-    for name, link in (("report", study.links.report), ("MLflow", study.links.mlflow)):
-        if link:
-            table.add_row(name, link)
+    if study.links.report is not None:
+        table.add_row("report", url + study.links.report)
+    if study.links.mlflow is not None:
+        table.add_row("MLflow", study.links.mlflow)
     return table
 
 

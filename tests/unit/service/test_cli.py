@@ -1,0 +1,149 @@
+"""The command line, against the real application."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.ledger import StudyLedger
+from service.states import State
+from service.store import Store
+from studies.spec import StudySpec
+
+Run = Callable[..., Result]
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def run(url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("L4_URL", url)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path, definition: dict[str, Any]) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(definition))
+    return path
+
+
+def _ended(store: Store, spec: StudySpec, state: State, reason: str, files: dict[str, bytes] | None = None) -> str:
+    study_id = store.add_study(spec, NOW)
+    claim = store.claim(NOW, 3600)
+    assert claim is not None
+    StudyLedger(store, claim.study_id, claim.token).save_report(files or {})
+    store.transition(study_id, state, reason)
+    return study_id
+
+
+@pytest.mark.usefixtures("published")
+def test_submit_prints_the_id_and_show_the_study(run: Run, store: Store, file: Path) -> None:
+    submitted = run("submit", file)
+    assert submitted.exit_code == 0, submitted.output
+    study_id = store.studies(1).items[0].id
+    assert submitted.stdout.splitlines()[0] == study_id
+
+    shown = run("show", study_id)
+    assert shown.exit_code == 0
+    for text in ("A small study", "QUEUED", "0 of 34", "sgd (searched: lr 0.001 to 0.1)", "l4adam (fixed)"):
+        assert text in shown.stdout
+
+    listed = run("list")
+    assert listed.exit_code == 0
+    assert study_id in listed.stdout
+
+
+@pytest.mark.usefixtures("published")
+def test_every_fault_of_a_file_is_shown_and_nothing_stored(
+    run: Run, store: Store, file: Path, definition: dict[str, Any]
+) -> None:
+    definition["arms"][1]["optimizer"] = "sdg"
+    definition["protocol"]["trials"] = 0
+    file.write_text(json.dumps(definition))
+    refused = run("submit", file)
+    assert refused.exit_code == 1
+    assert "/arms/1/optimizer: " in refused.stderr
+    assert "/protocol/trials: " in refused.stderr
+    assert "Traceback" not in refused.output
+    assert store.studies(1).items == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "status"),
+    [(State.SUCCEEDED, "", 0), (State.FAILED, "the data are missing: [mnist]", 1), (State.CANCELLED, "", 1)],
+)
+def test_watch_ends_with_the_study_and_tells_how(
+    run: Run, store: Store, spec: StudySpec, state: State, reason: str, status: int
+) -> None:
+    study_id = store.add_study(spec, NOW)
+    store.claim(NOW, 3600)
+    if state is State.CANCELLED:
+        store.cancel(study_id)
+    store.transition(study_id, state, reason)
+    watched = run("watch", study_id)
+    assert watched.exit_code == status
+    assert state in watched.stdout
+    assert reason in watched.stdout
+
+
+def test_a_report_is_printed_or_saved(run: Run, store: Store, spec: StudySpec, tmp_path: Path) -> None:
+    files = {"report.md": b"# Report \xe2\x80\x93 [x]\n", "report.html": b"<p>Report</p>"}
+    study_id = _ended(store, spec, State.SUCCEEDED, "", files)
+    printed = run("report", study_id)
+    assert printed.exit_code == 0
+    assert printed.stdout_bytes == files["report.md"]
+    saved = run("report", study_id, "--form", "html", "--out", tmp_path / "new" / "report.html")
+    assert saved.exit_code == 0
+    assert (tmp_path / "new" / "report.html").read_bytes() == files["report.html"]
+
+
+def test_a_study_is_cancelled_but_not_once_it_has_ended(run: Run, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    cancelled = run("cancel", study_id)
+    assert (cancelled.exit_code, cancelled.stdout.strip()) == (0, "CANCELLED")
+    ended = _ended(store, spec, State.FAILED, "no memory")
+    refused = run("cancel", ended)
+    assert refused.exit_code == 1
+    assert "FAILED" in refused.stderr
+
+
+def test_what_is_not_there_is_one_clear_message(run: Run, closed_url: str, tmp_path: Path) -> None:
+    unknown = run("show", "nonsense")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "nonsense" in unknown.stderr
+    unreachable = run("list", "--url", closed_url)
+    assert (unreachable.exit_code, unreachable.stdout) == (1, "")
+    assert "l4-studies serve" in unreachable.stderr
+    missing = run("submit", tmp_path / "missing.yaml")
+    assert missing.exit_code == 2
+
+
+def test_bad_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("L4_URL")
+    monkeypatch.setenv("L4_PORT", "many")
+    for command in ("list", "serve"):
+        refused = run(command)
+        assert refused.exit_code == 1
+        assert "L4_PORT=many" in refused.stderr
+
+
+def test_the_command_line_loads_no_training_library() -> None:
+    heavy = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "matplotlib", "fastapi", "sqlalchemy"}
+    script = "import sys, service.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert heavy.isdisjoint(loaded)

@@ -1,0 +1,215 @@
+"""The client against the real application on a real port."""
+
+import json
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.client import Client, Form
+from service.errors import RequestRefusedError, UnreachableError
+from service.ledger import StudyLedger
+from service.states import State
+from service.store import Store
+from studies.catalogue import Catalogue
+from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
+from studies.spec import StudyDefinition, StudySpec
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url) as made:
+        yield made
+
+
+def _ledger(store: Store) -> StudyLedger:
+    claim = store.claim(NOW, 3600)
+    assert claim is not None
+    return StudyLedger(store, claim.study_id, claim.token)
+
+
+def _add_runs(ledger: StudyLedger, count: int) -> None:
+    trials = [
+        Trial(workload="digits", arm="sgd", number=i, batch=0, setting={"lr": i / 1000, "eps": 1e-8})
+        for i in range(count)
+    ]
+    lanes = tuple(Lane(trial=i, seed=0) for i in range(count))
+    pack = Pack(number=0, workload="digits", arm="sgd", stage=Stage.SEARCH, batch=0, lanes=lanes)
+    ledger.add_plan(trials, [pack])
+    ledger.finish_pack(
+        replace(pack, done=True, seconds=1.0, host="here"),
+        [
+            Run(
+                workload="digits",
+                arm="sgd",
+                trial=i,
+                seed=0,
+                stage=Stage.SEARCH,
+                outcome=Outcome.DIVERGED if i == count - 1 else Outcome.FINISHED,
+                steps=5,
+                start_loss=2.0,
+                train_loss=math.inf if i == count - 1 else 0.5,
+                metrics={},
+                pack=0,
+                lane=i,
+            )
+            for i in range(count)
+        ],
+    )
+
+
+def test_a_service_without_a_runner_is_not_ready_and_says_why(
+    client: Client, store: Store, catalogue: Catalogue
+) -> None:
+    with pytest.raises(RequestRefusedError, match="runner") as refused:
+        client.ready()
+    assert refused.value.problem.status == 503
+    store.publish_catalogue(catalogue)
+    assert client.ready().status == "ok"
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("form", ["mapping", "model", "json", "bytes", "yaml", "flow yaml", "json file", "yaml file"])
+def test_a_study_is_submitted_in_every_form(
+    client: Client, definition: dict[str, Any], spec: StudySpec, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "study.json").write_text(json.dumps(definition))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(definition))
+    forms: dict[str, Any] = {
+        "mapping": definition,
+        "model": StudyDefinition.model_validate(definition),
+        "json": json.dumps(definition),
+        "bytes": json.dumps(definition).encode(),
+        "yaml": yaml.safe_dump(definition),
+        "flow yaml": yaml.safe_dump(definition, default_flow_style=True),
+        "json file": tmp_path / "study.json",
+        "yaml file": tmp_path / "study.yaml",
+    }
+    study = client.submit(forms[form])
+    assert study.state is State.QUEUED
+    assert study.spec == spec
+    assert client.study(study.id) == study
+
+
+@pytest.mark.usefixtures("published")
+def test_every_fault_of_a_definition_is_in_the_message_with_its_place(
+    client: Client, definition: dict[str, Any]
+) -> None:
+    definition["arms"][0]["optimiser"] = "sgd"
+    definition["workloads"][0]["steps"] = 0
+    with pytest.raises(RequestRefusedError) as refused:
+        client.submit(definition)
+    problem = refused.value.problem
+    assert problem.status == 422
+    assert len(problem.faults) == 2
+    lines = str(refused.value).splitlines()
+    assert lines[0] == problem.detail
+    assert {line.split(":")[0].strip() for line in lines[1:]} == {"/arms/0/optimiser", "/workloads/0/steps"}
+    assert list(client.studies()) == []
+
+
+@pytest.mark.usefixtures("published")
+def test_a_body_that_cannot_be_read_is_refused(client: Client) -> None:
+    with pytest.raises(RequestRefusedError, match="YAML"):
+        client.submit("name: [")
+
+
+def test_an_unknown_study_is_refused_whatever_its_id(client: Client) -> None:
+    for study_id in ("nonsense", "../studies", "a/b", "ä?x=1#y"):
+        with pytest.raises(RequestRefusedError) as refused:
+            client.study(study_id)
+        assert refused.value.problem.status == 404
+
+
+def test_studies_are_read_over_all_pages(client: Client, store: Store, spec: StudySpec) -> None:
+    ids = [store.add_study(spec, NOW) for _ in range(230)]
+    assert [study.id for study in client.studies()] == sorted(ids, reverse=True)
+
+
+def test_runs_are_read_over_all_pages(client: Client, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    _add_runs(_ledger(store), count=150)
+    runs = list(client.runs(study_id))
+    assert [run.trial for run in runs] == list(range(150))
+    assert runs[3].setting == {"lr": 0.003, "eps": 1e-8}
+    assert runs[149].outcome is Outcome.DIVERGED
+    assert runs[149].train_loss is None
+
+
+def test_a_study_is_watched_until_it_ends(client: Client, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    looks = client.watch(study_id, seconds=0.01)
+    seen = [next(looks).state]
+    store.claim(NOW, 3600)
+    seen.append(next(looks).state)
+    store.transition(study_id, State.FAILED, "the data are missing")
+    rest = list(looks)
+    assert [*seen, rest[-1].state] == [State.QUEUED, State.RUNNING, State.FAILED]
+    assert rest[-1].reason == "the data are missing"
+
+
+def test_a_queued_study_is_cancelled_once_and_for_all(client: Client, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    assert client.cancel(study_id).state is State.CANCELLED
+    assert [study.state for study in client.watch(study_id)] == [State.CANCELLED]
+
+
+def test_a_report_comes_in_every_form(client: Client, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    with pytest.raises(RequestRefusedError, match="report") as refused:
+        client.report(study_id)
+    assert refused.value.problem.status == 409
+    contents = {form: f"as {form}".encode() for form in Form}
+    _ledger(store).save_report({f"report.{form}": content for form, content in contents.items()})
+    assert {form: client.report(study_id, form) for form in Form} == contents
+
+
+@pytest.mark.usefixtures("published")
+def test_the_catalogue_is_read(client: Client, catalogue: Catalogue) -> None:
+    assert [entry.name for entry in client.workloads()] == [entry.name for entry in catalogue.workloads]
+    assert client.optimizers() == catalogue.optimizers
+
+
+def test_where_nothing_answers_the_message_names_the_remedy(closed_url: str) -> None:
+    with Client(closed_url) as client, pytest.raises(UnreachableError, match=rf"{closed_url} .*`l4-studies serve`"):
+        client.ready()
+
+
+def test_a_local_service_is_reached_without_the_proxy(
+    url: str, closed_url: str, monkeypatch: pytest.MonkeyPatch, store: Store, catalogue: Catalogue
+) -> None:
+    store.publish_catalogue(catalogue)
+    monkeypatch.setenv("HTTP_PROXY", closed_url)
+    monkeypatch.setenv("http_proxy", closed_url)
+    with Client(url) as client:
+        assert client.ready().status == "ok"
+
+
+class _OtherProgram(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/readyz" else 502)
+        self.end_headers()
+        self.wfile.write(b"<h1>Hello</h1>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_another_program_is_not_mistaken_for_the_service() -> None:
+    with HTTPServer(("127.0.0.1", 0), _OtherProgram) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with Client(f"http://127.0.0.1:{server.server_port}") as client:
+            with pytest.raises(UnreachableError, match=r"/readyz \(200 OK\) is no L4 service"):
+                client.ready()
+            with pytest.raises(UnreachableError, match=r"502 Bad Gateway"):
+                client.workloads()
+        server.shutdown()
