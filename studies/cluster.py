@@ -124,6 +124,10 @@ class _Guard:
         self._source, self._stopping = source, stopping
         self.error: Exception | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Keep nothing: Tune pickles all it is given, and nothing is ever restored from that."""
+        return {}
+
     def call(self, use: Callable[[Source], Result], otherwise: Result) -> Result:
         """Return what a use of the source gives; `otherwise` once it raised or is to stop."""
         if self.ended():
