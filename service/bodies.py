@@ -114,7 +114,7 @@ def _check(document: object) -> None:
     unseen: list[tuple[tuple[object, ...], object]] = [((), document)]
     while unseen:
         path, value = unseen.pop()
-        if len(path) > DEEPEST:
+        if len(path) >= DEEPEST and isinstance(value, dict | list):
             raise _too_deep()
         fault = _fault(value)
         if fault is not None:

@@ -89,6 +89,8 @@ def _structure_faults(body: object) -> Iterator[Fault]:
         StudyDefinition.model_validate(body)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_context=False):
+            if item["type"] == "too_short" and item["input"]:
+                continue  # there are items, each with a fault of its own: pydantic counts only the good ones
             # pydantic marks a faulty mapping key by "[key]" and a union's member by its type: neither is in the body
             path = [part for part in item["loc"] if part != "[key]" and part not in UNION_MEMBERS]
             shown = repr(item["input"])
