@@ -1,6 +1,8 @@
 """Training packs on Ray Tune: worker actors that stay, and a searcher that hands out what is planned next."""
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -63,7 +65,7 @@ def start_local(cpus: int | None) -> str:
     Args:
         cpus: Processors to offer; all of the machine's where None.
     """
-    ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
+    _init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
     return ray.get_runtime_context().gcs_address
 
 
@@ -86,7 +88,7 @@ def run(source: Source, *, address: str, name: str, storage: Path, stopping: Cal
         StoppedError: Where `stopping` ended it.
     """
     guard = _Guard(source, stopping)
-    ray.init(address=address, log_to_driver=False, configure_logging=False)
+    _init(address=address, log_to_driver=False, configure_logging=False)
     try:
         gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
         tuner = Tuner(
@@ -114,6 +116,14 @@ def run(source: Source, *, address: str, name: str, storage: Path, stopping: Cal
         raise guard.error
     if stopping():
         raise StoppedError("the study was asked to stop")
+
+
+def _init(**options: Any) -> None:
+    """Join or start Ray; SIGTERM stays with who had it, for Ray takes it and would end this process on the spot."""
+    before = signal.getsignal(signal.SIGTERM)
+    ray.init(**options)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Guard:
