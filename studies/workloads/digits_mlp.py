@@ -36,7 +36,7 @@ WORKLOAD = Workload(
     summary="scikit-learn's 8x8 digits by a 64-32-10 ReLU perceptron, mean cross-entropy.",
     options=(
         Option(name="batch_size", default=64, low=1, high=TRAIN, summary="Examples of a step."),
-        Option(name="hidden", default=32, low=1, high=4096, summary="Units of the hidden layer."),
+        Option(name="hidden", default=32, low=1, high=10**9, summary="Units of the hidden layer; memory is the limit."),
     ),
     default_steps=900,
     epoch_examples=TRAIN,

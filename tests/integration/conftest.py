@@ -1,0 +1,41 @@
+"""A whole service, as `make serve` runs it, on free ports and in a folder of its own."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from service.client import Client
+from service.serve import running
+from service.settings import Settings
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def own_settings(home: Path) -> Settings:
+    """Return settings of a service of its own; one processor, so that packs are trained in their order."""
+    return Settings(
+        home=home, data_dir=home / "data", port=free_port(), mlflow_port=free_port(), cpus=1, lease_seconds=5.0
+    )
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of a service that runs for all tests of the session."""
+    chosen = own_settings(tmp_path_factory.mktemp("home"))
+    with running(chosen, Console(quiet=True)):
+        yield chosen
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    """A client of the running service."""
+    with Client(settings.url) as connected:
+        yield connected

@@ -1,0 +1,205 @@
+"""Studies from POST to report on a real service: HTTP, runner, Ray, Optuna, MLflow."""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+
+from service.client import Client, Form
+from service.errors import RequestRefusedError
+from service.schemas import StudyAnswer
+from service.settings import Settings
+from service.states import State
+from studies.rows import Stage
+from studies.spec import FIRST_CONFIRM_SEED
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "workloads": [{"name": "linear_regression", "steps": 60}, {"name": "digits_mlp", "steps": 40}],
+    "arms": [
+        {"name": "l4adam"},
+        {"name": "sgd", "search": {"lr": {"low": 1e-6, "high": 1e-2}}},
+        {"name": "tpe_adam", "optimizer": "adam", "search": {"lr": {}}},
+    ],
+    "protocol": {"sampler": "tpe", "trials": 4, "batch": 2, "search_seeds": 2, "confirm_seeds": 3},
+}
+
+
+def finished(client: Client, study_id: str) -> StudyAnswer:
+    """Wait for a study to end and return it."""
+    *_, last = client.watch(study_id)
+    return last
+
+
+def mlflow_runs(settings: Settings, study: StudyAnswer) -> list[MlflowRun]:
+    """Return all MLflow runs of a study, the parent first."""
+    tracking = MlflowClient(settings.tracking_uri)
+    (experiment,) = [found for found in tracking.search_experiments() if study.id in found.name]
+    found = list(tracking.search_runs([experiment.experiment_id], max_results=1000))
+    return sorted(found, key=lambda run: "mlflow.parentRunId" in run.data.tags)
+
+
+@pytest.fixture(scope="module")
+def done(settings: Settings) -> Iterator[StudyAnswer]:
+    """A small study that has succeeded."""
+    with Client(settings.url) as client:
+        yield finished(client, client.submit(SMALL).id)
+
+
+def test_succeeds_with_every_run_once(done: StudyAnswer, client: Client) -> None:
+    assert (done.state, done.reason) == (State.SUCCEEDED, "")
+    runs = list(client.runs(done.id))
+    assert done.progress.done == done.progress.total == len(runs)
+    assert len({(run.workload, run.arm, run.stage, run.trial, run.seed) for run in runs}) == len(runs)
+    for workload in ("linear_regression", "digits_mlp"):
+        for arm, trials in (("l4adam", 1), ("sgd", 4), ("tpe_adam", 4)):
+            own = [run for run in runs if (run.workload, run.arm) == (workload, arm)]
+            search = [run for run in own if run.stage is Stage.SEARCH]
+            confirm = [run for run in own if run.stage is Stage.CONFIRM]
+            assert len({run.trial for run in search}) >= trials
+            assert {run.seed for run in search} == {0, 1}
+            assert {run.seed for run in confirm} == {FIRST_CONFIRM_SEED + i for i in range(3)}
+            assert len({run.trial for run in confirm}) == 1
+
+
+def test_report_in_every_form(done: StudyAnswer, client: Client) -> None:
+    report = json.loads(client.report(done.id, Form.JSON))
+    assert [part["workload"] for part in report["workloads"]] == ["linear_regression", "digits_mlp"]
+    assert b"<svg" in client.report(done.id, Form.HTML)
+    assert client.report(done.id, Form.MARKDOWN).startswith(b"# small")
+    assert client.report(done.id, Form.CSV).count(b"\n") > 6
+
+
+def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, client: Client) -> None:
+    parent, *children = mlflow_runs(settings, done)
+    runs = {
+        (run.workload, run.arm, run.stage.value, str(run.trial), str(run.seed)): run for run in client.runs(done.id)
+    }
+    tags = ("workload", "arm", "stage", "trial", "seed")
+    assert sorted(tuple(child.data.tags[tag] for tag in tags) for child in children) == sorted(runs)
+    tracking = MlflowClient(settings.tracking_uri)
+    for child in children:
+        run = runs[tuple(child.data.tags[tag] for tag in tags)]
+        assert child.info.status == "FINISHED"
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.data.tags["spec_hash"] == done.spec_hash
+        assert {name: float(child.data.params[name]) for name in run.setting} == dict(run.setting)
+        assert child.data.metrics.get("final_train_loss") == run.train_loss
+        measured = any(name.startswith("test_") for name in child.data.metrics)
+        assert measured == (run.workload == "digits_mlp" and run.stage is Stage.CONFIRM)
+        files = {file.path for file in tracking.list_artifacts(child.info.run_id)}
+        assert files == ({"parameters.pt", "series.csv"} if run.stage is Stage.CONFIRM else set())
+    assert parent.info.status == "FINISHED"
+    assert {file.path for file in tracking.list_artifacts(parent.info.run_id)} == {
+        "spec.json",
+        "environment.json",
+        "report",
+    }
+
+
+def test_the_same_spec_gives_the_same_report(done: StudyAnswer, client: Client) -> None:
+    again = finished(client, client.submit(SMALL | {"name": "small"}).id)
+    assert again.spec_hash == done.spec_hash
+    first, second = (_comparable(client.report(study.id, Form.JSON)) for study in (done, again))
+    assert first == second
+
+
+def _comparable(report: bytes) -> bytes:
+    """Blank ids, times and durations, and nothing else."""
+    provenance = json.loads(report)["provenance"]
+    volatile = [provenance[key] for key in ("study_id", "started_at", "ended_at")]
+    text = report.decode()
+    for value in volatile:
+        text = text.replace(value, "-")
+    return re.sub(r'"seconds":\s*[0-9.e+-]+', '"seconds":-', text).encode()
+
+
+def test_cancel_a_running_study(client: Client) -> None:
+    study = client.submit(
+        {"name": "long", "workloads": [{"name": "digits_mlp", "steps": 10**6}], "arms": [{"name": "l4mom"}]}
+    )
+    _until(client, study.id, State.RUNNING)
+    assert client.cancel(study.id).state is State.CANCELLING
+    assert finished(client, study.id).state is State.CANCELLED
+    assert client.cancel(study.id).state is State.CANCELLED
+
+
+def test_cancel_of_a_finished_study_is_refused(done: StudyAnswer, client: Client) -> None:
+    with pytest.raises(RequestRefusedError, match="SUCCEEDED"):
+        client.cancel(done.id)
+
+
+def test_a_broken_data_set_fails_the_study_and_keeps_its_runs(settings: Settings, client: Client) -> None:
+    file = settings.data_dir / "MNIST/raw/train-images-idx3-ubyte.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"not MNIST")
+    workloads = [{"name": "digits_mlp", "steps": 5}, {"name": "mnist_mlp", "steps": 5}]
+    study = client.submit({"name": "broken data", "workloads": workloads, "arms": [{"name": "l4mom"}]})
+    ended = finished(client, study.id)
+    assert ended.state is State.FAILED
+    assert "l4mom on mnist_mlp" in ended.reason
+    assert f"{file} is not the published file" in ended.reason
+    assert [run.workload for run in client.runs(study.id)] == ["digits_mlp"]
+    parent, *children = mlflow_runs(settings, ended)
+    assert (parent.info.status, len(children)) == ("FAILED", 1)
+
+
+def test_out_of_memory_fails_the_study_in_plain_words(client: Client) -> None:
+    huge = {"name": "digits_mlp", "steps": 5, "options": {"hidden": 10**9}}
+    ended = finished(client, client.submit({"name": "huge", "workloads": [huge], "arms": [{"name": "l4mom"}]}).id)
+    assert ended.state is State.FAILED
+    assert "did not fit into the memory" in ended.reason
+
+
+def test_a_killed_worker_is_replaced(client: Client) -> None:
+    study = client.submit(
+        {"name": "killed", "workloads": [{"name": "digits_mlp", "steps": 2000}], "arms": [{"name": "l4mom"}]}
+    )
+    os.kill(_process("ray::", "_Worker"), signal.SIGKILL)
+    ended = finished(client, study.id)
+    assert ended.state is State.SUCCEEDED
+    assert ended.progress.done == ended.progress.total == len(list(client.runs(study.id)))
+
+
+def test_a_killed_driver_fails_the_study_with_the_reason(client: Client) -> None:
+    study = client.submit(
+        {"name": "killed", "workloads": [{"name": "digits_mlp", "steps": 10**6}], "arms": [{"name": "l4mom"}]}
+    )
+    _until(client, study.id, State.RUNNING)
+    os.kill(_process("-m service.driver", study.id), signal.SIGKILL)
+    ended = finished(client, study.id)
+    assert ended.state is State.FAILED
+    assert "the driver process died (exit status 137)" in ended.reason
+
+
+def _until(client: Client, study_id: str, state: State) -> None:
+    for answer in client.watch(study_id):
+        if answer.state is state:
+            return
+
+
+def _process(*words: str) -> int:
+    """Return the id of the one process whose command has all words and whose parent's has not, once there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info["cmdline"] or ())
+            if all(word in command for word in words) and "service.leash" not in command:
+                return int(process.pid)
+        time.sleep(0.05)
+    raise AssertionError(f"no process with {words}")
+
+
+def test_nothing_is_left_of_a_study_but_its_log(done: StudyAnswer, settings: Settings) -> None:
+    own = settings.home / "studies" / done.id
+    assert (own / "driver.log").is_file()
+    assert not list(Path(own, "parameters").rglob("*.pt"))
