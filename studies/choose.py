@@ -95,11 +95,13 @@ def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score,
     for run in rows.runs:
         if (run.workload, run.arm, run.stage) == (workload, arm, Stage.SEARCH):
             runs_of.setdefault(run.trial, []).append(run)
+    trained: dict[int, list[Run]] = {}
+    for run in rows.runs:
+        if (run.workload, run.arm, run.stage) == (workload, arm, Stage.SEARCH):
+            trained.setdefault(run.trial, []).append(run)
     found: list[Score] = []
     for trial in rows.trials:
-        if (trial.workload, trial.arm) != (workload, arm):
-            continue
-        runs = runs_of.get(trial.number, [])
+        runs = trained.get(trial.number, []) if (trial.workload, trial.arm) == (workload, arm) else []
         if len(runs) < spec.protocol.search_seeds:
             continue
         values = [objective(run, spec.protocol.objective, spec.protocol.direction) for run in runs]

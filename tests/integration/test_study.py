@@ -82,13 +82,16 @@ def test_report_in_every_form(done: StudyAnswer, client: Client) -> None:
 def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, client: Client) -> None:
     parent, *children = mlflow_runs(settings, done)
     runs = {
-        (run.workload, run.arm, run.stage.value, str(run.trial), str(run.seed)): run for run in client.runs(done.id)
+        " ".join((run.workload, run.arm, run.stage.value, str(run.trial), str(run.seed))): run
+        for run in client.runs(done.id)
     }
     tags = ("workload", "arm", "stage", "trial", "seed")
-    assert sorted(tuple(child.data.tags[tag] for tag in tags) for child in children) == sorted(runs)
+    recorded = {" ".join(child.data.tags[tag] for tag in tags): child for child in children}
+    assert len(recorded) == len(children)
+    assert sorted(recorded) == sorted(runs)
     tracking = MlflowClient(settings.tracking_uri)
-    for child in children:
-        run = runs[tuple(child.data.tags[tag] for tag in tags)]
+    for key, child in recorded.items():
+        run = runs[key]
         assert child.info.status == "FINISHED"
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert child.data.tags["spec_hash"] == done.spec_hash
