@@ -3,9 +3,11 @@
 import io
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from xml.sax.saxutils import quoteattr
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,11 +21,12 @@ DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 1.5)), (
 MARKERS = ("o", "s", "^", "D", "v", "P")
 #: Drawn in place of the text's colour, which the reader's theme decides.
 INK = "#010203"
-WIDTH = 4.8
+WIDTH = 4.5
 HEIGHT = 2.9
 LEGEND_ROW = 0.19
-#: Characters that fit beside each other in a legend.
-LEGEND_CHARACTERS = 56
+#: Characters that fit beside each other in a legend, and what an entry takes besides its text.
+LEGEND_CHARACTERS = 58
+ENTRY_CHARACTERS = 8
 
 #: Fonts of the reader's system; they run narrower than the one that text is measured with.
 FONTS = "system-ui, -apple-system, Roboto, Arial, sans-serif"
@@ -96,7 +99,8 @@ def new_axes(title: str, x: str, y: str, labels: Sequence[str]) -> tuple[Figure,
         labels: The legend's.
     """
     rows = math.ceil(len(labels) / legend_columns(labels))
-    figure = Figure(figsize=(WIDTH, HEIGHT + LEGEND_ROW * rows), layout="constrained")
+    lines = max(legend_text(label).count("\n") + 1 for label in labels)
+    figure = Figure(figsize=(WIDTH, HEIGHT + LEGEND_ROW * rows * lines), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, loc="left")
     axes.set_xlabel(x)
@@ -109,10 +113,19 @@ def legend_columns(labels: Sequence[str]) -> int:
     """Return how many legend entries fit beside each other.
 
     Args:
-        labels: The legend's.
+        labels: The legend's, at least one.
     """
-    longest = max((len(label) for label in labels), default=0)
-    return max(1, min(len(labels), LEGEND_CHARACTERS // (longest + 6)))
+    longest = max(len(label) for label in labels)
+    return max(1, min(len(labels), LEGEND_CHARACTERS // (longest + ENTRY_CHARACTERS)))
+
+
+def legend_text(label: str) -> str:
+    """Return a label of the legend, broken where it is longer than a line.
+
+    Args:
+        label: The label.
+    """
+    return textwrap.fill(label, LEGEND_CHARACTERS - ENTRY_CHARACTERS)
 
 
 def legend(figure: Figure, labels: Sequence[str]) -> None:
@@ -122,7 +135,9 @@ def legend(figure: Figure, labels: Sequence[str]) -> None:
         figure: The figure.
         labels: The legend's, as given to `new_axes`.
     """
-    figure.legend(loc="outside lower left", ncols=legend_columns(labels), frameon=False, handlelength=2.6)
+    found = figure.legend(loc="outside lower left", ncols=legend_columns(labels), frameon=False, handlelength=2.6)
+    for text in found.get_texts():
+        text.set_text(legend_text(text.get_text()))
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
@@ -134,9 +149,10 @@ def log_axis(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> N
         low: Lower limit, positive.
         high: Upper limit, above it.
     """
-    axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    axes.set(**{f"{which}lim": (low, high)})  # before the scale, which would else look for limits of its own
+    axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    decades = math.log10(high / low)
+    decades = math.log10(high) - math.log10(low)
     if decades > 2:
         # with an integer stride of decades the ticks lie on powers of ten
         stride = max(1, math.ceil(decades / 6))
@@ -180,10 +196,11 @@ def padded(values: Sequence[float], *, below: float = 0.05, above: float = 0.05)
         below: Share of the decades left free below.
         above: Share of the decades left free above.
     """
-    logs = [math.log10(value) for value in values if 0 < value < math.inf]
+    # so far from the ends of floating point there is room for the shares and for matplotlib's own margins
+    logs = [min(max(math.log10(value), -290.0), 290.0) for value in values if 0 < value < math.inf]
     low, high = (min(logs), max(logs)) if logs else (-1.0, 0.0)
     span = max(high - low, 0.3)
-    return 10.0 ** max(low - below * span - 0.02, -307.0), 10.0 ** min(high + above * span + 0.02, 307.0)
+    return 10.0 ** max(low - below * span - 0.02, -300.0), 10.0 ** min(high + above * span + 0.02, 300.0)
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
@@ -205,4 +222,4 @@ def svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
     text = text.replace("font-family: 'DejaVu Sans', sans-serif", f"font-family: {FONTS}").replace(INK, "currentColor")
     text = text.replace("xlink:href", "href").replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
-    return text.replace("<svg", f'<svg class="picture" role="img" aria-label="{description}"', 1)
+    return text.replace("<svg", f'<svg class="picture" role="img" aria-label={quoteattr(description)}', 1)

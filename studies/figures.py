@@ -61,7 +61,8 @@ def _picture(workload: WorkloadReport, kind: str, caption: str, figure: Figure) 
 
 def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[tuple[str, str, Figure | None]]:
     """Yield the kind of each picture, its caption and the figure, None where there is nothing to draw."""
-    losses = Scale(log=True, floor=report.spec.protocol.loss_floor, ceiling=_ceiling(workload, rows))
+    ceiling = _ceiling(workload, rows)
+    losses = Scale(log=True, floor=report.spec.protocol.loss_floor, ceiling=ceiling)
     yield "train_loss", f"Training loss: geometric mean {SEEDS}", curves(workload, rows, "train_loss", losses)
     for name in _metrics(workload, rows):
         yield name, f"{label(name).capitalize()}: mean {SEEDS}", curves(workload, rows, name, Scale(log=False))
@@ -69,13 +70,16 @@ def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[t
     yield "effective_lr", f"Effective learning rate of each step: geometric mean {SEEDS}", rates
     if any(arm.search.trials for arm in workload.arms):
         for name in sorted({name for arm in workload.arms for name in arm.search.ranges}):
-            caption = f"Every trial's score in its search against {label(name)}; arms that do not search it are level."
-            yield f"sensitivity-{name}", caption, sensitivity(report.spec, workload, name)
+            caption = (
+                f"Every trial's score in its search; arms that do not search the {label(name)} are level lines. "
+                "Trials marked off the scale diverged or came close to it."
+            )
+            yield f"sensitivity-{name}", caption, sensitivity(report.spec, workload, name, ceiling)
 
 
 def _ceiling(workload: WorkloadReport, rows: Rows) -> float:
-    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
-    starts = [run.start_loss for run in runs if 0 < run.start_loss < math.inf]
+    starts = [run.start_loss for run in rows.runs if run.workload == workload.workload]
+    starts = [loss for loss in starts if 0 < loss < math.inf]
     return HIGHEST_LOSS * max(starts) if starts else math.inf
 
 

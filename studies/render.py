@@ -10,7 +10,7 @@ from studies.figures import Picture, pictures
 from studies.flat_table import flat_table
 from studies.report import Report
 from studies.rows import Rows
-from studies.summary_table import Table, comparison_table, measurement_table, seed_table, summary_table
+from studies.summary_table import Table, comparison_table, measurement_table, overview_table, seed_table, summary_table
 
 #: HTML knows an inner SVG without being told.
 NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
@@ -62,7 +62,8 @@ def _html(report: Report, drawn: Sequence[Picture]) -> str:
         for workload in report.workloads
     ]
     spec = json.dumps(report.spec.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    return environment.get_template("report.html").render(report=report, sections=sections, spec=spec)
+    template = environment.get_template("report.html")
+    return template.render(report=report, overview=overview_table(report), sections=sections, spec=spec)
 
 
 def _markdown(report: Report, drawn: Sequence[Picture]) -> str:
@@ -70,6 +71,8 @@ def _markdown(report: Report, drawn: Sequence[Picture]) -> str:
     lines += [f"**{workload.workload}.** {workload.verdict}\n" for workload in report.workloads]
     if report.warnings:
         lines += ["## Warnings", "", *(f"- {warning}" for warning in report.warnings), ""]
+    if len(report.workloads) > 1:
+        lines += ["## Overview", "", *_markdown_table(overview_table(report)), ""]
     for workload in report.workloads:
         lines += [f"## {workload.workload}", "", *_markdown_table(summary_table(report, workload)), ""]
         lines += ["### Searches and tests", "", *_markdown_table(comparison_table(report, workload)), ""]

@@ -71,9 +71,11 @@ def notes(spec: StudySpec) -> tuple[str, ...]:
 def _best(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
     sign = 1.0 if spec.protocol.direction is Direction.MINIMIZE else -1.0
     objective = label(spec.protocol.objective)
-    found = [(sign * arm.objective.center, arm.arm) for arm in arms if arm.objective and not arm.diverged]
+    found = [
+        (sign * arm.objective.center, arm.arm) for arm in arms if arm.objective and arm.complete and not arm.diverged
+    ]
     if not found:
-        return f"No arm has a final {objective} on every seed."
+        return f"No arm has a final {objective} on every confirm seed."
     value = min(found)[0]
     leaders = [name for center, name in found if center == value]
     kind = "lowest" if spec.protocol.direction is Direction.MINIMIZE else "highest"
@@ -104,12 +106,14 @@ def _detail(spec: StudySpec, comparison: Comparison) -> str:
         return f"a run diverged in {comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')}"
     if comparison.verdict is Verdict.UNDECIDED:
         return "" if comparison.seeds_needed is None else f"it would take about {comparison.seeds_needed} seeds"
-    return "" if comparison.mean_difference is None else _size(spec, comparison.mean_difference)
+    return "" if comparison.mean_difference is None else _size(spec, comparison.verdict, comparison.mean_difference)
 
 
-def _size(spec: StudySpec, difference: float) -> str:
+def _size(spec: StudySpec, verdict: Verdict, difference: float) -> str:
     if not is_loss(spec.protocol.objective):
         return f"by {signed(difference)}"
+    if verdict is Verdict.TIE:
+        return f"by {signed(difference)} decades"
     way = "lower" if difference > 0 else "higher"
     decades = abs(difference)
     if decades < math.log10(LARGEST_FACTOR):

@@ -47,6 +47,20 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
+def overview_table(report: Report) -> Table:
+    """Return every verdict, one row an arm and one column a workload.
+
+    Args:
+        report: The report.
+    """
+    rows: list[tuple[Cell, ...]] = []
+    for place, arm in enumerate(report.spec.arms):
+        own = [workload.arms[place] for workload in report.workloads]
+        rows.append((Cell(text=arm.name, lines=(arm.kind,)), *(_outcome(each) for each in own)))
+    corner = f"verdict, final {label(report.spec.protocol.objective)}"
+    return Table(headings=(corner, *(workload.workload for workload in report.workloads)), rows=tuple(rows))
+
+
 def summary_table(report: Report, workload: WorkloadReport) -> Table:
     """Return the findings on a workload, one row an arm.
 
@@ -147,6 +161,14 @@ def _shown_metrics(spec: StudySpec, arms: Sequence[ArmReport]) -> list[str]:
     shown = tested or names
     objective = spec.protocol.objective
     return shown if objective in {*shown, "train_loss"} else [*shown, objective]
+
+
+def _outcome(arm: ArmReport) -> Cell:
+    value = (number(arm.objective and arm.objective.center),)
+    if arm.comparison is None:
+        return Cell(text="reference", lines=value)
+    verdict = arm.comparison.verdict
+    return Cell(text=f"{SIGNS[verdict]} {verdict.value}", lines=value, verdict=verdict)
 
 
 def _arm(arm: ArmReport) -> Cell:

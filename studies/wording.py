@@ -22,7 +22,7 @@ def signed(value: float | None) -> str:
     Args:
         value: The number.
     """
-    return "–" if value is None else f"{value:+.3g}".replace("-", "−")
+    return "–" if value is None else f"{value:+.3g}"
 
 
 def metric(value: float | None) -> str:

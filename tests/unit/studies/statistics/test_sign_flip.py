@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from studies.statistics.sign_flip import DRAWS, MOST_EXACT, sign_flip
+
+DIFFERENCES = st.lists(st.floats(-100, 100), min_size=1, max_size=10)
+
+
+def scipy_p(values: list[float]) -> float:
+    found = stats.permutation_test((np.array(values),), np.sum, permutation_type="samples", n_resamples=2**12)
+    return float(found.pvalue)
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 10])
+def test_agrees_with_scipy(n: int) -> None:
+    values = list(np.random.default_rng(n).normal(0.4, 1.0, n))
+    assert sign_flip(values) == pytest.approx(scipy_p(values))
+
+
+@pytest.mark.parametrize("n", range(1, MOST_EXACT + 1))
+def test_one_sign_throughout_gives_the_smallest_p(n: int) -> None:
+    assert sign_flip([1.0 + i / 10 for i in range(n)]) == 2 / 2**n
+
+
+def test_ties_in_exact_arithmetic_are_counted() -> None:
+    # 0.1 + 0.2 and 0.3 differ in floating point, so flips of equal sum must be matched with a tolerance
+    assert sign_flip([0.1, 0.2, -0.3]) == 1.0
+    assert sign_flip([0.1, 0.2, 0.3]) == 2 / 8
+
+
+@given(DIFFERENCES)
+def test_does_not_depend_on_direction_order_or_scale(values: list[float]) -> None:
+    p = sign_flip(values)
+    assert 0 < p <= 1
+    assert sign_flip([-value for value in values]) == p
+    assert sign_flip([4 * value for value in reversed(values)]) == p
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32))
+def test_many_differences_are_sampled_near_the_t_test(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0.3, 1.0, 40)
+    expected = float(np.asarray(stats.ttest_1samp(values, 0.0))[1])
+    assert sign_flip(values.tolist()) == pytest.approx(expected, abs=0.02)
+
+
+def test_sampling_is_the_same_each_time_and_never_gives_zero() -> None:
+    values = [1.0] * (MOST_EXACT + 1)
+    assert sign_flip(values) == sign_flip(values) >= 1 / (DRAWS + 1)
+    assert sign_flip([1.0] * 60) == 1 / (DRAWS + 1)
+
+
+def test_sampling_leaves_the_global_generator_alone() -> None:
+    before = str(np.random.get_state())
+    sign_flip([1.0] * (MOST_EXACT + 1))
+    assert str(np.random.get_state()) == before
