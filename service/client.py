@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 _JSON = "application/json"
 _YAML = "application/yaml"
 _PAGE = 100
+_CONNECT_SECONDS = 5.0
 
 
 class Form(StrEnum):
@@ -48,7 +49,7 @@ class Client:
         loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.Client(
             base_url=self.url,
-            timeout=timeout,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
             headers={"Accept": _JSON},
             trust_env=not loopback,  # a proxy would look for the service on its own machine
         )

@@ -1,0 +1,85 @@
+"""The demonstration on a service that runs already; the runner's part is played by the test."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from service import demo
+from service.entities import Claim
+from service.ledger import StudyLedger
+from service.states import State
+from service.store import Store
+from studies.publish import catalogue
+from studies.report import build_report
+from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def service(url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.publish_catalogue(catalogue())
+    monkeypatch.setenv("L4_PORT", str(urlsplit(url).port))
+    monkeypatch.chdir(tmp_path)
+
+
+def _once_claimed(store: Store, then: Callable[[Claim], None]) -> threading.Thread:
+    def wait() -> None:
+        while (claim := store.claim(datetime.now(UTC), 3600)) is None:
+            time.sleep(0.05)
+        then(claim)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_a_study_ends_in_tables_and_files(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = planted_spec(OUTCOMES)
+    report = build_report(spec, planted_rows(spec, OUTCOMES), provenance(spec)).model_dump_json().encode()
+    files = {"report.json": report, "report.html": b"<p>found</p>", "report.md": b"# Found", "report.csv": b"a,b"}
+
+    def succeed(claim: Claim) -> None:
+        StudyLedger(store, claim.study_id, claim.token).save_report(files)
+        store.transition(claim.study_id, State.SUCCEEDED, "", claim.token)
+
+    runner = _once_claimed(store, succeed)
+    assert demo.main() == 0
+    runner.join()
+    shown = capsys.readouterr().out
+    for text in ("Using the service that runs", "SUCCEEDED", "bowl", "valley", "out/demo/report.html", "MLflow"):
+        assert text in shown
+    saved = {path.name: path.read_bytes() for path in (tmp_path / "out" / "demo").iterdir()}
+    assert saved == {name: files[name] for name in ("report.json", "report.html", "report.md")}
+
+
+def test_a_failed_study_is_told_with_its_reason(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    runner = _once_claimed(
+        store, lambda claim: store.transition(claim.study_id, State.FAILED, "no data in [data]", claim.token)
+    )
+    assert demo.main() == 1
+    runner.join()
+    assert "the study is FAILED: no data in [data]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_cancels_the_study(store: Store, capsys: pytest.CaptureFixture[str], number: int) -> None:
+    def interrupt(claim: Claim) -> None:
+        os.kill(os.getpid(), number)
+        while store.study(claim.study_id).state is not State.CANCELLING:
+            time.sleep(0.05)
+        store.transition(claim.study_id, State.CANCELLED, "cancelled by request", claim.token)
+
+    runner = _once_claimed(store, interrupt)
+    assert demo.main() == 130
+    runner.join()
+    shown = capsys.readouterr().out
+    assert "The study is CANCELLED." in shown
+    assert "Interrupted." in shown
