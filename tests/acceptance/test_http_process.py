@@ -1,0 +1,143 @@
+"""The HTTP process as it is deployed: starts fast, imports little, stops when told."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: What must never be in the process: what trains, searches, records or draws, and what that needs.
+HEAVY = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "sklearn", "pandas", "matplotlib"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def started(home: Path, port: int) -> Generator[subprocess.Popen[bytes]]:
+    environment = os.environ | {"L4_HOME": str(home), "L4_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "api.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "service.app"], env=environment, cwd=home, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_alive(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 30
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        while True:
+            assert process.poll() is None, "it ended"
+            assert time.monotonic() < deadline, "it never answered"
+            try:
+                assert client.get("/healthz").status_code == 200
+            except httpx.TransportError:
+                time.sleep(0.01)
+            else:
+                return
+
+
+def test_its_start_takes_less_than_two_seconds_of_processor_time(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        used = psutil.Process(process.pid).cpu_times()
+
+    assert used.user + used.system < 2.0
+
+
+def test_it_answers_within_two_seconds_of_its_start(tmp_path: Path) -> None:
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    if waiting > 1.0:
+        pytest.skip(f"the processors are busy with other programs (load {waiting:.1f} each)")
+    seconds: list[float] = []
+    for start in range(3):
+        port = free_port()
+        begun = time.monotonic()
+        with started(tmp_path / str(start), port) as process:
+            wait_until_alive(process, port)
+            seconds.append(time.monotonic() - begun)
+
+    assert min(seconds) < 2.0, seconds
+
+
+def test_it_imports_nothing_that_trains() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-c", "import service.app, sys; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    roots = {name.split(".")[0] for name in listed.stdout.split()}
+
+    assert "service" in roots
+    assert not roots & HEAVY
+
+
+def test_nothing_that_trains_is_imported_later_either(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            for path in ("/readyz", "/studies", "/openapi.json", "/docs"):
+                client.get(path)
+            client.post("/studies", content=b"name: x", headers={"Content-Type": "application/yaml"})
+        mapped = Path(f"/proc/{process.pid}/maps").read_text()
+
+    libraries = set(re.findall(r"site-packages/([A-Za-z0-9_]+)", mapped))
+    assert "pydantic_core" in libraries
+    assert not libraries & HEAVY
+
+
+def test_it_stops_soon_after_sigterm_and_keeps_its_studies(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(timeout=10)
+
+    assert status in (0, -signal.SIGTERM)
+    assert "Traceback" not in (tmp_path / "api.log").read_text()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        assert (tmp_path / "studies.db").is_file()
+
+
+def test_memory_stays_small_under_large_bodies(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        before = peak_bytes(process.pid)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            for _ in range(4):
+                answer = client.post(
+                    "/studies", content=b" " * (50 * 2**20), headers={"Content-Type": "application/json"}
+                )
+                assert answer.status_code == 413
+        after = peak_bytes(process.pid)
+
+    assert after - before < 20 * 2**20
+
+
+def peak_bytes(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert match is not None
+    return int(match[1]) * 1024

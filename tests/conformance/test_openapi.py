@@ -1,0 +1,77 @@
+"""Schemathesis against the OpenAPI document: no 5xx, no undocumented status, no answer that is not as documented."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.ledger import StudyLedger
+from service.store import Store
+from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
+from studies.spec import StudySpec
+
+#: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused.
+NOT_CHECKED = "positive_data_acceptance"
+
+
+@pytest.fixture
+def known_study(store: Store, spec: StudySpec) -> str:
+    """A study with a run and a report."""
+    now = datetime.now(UTC)
+    study_id = store.add_study(spec, now)
+    claim = store.claim(now, 1e6)
+    assert claim is not None
+    ledger = StudyLedger(store, study_id, claim.token)
+    trial = Trial(workload="digits_mlp", arm="sgd", number=0, batch=0, setting={"lr": 0.01, "eps": 1e-8})
+    lanes = (Lane(trial=0, seed=0),)
+    pack = Pack(workload="digits_mlp", arm="sgd", number=0, stage=Stage.SEARCH, batch=0, lanes=lanes)
+    run = Run(
+        workload="digits_mlp",
+        arm="sgd",
+        trial=0,
+        seed=0,
+        stage=Stage.SEARCH,
+        outcome=Outcome.FINISHED,
+        steps=10,
+        start_loss=2.0,
+        train_loss=1.0,
+        metrics={"validation_loss": float("inf")},
+        pack=0,
+        lane=0,
+    )
+    ledger.add_plan([trial], [pack])
+    ledger.finish_pack(pack, [run])
+    ledger.save_report({f"report.{form}": b"{}" for form in ("json", "html", "md", "csv")} | {"curves.svg": b"<svg/>"})
+    return study_id
+
+
+def run_schemathesis(folder: Path, url: str, configuration: str, *arguments: str) -> None:
+    (folder / "schemathesis.toml").write_text(configuration)
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml")),
+            *("run", f"{url}/openapi.json", "--no-color", "--warnings", "off"),
+            *("--generation-deterministic", "--seed", "1", "--no-shrink"),
+            *("--exclude-checks", NOT_CHECKED, "--continue-on-failure"),
+            *arguments,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_any_request_is_answered_as_documented(api: httpx.Client, server_url: str, tmp_path: Path) -> None:
+    run_schemathesis(tmp_path, server_url, "", "--max-examples", "10")
+
+
+def test_requests_about_a_known_study_are_answered_as_documented(
+    api: httpx.Client, server_url: str, known_study: str, tmp_path: Path
+) -> None:
+    known = f'[parameters]\n"path.study_id" = "{known_study}"\n'
+    run_schemathesis(tmp_path, server_url, known, "--include-path-regex", "study_id", "--max-examples", "10")
