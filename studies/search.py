@@ -80,9 +80,9 @@ def _grid(current: Round) -> list[dict[str, float]]:
     upward, downward = opened.low > whole.low, opened.high < whole.high
     gaps = current.trials - 1 + upward + downward
     points = [low + (high - low) * (i + upward) / gaps for i in range(current.trials)]
-    return [{name: _within(math.exp(point) if opened.log else point, opened)} for point in points]
+    return [{name: _readable(math.exp(point) if opened.log else point, opened)} for point in points]
 
 
-def _within(value: float, searched: SearchRange) -> float:
-    """Undo what rounding put outside of the range."""
-    return min(max(value, searched.low), searched.high)
+def _readable(value: float, searched: SearchRange) -> float:
+    """Round a value to what people can copy from a report, inside its range."""
+    return min(max(float(f"{value:.6g}"), searched.low), searched.high)

@@ -1,7 +1,9 @@
 """A whole service, as `make serve` runs it, on free ports and in a folder of its own."""
 
+import json
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,27 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     chosen = own_settings(tmp_path_factory.mktemp("home"))
     with running(chosen, Console(quiet=True)):
         yield chosen
+
+
+@pytest.fixture
+def settings_of() -> Callable[[Path], Settings]:
+    """What makes the settings of another service, from its home."""
+    return own_settings
+
+
+@pytest.fixture
+def comparable() -> Callable[[bytes], bytes]:
+    """What blanks a report's ids, times and durations, and nothing else."""
+    return blanked
+
+
+def blanked(report: bytes) -> bytes:
+    """Return a report without its ids, times and durations."""
+    provenance = json.loads(report)["provenance"]
+    text = report.decode()
+    for key in ("study_id", "started_at", "ended_at"):
+        text = text.replace(provenance[key], "-")
+    return re.sub(r'"seconds":\s*[0-9.e+-]+', '"seconds":-', text).encode()
 
 
 @pytest.fixture

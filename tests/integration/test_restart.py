@@ -1,0 +1,46 @@
+"""A service that is stopped in the middle of a study and started again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+
+from service.client import Client
+from service.serve import running
+from service.settings import Settings
+from service.states import State
+
+STUDY: dict[str, Any] = {
+    "name": "interrupted",
+    "workloads": [{"name": "digits_mlp", "steps": 300}],
+    "arms": [{"name": "l4mom"}, {"name": "adam", "search": {"lr": {"low": 1e-3, "high": 1e-1}}}],
+    "protocol": {"sampler": "random", "trials": 4, "batch": 1, "confirm_seeds": 3},
+}
+
+
+def test_goes_on_where_it_was(
+    settings_of: Callable[[Path], Settings], comparable: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path)
+    with running(settings, Console(quiet=True)), Client(settings.url) as client:
+        study_id = client.submit(STUDY).id
+        for look in client.watch(study_id):
+            if look.progress.done >= 2:
+                break
+        assert look.state is State.RUNNING
+    with running(settings, Console(quiet=True)), Client(settings.url) as client:
+        undisturbed = client.submit(STUDY).id
+        *_, ended = client.watch(study_id)
+        assert ended.state is State.SUCCEEDED
+        runs = list(client.runs(study_id))
+        assert ended.progress.done == ended.progress.total == len(runs)
+        *_, other = client.watch(undisturbed)
+        assert other.state is State.SUCCEEDED
+        assert list(client.runs(undisturbed)) == runs
+        assert comparable(client.report(undisturbed)) == comparable(client.report(study_id))
+        tracking = MlflowClient(settings.tracking_uri)
+        (experiment,) = [found for found in tracking.search_experiments() if study_id in found.name]
+        recorded = [run.data.tags["l4.run"] for run in tracking.search_runs([experiment.experiment_id])]
+        assert len(recorded) == len(set(recorded)) == 1 + len(runs)
