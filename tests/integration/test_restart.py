@@ -26,9 +26,7 @@ def test_goes_on_where_it_was(
     settings = settings_of(tmp_path)
     with running(settings, Console(quiet=True)), Client(settings.url) as client:
         study_id = client.submit(STUDY).id
-        for look in client.watch(study_id):
-            if look.progress.done >= 2:
-                break
+        look = next(look for look in client.watch(study_id) if look.progress.done >= 2)
         assert look.state is State.RUNNING
     with running(settings, Console(quiet=True)), Client(settings.url) as client:
         undisturbed = client.submit(STUDY).id
