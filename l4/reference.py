@@ -21,8 +21,9 @@ class Reference:
         adam_eps: Added to the root (Adam).
 
     Example:
-        >>> Reference(size=1).step([10.0], [4.0], loss=8.0)
-        [9.35]
+        >>> reference = Reference(size=1)
+        >>> [round(theta, 4) for theta in reference.step([10.0], [4.0], loss=8.0)]
+        [9.9025]
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Choosing a searched arm's setting: scores of trials, the rounds of a search with its range, the selected trial."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -91,10 +92,6 @@ def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score,
         workload: The workload's name within the study.
         arm: The arm's name.
     """
-    runs_of: dict[int, list[Run]] = {}
-    for run in rows.runs:
-        if (run.workload, run.arm, run.stage) == (workload, arm, Stage.SEARCH):
-            runs_of.setdefault(run.trial, []).append(run)
     trained: dict[int, list[Run]] = {}
     for run in rows.runs:
         if (run.workload, run.arm, run.stage) == (workload, arm, Stage.SEARCH):
@@ -166,14 +163,14 @@ def _extension(
     for name, searched in ranges.items():
         if not searched.log:
             continue
-        near = math.log10(searched.high / searched.low) / trials
-        value = best.trial.setting[name]
+        bottom, top, at = (math.log10(each) for each in (searched.low, searched.high, best.trial.setting[name]))
+        near = (top - bottom) / trials
         low, high = searched.low / 10, searched.high * 10
-        # a natural bound that leaves no room on a side closes that side
-        if math.log10(value / searched.low) <= near and low >= (searched.at_least or 0.0):
+        # a natural bound that leaves no room on a side closes that side, and so do the floats'
+        if at - bottom <= near and low >= (searched.at_least or sys.float_info.min):
             extended[name] = searched.model_copy(update={"low": low})
             opened[name] = searched.model_copy(update={"low": low, "high": searched.low})
-        elif math.log10(searched.high / value) <= near and (searched.at_most is None or high <= searched.at_most):
+        elif top - at <= near and high <= (searched.at_most or sys.float_info.max):
             extended[name] = searched.model_copy(update={"high": high})
             opened[name] = searched.model_copy(update={"low": searched.high, "high": high})
     return None if extended == ranges else (extended, opened)

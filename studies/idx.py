@@ -1,6 +1,8 @@
 """Reading IDX files, the format MNIST is distributed in, straight from their gzip."""
 
 import gzip
+import math
+import zlib
 from pathlib import Path
 
 import torch
@@ -22,9 +24,14 @@ def read(path: Path) -> Tensor:
     """
     if not path.is_file():
         raise DataMissingError(f"{path} is missing; put the file there or choose another data directory (L4_DATA_DIR)")
-    raw = gzip.decompress(path.read_bytes())
+    try:
+        raw = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataMissingError(f"{path} is no whole gzip file ({error}); delete it") from error
+    if raw[:3] != b"\0\0\x08" or len(raw) < 4:
+        raise DataMissingError(f"{path} is no IDX file of bytes (it starts with {raw[:4].hex()!r}); delete it")
     axes = raw[3]
-    if raw[:3] != b"\0\0\x08":
-        raise DataMissingError(f"{path} is no IDX file of bytes (it starts with {raw[:4].hex()}); delete it")
     shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
+    if len(raw) != 4 + 4 * axes + math.prod(shape):
+        raise DataMissingError(f"{path} does not hold the {math.prod(shape)} bytes that its header names; delete it")
     return torch.frombuffer(bytearray(raw[4 + 4 * axes :]), dtype=torch.uint8).reshape(shape)

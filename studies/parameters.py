@@ -1,6 +1,6 @@
 """What can be set (options, hyperparameters) and what is measured (metrics), as plain data."""
 
-import math
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,9 +65,10 @@ class Option:
             return None if value in self.choices else f"{value!r} is not one of {', '.join(self.choices)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return f"{value!r} is not a number"
-        if isinstance(self.default, int) and value != int(value):
+        fault = _bound_fault(value, self.low, self.high)
+        if fault is None and isinstance(self.default, int) and value != int(value):
             return f"{value!r} is not a whole number"
-        return _bound_fault(value, self.low, self.high)
+        return fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ class Hyperparameter:
 
 
 def _bound_fault(value: float, low: float | None, high: float | None) -> str | None:
-    if not math.isfinite(value):
+    if not abs(value) <= sys.float_info.max:  # infinite, NaN, or a whole number that no float holds
         return f"{value!r} is not finite"
     if low is not None and value < low:
         return f"{value!r} is below {low:g}"

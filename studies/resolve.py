@@ -24,8 +24,6 @@ from studies.spec import (
 )
 
 Part = TypeVar("Part", bound=BaseModel)
-#: What pydantic adds to a fault's place for a union's members; they are not in the body.
-UNION_MEMBERS = {"int", "float", "str", "constrained-int", "constrained-float", "constrained-str"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +89,10 @@ def _structure_faults(body: object) -> Iterator[Fault]:
         for item in error.errors(include_url=False, include_context=False):
             if item["type"] == "too_short" and item["input"]:
                 continue  # there are items, each with a fault of its own: pydantic counts only the good ones
-            # pydantic marks a faulty mapping key by "[key]" and a union's member by its type: neither is in the body
-            path = [part for part in item["loc"] if part != "[key]" and part not in UNION_MEMBERS]
+            # pydantic marks a faulty mapping key by "[key]" and adds the type tried of a union (an option's value):
+            # neither is in the body
+            place = item["loc"][:4] if item["loc"][2:3] == ("options",) else item["loc"]
+            path = [part for part in place if part != "[key]"]
             shown = repr(item["input"])
             value = "" if item["type"] == "missing" else f" (got {shown if len(shown) <= 80 else shown[:77] + '...'})"
             known = "unknown field; check its spelling" if item["type"] == "extra_forbidden" else item["msg"]

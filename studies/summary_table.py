@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.arm_report import ArmReport, Summary
+from studies.arm_report import ArmReport
 from studies.compare import Comparison, Interval, Verdict, is_loss
 from studies.report import Report, WorkloadReport
 from studies.spec import ArmSpec, StudySpec
@@ -83,7 +83,7 @@ def summary_table(report: Report, workload: WorkloadReport) -> Table:
             (
                 _arm(arm),
                 _setting(spec.arm(arm.arm), arm),
-                _summary(arm.summary("train_loss"), arm),
+                _final_loss(spec, arm),
                 _metrics(arm, shown),
                 _verdict(spec, arm.comparison),
                 _tuning_cost(arm),
@@ -186,17 +186,19 @@ def _setting(spec: ArmSpec, arm: ArmReport) -> Cell:
     searched = {name: value for name, value in arm.setting.items() if name in spec.search}
     fixed = {name: value for name, value in arm.setting.items() if name not in spec.search}
     if not searched:
-        return Cell(text=setting(fixed))
+        return Cell(text="fixed", lines=(setting(fixed),))
     return Cell(text=setting(searched), lines=(setting(fixed),) if fixed else ())
 
 
-def _summary(summary: Summary | None, arm: ArmReport) -> Cell:
-    diverged = (f"{arm.diverged} of {count(len(arm.seeds), 'seed')} diverged",) if arm.diverged else ()
-    if summary is None:
-        return Cell(text="–", lines=diverged)
-    return Cell(
-        text=number(summary.center), lines=(f"{number(summary.lowest)} to {number(summary.highest)}", *diverged)
-    )
+def _final_loss(spec: StudySpec, arm: ArmReport) -> Cell:
+    summary, lines = arm.summary("train_loss"), list[str]()
+    if summary is not None:
+        lines.append(f"{number(summary.lowest)} to {number(summary.highest)}")
+    if arm.diverged:
+        lines.append(f"{arm.diverged} of {count(len(arm.seeds), 'seed')} diverged")
+    if arm.kind == "searched" and arm.optimism_gap is not None:
+        lines.append(f"optimism gap {signed(arm.optimism_gap)}{_unit(spec)}")
+    return Cell(text=number(summary and summary.center), lines=tuple(lines))
 
 
 def _metrics(arm: ArmReport, names: Sequence[str]) -> Cell:
@@ -213,8 +215,7 @@ def _verdict(spec: StudySpec, comparison: Comparison | None) -> Cell:
         return Cell(text="reference")
     lines: list[str] = []
     if comparison.mean_difference is not None:
-        unit = " decades" if is_loss(spec.protocol.objective) else ""
-        lines.append(f"{signed(comparison.mean_difference)}{unit}")
+        lines.append(f"{signed(comparison.mean_difference)}{_unit(spec)}")
     if comparison.interval_95 is not None:
         lines.append(_interval(comparison.interval_95, "95 %: "))
     if comparison.diverged_pairs:
@@ -227,6 +228,10 @@ def _verdict(spec: StudySpec, comparison: Comparison | None) -> Cell:
     return Cell(text=text, lines=tuple(lines), verdict=comparison.verdict)
 
 
+def _unit(spec: StudySpec) -> str:
+    return " decades" if is_loss(spec.protocol.objective) else ""
+
+
 def _tuning_cost(arm: ArmReport) -> Cell:
     cost = arm.tuning_cost
     diverged = f" ({arm.search.diverged} diverged)" if arm.search.diverged else ""
@@ -234,7 +239,7 @@ def _tuning_cost(arm: ArmReport) -> Cell:
     if cost.seconds is not None:
         lines.append(f"{cost.seconds:.1f} s of packs")
     if arm.kind == "fixed":
-        return Cell(text=f"not tuned{diverged}", lines=(f"scored with {lines[0]}", *lines[1:]))
+        return Cell(text=f"not tuned{diverged}", lines=(f"scored with {lines[0]}", *lines[1:]) if cost.steps else ())
     return Cell(text=count(cost.trials, "trial") + diverged, lines=tuple(lines))
 
 

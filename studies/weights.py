@@ -23,7 +23,7 @@ class Weights:
         Args:
             run: A confirm run.
         """
-        return self.folder / f"{run.workload}.{run.arm}.{run.seed}" / "parameters.pt"
+        return self.folder / run.workload / run.arm / str(run.seed) / "parameters.pt"
 
     def save(self, run: Run, parameters: bytes) -> None:
         """Write a run's parameters, whole or not at all.

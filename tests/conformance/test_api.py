@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -106,6 +107,19 @@ def test_json_and_yaml_give_the_same_study(api: httpx.Client) -> None:
         for content, headers in ((json.dumps(STUDY_JSON), JSON), (STUDY_YAML, YAML))
     }
     assert len(hashes) == 1
+
+
+def test_many_clients_at_once_each_get_their_study(api: httpx.Client, definition: dict[str, Any]) -> None:
+    def submit_and_read() -> str:
+        study_id = api.post("/studies", json=definition).json()["id"]
+        assert api.get(f"/studies/{study_id}").status_code == 200
+        return study_id
+
+    with ThreadPoolExecutor(16) as pool:
+        ids = [found.result() for found in [pool.submit(submit_and_read) for _ in range(48)]]
+
+    assert len(set(ids)) == 48
+    assert {study["id"] for study in api.get("/studies", params={"limit": 200}).json()["studies"]} == set(ids)
 
 
 def test_too_few_seeds_are_warned_of(api: httpx.Client, definition: dict[str, Any]) -> None:
