@@ -1,0 +1,16 @@
+"""l4adam takes the steps of the paper's algorithm, lane by lane."""
+
+from l4.reference import Reference
+from tests.unit.studies.optimizers.trajectory import SHAPES, assert_same, by_function, stacked
+
+SETTINGS: tuple[dict[str, float], ...] = (
+    {},
+    {"alpha": 0.25},
+    {"alpha": 0.2, "gamma": 0.8, "gamma0": 0.5, "tau": 50, "eps": 1e-6, "tau_m": 4, "tau_s": 100, "adam_eps": 1e-3},
+)
+SIZE = sum(a * (rest[0] if rest else 1) for a, *rest in SHAPES)
+
+
+def test_takes_the_papers_steps() -> None:
+    for found, setting in zip(stacked("l4adam", SETTINGS), SETTINGS, strict=True):
+        assert_same(found, by_function(Reference(size=SIZE, direction="adam", **setting).step))

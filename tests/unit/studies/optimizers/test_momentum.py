@@ -1,0 +1,17 @@
+"""momentum takes the steps of torch's own, lane by lane."""
+
+import torch
+from torch import Tensor
+
+from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
+
+SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.02}, {"lr": 0.05, "momentum": 0.5})
+
+
+def torchs(lr: float = 1e-3, momentum: float = 0.9) -> list[Tensor]:
+    return alone(lambda params: torch.optim.SGD(params, lr=lr, momentum=momentum))
+
+
+def test_takes_torchs_steps() -> None:
+    for found, setting in zip(stacked("momentum", SETTINGS), SETTINGS, strict=True):
+        assert_same(found, torchs(**setting))

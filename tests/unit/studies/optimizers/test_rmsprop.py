@@ -1,0 +1,17 @@
+"""rmsprop takes the steps of torch's own, lane by lane."""
+
+import torch
+from torch import Tensor
+
+from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
+
+SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.02, "alpha": 0.9}, {"lr": 0.01, "eps": 1e-3})
+
+
+def torchs(lr: float = 1e-3, alpha: float = 0.99, eps: float = 1e-8) -> list[Tensor]:
+    return alone(lambda params: torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps))
+
+
+def test_takes_torchs_steps() -> None:
+    for found, setting in zip(stacked("rmsprop", SETTINGS), SETTINGS, strict=True):
+        assert_same(found, torchs(**setting))

@@ -1,0 +1,17 @@
+"""sgd takes the steps of torch's own, lane by lane."""
+
+import torch
+from torch import Tensor
+
+from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
+
+SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05}, {"lr": 0.3})
+
+
+def torchs(lr: float = 1e-3) -> list[Tensor]:
+    return alone(lambda params: torch.optim.SGD(params, lr=lr))
+
+
+def test_takes_torchs_steps() -> None:
+    for found, setting in zip(stacked("sgd", SETTINGS), SETTINGS, strict=True):
+        assert_same(found, torchs(**setting))
