@@ -1,0 +1,151 @@
+"""What every registered workload must do, whatever it trains."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from studies import registry
+from studies.measurements import Measurement
+from studies.rows import Series
+from studies.seeds import generator
+from studies.train import LaneTask, Task, train
+from studies.workload import Data, Examples, Options, Workload
+from tests.real_data import data_dir
+
+STEPS = 24
+#: Lanes' learning rates, the last one meant to diverge, and their seeds, of both stages.
+RATES = (1e-5, 2e-5, 1e-6, 3e-5, 2e-6, 5e-6, 1e-5, 1e30)
+SEEDS = (0, 1, 2, 3, 4, 1000, 0, 1001)
+pytestmark = pytest.mark.parametrize("name", registry.names("workloads"))
+
+
+def directory(workload: Workload) -> Path:
+    found = data_dir(workload.files)
+    if found is None:
+        pytest.skip("its data set is not here; set L4_DATA_DIR to a directory that has it")
+    return found
+
+
+def options(workload: Workload) -> Options:
+    return {option.name: option.default for option in workload.options}
+
+
+def task(name: str, lanes: Sequence[int], *, test: bool = False) -> Task:
+    """Return a short task with sgd lanes out of the eight."""
+    return Task(
+        workload=name,
+        options=options(registry.workload(name)),
+        steps=STEPS,
+        steps_per_epoch=10,
+        test=test,
+        lanes=tuple(LaneTask(setting={"lr": RATES[lane]}, seed=SEEDS[lane]) for lane in lanes),
+    )
+
+
+def trained(name: str, lanes: Sequence[int], *, test: bool = False) -> tuple[Measurement, ...]:
+    torch.set_num_threads(1)
+    workload = registry.workload(name)
+    return train(task(name, lanes, test=test), workload, registry.optimizer("sgd"), directory(workload))
+
+
+def data(name: str, seed: int = 0) -> Data:
+    workload = registry.workload(name)
+    return workload.data(options(workload), directory(workload), generator(name, seed, "problem"))
+
+
+def bits(measured: Measurement) -> tuple[object, ...]:
+    """Return everything that was measured; NaN equals itself here."""
+
+    def series(each: Series) -> object:
+        return each.name, each.steps, torch.tensor(each.values, dtype=torch.float64).numpy().tobytes()
+
+    return (
+        replace(measured, series=(), parameters={}),
+        tuple(series(each) for each in measured.series),
+        {name: value.numpy().tobytes() for name, value in measured.parameters.items()},
+    )
+
+
+def test_has_its_own_test(name: str) -> None:
+    assert (Path(__file__).parents[1] / "unit" / "studies" / "workloads" / f"test_{name}.py").is_file()
+
+
+def test_declares_usable_options(name: str) -> None:
+    workload = registry.workload(name)
+    declared = [each.name for each in workload.options]
+    assert len(set(declared)) == len(declared)
+    assert all(each.fault(each.default) is None and each.summary.endswith(".") for each in workload.options)
+    assert workload.summary.endswith(".")
+    assert workload.default_steps > 0
+    assert workload.lanes > 0
+
+
+def test_has_the_data_that_it_declares(name: str) -> None:
+    workload, found = registry.workload(name), data(name)
+    parts = [part for part in (found.train, found.validation, found.test) if part is not None]
+    assert (found.validation is not None) == workload.has_validation
+    assert all(len(part.inputs) == len(part.targets) > 0 for part in parts)
+    assert all(part.inputs.dtype == workload.dtype and part.inputs.isfinite().all() for part in parts)
+
+
+def test_parts_of_the_data_share_no_example(name: str) -> None:
+    found = data(name)
+    parts = {
+        part: {row.numpy().tobytes() for row in examples.inputs}
+        for part, examples in vars(found).items()
+        if isinstance(examples, Examples)
+    }
+    train_part = parts.pop("train")
+    # the published sets hold a few pictures twice
+    assert all(len(train_part & own) <= len(own) / 100 for own in parts.values())
+
+
+def test_is_drawn_from_the_seed_or_always_the_same(name: str) -> None:
+    first, again, other = data(name, 0), data(name, 0), data(name, 1)
+    assert torch.equal(first.train.inputs, again.train.inputs)
+    assert torch.equal(first.train.inputs, other.train.inputs) != registry.workload(name).drawn
+
+
+def test_initial_parameters_come_from_the_seed(name: str) -> None:
+    workload = registry.workload(name)
+
+    def initial(seed: int) -> list[Tensor]:
+        module = workload.model(options(workload)).to(workload.dtype)
+        workload.initialise(module, generator(name, seed, "init"))
+        return [each.detach() for each in module.parameters()]
+
+    assert all(torch.equal(a, b) for a, b in zip(initial(0), initial(0), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(initial(0), initial(1), strict=True))
+
+
+def test_a_run_is_bitwise_the_same_in_packs_of_1_3_and_8(name: str) -> None:
+    eight = [bits(each) for each in trained(name, range(8))]
+    three = [bits(each) for each in trained(name, (6, 1, 3))]
+    assert three == [eight[6], eight[1], eight[3]]
+    assert [bits(each) for lane in range(8) for each in trained(name, (lane,))] == eight
+
+
+def test_a_learning_rate_too_large_diverges_and_the_rest_finish(name: str) -> None:
+    *finished, diverged = trained(name, range(8))
+    assert diverged.diverged
+    assert 0 < diverged.steps < STEPS
+    assert diverged.train_loss == float("inf")
+    assert not diverged.metrics
+    assert all(each.steps == STEPS and not each.diverged for each in finished)
+    assert all(each.train_loss < each.start_loss for each in finished)
+
+
+def test_test_data_are_measured_only_where_asked(name: str) -> None:
+    workload, found = registry.workload(name), data(name)
+    (search,), (confirm,) = trained(name, (0,)), trained(name, (0,), test=True)
+    names = ["loss", *(measure.metric.name for measure in workload.measures)]
+    validation = {f"validation_{each}" for each in names if found.validation is not None}
+    tested = {f"test_{each}" for each in names if found.test is not None}
+    assert set(search.metrics) == validation
+    assert set(confirm.metrics) == validation | tested
+    assert {each.name for each in search.series} == {"train_loss", "effective_lr"} | validation
+    assert {each.name for each in confirm.series} == {"train_loss", "effective_lr"} | validation | tested
