@@ -66,12 +66,13 @@ def measurements(record: Record) -> tuple[Measurement, ...]:
     Args:
         record: What the loop recorded.
     """
-    losses, rates, survived = record.losses.cpu(), record.rates.cpu(), record.survived.cpu()
+    # one row a lane: a mean over strided values rounds otherwise, and would depend on the pack's size
+    losses, rates = record.losses.cpu().T.contiguous(), record.rates.cpu().T.contiguous()
+    survived = record.survived.cpu()
     at = [(step, {name: value.cpu() for name, value in found.items()}) for step, found in record.evaluated]
     params = tuple(p.cpu() for p in record.params)
     measured: list[Measurement] = []
-    for lane in range(losses.shape[1]):
-        own = losses[:, lane]
+    for lane, own in enumerate(losses):
         bad = (~own.isfinite()).nonzero()
         # the loss is taken before the update: one that is not finite was made so by the step before
         steps = int(bad[0]) if len(bad) else record.steps
@@ -85,7 +86,7 @@ def measurements(record: Record) -> tuple[Measurement, ...]:
                 metrics={name: float(value[lane]) for name, value in at[-1][1].items()} if at and not diverged else {},
                 series=(
                     *_windowed("train_loss", own[:steps], record.steps, record.steps_per_epoch),
-                    *_windowed("effective_lr", rates[:steps, lane], record.steps, 1),
+                    *_windowed("effective_lr", rates[lane, :steps], record.steps, 1),
                     *_measured(at, lane, steps),
                 ),
                 parameters={name: p[lane].clone() for name, p in zip(record.names, params, strict=True)},
