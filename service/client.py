@@ -132,6 +132,16 @@ class Client:
         path = f"/studies/{_quoted(study_id)}/report.{form.value}"
         return self._ask("GET", path, headers={"Accept": "*/*"}).content
 
+    def figure(self, study_id: str, name: str) -> bytes:
+        """Return a figure of a study's report as SVG.
+
+        Args:
+            study_id: Its id.
+            name: The figure's name, as the report's Markdown has it.
+        """
+        path = f"/studies/{_quoted(study_id)}/report/{quote(name, safe='')}.svg"
+        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+
     def cancel(self, study_id: str) -> StudyAnswer:
         """Cancel a study; what it has measured is kept.
 

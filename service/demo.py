@@ -1,5 +1,6 @@
 """The demonstration: one small study from POST to report, on a service that it starts itself where none answers."""
 
+import re
 import signal
 import sys
 from collections.abc import Generator
@@ -117,6 +118,8 @@ def _save(client: Client, study_id: str) -> None:
     _FOLDER.mkdir(parents=True, exist_ok=True)
     for form in _FORMS:
         (_FOLDER / f"report.{form}").write_bytes(client.report(study_id, form))
+    for name in re.findall(r"\]\((.+)\.svg\)", (_FOLDER / "report.md").read_text(encoding="utf-8")):
+        (_FOLDER / f"{name}.svg").write_bytes(client.figure(study_id, name))
 
 
 def _say_where(console: Console, settings: Settings, study: StudyAnswer) -> None:

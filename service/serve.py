@@ -152,6 +152,7 @@ def environment(settings: Settings) -> dict[str, str]:
         | inside
         | {"no_proxy": direct, "NO_PROXY": direct}  # the parts reach one another without the machine's proxy
         | {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}  # nothing of this service calls home
+        | {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # else two lines a run in the driver's log
     )
 
 

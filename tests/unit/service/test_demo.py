@@ -44,7 +44,8 @@ def _once_claimed(store: Store, then: Callable[[Claim], None]) -> threading.Thre
 def test_a_study_ends_in_tables_and_files(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = planted_spec(OUTCOMES)
     report = build_report(spec, planted_rows(spec, OUTCOMES), provenance(spec)).model_dump_json().encode()
-    files = {"report.json": report, "report.html": b"<p>found</p>", "report.md": b"# Found", "report.csv": b"a,b"}
+    files = {"report.json": report, "report.html": b"<p>found</p>", "report.csv": b"a,b"}
+    files |= {"report.md": b"# Found\n![curves](bowl-curves.svg)\n", "bowl-curves.svg": b"<svg/>"}
 
     def succeed(claim: Claim) -> None:
         StudyLedger(store, claim.study_id, claim.token).save_report(files)
@@ -57,7 +58,7 @@ def test_a_study_ends_in_tables_and_files(store: Store, tmp_path: Path, capsys: 
     for text in ("Using the service that runs", "SUCCEEDED", "bowl", "valley", "out/demo/report.html", "MLflow"):
         assert text in shown
     saved = {path.name: path.read_bytes() for path in (tmp_path / "out" / "demo").iterdir()}
-    assert saved == {name: files[name] for name in ("report.json", "report.html", "report.md")}
+    assert saved == {name: content for name, content in files.items() if name != "report.csv"}
 
 
 def test_a_failed_study_is_told_with_its_reason(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
