@@ -1,0 +1,93 @@
+"""What README and docs say is there, is there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from service.app import create_app
+from service.bodies import parse_yaml
+from service.cli import app
+from service.database import open_engine
+from service.settings import Settings
+from service.states import State
+from service.store import Store
+from studies.publish import catalogue
+from studies.resolve import resolve
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ON_EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def text() -> str:
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+@ON_EVERY_PAGE
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file, _, place = target.partition("#")
+        found = (page.parent / file).resolve() if file else page
+        assert found.exists(), f"{target} is not there"
+        if place:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            assert place in {re.sub(r"[^\w-]", "", each.lower().replace(" ", "-")) for each in headings}
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text()))
+    assert {"demo", "serve", "test", "lint"} <= named <= targets
+
+
+def test_every_command_is_documented_and_exists() -> None:
+    commands = set(typer.main.get_group(app).commands)
+    assert set(re.findall(r"l4-studies ([a-z]+)", text())) == commands
+
+
+def test_every_setting_is_documented_and_exists() -> None:
+    settings = {f"L4_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"^\| `(L4_\w+)`", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE)) == settings
+    assert set(re.findall(r"L4_[A-Z_]+", text())) <= settings | {"L4_URL"}
+
+
+def test_every_endpoint_is_documented_with_its_answers() -> None:
+    api = create_app(Settings(home=Path("unused")), Store(open_engine("sqlite://")))
+    described = {
+        f"{method.upper()} {path.replace('study_id', 'id')}": {int(code) for code in operation["responses"]} - {503}
+        for path, methods in api.openapi()["paths"].items()
+        for method, operation in methods.items()
+    }
+    rows = re.findall(
+        r"^\| (`(?:GET|POST) /.+?) \| (.+?) \|", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE
+    )
+    documented = {
+        endpoint.replace("report.json", "report.{form}"): {int(code) for code in re.findall(r"\d{3}", answers)} - {503}
+        for endpoints, answers in rows
+        for endpoint in re.findall(r"`((?:GET|POST) [^`]+)`", endpoints)
+    }
+    assert documented.pop("GET /docs") == documented.pop("GET /openapi.json") == {200}
+    assert documented == described
+
+
+@ON_EVERY_PAGE
+def test_study_files_can_be_posted(page: Path) -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        resolve(parse_yaml(block.encode()), catalogue())
+
+
+def test_every_dependency_has_a_reason() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    declared = {re.split(r"[\[<>=]", each)[0] for extra in extras.values() for each in extra} - {"l4-studies"}
+    page = (ROOT / "docs" / "decisions" / "0012-dependencies.md").read_text()
+    assert set(re.findall(r"^\| ([a-z0-9-]+) \|", page, re.MULTILINE)) - {"package"} - {"---"} == declared
+
+
+def test_every_word_of_a_state_is_explained() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert all(state.value in page for state in State)
