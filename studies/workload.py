@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from studies.parameters import Metric, Option
+from studies.parameters import Direction, Metric, Option
 
 #: Every option of the workload by name.
 Options = Mapping[str, float | int | str]
@@ -109,3 +109,9 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
         targets: Class indices, (examples,).
     """
     return (outputs.argmax(-1) == targets).double().mean()
+
+
+#: What classification is measured by, besides the loss.
+ACCURACY = Measure(
+    metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."), of=accuracy
+)

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from studies.models import initialise_mlp, mlp
-from studies.parameters import Direction, Metric, Option
+from studies.parameters import Option
 from studies.seeds import generator as derived
-from studies.workload import Data, Examples, Measure, Options, Workload, accuracy
+from studies.workload import ACCURACY, Data, Examples, Options, Workload
 
 #: Of the 1797 images, shuffled once for all studies: these many train and validate, the rest test.
 TRAIN, VALIDATION = 1200, 297
@@ -46,10 +46,5 @@ WORKLOAD = Workload(
     model=model,
     initialise=initialise_mlp,
     loss=cross_entropy,
-    measures=(
-        Measure(
-            metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."),
-            of=accuracy,
-        ),
-    ),
+    measures=(ACCURACY,),
 )

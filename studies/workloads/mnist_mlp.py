@@ -8,8 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from studies import idx
 from studies.models import initialise_mlp, mlp
-from studies.parameters import Direction, Metric, Option
-from studies.workload import Data, DataFile, Examples, Measure, Options, Workload, accuracy
+from studies.parameters import Option
+from studies.workload import ACCURACY, Data, DataFile, Examples, Options, Workload
 
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FOLDER = "MNIST/raw/"
@@ -53,10 +53,5 @@ WORKLOAD = Workload(
     model=model,
     initialise=initialise_mlp,
     loss=cross_entropy,
-    measures=(
-        Measure(
-            metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."),
-            of=accuracy,
-        ),
-    ),
+    measures=(ACCURACY,),
 )

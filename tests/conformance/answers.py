@@ -1,0 +1,66 @@
+"""What tests of the HTTP service share: problems read, studies put into the database as a runner would."""
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import httpx
+
+from service.entities import Claim
+from service.ledger import StudyLedger
+from service.schemas import Problem
+from service.store import Store
+from studies.choose import Search
+from studies.plan import additions
+from studies.rows import Outcome, Run
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+JSON = {"Content-Type": "application/json"}
+YAML = {"Content-Type": "application/yaml"}
+
+
+def problem_of(answer: httpx.Response, status: int) -> Problem:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = Problem.model_validate_json(answer.content)
+    assert found.status == status
+    assert found.detail
+    return found
+
+
+def claimed(store: Store, spec: StudySpec) -> Claim:
+    store.add_study(spec, NOW)
+    claim = store.claim(NOW, 1e6)
+    assert claim is not None
+    return claim
+
+
+def suggest(workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int) -> list[dict[str, float]]:
+    return [{"lr": 0.01}] * count
+
+
+def with_runs(store: Store, spec: StudySpec) -> str:
+    """Add a study whose fixed arm has been searched; its only run on digits_mlp diverged."""
+    claim = claimed(store, spec)
+    ledger = StudyLedger(store, claim.study_id, claim.token)
+    plan = additions(spec, ledger.rows(), {"digits_mlp": 8, "linear_regression": 8}, suggest)
+    ledger.add_plan(plan.trials, plan.packs)
+    for pack in (pack for pack in plan.packs if pack.arm == "l4adam"):
+        diverged = pack.workload == "digits_mlp"
+        run = Run(
+            workload=pack.workload,
+            arm=pack.arm,
+            trial=0,
+            seed=0,
+            stage=pack.stage,
+            outcome=Outcome.DIVERGED if diverged else Outcome.FINISHED,
+            steps=20,
+            start_loss=1.0,
+            train_loss=math.inf if diverged else 0.5,
+            metrics={"validation_loss": math.nan, "validation_accuracy": 0.5} if diverged else {},
+            pack=pack.number,
+            lane=0,
+        )
+        ledger.finish_pack(replace(pack, done=True, seconds=1.0, host="here"), [run])
+    return claim.study_id
