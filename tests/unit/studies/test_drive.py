@@ -1,0 +1,146 @@
+"""Driving a study pack by pack, with real training and a real database, but no cluster."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.entities import Claim
+from service.ledger import StudyLedger
+from service.states import State
+from service.store import Store
+from studies.drive import RETRIES, Driver
+from studies.errors import PackFailedError
+from studies.publish import catalogue
+from studies.resolve import resolve
+from studies.rows import Rows, Stage
+from studies.spec import StudySpec
+from studies.weights import Weights
+from studies.worker import Job, work
+
+LANES = {"linear_regression": 4, "digits_mlp": 4}
+
+
+@pytest.fixture
+def spec() -> StudySpec:
+    return resolve(
+        {
+            "name": "driven",
+            "workloads": [{"name": "linear_regression", "steps": 6}, {"name": "digits_mlp", "steps": 6}],
+            "arms": [{"name": "l4mom"}, {"name": "sgd", "search": {"lr": {}}}],
+            "protocol": {"sampler": "tpe", "trials": 6, "batch": 3, "confirm_seeds": 6},
+        },
+        catalogue(),
+    )
+
+
+@pytest.fixture
+def claim(store: Store, spec: StudySpec) -> Claim:
+    return claimed(store, spec)
+
+
+@pytest.fixture
+def ledger(store: Store, claim: Claim) -> StudyLedger:
+    return StudyLedger(store, claim.study_id, claim.token)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Weights:
+    return Weights(folder=tmp_path / "parameters")
+
+
+def claimed(store: Store, spec: StudySpec) -> Claim:
+    store.add_study(spec, datetime.now(UTC))
+    claim = store.claim(datetime.now(UTC), 1000)
+    assert claim is not None
+    return claim
+
+
+def driver(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> Driver:
+    return Driver(spec=spec, ledger=ledger, lanes=LANES, data_dir=Path("unused"), weights=weights)
+
+
+def drive(source: Driver, packs: int | None = None) -> None:
+    """Train one pack after another: all, or so many."""
+    while not source.finished() and packs != 0:
+        job = source.take()
+        assert job is not None
+        source.trained(job.pack, work(job, "cpu"))
+        packs = None if packs is None else packs - 1
+
+
+def results(rows: Rows) -> set[tuple[object, ...]]:
+    return {(run.workload, run.arm, run.stage, run.trial, run.seed, run.train_loss) for run in rows.runs}
+
+
+def test_trains_everything_once(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+    drive(driver(spec, ledger, weights))
+    rows = ledger.rows()
+    assert all(pack.done and pack.seconds is not None and pack.host for pack in rows.packs)
+    assert all(len(pack.lanes) <= 4 for pack in rows.packs)
+    keys = [(run.workload, run.arm, run.stage, run.trial, run.seed) for run in rows.runs]
+    assert len(set(keys)) == len(keys)
+    for arm in ("l4mom", "sgd"):
+        confirmed = [run for run in rows.runs if (run.arm, run.stage) == (arm, Stage.CONFIRM)]
+        assert {(run.workload, run.seed) for run in confirmed} == {
+            (workload, seed) for workload in LANES for seed in spec.confirm_seeds
+        }
+        assert all(weights.path(run).stat().st_size > 0 for run in confirmed)
+    assert not any(weights.path(run).exists() for run in rows.runs if run.stage is Stage.SEARCH)
+    assert all(
+        any(name.startswith("test_") for name in run.metrics) == (run.stage is Stage.CONFIRM)
+        for run in rows.runs
+        if run.workload == "digits_mlp"
+    )
+
+
+@pytest.mark.parametrize("packs", [1, 4, 7])
+def test_a_new_driver_goes_on_to_the_same_results(
+    spec: StudySpec, ledger: StudyLedger, weights: Weights, store: Store, claim: Claim, packs: int
+) -> None:
+    first = driver(spec, ledger, weights)
+    drive(first, packs)
+    first.take()  # a pack that is lost with its driver
+    drive(driver(spec, ledger, weights))
+
+    store.transition(claim.study_id, State.SUCCEEDED, "", claim.token)
+    other = claimed(store, spec)
+    whole = StudyLedger(store, other.study_id, other.token)
+    drive(driver(spec, whole, weights))
+    assert results(ledger.rows()) == results(whole.rows())
+
+
+def test_the_next_batch_waits_for_the_one_before(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+    source = driver(spec, ledger, weights)
+    taken: list[Job] = []
+    while (job := source.take()) is not None:
+        taken.append(job)
+    # for each workload: the fixed arm's one trial, and the first three of the search
+    assert sorted(len(job.task.lanes) for job in taken) == [1, 1, 3, 3]
+    assert not source.finished()
+    searched = next(job for job in taken if job.optimizer == "sgd")
+    source.trained(searched.pack, work(searched, "cpu"))
+    following = source.take()
+    assert following is not None
+    assert following.optimizer == "sgd"
+    assert source.take() is None
+
+
+def test_a_lost_pack_is_trained_again_a_few_times(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+    source = driver(spec, ledger, weights)
+    first = source.take()
+    assert first is not None
+    for _ in range(RETRIES):
+        source.failed(first.pack, "the worker died", lost=True)
+        again = source.take()
+        assert again == first
+    with pytest.raises(PackFailedError, match=r"l4mom on linear_regression \(search\): the worker died"):
+        source.failed(first.pack, "the worker died", lost=True)
+
+
+def test_a_pack_that_fails_for_good_ends_the_study(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+    source = driver(spec, ledger, weights)
+    job = source.take()
+    assert job is not None
+    with pytest.raises(PackFailedError, match="no data"):
+        source.failed(job.pack, "no data", lost=False)

@@ -1,0 +1,26 @@
+"""The published catalogue says what the registries can do."""
+
+from studies import registry
+from studies.catalogue import Catalogue
+from studies.publish import catalogue
+
+
+def test_has_every_workload_and_optimizer() -> None:
+    published = catalogue()
+    assert tuple(each.name for each in published.workloads) == registry.names("workloads")
+    assert tuple(each.name for each in published.optimizers) == registry.names("optimizers")
+    for entry in published.workloads:
+        workload = registry.workload(entry.name)
+        assert (entry.options, entry.default_steps, entry.lanes) == (
+            workload.options,
+            workload.default_steps,
+            workload.lanes,
+        )
+        assert [metric.name for metric in entry.metrics] == [each.metric.name for each in workload.measures]
+    for entry in published.optimizers:
+        assert entry.hyperparameters == registry.optimizer(entry.name).hyperparameters
+
+
+def test_survives_the_database() -> None:
+    published = catalogue()
+    assert Catalogue.model_validate_json(published.model_dump_json()) == published

@@ -1,0 +1,39 @@
+"""The folders are the registries: listed without importing, loaded by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import studies
+from studies import registry
+from studies.errors import UnknownNameError
+
+
+@pytest.mark.parametrize("kind", ["workloads", "optimizers"])
+def test_names_are_the_files(kind: str) -> None:
+    files = {path.stem for path in (Path(studies.__file__).parent / kind).glob("*.py")} - {"__init__"}
+    assert registry.names(kind) == tuple(sorted(files))
+
+
+def test_listing_imports_none_of_them() -> None:
+    program = (
+        "import sys; from studies import registry; registry.names('workloads'); registry.names('optimizers'); "
+        "print([name for name in sys.modules if name.startswith(('studies.workloads.', 'studies.optimizers.'))])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_every_name_loads() -> None:
+    assert all(registry.workload(name).summary for name in registry.names("workloads"))
+    assert all(registry.optimizer(name).summary for name in registry.names("optimizers"))
+
+
+@pytest.mark.parametrize("name", ["sdg", "", "__init__", "../train", "sgd.py"])
+def test_unknown_names_are_answered_with_the_known(name: str) -> None:
+    with pytest.raises(UnknownNameError, match="known are adam"):
+        registry.optimizer(name)
+    with pytest.raises(UnknownNameError, match="known are digits_mlp"):
+        registry.workload(name)
