@@ -198,10 +198,8 @@ def _evaluate(
         if examples is None:
             continue
         count = examples.inputs.shape[1]
-        for start in range(0, count, CHUNK):
-            chunk = slice(start, start + CHUNK)
-            sums = vmap(lane)(params, examples.inputs[:, chunk], examples.targets[:, chunk])
-            for name, value in sums.items():
-                key = f"{part}_{name}"
-                found[key] = value / count + found[key] if key in found else value / count
+        chunks = [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
+        sums = [vmap(lane)(params, examples.inputs[:, chunk], examples.targets[:, chunk]) for chunk in chunks]
+        # one division at the end: of 10,000 images, 9,842 right are 0.9842
+        found |= {f"{part}_{name}": torch.stack([each[name] for each in sums]).sum(0) / count for name in measured}
     return found
