@@ -34,4 +34,4 @@ def read(path: Path) -> Tensor:
     shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
     if len(raw) != 4 + 4 * axes + math.prod(shape):
         raise DataMissingError(f"{path} does not hold the {math.prod(shape)} bytes that its header names; delete it")
-    return torch.frombuffer(bytearray(raw[4 + 4 * axes :]), dtype=torch.uint8).reshape(shape)
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[4 + 4 * axes :].reshape(shape)

@@ -1,0 +1,145 @@
+"""Scores, the selected trial, and when a search's range grows: all from rows, so that a restart sees the same."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from studies.choose import MOST_EXTENSIONS, Score, search, selected
+from studies.parameters import Direction
+from studies.rows import Outcome, Rows, Run, Stage, Trial
+from studies.spec import ArmSpec, ProtocolSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
+
+
+def spec(
+    *, trials: int = 4, low: float = 1e-4, high: float = 1.0, log: bool = True, seeds: int = 1, **bounds: float | None
+) -> StudySpec:
+    natural: dict[str, float | None] = {"at_least": 0.0, "at_most": None}
+    searched = SearchRange.model_validate({"low": low, "high": high, "log": log} | natural | bounds)
+    return StudySpec(
+        name="chosen",
+        workloads=(WorkloadSpec(name="bowl", workload="bowl", options={}, steps=10, steps_per_epoch=1),),
+        arms=(ArmSpec(name="sgd", optimizer="sgd", fixed={}, search={"lr": searched}),),
+        protocol=ProtocolSpec(
+            objective="train_loss",
+            direction=Direction.MINIMIZE,
+            sampler=Sampler.GRID,
+            trials=trials,
+            batch=trials,
+            search_seeds=seeds,
+            confirm_seeds=3,
+            reference="sgd",
+            margin=0.1,
+            loss_floor=1e-30,
+        ),
+    )
+
+
+def run(trial: int, loss: float, *, seed: int = 0, steps: int = 10) -> Run:
+    return Run(
+        workload="bowl",
+        arm="sgd",
+        trial=trial,
+        seed=seed,
+        stage=Stage.SEARCH,
+        outcome=Outcome.FINISHED if math.isfinite(loss) else Outcome.DIVERGED,
+        steps=steps,
+        start_loss=1.0,
+        train_loss=loss,
+        metrics={},
+        pack=0,
+        lane=trial,
+    )
+
+
+def rows(rates: Sequence[float], loss_of: Callable[[float], float]) -> Rows:
+    trials = [Trial(workload="bowl", arm="sgd", number=i, batch=0, setting={"lr": lr}) for i, lr in enumerate(rates)]
+    return Rows(trials=tuple(trials), runs=tuple(run(i, loss_of(lr)) for i, lr in enumerate(rates)))
+
+
+def best_at(rate: float) -> Callable[[float], float]:
+    return lambda lr: abs(math.log10(lr / rate)) + 0.1
+
+
+GRID = (1e-4, 10 ** (-8 / 3), 10 ** (-4 / 3), 1.0)
+
+
+def test_a_best_setting_inside_closes_the_range() -> None:
+    found = search(spec(), rows(GRID, best_at(GRID[1])), "bowl", "sgd")
+    assert (found.done, found.closed, found.trials) == (True, True, 4)
+
+
+@pytest.mark.parametrize(
+    ("best", "opened", "whole"), [(1e-4, (1e-5, 1e-4), (1e-5, 1.0)), (1.0, (1.0, 10.0), (1e-4, 10.0))]
+)
+def test_a_best_setting_at_an_edge_opens_ten_times_more(
+    best: float, opened: tuple[float, float], whole: tuple[float, float]
+) -> None:
+    found = search(spec(), rows(GRID, best_at(best)), "bowl", "sgd")
+    assert (found.done, found.closed) == (False, False)
+    assert [each.trials for each in found.rounds] == [4, 2]  # ceil(4 / 3)
+    last = found.rounds[-1]
+    assert (last.opened["lr"].low, last.opened["lr"].high) == pytest.approx(opened)
+    assert (last.ranges["lr"].low, last.ranges["lr"].high) == pytest.approx(whole)
+
+
+def test_an_edge_is_as_wide_as_decades_by_trials() -> None:
+    for near, rounds in ((10**-3.01, 2), (10**-2.99, 1)):  # four decades, four trials
+        found = search(spec(), rows((near, 1e-1, 1e-1, 1e-1), best_at(near)), "bowl", "sgd")
+        assert len(found.rounds) == rounds
+
+
+def test_extends_at_most_twice_and_then_says_that_it_is_open() -> None:
+    rates = (*GRID, 10**0.5, 10.0, 10**1.5, 100.0)
+    found = search(spec(), rows(rates, lambda lr: 1 / lr), "bowl", "sgd")
+    assert len(found.rounds) == 1 + MOST_EXTENSIONS
+    assert (found.done, found.closed) == (True, False)
+
+
+def test_natural_bounds_close_a_side() -> None:
+    closed = search(spec(high=0.5, at_most=1.0), rows((1e-4, 1e-2, 0.1, 0.5), lambda lr: 1 / lr), "bowl", "sgd")
+    assert (closed.done, closed.closed) == (True, True)
+
+
+def test_a_linear_range_is_never_extended() -> None:
+    found = search(spec(log=False), rows(GRID, lambda lr: lr), "bowl", "sgd")
+    assert (found.done, found.closed) == (True, True)
+
+
+def test_the_ends_of_floating_point_close_a_side() -> None:
+    low = search(spec(low=1e-307, high=1e-300), rows((1e-307, 1e-305, 1e-302, 1e-300), lambda lr: lr), "bowl", "sgd")
+    high = search(spec(low=1e300, high=1e308), rows((1e300, 1e302, 1e305, 1e308), lambda lr: 1 / lr), "bowl", "sgd")
+    assert low.closed
+    assert high.closed
+
+
+def test_unfinished_trials_are_missing() -> None:
+    whole = rows(GRID, best_at(1e-2))
+    found = search(spec(), Rows(trials=whole.trials, runs=whole.runs[:3]), "bowl", "sgd")
+    assert (found.done, [score.trial.number for score in found.scores]) == (False, [0, 1, 2])
+
+
+def test_a_score_is_the_median_over_seeds_and_divergence_the_worst() -> None:
+    trials = tuple(Trial(workload="bowl", arm="sgd", number=i, batch=0, setting={"lr": GRID[i]}) for i in range(2))
+    losses = ((1.0, 5.0, 2.0), (1.0, math.inf, math.inf))
+    runs = tuple(run(i, loss, seed=seed) for i, each in enumerate(losses) for seed, loss in enumerate(each))
+    found = search(spec(seeds=3), Rows(trials=trials, runs=runs), "bowl", "sgd")
+    assert [(score.value, score.diverged) for score in found.scores] == [(2.0, 0), (math.inf, 2)]
+
+
+def score(number: int, value: float, steps: int = 10) -> Score:
+    trial = Trial(workload="bowl", arm="sgd", number=number, batch=0, setting={"lr": 1.0})
+    return Score(trial=trial, value=value, steps=steps, diverged=0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "direction", "chosen"),
+    [
+        ([score(0, 2.0), score(1, 1.0), score(2, math.inf)], Direction.MINIMIZE, 1),
+        ([score(0, 0.9), score(1, 0.95), score(2, -math.inf)], Direction.MAXIMIZE, 1),
+        ([score(0, 1.0), score(1, 1.0)], Direction.MINIMIZE, 0),
+        ([score(0, math.inf, 3), score(1, math.inf, 7)], Direction.MINIMIZE, 1),
+    ],
+)
+def test_the_best_score_is_selected(scores: list[Score], direction: Direction, chosen: int) -> None:
+    assert selected(scores, direction).trial.number == chosen

@@ -1,0 +1,77 @@
+"""The plan is a function of spec and rows: batch after batch, then confirm, the same after a restart."""
+
+from dataclasses import replace
+
+import pytest
+
+from studies.plan import additions, progress
+from studies.rows import Rows, Stage
+from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec
+
+ARMS = {name: OUTCOMES[name] for name in ("l4", "better", "worse")}
+SPEC = planted_spec(ARMS)
+LANES = {"bowl": 4, "valley": 16}
+WHOLE = planted_rows(SPEC, ARMS)
+
+
+def nothing_asked(*_asked: object) -> list[dict[str, float]]:
+    raise AssertionError("a sampler was asked")
+
+
+def rates(_workload: object, _arm: object, _search: object, _batch: int, count: int) -> list[dict[str, float]]:
+    return [{"lr": 0.001 * (i + 1)} for i in range(count)]
+
+
+def test_begins_with_every_search_and_every_fixed_arm() -> None:
+    added = additions(SPEC, Rows(), LANES, rates)
+    assert {(trial.workload, trial.arm) for trial in added.trials} == {
+        (workload, arm) for workload in LANES for arm in ARMS
+    }
+    assert len(added.trials) == 2 * (1 + 9 + 9)
+    assert [pack.number for pack in added.packs] == list(range(len(added.packs)))
+    assert all(pack.stage is Stage.SEARCH and not pack.done for pack in added.packs)
+    sizes = {(pack.workload, pack.arm): [] for pack in added.packs}
+    for pack in added.packs:
+        sizes[pack.workload, pack.arm].append(len(pack.lanes))
+    assert sizes["bowl", "better"] == [4, 4, 1]
+    assert sizes["valley", "better"] == [9]
+    assert sizes["bowl", "l4"] == [1]
+
+
+def test_settings_are_complete() -> None:
+    added = additions(SPEC, Rows(), LANES, rates)
+    assert all(set(trial.setting) == {"lr", "momentum"} for trial in added.trials if trial.arm != "l4")
+    assert all(trial.setting == {"alpha": 0.15} for trial in added.trials if trial.arm == "l4")
+
+
+def test_a_search_waits_until_all_its_packs_are_done() -> None:
+    added = additions(SPEC, Rows(), LANES, rates)
+    assert not additions(SPEC, Rows(trials=added.trials, packs=added.packs), LANES, nothing_asked).packs
+
+
+def test_nothing_is_added_to_a_whole_study() -> None:
+    added = additions(SPEC, WHOLE, LANES, nothing_asked)
+    assert (added.trials, added.packs) == ((), ())
+    found = progress(SPEC, WHOLE)
+    assert found.done == found.total == len(WHOLE.runs)
+
+
+@pytest.mark.parametrize("workload", LANES)
+@pytest.mark.parametrize("arm", ARMS)
+def test_confirm_runs_are_planned_again_from_the_same_trial(workload: str, arm: str) -> None:
+    confirm = [p for p in WHOLE.packs if (p.workload, p.arm, p.stage) == (workload, arm, Stage.CONFIRM)]
+    lost = {pack.number for pack in confirm}
+    rest = replace(
+        WHOLE,
+        packs=tuple(pack for pack in WHOLE.packs if pack.number not in lost),
+        runs=tuple(run for run in WHOLE.runs if run.pack not in lost),
+    )
+    added = additions(SPEC, rest, LANES, nothing_asked)
+    assert [lane for pack in added.packs for lane in pack.lanes] == [lane for pack in confirm for lane in pack.lanes]
+    assert {lane.seed for pack in added.packs for lane in pack.lanes} == set(SPEC.confirm_seeds)
+    assert {(pack.workload, pack.arm) for pack in added.packs} == {(workload, arm)}
+
+
+def test_progress_counts_what_is_expected() -> None:
+    begun = progress(SPEC, Rows())
+    assert (begun.done, begun.total) == (0, 2 * ((1 + 9 + 9) + 3 * SPEC.protocol.confirm_seeds))

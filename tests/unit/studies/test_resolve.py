@@ -1,0 +1,83 @@
+"""From a posted body to a complete spec; the faults themselves are tested over HTTP in tests/conformance."""
+
+from typing import Any
+
+import pytest
+
+from studies.catalogue import Catalogue
+from studies.publish import catalogue as published
+from studies.resolve import InvalidStudyError, pointer, resolve
+from studies.spec import Sampler
+
+
+def faults(body: object, catalogue: Catalogue) -> list[str]:
+    with pytest.raises(InvalidStudyError) as raised:
+        resolve(body, catalogue)
+    return [fault.pointer for fault in raised.value.faults]
+
+
+def test_everything_left_out_is_filled_in(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    found = resolve(definition, catalogue)
+    digits, regression = found.workloads
+    assert (digits.options, digits.steps, digits.steps_per_epoch) == ({"batch_size": 64}, 100, 15)
+    assert (regression.options, regression.steps, regression.steps_per_epoch) == ({"matrix": "conditioned"}, 20, 1)
+    l4adam, sgd = found.arms
+    assert (l4adam.kind, l4adam.fixed, l4adam.search) == ("fixed", {"alpha": 0.15}, {})
+    assert (sgd.kind, sgd.fixed) == ("searched", {"eps": 1e-8})
+    assert (sgd.search["lr"].low, sgd.search["lr"].high, sgd.search["lr"].at_least) == (0.001, 0.1, 0)
+    assert (found.protocol.reference, found.protocol.sampler, found.protocol.batch) == ("l4adam", Sampler.GRID, 4)
+
+
+def test_what_is_complete_stays_as_it_is(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    once = resolve(definition, catalogue)
+    explicit = definition | {"protocol": once.protocol.model_dump(mode="json", exclude={"direction"})}
+    assert resolve(explicit, catalogue).content_hash == once.content_hash
+
+
+def test_epochs_become_steps(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    definition["workloads"] = [{"name": "digits_mlp", "epochs": 3, "options": {"batch_size": 100}}]
+    (found,) = resolve(definition, catalogue).workloads
+    assert (found.steps, found.steps_per_epoch) == (30, 10)
+
+
+def test_the_authors_epoch_of_mnist_is_937_steps() -> None:
+    body = {"name": "m", "workloads": [{"name": "mnist_mlp", "epochs": 10}], "arms": [{"name": "l4adam"}]}
+    (found,) = resolve(body, published()).workloads
+    assert (found.steps, found.steps_per_epoch) == (9370, 937)
+
+
+@pytest.mark.parametrize(("trials", "batch"), [(1, 1), (3, 1), (4, 1), (12, 3), (100, 25)])
+def test_tpe_is_asked_by_quarters(definition: dict[str, Any], catalogue: Catalogue, trials: int, batch: int) -> None:
+    definition["protocol"] = {"sampler": "tpe", "trials": trials}
+    assert resolve(definition, catalogue).protocol.batch == batch
+
+
+def test_without_a_fixed_arm_the_first_is_the_reference(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    definition["arms"] = definition["arms"][1:]
+    assert resolve(definition, catalogue).protocol.reference == "sgd"
+
+
+def test_faults_of_different_depths_are_named_together(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    definition["protcol"] = {}
+    definition["workloads"][0] |= {"steps": 10, "epochs": 2}
+    definition["arms"][1]["search"] = {"lr": {"low": 1, "high": 0.1}, "lrr": {}}
+    definition["arms"].append({"name": "l4adam", "optimizer": "l5"})
+    assert faults(definition, catalogue) == [
+        "/arms/1/search/lr/low",
+        "/arms/1/search/lrr",
+        "/arms/2/name",
+        "/arms/2/optimizer",
+        "/protcol",
+        "/protocol/sampler",  # a grid searches one hyperparameter
+        "/workloads/0/epochs",
+    ]
+
+
+@pytest.mark.parametrize("body", [None, [], "study", 3, {}])
+def test_what_is_no_study_is_refused(body: object, catalogue: Catalogue) -> None:
+    assert faults(body, catalogue)
+
+
+def test_pointers_escape_what_json_pointers_must() -> None:
+    assert pointer("a/b", 0, "c~d") == "/a~1b/0/c~0d"
+    assert pointer() == ""
