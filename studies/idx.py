@@ -32,7 +32,6 @@ def read(path: Path) -> Tensor:
         raise DataMissingError(f"{path} is no IDX file of bytes (it starts with {raw[:4].hex()!r}); delete it")
     axes = raw[3]
     shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
-    content, size = raw[4 + 4 * axes :], math.prod(shape)
-    if len(content) != size or not size:
-        raise DataMissingError(f"{path} holds {len(content)} bytes, its header names {size}; delete it")
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(shape)
+    if len(raw) != 4 + 4 * axes + math.prod(shape):
+        raise DataMissingError(f"{path} does not hold the {math.prod(shape)} bytes that its header names; delete it")
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[4 + 4 * axes :].reshape(shape)

@@ -22,7 +22,7 @@ def written(folder: Path, raw: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), (1, 1)])
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), (1, 1), (0,), (0, 28, 28)])
 def test_bytes_read_back_in_their_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
     values = torch.arange(math.prod(shape), dtype=torch.uint8).reshape(shape)
     path = written(tmp_path, packed(shape, bytes(values.flatten().tolist())))
@@ -58,7 +58,6 @@ whole = packed((4,), b"abcd")
         packed((4,), b"abc"),
         packed((4,), b"abcde"),
         packed((2**32 - 1,) * 3, b"abcd"),
-        packed((0, 28, 28), b""),
     ],
     ids=[
         "empty",
@@ -74,7 +73,6 @@ whole = packed((4,), b"abcd")
         "too short",
         "too long",
         "absurd sizes",
-        "no examples",
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, raw: bytes) -> None:
