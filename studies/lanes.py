@@ -35,7 +35,8 @@ def stacked_step(loss: BatchLoss, optimizer: AnyOptimizer) -> StackedStep:
         alive = alive & value.isfinite()
 
         def keep(new: Tensor, old: Tensor) -> Tensor:
-            return torch.where(alive, new, old)
+            # settings are 0-dim float64, and would make a parameter without axes float64 as well
+            return torch.where(alive, new.to(old.dtype), old)
 
         params, state = tree_map(keep, (moved, following), (params, state))
         return params, state, alive, value.double(), rate.double()
