@@ -21,6 +21,10 @@ class NoCatalogueError(ServiceError):
     """No runner has published what it can train yet."""
 
 
+class NoRunnerError(ServiceError):
+    """No runner is at work now."""
+
+
 class NoReportError(ServiceError):
     """The study has no report (yet)."""
 

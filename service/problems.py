@@ -19,6 +19,7 @@ from service.errors import (
     BadCursorError,
     NoCatalogueError,
     NoReportError,
+    NoRunnerError,
     ServiceError,
     UnknownReportFileError,
     UnknownStudyError,
@@ -71,6 +72,7 @@ _KINDS: dict[type[ServiceError], Kind] = {
     WrongStateError: Kind(status=HTTPStatus.CONFLICT, name="wrong-state", title="The study's state does not allow it"),
     NoReportError: Kind(status=HTTPStatus.CONFLICT, name="no-report", title="There is no report"),
     NoCatalogueError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-catalogue", title="No runner is there yet"),
+    NoRunnerError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
 }
 
 

@@ -1,5 +1,7 @@
 """Whether the service lives, and whether it can take studies."""
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter
 
 from service.dependencies import StoreGiven
@@ -17,6 +19,7 @@ async def alive() -> Health:
 
 @router.get("/readyz", responses=documented())
 def ready(store: StoreGiven) -> Health:
-    """Return 200 once studies can be posted; 503 with the reason before."""
+    """Return 200 while a runner is at work; 503 with the reason where posted studies would only wait."""
     store.catalogue()
+    store.require_runner(datetime.now(UTC))
     return Health(status="ok")

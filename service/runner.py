@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -50,9 +51,11 @@ class Runner:
         """Start with no study."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._driven: list[Driven] = []
+        self._id = secrets.token_hex(8)
 
     def turn(self) -> None:
-        """Renew leases, end what ended or was cancelled, and claim what there is room for."""
+        """Renew the leases and the runner's own, end what ended or was cancelled, and claim what there is room for."""
+        self._store.renew_runner(self._id, datetime.now(UTC), self._settings.lease_seconds)
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._driven) < self._settings.concurrent_studies:
@@ -63,6 +66,7 @@ class Runner:
 
     def stop(self) -> None:
         """Stop all drivers and give their studies back to the queue."""
+        self._store.remove_runner(self._id)
         for driven in self._driven:
             driven.child.ask_to_stop()
         for driven in self._driven:

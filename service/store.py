@@ -3,16 +3,16 @@
 import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Engine, Update, and_, insert, select, update
+from sqlalchemy import Connection, Engine, Update, and_, delete, insert, select, update
 
 from service.database import for_writing
 from service.entities import Claim, Page, RunRow, StudyRow, read_study
-from service.errors import NoCatalogueError, NoReportError, UnknownReportFileError, WrongStateError
+from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import TERMINAL, State
-from service.tables import catalogue, metadata, reports, studies
+from service.tables import catalogue, metadata, reports, runners, studies
 from service.transitions import claim_oldest, is_id, is_in, move, new_id, note, renew, shown, state_for_update, unknown
 from studies.catalogue import Catalogue
 from studies.rows import Rows
@@ -278,6 +278,45 @@ class Store:
                 "or start one (`l4-studies serve` starts one with the service)"
             )
         return Catalogue.model_validate_json(content)
+
+    def renew_runner(self, runner_id: str, now: datetime, seconds: float) -> None:
+        """Say that a runner is at work, for some seconds; forget those that stopped saying so.
+
+        Args:
+            runner_id: The runner.
+            now: The time.
+            seconds: For how long.
+        """
+        expires_at = now + timedelta(seconds=seconds)
+        with self.writing() as connection:
+            connection.execute(delete(runners).where((runners.c.id == runner_id) | (runners.c.expires_at <= now)))
+            connection.execute(insert(runners).values(id=runner_id, expires_at=expires_at))
+
+    def remove_runner(self, runner_id: str) -> None:
+        """Say that a runner stops.
+
+        Args:
+            runner_id: The runner.
+        """
+        with self.writing() as connection:
+            connection.execute(delete(runners).where(runners.c.id == runner_id))
+
+    def require_runner(self, now: datetime) -> None:
+        """Return if a runner is at work.
+
+        Args:
+            now: The time.
+
+        Raises:
+            NoRunnerError: None is.
+        """
+        with self.reading() as connection:
+            found = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()
+        if found is None:
+            raise NoRunnerError(
+                "no runner is at work, so that studies would wait in the queue; try again in some seconds, "
+                "or start one (`l4-studies serve` starts one with the service)"
+            )
 
     def report_files(self, study_id: str) -> tuple[str, ...]:
         """Return the names of a report's files, in alphabetical order; none where there is no report."""

@@ -140,6 +140,11 @@ class _CatalogueColumns(TypedColumns):
     content: Named[str] = Column(Text)
 
 
+class _RunnerColumns(TypedColumns):
+    id: Named[str] = Column(String(32), primary_key=True)
+    expires_at: Named[datetime] = Column(UtcTime)
+
+
 class _EventColumns(TypedColumns):
     id: Named[int] = Column(Integer, primary_key=True)
     study: Named[str] = Column(_ID, ForeignKey("studies.id"), index=True)
@@ -175,6 +180,9 @@ reports = Table("reports", metadata, _ReportColumns)
 
 #: At most one row, what the last started runner can train.
 catalogue = Table("catalogue", metadata, _CatalogueColumns)
+
+#: One row for each runner at work; one that stopped renewing it is gone.
+runners = Table("runners", metadata, _RunnerColumns)
 
 #: Append-only: one row for every change of a study's state; the kind is the new state.
 events = Table("events", metadata, _EventColumns)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -51,4 +52,5 @@ def empty_api(app: FastAPI, server_url: str, store: Store) -> Iterator[httpx.Cli
 def api(empty_api: httpx.Client, store: Store, catalogue: Catalogue) -> httpx.Client:
     """A client of a service that can take studies."""
     store.publish_catalogue(catalogue)
+    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
     return empty_api

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -224,4 +225,16 @@ def test_without_a_runner_it_is_alive_but_not_ready(
         assert "no runner" in problem_of(answer, 503).detail
 
     store.publish_catalogue(catalogue)
+    assert empty_api.get("/workloads").status_code == 200
+    assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
+
+    now = datetime.now(UTC)
+    store.renew_runner("lost", now - timedelta(hours=1), seconds=60)
+    assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
+
+    store.renew_runner("alive", now, seconds=60)
     assert empty_api.get("/readyz").json() == {"status": "ok"}
+
+    store.remove_runner("alive")
+    assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
+    assert empty_api.post("/studies", json=definition).status_code == 202  # it waits in the queue
