@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def url(store: Store, tmp_path: Path) -> Iterator[str]:
 def published(store: Store, catalogue: Catalogue) -> None:
     """A runner has published the small catalogue."""
     store.publish_catalogue(catalogue)
+    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
 
 
 @pytest.fixture

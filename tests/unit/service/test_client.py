@@ -74,6 +74,7 @@ def test_a_service_without_a_runner_is_not_ready_and_says_why(
         client.ready()
     assert refused.value.problem.status == 503
     store.publish_catalogue(catalogue)
+    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
     assert client.ready().status == "ok"
 
 
@@ -188,6 +189,7 @@ def test_a_local_service_is_reached_without_the_proxy(
     url: str, closed_url: str, monkeypatch: pytest.MonkeyPatch, store: Store, catalogue: Catalogue
 ) -> None:
     store.publish_catalogue(catalogue)
+    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("HTTP_PROXY", closed_url)
     monkeypatch.setenv("http_proxy", closed_url)
     with Client(url) as client:

@@ -26,6 +26,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def service(url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.publish_catalogue(catalogue())
+    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("L4_PORT", str(urlsplit(url).port))
     monkeypatch.chdir(tmp_path)
 
@@ -36,7 +37,7 @@ def _once_claimed(store: Store, then: Callable[[Claim], None]) -> threading.Thre
             time.sleep(0.05)
         then(claim)
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)  # a demonstration that fails posts nothing
     thread.start()
     return thread
 
