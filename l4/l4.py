@@ -1,0 +1,105 @@
+"""L4, the meta-algorithm: the loss-based step size with any gradient estimate and any direction."""
+
+from typing import Any, final
+
+import torch
+from torch.optim.optimizer import ParamsT
+
+from l4.direction import ESTIMATE, Direction
+from l4.guards import Remedy
+from l4.optimizer import Batch, L4Optimizer, Way
+from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU, inner_product
+
+
+@final
+class L4(L4Optimizer):
+    """L4 with a direction of your own (Rolinek and Martius, 2018, algorithm 1).
+
+    g.v should not be negative, or the step climbs; both of the paper's directions see to that.
+
+    Args:
+        params: Parameters or groups of them.
+        direction: Gives v.
+        estimate: Gives g; by default the average of gradients of timescale 10.
+        alpha: Fraction of the way to the goal to go.
+        gamma: Fraction of L_min that is the goal.
+        gamma0: Fraction of the first loss that L_min starts from.
+        tau: Timescale in steps on which L_min is forgotten.
+        eps: Added to g.v.
+        lr: Factor on the step size, for schedules and warm-up; may differ between groups.
+        weight_decay: Decoupled: parameters shrink by lr * weight_decay a step, whatever the step size is.
+        max_eta: Largest step size; none where None.
+        loss_floor: Lower bound of the loss, from which it is counted.
+        on_nonfinite: What to do about an infinite or NaN loss or gradient.
+        on_negative: What to do about a loss below loss_floor.
+        average_loss: Whether to take the mean of all processes' losses, for data-parallel training.
+
+    Raises:
+        BadHyperparameterError: A value is not admitted.
+
+    Example:
+        >>> from l4 import L4, Momentum
+        >>> x = torch.nn.Parameter(torch.tensor([5.0, -3.0]))
+        >>> optimizer = L4([x], Momentum(tau=4.0))
+        >>> for _ in range(200):
+        ...     loss = x.square().sum()
+        ...     optimizer.zero_grad()
+        ...     loss.backward()
+        ...     _ = optimizer.step(loss=loss)
+        >>> float(x.abs().max()) < 0.01
+        True
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        direction: Direction,
+        estimate: Direction = ESTIMATE,
+        *,
+        alpha: float = ALPHA,
+        gamma: float = GAMMA,
+        gamma0: float = GAMMA0,
+        tau: float = TAU,
+        eps: float = EPS,
+        lr: float | torch.Tensor = 1.0,
+        weight_decay: float = 0.0,
+        max_eta: float | None = None,
+        loss_floor: float = 0.0,
+        on_nonfinite: Remedy = "propagate",
+        on_negative: Remedy = "propagate",
+        average_loss: bool = False,
+    ) -> None:
+        """Check the hyperparameters; the state is made at the first step."""
+        self.direction, self.estimate = direction, estimate
+        hyperparameters = {
+            "lr": lr,
+            "alpha": alpha,
+            "gamma": gamma,
+            "gamma0": gamma0,
+            "tau": tau,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "max_eta": max_eta,
+            "loss_floor": loss_floor,
+            "on_nonfinite": on_nonfinite,
+            "on_negative": on_negative,
+            "average_loss": average_loss,
+        }
+        super().__init__(params, hyperparameters)
+
+    def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
+        estimates = tuple(f"g{i}" for i in range(self.estimate.buffers))
+        return estimates + tuple(f"v{i}" for i in range(self.direction.buffers))
+
+    def _way(self, batch: Batch) -> Way:
+        grads, held = tuple(batch.grads), tuple(tuple(each) for each in batch.buffers)
+        g, first = self.estimate.advance(grads, held[: self.estimate.buffers], batch.t)
+        v, second = self.direction.advance(grads, held[self.estimate.buffers :], batch.t)
+        for buffer, following in zip(held, first + second, strict=True):
+            for old, new in zip(buffer, following, strict=True):
+                old.copy_(new)
+        return Way(vectors=list(v), scale=torch.ones_like(batch.t), inner=inner_product(g, v).double())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: torch's, and the directions."""
+        return super().__getstate__() | {"direction": self.direction, "estimate": self.estimate}

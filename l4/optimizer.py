@@ -1,0 +1,399 @@
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false - torch has no other names for foreach
+"""What all L4 optimizers share: one step size over all parameter groups, its state, its guards, its bookkeeping."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import Optimizer, ParamsT
+
+from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
+from l4.foreach import subtract_
+from l4.guards import REMEDIES, raise_for, refused
+from l4.loss import Loss, as_scalar, mean_over_processes
+from l4.sharding import is_plain, local_part, sum_over_parts
+from l4.step_size import step_size
+
+#: Hyperparameters of the one step size; every parameter group has the same.
+_SHARED = (
+    *("alpha", "gamma", "gamma0", "tau", "eps"),
+    *("max_eta", "loss_floor", "on_nonfinite", "on_negative", "average_loss"),
+)
+#: State of the one step size, in the first parameter group: 0-dim tensors that `load_state_dict` leaves as they are,
+#: where per-parameter state would be cast to the parameter's type.
+_SCALARS = ("t", "l_min", "eta", "inner", "nonfinite", "negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Parameters of one group, device, type and age, that are updated together; real, and local where spread.
+
+    Args:
+        group: Their parameter group.
+        params: theta.
+        grads: The gradients.
+        buffers: The averages, one list for each of the optimizer's buffers.
+        t: How many gradients they have had, this one included; 0-dim float64.
+        like: The first of them as it is, to know how it is spread.
+    """
+
+    group: dict[str, Any]
+    params: list[Tensor]
+    grads: list[Tensor]
+    buffers: tuple[list[Tensor], ...]
+    t: Tensor
+    like: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """Where a batch goes: v is the vectors times the scale.
+
+    Args:
+        vectors: One for each parameter; they may be buffers, and are not changed.
+        scale: 0-dim float64.
+        inner: The batch's part of g.v; 0-dim float64.
+    """
+
+    vectors: list[Tensor]
+    scale: Tensor
+    inner: Tensor
+
+
+class L4Optimizer(Optimizer, ABC):
+    """The L4 step size along some direction (Rolinek and Martius, 2018, algorithm 1); a subclass has the direction.
+
+    Args:
+        params: Parameters or groups of them.
+        defaults: Hyperparameters and their values; those of the step size are checked here.
+
+    Raises:
+        BadHyperparameterError: A value is not admitted, or differs between groups where there is one step size.
+    """
+
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
+        """Check the hyperparameters; the state is made at the first step."""
+        super().__init__(params, defaults)
+
+    @abstractmethod
+    def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Return the names of the buffers that a group's parameters need."""
+
+    @abstractmethod
+    def _way(self, batch: Batch) -> Way:
+        """Advance a batch's buffers in place, and return where it goes."""
+
+    @torch.no_grad()
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride] - every step needs the loss
+        self, closure: Callable[[], Loss] | None = None, *, loss: Loss | None = None
+    ) -> Loss:
+        """Take one step; give exactly one of the two.
+
+        Nothing waits for the device, unless `on_nonfinite` or `on_negative` is "raise".
+
+        Args:
+            closure: Evaluates the model, calls backward, and returns the loss.
+            loss: L at the parameters that the gradients are of, not scaled; a tensor of one element or a number.
+
+        Returns:
+            The loss as it was given.
+
+        Raises:
+            BadLossError: None or both were given, or the loss is no number.
+            SparseGradientError: A gradient is sparse.
+            NonFiniteError: With `on_nonfinite="raise"`.
+            NegativeLossError: With `on_negative="raise"`.
+        """
+        if (closure is None) == (loss is None):
+            raise BadLossError(
+                f"step() was given {'neither a closure nor a loss' if loss is None else 'both a closure and a loss'}: "
+                "L4 needs the loss of the batch; call step(loss=loss) after loss.backward(), or step(closure)"
+            )
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        assert loss is not None or closure is not None
+        self._take(loss)
+        return loss  # pyright: ignore[reportReturnType] - None from a closure was refused
+
+    def check(self) -> None:
+        """Raise if a step was left out since the optimizer was made; waits for the device.
+
+        Raises:
+            NonFiniteError: A loss or gradient was infinite or NaN, with `on_nonfinite="skip"`.
+            NegativeLossError: A loss was below its floor, with `on_negative="skip"`.
+        """
+        head = self.param_groups[0]
+        if "t" in head:
+            raise_for(int(head["nonfinite"]), int(head["negative"]))
+
+    @property
+    def eta(self) -> Tensor:
+        """The last step's size, without the groups' `lr`; 0-dim float64, NaN before the first step."""
+        return self._scalar("eta")
+
+    @property
+    def l_min(self) -> Tensor:
+        """The estimate of the smallest loss, as the next step will find it; 0-dim float64."""
+        return self._scalar("l_min")
+
+    @property
+    def inner(self) -> Tensor:
+        """The last step's g.v; 0-dim float64."""
+        return self._scalar("inner")
+
+    @property
+    def skipped(self) -> Tensor:
+        """How many steps were left out; 0-dim int64."""
+        head = self.param_groups[0]
+        return head["nonfinite"] + head["negative"] if "t" in head else torch.zeros((), dtype=torch.int64)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; its parameters' averages start with their first gradient.
+
+        Args:
+            param_group: Parameters and what differs for them.
+
+        Raises:
+            BadHyperparameterError: A value is not admitted, or is the step size's and differs from the first group's.
+        """
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            check_hyperparameters(group)
+            self._check_group(group)
+            for name in _SHARED:
+                if group[name] != self.param_groups[0][name]:
+                    raise BadHyperparameterError(
+                        f"{name} is {group[name]} in one parameter group and {self.param_groups[0][name]} in the first; "
+                        "there is one step size for all of them: use lr for what differs between groups"
+                    )
+        except BadHyperparameterError:
+            self.param_groups.pop()
+            raise
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        """Check what a subclass adds to the hyperparameters."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load the state exactly; it moves to the parameters' devices.
+
+        Args:
+            state_dict: From `state_dict()`.
+        """
+        super().load_state_dict(state_dict)
+        head, device = self.param_groups[0], self.param_groups[0]["params"][0].device
+        for name in _SCALARS:
+            if name in head:
+                head[name] = head[name].to(device)
+        # parameters of one age share one tensor, so that they are updated together
+        ages: dict[tuple[float, torch.device], Tensor] = {}
+        for param, state in self.state.items():
+            key = float(state["step"]), param.device
+            state["step"] = ages.setdefault(key, torch.full((), key[0], dtype=torch.float64, device=param.device))
+
+    def _scalar(self, name: str) -> Tensor:
+        return self.param_groups[0].get(name, torch.full((), math.nan, dtype=torch.float64))
+
+    def _take(self, loss: object) -> None:
+        batches = list(self._batches())
+        if not batches:
+            return
+        head = self.param_groups[0]
+        value = as_scalar(loss, head["t"].device)
+        if head["average_loss"]:
+            value = mean_over_processes(value)
+        above = value - head["loss_floor"]
+        guarded = head["on_nonfinite"] != "propagate" or head["on_negative"] != "propagate"
+        if not guarded:
+            self._move(batches, above)
+            return
+        grads = [grad for batch in batches for grad in batch.grads]
+        found = refused(above, grads, head["on_nonfinite"], head["on_negative"])
+        kept = [head[name] for name in ("t", "l_min", "eta", "inner")]
+        for batch in batches:
+            kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer), batch.t]
+        before = [each.clone() for each in kept]
+        self._move(batches, above)
+        out = found.nonfinite | found.negative
+        for each, old in zip(kept, before, strict=True):
+            each.copy_(torch.where(out.to(each.device, non_blocking=True), old, each))
+        head["nonfinite"] += found.nonfinite
+        head["negative"] += found.negative & ~found.nonfinite
+        raise_for(
+            int(found.nonfinite) if head["on_nonfinite"] == "raise" else 0,
+            int(found.negative) if head["on_negative"] == "raise" else 0,
+        )
+
+    def _move(self, batches: list[Batch], above: Tensor) -> None:
+        head = self.param_groups[0]
+        for age in {id(batch.t): batch.t for batch in batches}.values():
+            age += 1
+        ways = [self._way(batch) for batch in batches]
+        inner = torch.zeros_like(above)
+        for batch, way in zip(batches, ways, strict=True):
+            part = way.inner if is_plain(batch.like) else sum_over_parts(way.inner, batch.like)
+            inner = inner + part.to(above.device, non_blocking=True)
+        head["t"] += 1
+        size = step_size(
+            above,
+            head["l_min"],
+            inner,
+            head["t"],
+            alpha=head["alpha"],
+            gamma=head["gamma"],
+            gamma0=head["gamma0"],
+            tau=head["tau"],
+            eps=head["eps"],
+        )
+        eta = size.eta if head["max_eta"] is None else size.eta.clamp(max=head["max_eta"])
+        head["l_min"].copy_(size.l_min)
+        head["eta"].copy_(eta)
+        head["inner"].copy_(inner)
+        for batch, way in zip(batches, ways, strict=True):
+            lr, weight_decay = batch.group["lr"], batch.group["weight_decay"]
+            if weight_decay != 0:
+                torch._foreach_mul_(batch.params, 1 - lr * weight_decay)
+            rate = (lr * eta.to(way.scale.device, non_blocking=True)) * way.scale
+            subtract_(batch.params, way.vectors, rate)
+
+    def _batches(self) -> Iterator[Batch]:
+        for group in self.param_groups:
+            params: list[Tensor] = []
+            grads: list[Tensor] = []
+            steps: list[Tensor] = []
+            keys: list[int] = []
+            buffers: tuple[list[Tensor], ...] = tuple([] for _ in self._buffers(group))
+            self._init_group(group, params, grads, steps, keys, *buffers)
+            for key in dict.fromkeys(keys):
+                members = [i for i, each in enumerate(keys) if each == key]
+                yield _batch(
+                    group,
+                    [params[i] for i in members],
+                    [grads[i] for i in members],
+                    tuple([buffer[i] for i in members] for buffer in buffers),
+                    steps[members[0]],
+                )
+
+    # torch.compile runs a method of this name once, as it is, and traces the rest of the step
+    def _init_group(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        grads: list[Tensor],
+        steps: list[Tensor],
+        keys: list[int],
+        *buffers: list[Tensor],
+    ) -> None:
+        """Fill the lists with what a group's parameters that have gradients need; make the state that is missing."""
+        names = self._buffers(group)
+        absent = [p for p in group["params"] if p.grad is None and p in self.state]
+        numbers: dict[tuple[object, ...], int] = {}
+        fresh: dict[torch.device, Tensor] = {}
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            if p.grad.is_sparse:
+                raise SparseGradientError(
+                    f"a parameter of shape {tuple(p.shape)} has a sparse gradient, and L4's step size needs all of it: "
+                    "build its layer with sparse=False"
+                )
+            state = self.state[p]
+            if not state:
+                state["step"] = fresh.setdefault(p.device, torch.zeros((), dtype=torch.float64, device=p.device))
+                for name in names:
+                    state[name] = torch.zeros_like(p, memory_format=torch.preserve_format)
+            for name, buffer in zip(names, buffers, strict=True):
+                if name not in state:  # g and m are one buffer as long as their timescales are one
+                    state[name] = state["m"].clone()
+                buffer.append(state[name])
+            params.append(p)
+            grads.append(p.grad)
+            steps.append(state["step"])
+            key = (id(state["step"]), p.device, p.dtype, None if is_plain(p) else (p.device_mesh, p.placements))
+            keys.append(numbers.setdefault(key, len(numbers)))
+        # what gets no gradient now does not grow older with the others
+        left: dict[int, Tensor] = {}
+        stepping = {id(step) for step in steps}
+        for p in absent:
+            step = self.state[p]["step"]
+            if id(step) in stepping:
+                self.state[p]["step"] = left.setdefault(id(step), step.clone())
+        head = self.param_groups[0]
+        if params and "t" not in head:
+            for name in _SCALARS:
+                kind = torch.int64 if name in ("nonfinite", "negative") else torch.float64
+                start = 0 if name in ("t", "nonfinite", "negative") else math.nan
+                head[name] = torch.full((), start, dtype=kind, device=params[0].device)
+
+
+def _batch(
+    group: dict[str, Any], params: list[Tensor], grads: list[Tensor], buffers: tuple[list[Tensor], ...], t: Tensor
+) -> Batch:
+    """Return a batch of real, local tensors."""
+    like = params[0]
+
+    def real(tensors: list[Tensor]) -> list[Tensor]:
+        if not is_plain(like):
+            tensors = [local_part(each, whole) for each, whole in zip(tensors, params, strict=True)]
+        return [torch.view_as_real(each) for each in tensors] if like.is_complex() else tensors
+
+    return Batch(
+        group=group,
+        params=real(params),
+        grads=real(grads),
+        buffers=tuple(real(buffer) for buffer in buffers),
+        t=t,
+        like=like,
+    )
+
+
+def check_hyperparameters(group: dict[str, Any]) -> None:
+    """Check the values that every L4 optimizer has.
+
+    Args:
+        group: A parameter group.
+
+    Raises:
+        BadHyperparameterError: A value is not admitted.
+    """
+    require_range(group, "lr", 0, math.inf)
+    require_range(group, "weight_decay", 0, math.inf)
+    require_range(group, "alpha", 0, math.inf)
+    require_range(group, "gamma", 0, 1)
+    require_range(group, "gamma0", 0, 1)
+    require_range(group, "tau", 1, math.inf)
+    require_range(group, "eps", 0, math.inf)
+    if group["max_eta"] is not None:
+        require_range(group, "max_eta", 0, math.inf)
+    require_range(group, "loss_floor", -math.inf, math.inf)
+    for name in ("on_nonfinite", "on_negative"):
+        if group[name] not in REMEDIES:
+            raise BadHyperparameterError(f"{name} is {group[name]!r}, and has to be one of {', '.join(REMEDIES)}")
+
+
+def require_range(group: dict[str, Any], name: str, low: float, high: float) -> None:
+    """Check that a hyperparameter is a number of a range.
+
+    Args:
+        group: A parameter group.
+        name: The hyperparameter.
+        low: The least value.
+        high: The largest.
+
+    Raises:
+        BadHyperparameterError: It is not; infinities and NaN never are.
+    """
+    value = group[name]
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise BadHyperparameterError(
+                f"{name} is a tensor of shape {tuple(value.shape)}: Tensor {name} must be 1-element"
+            )
+        return  # its value is the device's
+    if not (isinstance(value, float | int) and low <= value <= high and math.isfinite(value)):
+        raise BadHyperparameterError(f"Invalid {name} value: {value!r}; it has to be between {low} and {high}")
