@@ -4,6 +4,7 @@ Usage: python benchmarks/optimizer_step.py [--compiled] [--training] [--rounds N
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -61,7 +62,7 @@ class Block(nn.Module):
 def resnet32() -> nn.Module:
     """Return the ResNet-32 for CIFAR-10: 464 thousand parameters in about a hundred tensors."""
     widths = [16] * 6 + [32] * 5 + [64] * 5
-    blocks = [Block(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+    blocks = [Block(before, after) for before, after in itertools.pairwise(widths)]
     head = (nn.BatchNorm2d(64), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
     return nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), *blocks, *head)
 

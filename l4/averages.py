@@ -35,4 +35,4 @@ def correction(tau: Scalar, t: Tensor) -> Tensor:
     Returns:
         A 0-dim float64 tensor.
     """
-    return 1 - (1 - 1 / tau) ** t
+    return -((1 - 1 / tau) ** t - 1)

@@ -1,5 +1,7 @@
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false - torch has no other names for foreach
 """The fast forms of the averages and directions: whole lists of tensors at once, in place, with no waiting."""
+
+# torch has no other names for the functions of lists of tensors
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 import torch
 from torch import Tensor

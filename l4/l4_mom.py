@@ -92,7 +92,7 @@ class L4Mom(L4Optimizer):
         group, t = batch.group, batch.t
         m = batch.buffers[0]
         ema_(m, batch.grads, group["tau_m"])
-        scale = 1 / correction(group["tau_m"], t)
+        scale = correction(group["tau_m"], t).reciprocal()
         if len(batch.buffers) == 1:
             return Way(vectors=m, scale=scale, inner=inner_product(m, m) * scale * scale)
         g = batch.buffers[1]

@@ -1,11 +1,12 @@
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false - torch has no other names for foreach
 """What all L4 optimizers share: one step size over all parameter groups, its state, its guards, its bookkeeping."""
+
+# torch has no other names for the functions of lists of tensors
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
 from l4.foreach import subtract_
 from l4.guards import REMEDIES, raise_for, refused
 from l4.loss import Loss, as_scalar, mean_over_processes
-from l4.sharding import is_plain, local_part, sum_over_parts
+from l4.sharding import is_spread, local_part, placed, sum_over_parts
 from l4.step_size import step_size
 
 #: Hyperparameters of the one step size; every parameter group has the same.
@@ -28,8 +29,7 @@ _SHARED = (
 _SCALARS = ("t", "l_min", "eta", "inner", "nonfinite", "negative")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """Parameters of one group, device, type and age, that are updated together; real, and local where spread.
 
     Args:
@@ -49,8 +49,7 @@ class Batch:
     like: Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Way:
+class Way(NamedTuple):
     """Where a batch goes: v is the vectors times the scale.
 
     Args:
@@ -169,7 +168,7 @@ class L4Optimizer(Optimizer, ABC):
             for name in _SHARED:
                 if group[name] != self.param_groups[0][name]:
                     raise BadHyperparameterError(
-                        f"{name} is {group[name]} in one parameter group and {self.param_groups[0][name]} in the first; "
+                        f"{name} is {group[name]} in one group and {self.param_groups[0][name]} in the first; "
                         "there is one step size for all of them: use lr for what differs between groups"
                     )
         except BadHyperparameterError:
@@ -207,7 +206,7 @@ class L4Optimizer(Optimizer, ABC):
         value = as_scalar(loss, head["t"].device)
         if head["average_loss"]:
             value = mean_over_processes(value)
-        above = value - head["loss_floor"]
+        above = value - head["loss_floor"] if head["loss_floor"] != 0 else value
         guarded = head["on_nonfinite"] != "propagate" or head["on_negative"] != "propagate"
         if not guarded:
             self._move(batches, above)
@@ -232,13 +231,16 @@ class L4Optimizer(Optimizer, ABC):
     def _move(self, batches: list[Batch], above: Tensor) -> None:
         head = self.param_groups[0]
         for age in {id(batch.t): batch.t for batch in batches}.values():
-            age += 1
+            age.add_(1)
         ways = [self._way(batch) for batch in batches]
-        inner = torch.zeros_like(above)
-        for batch, way in zip(batches, ways, strict=True):
-            part = way.inner if is_plain(batch.like) else sum_over_parts(way.inner, batch.like)
-            inner = inner + part.to(above.device, non_blocking=True)
-        head["t"] += 1
+        parts = [
+            (sum_over_parts(way.inner, batch.like) if is_spread(batch.like) else way.inner).to(
+                above.device, non_blocking=True
+            )
+            for batch, way in zip(batches, ways, strict=True)
+        ]
+        inner = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+        head["t"].add_(1)
         size = step_size(
             above,
             head["l_min"],
@@ -269,6 +271,9 @@ class L4Optimizer(Optimizer, ABC):
             keys: list[int] = []
             buffers: tuple[list[Tensor], ...] = tuple([] for _ in self._buffers(group))
             self._init_group(group, params, grads, steps, keys, *buffers)
+            if keys and not any(keys):  # nearly always: all of one kind, in one batch
+                yield _batch(group, params, grads, buffers, steps[0])
+                continue
             for key in dict.fromkeys(keys):
                 members = [i for i, each in enumerate(keys) if each == key]
                 yield _batch(
@@ -291,13 +296,15 @@ class L4Optimizer(Optimizer, ABC):
     ) -> None:
         """Fill the lists with what a group's parameters that have gradients need; make the state that is missing."""
         names = self._buffers(group)
-        absent = [p for p in group["params"] if p.grad is None and p in self.state]
+        absent: list[Tensor] = []
         numbers: dict[tuple[object, ...], int] = {}
         fresh: dict[torch.device, Tensor] = {}
         for p in group["params"]:
-            if p.grad is None:
+            grad = p.grad
+            if grad is None:
+                absent.append(p)
                 continue
-            if p.grad.is_sparse:
+            if grad.is_sparse:
                 raise SparseGradientError(
                     f"a parameter of shape {tuple(p.shape)} has a sparse gradient, and L4's step size needs all of it: "
                     "build its layer with sparse=False"
@@ -311,17 +318,17 @@ class L4Optimizer(Optimizer, ABC):
                 if name not in state:  # g and m are one buffer as long as their timescales are one
                     state[name] = state["m"].clone()
                 buffer.append(state[name])
+            step = state["step"]
             params.append(p)
-            grads.append(p.grad)
-            steps.append(state["step"])
-            key = (id(state["step"]), p.device, p.dtype, None if is_plain(p) else (p.device_mesh, p.placements))
+            grads.append(grad)
+            steps.append(step)
+            key = (id(step), p.device, p.dtype, placed(p) if is_spread(p) else None)
             keys.append(numbers.setdefault(key, len(numbers)))
         # what gets no gradient now does not grow older with the others
         left: dict[int, Tensor] = {}
-        stepping = {id(step) for step in steps}
+        stepping = {id(step) for step in steps} if absent else set[int]()
         for p in absent:
-            step = self.state[p]["step"]
-            if id(step) in stepping:
+            if p in self.state and id(step := self.state[p]["step"]) in stepping:
                 self.state[p]["step"] = left.setdefault(id(step), step.clone())
         head = self.param_groups[0]
         if params and "t" not in head:
@@ -338,7 +345,7 @@ def _batch(
     like = params[0]
 
     def real(tensors: list[Tensor]) -> list[Tensor]:
-        if not is_plain(like):
+        if is_spread(like):
             tensors = [local_part(each, whole) for each, whole in zip(tensors, params, strict=True)]
         return [torch.view_as_real(each) for each in tensors] if like.is_complex() else tensors
 

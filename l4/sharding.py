@@ -1,11 +1,21 @@
 """Parameters that are spread over processes (DTensor): their local parts, and sums over all of them."""
 
 from torch import Tensor
+from torch.nn import Parameter
 
 
-def is_plain(tensor: Tensor) -> bool:
-    """Return whether a tensor is whole in this process."""
-    return not _is_dtensor(tensor)
+def is_spread(tensor: Tensor) -> bool:
+    """Return whether a tensor is a DTensor; asked of every parameter in every step, and so without an import."""
+    kind = type(tensor)
+    return kind is not Parameter and kind is not Tensor and any(each.__name__ == "DTensor" for each in kind.__mro__)
+
+
+def placed(tensor: Tensor) -> tuple[object, ...]:
+    """Return how a DTensor is spread."""
+    from torch.distributed.tensor import DTensor  # noqa: PLC0415 - half a second that few need
+
+    assert isinstance(tensor, DTensor)
+    return tensor.device_mesh, tensor.placements
 
 
 def local_part(tensor: Tensor, like: Tensor) -> Tensor:
@@ -15,7 +25,7 @@ def local_part(tensor: Tensor, like: Tensor) -> Tensor:
         tensor: A gradient or a buffer of a parameter.
         like: The parameter; the tensor is spread as it is.
     """
-    from torch.distributed.tensor import DTensor  # noqa: PLC0415 - half a second that few need
+    from torch.distributed.tensor import DTensor  # noqa: PLC0415
 
     assert isinstance(tensor, DTensor)
     assert isinstance(like, DTensor)
@@ -36,8 +46,3 @@ def sum_over_parts(part: Tensor, like: Tensor) -> Tensor:
     assert isinstance(like, DTensor)
     placements = [Partial() if each.is_shard() else Replicate() for each in like.placements]
     return DTensor.from_local(part, like.device_mesh, placements, run_check=False).full_tensor()
-
-
-def _is_dtensor(tensor: Tensor) -> bool:
-    # the type's name is enough to know that the module is there to be imported
-    return any(each.__name__ == "DTensor" for each in type(tensor).__mro__)
