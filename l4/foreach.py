@@ -50,6 +50,8 @@ def adam(m: list[Tensor], s: list[Tensor], tau_s: float, eps: float, t: Tensor) 
     root = correction(tau_s, t).sqrt()
     vectors = torch._foreach_sqrt(s)
     torch._foreach_add_(vectors, (eps * root).to(vectors[0].dtype))
+    if torch.compiler.is_compiling():  # a fused kernel makes no copies that could be saved
+        return list(torch._foreach_div(m, vectors)), root
     for numerator, each in zip(m, vectors, strict=True):
         torch.div(numerator, each, out=each)
     return list(vectors), root
@@ -62,10 +64,18 @@ def inner_product(left: list[Tensor], right: list[Tensor]) -> Tensor:
         left: Tensors of any shapes.
         right: As many, of the same shapes.
     """
+    if torch.compiler.is_compiling():  # what is fused is faster than any library's dot
+        return torch.stack(
+            [
+                (a.float() * b.float()).sum() if a.dtype in _NARROW else (a * b).sum()
+                for a, b in zip(left, right, strict=True)
+            ]
+        ).sum(dtype=torch.float64)
     if left is right:
         wide = torch.float32 if left[0].dtype in _NARROW else left[0].dtype
-        return torch.stack(torch._foreach_norm(left, 2, dtype=wide)).double().square().sum()
-    return torch.stack([_dot(a, b) for a, b in zip(left, right, strict=True)]).double().sum()
+        norms = torch.stack(torch._foreach_norm(left, 2, dtype=wide)).double()
+        return torch.dot(norms, norms)
+    return torch.stack([_dot(a, b) for a, b in zip(left, right, strict=True)]).sum(dtype=torch.float64)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -85,7 +95,7 @@ def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None
         rate: 0-dim, on their device.
     """
     rate = rate.to(params[0].dtype)
-    if params[0].is_cpu:  # broadcasting saves a copy of all vectors there, and costs the fused kernel elsewhere
+    if params[0].is_cpu and not torch.compiler.is_compiling():  # saves a copy of all vectors, costs fused kernels
         torch._foreach_addcmul_(params, vectors, [rate] * len(params), -1)
     else:
         torch._foreach_sub_(params, torch._foreach_mul(vectors, rate))

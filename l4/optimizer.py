@@ -26,7 +26,7 @@ _SHARED = (
 )
 #: State of the one step size, in the first parameter group: 0-dim tensors that `load_state_dict` leaves as they are,
 #: where per-parameter state would be cast to the parameter's type.
-_SCALARS = ("t", "l_min", "eta", "inner", "nonfinite", "negative")
+_SCALARS = ("l_min", "eta", "inner", "nonfinite", "negative")
 
 
 class Batch(NamedTuple):
@@ -127,7 +127,7 @@ class L4Optimizer(Optimizer, ABC):
             NegativeLossError: A loss was below its floor, with `on_negative="skip"`.
         """
         head = self.param_groups[0]
-        if "t" in head:
+        if "l_min" in head:
             raise_for(int(head["nonfinite"]), int(head["negative"]))
 
     @property
@@ -149,7 +149,7 @@ class L4Optimizer(Optimizer, ABC):
     def skipped(self) -> Tensor:
         """How many steps were left out; 0-dim int64."""
         head = self.param_groups[0]
-        return head["nonfinite"] + head["negative"] if "t" in head else torch.zeros((), dtype=torch.int64)
+        return head["nonfinite"] + head["negative"] if "l_min" in head else torch.zeros((), dtype=torch.int64)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; its parameters' averages start with their first gradient.
@@ -203,7 +203,7 @@ class L4Optimizer(Optimizer, ABC):
         if not batches:
             return
         head = self.param_groups[0]
-        value = as_scalar(loss, head["t"].device)
+        value = as_scalar(loss, head["l_min"].device)
         if head["average_loss"]:
             value = mean_over_processes(value)
         above = value - head["loss_floor"] if head["loss_floor"] != 0 else value
@@ -213,7 +213,7 @@ class L4Optimizer(Optimizer, ABC):
             return
         grads = [grad for batch in batches for grad in batch.grads]
         found = refused(above, grads, head["on_nonfinite"], head["on_negative"])
-        kept = [head[name] for name in ("t", "l_min", "eta", "inner")]
+        kept = [head[name] for name in ("l_min", "eta", "inner")]
         for batch in batches:
             kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer), batch.t]
         before = [each.clone() for each in kept]
@@ -240,12 +240,11 @@ class L4Optimizer(Optimizer, ABC):
             for batch, way in zip(batches, ways, strict=True)
         ]
         inner = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
-        head["t"].add_(1)
         size = step_size(
             above,
             head["l_min"],
             inner,
-            head["t"],
+            head["l_min"].isnan(),
             alpha=head["alpha"],
             gamma=head["gamma"],
             gamma0=head["gamma0"],
@@ -253,14 +252,14 @@ class L4Optimizer(Optimizer, ABC):
             eps=head["eps"],
         )
         eta = size.eta if head["max_eta"] is None else size.eta.clamp(max=head["max_eta"])
-        head["l_min"].copy_(size.l_min)
-        head["eta"].copy_(eta)
-        head["inner"].copy_(inner)
+        torch._foreach_copy_([head["l_min"], head["eta"], head["inner"]], [size.l_min, eta, inner])
         for batch, way in zip(batches, ways, strict=True):
             lr, weight_decay = batch.group["lr"], batch.group["weight_decay"]
             if weight_decay != 0:
                 torch._foreach_mul_(batch.params, 1 - lr * weight_decay)
-            rate = (lr * eta.to(way.scale.device, non_blocking=True)) * way.scale
+            rate = eta.to(way.scale.device, non_blocking=True) * way.scale
+            if isinstance(lr, Tensor) or lr != 1:
+                rate = rate * lr
             subtract_(batch.params, way.vectors, rate)
 
     def _batches(self) -> Iterator[Batch]:
@@ -331,10 +330,10 @@ class L4Optimizer(Optimizer, ABC):
             if p in self.state and id(step := self.state[p]["step"]) in stepping:
                 self.state[p]["step"] = left.setdefault(id(step), step.clone())
         head = self.param_groups[0]
-        if params and "t" not in head:
+        if params and "l_min" not in head:
             for name in _SCALARS:
                 kind = torch.int64 if name in ("nonfinite", "negative") else torch.float64
-                start = 0 if name in ("t", "nonfinite", "negative") else math.nan
+                start = 0 if kind is torch.int64 else math.nan  # NaN: no step yet
                 head[name] = torch.full((), start, dtype=kind, device=params[0].device)
 
 

@@ -27,7 +27,7 @@ def step_size(
     loss: Tensor,
     l_min: Tensor,
     inner: Tensor,
-    t: Tensor,
+    first: Tensor,
     *,
     alpha: Scalar = ALPHA,
     gamma: Scalar = GAMMA,
@@ -44,7 +44,7 @@ def step_size(
         loss: L, the batch loss before the update, at the parameters the gradient is of; 0-dim.
         l_min: The L_min left by the step before; not read on the first step.
         inner: g.v, the sum over all parameters of gradient estimate times direction; 0-dim.
-        t: The number of this step, counting from 1; 0-dim.
+        first: Whether this is the first step; 0-dim bool.
         alpha: Fraction of the way to the goal to go.
         gamma: Fraction of L_min that is the goal.
         gamma0: Fraction of the first loss that L_min starts from.
@@ -53,10 +53,10 @@ def step_size(
 
     Example:
         >>> one = torch.ones((), dtype=torch.float64)
-        >>> step_size(8 * one, 0 * one, 2 * one, one).eta
+        >>> step_size(8 * one, 0 * one, 2 * one, torch.tensor(True)).eta
         tensor(0.1950, dtype=torch.float64)
     """
-    l_min = torch.where(t == 1, gamma0 * loss, torch.minimum(l_min, loss))
+    l_min = torch.where(first, gamma0 * loss, torch.minimum(l_min, loss))
     eta = alpha * (loss - gamma * l_min) / (inner + eps)
     return StepSize(eta=eta, l_min=(1 + 1 / tau) * l_min)
 

@@ -105,7 +105,7 @@ def descend(
         loss.double(),
         l_min,
         inner_product(g, v).double(),
-        t,
+        t == 1,
         alpha=setting["alpha"],
         gamma=setting["gamma"],
         gamma0=setting["gamma0"],

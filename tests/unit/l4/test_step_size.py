@@ -19,7 +19,7 @@ def number(value: float) -> Tensor:
 
 
 def size(loss: float, l_min: float = math.nan, inner: float = 1.0, t: int = 2, **settings: float) -> StepSize:
-    return step_size(number(loss), number(l_min), number(inner), number(t), **settings)
+    return step_size(number(loss), number(l_min), number(inner), torch.tensor(t == 1), **settings)
 
 
 def test_defaults_are_the_papers() -> None:
@@ -81,7 +81,7 @@ def test_lanes_have_steps_of_their_own() -> None:
     )
 
     def one(loss: Tensor, l_min: Tensor, alpha: Tensor) -> StepSize:
-        return step_size(loss, l_min, number(1.0), number(2), alpha=alpha)
+        return step_size(loss, l_min, number(1.0), torch.tensor(False), alpha=alpha)
 
     both = vmap(one)(losses, l_mins, alphas)
     alone = [size(1.0, 0.5), size(2.0, 3.0, alpha=0.25)]
