@@ -1,6 +1,6 @@
 """L4, the meta-algorithm: the loss-based step size with any gradient estimate and any direction."""
 
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -29,7 +29,7 @@ class L4(L4Optimizer):
         lr: Factor on the step size, for schedules and warm-up; may differ between groups.
         weight_decay: Decoupled: parameters shrink by lr * weight_decay a step, whatever the step size is.
         max_eta: Largest step size; none where None.
-        loss_floor: Lower bound of the loss, from which it is counted.
+        loss_floor: Lower bound of the loss, from which it is counted; "estimate" finds one (`l4.floor`).
         on_nonfinite: What to do about an infinite or NaN loss or gradient.
         on_negative: What to do about a loss below loss_floor.
         average_loss: Whether to take the mean of all processes' losses, for data-parallel training.
@@ -64,7 +64,7 @@ class L4(L4Optimizer):
         lr: float | torch.Tensor = 1.0,
         weight_decay: float = 0.0,
         max_eta: float | None = None,
-        loss_floor: float = 0.0,
+        loss_floor: float | Literal["estimate"] = 0.0,
         on_nonfinite: Remedy = "propagate",
         on_negative: Remedy = "propagate",
         average_loss: bool = False,

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
+from l4.floor import Floor, follow
 from l4.foreach import subtract_
 from l4.guards import REMEDIES, raise_for, refused
 from l4.loss import Loss, as_scalar, mean_over_processes
@@ -27,6 +28,7 @@ _SHARED = (
 #: State of the one step size, in the first parameter group: 0-dim tensors that `load_state_dict` leaves as they are,
 #: where per-parameter state would be cast to the parameter's type.
 _SCALARS = ("l_min", "eta", "inner", "nonfinite", "negative")
+_FLOOR = Floor._fields
 
 
 class Batch(NamedTuple):
@@ -115,9 +117,8 @@ class L4Optimizer(Optimizer, ABC):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        assert loss is not None or closure is not None
         self._take(loss)
-        return loss  # pyright: ignore[reportReturnType] - None from a closure was refused
+        return loss  # pyright: ignore[reportReturnType] - what a closure returned, None included
 
     def check(self) -> None:
         """Raise if a step was left out since the optimizer was made; waits for the device.
@@ -144,6 +145,14 @@ class L4Optimizer(Optimizer, ABC):
     def inner(self) -> Tensor:
         """The last step's g.v; 0-dim float64."""
         return self._scalar("inner")
+
+    @property
+    def floor(self) -> Tensor:
+        """The floor that the loss is counted from; 0-dim float64."""
+        head = self.param_groups[0]
+        if head["loss_floor"] == "estimate":
+            return head.get("floor", torch.zeros((), dtype=torch.float64))
+        return torch.full((), head["loss_floor"], dtype=torch.float64)
 
     @property
     def skipped(self) -> Tensor:
@@ -186,7 +195,7 @@ class L4Optimizer(Optimizer, ABC):
         """
         super().load_state_dict(state_dict)
         head, device = self.param_groups[0], self.param_groups[0]["params"][0].device
-        for name in _SCALARS:
+        for name in (*_SCALARS, *_FLOOR):
             if name in head:
                 head[name] = head[name].to(device)
         # parameters of one age share one tensor, so that they are updated together
@@ -206,30 +215,46 @@ class L4Optimizer(Optimizer, ABC):
         value = as_scalar(loss, head["l_min"].device)
         if head["average_loss"]:
             value = mean_over_processes(value)
-        above = value - head["loss_floor"] if head["loss_floor"] != 0 else value
-        guarded = head["on_nonfinite"] != "propagate" or head["on_negative"] != "propagate"
-        if not guarded:
-            self._move(batches, above)
-            return
-        grads = [grad for batch in batches for grad in batch.grads]
-        found = refused(above, grads, head["on_nonfinite"], head["on_negative"])
-        kept = [head[name] for name in ("l_min", "eta", "inner")]
+        if head["on_nonfinite"] == head["on_negative"] == "propagate":
+            self._move(batches, value)
+        else:
+            self._move_if_it_can(batches, value)
+
+    def _move_if_it_can(self, batches: list[Batch], value: Tensor) -> None:
+        head = self.param_groups[0]
+        found = refused(
+            value - (head["loss_floor"] if head["loss_floor"] != "estimate" else value),
+            [grad for batch in batches for grad in batch.grads],
+            head["on_nonfinite"],
+            head["on_negative"],
+        )
+        kept = [head[name] for name in ("l_min", "eta", "inner", *_FLOOR) if name in head]
         for batch in batches:
-            kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer), batch.t]
+            kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer)]
+        kept += {id(batch.t): batch.t for batch in batches}.values()
         before = [each.clone() for each in kept]
-        self._move(batches, above)
+        self._move(batches, value)
         out = found.nonfinite | found.negative
         for each, old in zip(kept, before, strict=True):
             each.copy_(torch.where(out.to(each.device, non_blocking=True), old, each))
-        head["nonfinite"] += found.nonfinite
-        head["negative"] += found.negative & ~found.nonfinite
+        head["nonfinite"].add_(found.nonfinite)
+        head["negative"].add_(found.negative & ~found.nonfinite)
         raise_for(
             int(found.nonfinite) if head["on_nonfinite"] == "raise" else 0,
             int(found.negative) if head["on_negative"] == "raise" else 0,
         )
 
-    def _move(self, batches: list[Batch], above: Tensor) -> None:
+    def _above_floor(self, value: Tensor) -> Tensor:
         head = self.param_groups[0]
+        if head["loss_floor"] == "estimate":
+            known = Floor(*(head[name] for name in _FLOOR))
+            following, l_min = follow(known, value, head["eta"] * head["inner"], head["l_min"])
+            torch._foreach_copy_([*known, head["l_min"]], [*following, l_min])
+            return value - following.floor
+        return value if head["loss_floor"] == 0 else value - head["loss_floor"]
+
+    def _move(self, batches: list[Batch], value: Tensor) -> None:
+        head, above = self.param_groups[0], self._above_floor(value)
         for age in {id(batch.t): batch.t for batch in batches}.values():
             age.add_(1)
         ways = [self._way(batch) for batch in batches]
@@ -331,10 +356,15 @@ class L4Optimizer(Optimizer, ABC):
                 self.state[p]["step"] = left.setdefault(id(step), step.clone())
         head = self.param_groups[0]
         if params and "l_min" not in head:
-            for name in _SCALARS:
-                kind = torch.int64 if name in ("nonfinite", "negative") else torch.float64
-                start = 0 if kind is torch.int64 else math.nan  # NaN: no step yet
-                head[name] = torch.full((), start, dtype=kind, device=params[0].device)
+            device = params[0].device
+            for name in ("l_min", "eta", "inner"):
+                head[name] = torch.full((), math.nan, dtype=torch.float64, device=device)
+            for name in ("nonfinite", "negative"):
+                head[name] = torch.zeros((), dtype=torch.int64, device=device)
+            if head["loss_floor"] == "estimate":
+                for name in _FLOOR:
+                    start = math.nan if name == "last" else 0.0
+                    head[name] = torch.full((), start, dtype=torch.float64, device=device)
 
 
 def _batch(
@@ -376,7 +406,8 @@ def check_hyperparameters(group: dict[str, Any]) -> None:
     require_range(group, "eps", 0, math.inf)
     if group["max_eta"] is not None:
         require_range(group, "max_eta", 0, math.inf)
-    require_range(group, "loss_floor", -math.inf, math.inf)
+    if group["loss_floor"] != "estimate":
+        require_range(group, "loss_floor", -math.inf, math.inf)
     for name in ("on_nonfinite", "on_negative"):
         if group[name] not in REMEDIES:
             raise BadHyperparameterError(f"{name} is {group[name]!r}, and has to be one of {', '.join(REMEDIES)}")
