@@ -35,26 +35,33 @@ def ema_of_squares_(averages: list[Tensor], values: list[Tensor], tau: float) ->
     torch._foreach_addcmul_(averages, values, values, 1 / tau)
 
 
-def adam(m: list[Tensor], s: list[Tensor], tau_s: float, eps: float, t: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return m / (sqrt(s) + eps sqrt(c)) and sqrt(c), whose product is m / (sqrt(s / c) + eps).
+def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Return sqrt(s) + eps sqrt(c) and sqrt(c), whose quotient is sqrt(s / c) + eps.
 
     With the correction c of s outside, only a scalar has to be divided by it, and not every element.
 
     Args:
-        m: Averages of gradients.
         s: Averages of squared gradients.
-        tau_s: Timescale of s in steps.
+        tau: Their timescale in steps.
         eps: Added to the corrected root.
         t: The number of this step; 0-dim float64.
     """
-    root = correction(tau_s, t).sqrt()
-    vectors = torch._foreach_sqrt(s)
-    torch._foreach_add_(vectors, (eps * root).to(vectors[0].dtype))
-    if torch.compiler.is_compiling():  # a fused kernel makes no copies that could be saved
-        return list(torch._foreach_div(m, vectors)), root
-    for numerator, each in zip(m, vectors, strict=True):
+    root = correction(tau, t).sqrt()
+    found = list(torch._foreach_sqrt(s))
+    torch._foreach_add_(found, (eps * root).to(found[0].dtype))
+    return found, root
+
+
+def divide_into(numerators: list[Tensor], denominators: list[Tensor]) -> list[Tensor]:
+    """Return the quotients, in the memory of the denominators.
+
+    Args:
+        numerators: Tensors of any shapes.
+        denominators: As many, of the same shapes; overwritten.
+    """
+    for numerator, each in zip(numerators, denominators, strict=True):
         torch.div(numerator, each, out=each)
-    return list(vectors), root
+    return denominators
 
 
 def inner_product(left: list[Tensor], right: list[Tensor]) -> Tensor:
@@ -64,13 +71,8 @@ def inner_product(left: list[Tensor], right: list[Tensor]) -> Tensor:
         left: Tensors of any shapes.
         right: As many, of the same shapes.
     """
-    if torch.compiler.is_compiling():  # what is fused is faster than any library's dot
-        return torch.stack(
-            [
-                (a.float() * b.float()).sum() if a.dtype in _NARROW else (a * b).sum()
-                for a, b in zip(left, right, strict=True)
-            ]
-        ).sum(dtype=torch.float64)
+    if torch.compiler.is_compiling():
+        return sum_of([_wide(a) * _wide(b) for a, b in zip(left, right, strict=True)])
     if left is right:
         wide = torch.float32 if left[0].dtype in _NARROW else left[0].dtype
         norms = torch.stack(torch._foreach_norm(left, 2, dtype=wide)).double()
@@ -78,12 +80,13 @@ def inner_product(left: list[Tensor], right: list[Tensor]) -> Tensor:
     return torch.stack([_dot(a, b) for a, b in zip(left, right, strict=True)]).sum(dtype=torch.float64)
 
 
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    if a.dtype in _NARROW:
-        return (a.float() * b.float()).sum()
-    if a.is_contiguous() and b.is_contiguous():
-        return torch.dot(a.view(-1), b.view(-1))
-    return (a * b).sum()
+def sum_of(tensors: list[Tensor]) -> Tensor:
+    """Return the sum of all elements of all tensors; 0-dim float64.
+
+    Args:
+        tensors: Tensors of any shapes.
+    """
+    return torch.stack([each.sum() for each in tensors]).sum(dtype=torch.float64)
 
 
 def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None:
@@ -99,3 +102,13 @@ def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None
         torch._foreach_addcmul_(params, vectors, [rate] * len(params), -1)
     else:
         torch._foreach_sub_(params, torch._foreach_mul(vectors, rate))
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    if a.dtype not in _NARROW and a.is_contiguous() and b.is_contiguous():
+        return torch.dot(a.view(-1), b.view(-1))
+    return (_wide(a) * _wide(b)).sum()
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in _NARROW else tensor

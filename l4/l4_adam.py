@@ -1,5 +1,8 @@
 """L4Adam: Adam's direction with the L4 step size (Rolinek and Martius, 2018, section 3)."""
 
+# torch has no other names for the functions of lists of tensors
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
+
 import math
 from typing import Any, Literal, final
 
@@ -8,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from l4.averages import correction
 from l4.directions import ADAM_EPS, TAU_G, TAU_M, TAU_S
-from l4.foreach import adam, ema_, ema_of_squares_, inner_product
+from l4.foreach import adam_denominators, divide_into, ema_, ema_of_squares_, inner_product, sum_of
 from l4.guards import Remedy
 from l4.optimizer import Batch, L4Optimizer, Way, require_range
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU
@@ -102,9 +105,15 @@ class L4Adam(L4Optimizer):
         m, s = batch.buffers[:2]
         ema_(m, batch.grads, group["tau_m"])
         ema_of_squares_(s, batch.grads, group["tau_s"])
-        vectors, root = adam(m, s, group["tau_s"], group["adam_eps"], t)
+        denominators, root = adam_denominators(s, group["tau_s"], group["adam_eps"], t)
         scale = root / correction(group["tau_m"], t)
         g = m if len(batch.buffers) == 2 else batch.buffers[2]
         if g is not m:
             ema_(g, batch.grads, TAU_G)
-        return Way(vectors=vectors, scale=scale, inner=inner_product(g, vectors) * scale / correction(TAU_G, t))
+        if torch.compiler.is_compiling():  # one more division there is cheaper than a copy of all quotients
+            vectors = list(torch._foreach_div(m, denominators))
+            inner = sum_of([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
+        else:
+            vectors = divide_into(m, denominators)
+            inner = inner_product(g, vectors)
+        return Way(vectors=vectors, scale=scale, inner=inner * scale / correction(TAU_G, t))
