@@ -1,4 +1,8 @@
-"""The fast forms of the averages and directions: whole lists of tensors at once, in place, with no waiting."""
+"""The fast forms of the averages and directions: whole lists of tensors at once, in place, with no waiting.
+
+torch.compile writes the results of functions of lists to memory, and fuses those of single tensors: what is needed only
+once is written for it one by one.
+"""
 
 # torch has no other names for the functions of lists of tensors
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
@@ -47,8 +51,11 @@ def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tup
         t: The number of this step; 0-dim float64.
     """
     root = correction(tau, t).sqrt()
+    if torch.compiler.is_compiling():
+        return [each.sqrt() + (eps * root).to(each.dtype) for each in s], root
     found = list(torch._foreach_sqrt(s))
-    torch._foreach_add_(found, (eps * root).to(found[0].dtype))
+    # without alpha the tensor would be taken for a number, and its value waited for
+    torch._foreach_add_(found, (eps * root).to(found[0].dtype), alpha=1)
     return found, root
 
 
@@ -98,7 +105,10 @@ def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None
         rate: 0-dim, on their device.
     """
     rate = rate.to(params[0].dtype)
-    if params[0].is_cpu and not torch.compiler.is_compiling():  # saves a copy of all vectors, costs fused kernels
+    if torch.compiler.is_compiling():
+        for param, vector in zip(params, vectors, strict=True):
+            param.sub_(vector * rate)
+    elif params[0].is_cpu:  # broadcasting saves a copy of all vectors there, and costs the fused kernel elsewhere
         torch._foreach_addcmul_(params, vectors, [rate] * len(params), -1)
     else:
         torch._foreach_sub_(params, torch._foreach_mul(vectors, rate))

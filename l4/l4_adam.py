@@ -1,8 +1,5 @@
 """L4Adam: Adam's direction with the L4 step size (Rolinek and Martius, 2018, section 3)."""
 
-# torch has no other names for the functions of lists of tensors
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
-
 import math
 from typing import Any, Literal, final
 
@@ -111,7 +108,7 @@ class L4Adam(L4Optimizer):
         if g is not m:
             ema_(g, batch.grads, TAU_G)
         if torch.compiler.is_compiling():  # one more division there is cheaper than a copy of all quotients
-            vectors = list(torch._foreach_div(m, denominators))
+            vectors = [a / d for a, d in zip(m, denominators, strict=True)]
             inner = sum_of([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
         else:
             vectors = divide_into(m, denominators)
