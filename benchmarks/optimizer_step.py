@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="rounds, taken in turns (default: 15)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, one thread, median of {options.rounds} rounds")  # noqa: T201
+    print(f"torch {torch.__version__}, one thread, median of {options.rounds} rounds")
     if options.training:
         _show("resnet32, training step", *("L4Adam", "Adam"), training, TRAINING_GOAL, options.rounds, 1)
         return
@@ -173,7 +173,7 @@ def main() -> None:
 def _show(case: str, ours: str, peer: str, make: Callable[[str], Step], goal: float, rounds: int, steps: int) -> None:
     a, b, ratio = compare(make(ours), make(peer), rounds, steps)
     verdict = "reached" if ratio <= goal else "NOT REACHED"
-    print(  # noqa: T201
+    print(
         f"{case:24} {ours:6} {a * 1e3:9.3f} ms  {peer:5} {b * 1e3:9.3f} ms  "
         f"ratio {ratio:.3f}  goal {goal:.2f} {verdict}",
         flush=True,

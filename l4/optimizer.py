@@ -15,7 +15,8 @@ from torch.optim.optimizer import Optimizer, ParamsT
 from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
 from l4.floor import Floor, follow
 from l4.foreach import subtract_
-from l4.guards import REMEDIES, raise_for, refused
+from l4.guards import raise_for, refused
+from l4.hyperparameters import check_hyperparameters
 from l4.loss import Loss, as_scalar, mean_over_processes
 from l4.sharding import is_spread, local_part, placed, sum_over_parts
 from l4.step_size import step_size
@@ -25,8 +26,8 @@ _SHARED = (
     *("alpha", "gamma", "gamma0", "tau", "eps"),
     *("max_eta", "loss_floor", "on_nonfinite", "on_negative", "average_loss"),
 )
-#: State of the one step size, in the first parameter group: 0-dim tensors that `load_state_dict` leaves as they are,
-#: where per-parameter state would be cast to the parameter's type.
+#: State of the one step size, in the first parameter group, where `load_state_dict` does not cast it to the parameters'
+#: type. Of shape (1,), as counts of steps: torch.compile 2.13 loses what is written into a 0-dim float64 CPU tensor.
 _SCALARS = ("l_min", "eta", "inner", "nonfinite", "negative")
 _FLOOR = Floor._fields
 
@@ -39,7 +40,8 @@ class Batch(NamedTuple):
         params: theta.
         grads: The gradients.
         buffers: The averages, one list for each of the optimizer's buffers.
-        t: How many gradients they have had, this one included; 0-dim float64.
+        t: How many gradients they have had, this one included; 0-dim float64, a view of their count.
+        age: The count; of shape (1,).
         like: The first of them as it is, to know how it is spread.
     """
 
@@ -48,6 +50,7 @@ class Batch(NamedTuple):
     grads: list[Tensor]
     buffers: tuple[list[Tensor], ...]
     t: Tensor
+    age: Tensor
     like: Tensor
 
 
@@ -151,7 +154,7 @@ class L4Optimizer(Optimizer, ABC):
         """The floor that the loss is counted from; 0-dim float64."""
         head = self.param_groups[0]
         if head["loss_floor"] == "estimate":
-            return head.get("floor", torch.zeros((), dtype=torch.float64))
+            return self._scalar("floor") if "floor" in head else torch.zeros((), dtype=torch.float64)
         return torch.full((), head["loss_floor"], dtype=torch.float64)
 
     @property
@@ -202,10 +205,11 @@ class L4Optimizer(Optimizer, ABC):
         ages: dict[tuple[float, torch.device], Tensor] = {}
         for param, state in self.state.items():
             key = float(state["step"]), param.device
-            state["step"] = ages.setdefault(key, torch.full((), key[0], dtype=torch.float64, device=param.device))
+            state["step"] = ages.setdefault(key, torch.full((1,), key[0], dtype=torch.float64, device=param.device))
 
     def _scalar(self, name: str) -> Tensor:
-        return self.param_groups[0].get(name, torch.full((), math.nan, dtype=torch.float64))
+        head = self.param_groups[0]
+        return head[name].view(()) if name in head else torch.full((), math.nan, dtype=torch.float64)
 
     def _take(self, loss: object) -> None:
         batches = list(self._batches())
@@ -231,7 +235,7 @@ class L4Optimizer(Optimizer, ABC):
         kept = [head[name] for name in ("l_min", "eta", "inner", *_FLOOR) if name in head]
         for batch in batches:
             kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer)]
-        kept += {id(batch.t): batch.t for batch in batches}.values()
+        kept += {id(batch.age): batch.age for batch in batches}.values()
         before = [each.clone() for each in kept]
         self._move(batches, value)
         out = found.nonfinite | found.negative
@@ -247,15 +251,15 @@ class L4Optimizer(Optimizer, ABC):
     def _above_floor(self, value: Tensor) -> Tensor:
         head = self.param_groups[0]
         if head["loss_floor"] == "estimate":
-            known = Floor(*(head[name] for name in _FLOOR))
-            following, l_min = follow(known, value, head["eta"] * head["inner"], head["l_min"])
-            torch._foreach_copy_([*known, head["l_min"]], [*following, l_min])
+            known, l_min = Floor(*(self._scalar(name) for name in _FLOOR)), self._scalar("l_min")
+            following, shifted = follow(known, value, self.eta * self.inner, l_min)
+            torch._foreach_copy_([*known, l_min], [*following, shifted])
             return value - following.floor
         return value if head["loss_floor"] == 0 else value - head["loss_floor"]
 
     def _move(self, batches: list[Batch], value: Tensor) -> None:
         head, above = self.param_groups[0], self._above_floor(value)
-        for age in {id(batch.t): batch.t for batch in batches}.values():
+        for age in {id(batch.age): batch.age for batch in batches}.values():
             age.add_(1)
         ways = [self._way(batch) for batch in batches]
         parts = [
@@ -265,11 +269,12 @@ class L4Optimizer(Optimizer, ABC):
             for batch, way in zip(batches, ways, strict=True)
         ]
         inner = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+        l_min = self._scalar("l_min")
         size = step_size(
             above,
-            head["l_min"],
+            l_min,
             inner,
-            head["l_min"].isnan(),
+            l_min.isnan(),
             alpha=head["alpha"],
             gamma=head["gamma"],
             gamma0=head["gamma0"],
@@ -277,7 +282,7 @@ class L4Optimizer(Optimizer, ABC):
             eps=head["eps"],
         )
         eta = size.eta if head["max_eta"] is None else size.eta.clamp(max=head["max_eta"])
-        torch._foreach_copy_([head["l_min"], head["eta"], head["inner"]], [size.l_min, eta, inner])
+        torch._foreach_copy_([l_min, self._scalar("eta"), self._scalar("inner")], [size.l_min, eta, inner])
         for batch, way in zip(batches, ways, strict=True):
             lr, weight_decay = batch.group["lr"], batch.group["weight_decay"]
             if weight_decay != 0:
@@ -335,7 +340,7 @@ class L4Optimizer(Optimizer, ABC):
                 )
             state = self.state[p]
             if not state:
-                state["step"] = fresh.setdefault(p.device, torch.zeros((), dtype=torch.float64, device=p.device))
+                state["step"] = fresh.setdefault(p.device, torch.zeros((1,), dtype=torch.float64, device=p.device))
                 for name in names:
                     state[name] = torch.zeros_like(p, memory_format=torch.preserve_format)
             for name, buffer in zip(names, buffers, strict=True):
@@ -358,17 +363,17 @@ class L4Optimizer(Optimizer, ABC):
         if params and "l_min" not in head:
             device = params[0].device
             for name in ("l_min", "eta", "inner"):
-                head[name] = torch.full((), math.nan, dtype=torch.float64, device=device)
+                head[name] = torch.full((1,), math.nan, dtype=torch.float64, device=device)
             for name in ("nonfinite", "negative"):
                 head[name] = torch.zeros((), dtype=torch.int64, device=device)
             if head["loss_floor"] == "estimate":
                 for name in _FLOOR:
                     start = math.nan if name == "last" else 0.0
-                    head[name] = torch.full((), start, dtype=torch.float64, device=device)
+                    head[name] = torch.full((1,), start, dtype=torch.float64, device=device)
 
 
 def _batch(
-    group: dict[str, Any], params: list[Tensor], grads: list[Tensor], buffers: tuple[list[Tensor], ...], t: Tensor
+    group: dict[str, Any], params: list[Tensor], grads: list[Tensor], buffers: tuple[list[Tensor], ...], age: Tensor
 ) -> Batch:
     """Return a batch of real, local tensors."""
     like = params[0]
@@ -383,54 +388,7 @@ def _batch(
         params=real(params),
         grads=real(grads),
         buffers=tuple(real(buffer) for buffer in buffers),
-        t=t,
+        t=age.view(()),
+        age=age,
         like=like,
     )
-
-
-def check_hyperparameters(group: dict[str, Any]) -> None:
-    """Check the values that every L4 optimizer has.
-
-    Args:
-        group: A parameter group.
-
-    Raises:
-        BadHyperparameterError: A value is not admitted.
-    """
-    require_range(group, "lr", 0, math.inf)
-    require_range(group, "weight_decay", 0, math.inf)
-    require_range(group, "alpha", 0, math.inf)
-    require_range(group, "gamma", 0, 1)
-    require_range(group, "gamma0", 0, 1)
-    require_range(group, "tau", 1, math.inf)
-    require_range(group, "eps", 0, math.inf)
-    if group["max_eta"] is not None:
-        require_range(group, "max_eta", 0, math.inf)
-    if group["loss_floor"] != "estimate":
-        require_range(group, "loss_floor", -math.inf, math.inf)
-    for name in ("on_nonfinite", "on_negative"):
-        if group[name] not in REMEDIES:
-            raise BadHyperparameterError(f"{name} is {group[name]!r}, and has to be one of {', '.join(REMEDIES)}")
-
-
-def require_range(group: dict[str, Any], name: str, low: float, high: float) -> None:
-    """Check that a hyperparameter is a number of a range.
-
-    Args:
-        group: A parameter group.
-        name: The hyperparameter.
-        low: The least value.
-        high: The largest.
-
-    Raises:
-        BadHyperparameterError: It is not; infinities and NaN never are.
-    """
-    value = group[name]
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
-            raise BadHyperparameterError(
-                f"{name} is a tensor of shape {tuple(value.shape)}: Tensor {name} must be 1-element"
-            )
-        return  # its value is the device's
-    if not (isinstance(value, float | int) and low <= value <= high and math.isfinite(value)):
-        raise BadHyperparameterError(f"Invalid {name} value: {value!r}; it has to be between {low} and {high}")

@@ -1,5 +1,8 @@
 """The authors' own L4, step by step: the optimizer classes follow its float64 records, custom settings included."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,10 +15,12 @@ from tests.conformance.test_golden import GOLDEN, PROBLEMS, SETTINGS, assert_clo
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the records of the authors' L4 are not here")
 
 
-def build(form: str, optimizer: str, params: list[Parameter], setting: dict[str, float]) -> L4Optimizer:
+def build(form: str, optimizer: str, params: list[Parameter], setting: dict[str, Any]) -> L4Optimizer:
     if form == "named":
-        return {"l4mom": L4Mom, "l4adam": L4Adam}[optimizer](params, **setting)
-    shared = {name: value for name, value in setting.items() if name in ("alpha", "gamma", "gamma0", "tau", "eps")}
+        cls: Callable[..., L4Optimizer] = {"l4mom": L4Mom, "l4adam": L4Adam}[optimizer]
+        return cls(params, **setting)
+    names = ("alpha", "gamma", "gamma0", "tau", "eps")
+    shared: dict[str, Any] = {name: value for name, value in setting.items() if name in names}
     tau_m = setting.get("tau_m", 10.0)
     if optimizer == "l4mom":
         return L4(params, Momentum(tau=tau_m), **shared)

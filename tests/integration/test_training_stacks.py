@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch import multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -143,7 +143,7 @@ def in_two_processes(work: Callable[[str, Path, int], None], name: str, folder: 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    mp.spawn(_spread, (port, work, name, folder), nprocs=2)
+    spawn(_spread, (port, work, name, folder), nprocs=2)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

@@ -10,12 +10,21 @@ from torch.nn import Parameter
 from l4 import L4, Adam, L4Adam, L4Mom, Momentum
 from l4.optimizer import L4Optimizer
 
+
+def _momentum(params: Any, **given: Any) -> L4Optimizer:
+    return L4(params, Momentum(), **given)
+
+
+def _adam(params: Any, **given: Any) -> L4Optimizer:
+    return L4(params, Adam(), **given)
+
+
 #: From parameters and hyperparameters to an optimizer: every class of the library.
 MAKERS: dict[str, Callable[..., L4Optimizer]] = {
     "L4Mom": L4Mom,
     "L4Adam": L4Adam,
-    "L4(Momentum)": lambda params, **given: L4(params, Momentum(), **given),
-    "L4(Adam)": lambda params, **given: L4(params, Adam(), **given),
+    "L4(Momentum)": _momentum,
+    "L4(Adam)": _adam,
 }
 
 
