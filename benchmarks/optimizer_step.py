@@ -122,7 +122,10 @@ def training(name: str) -> Step:
         loss.backward()
         return loss
 
-    return lambda: optimizer.step(closure)
+    def step() -> None:
+        optimizer.step(closure)
+
+    return step
 
 
 def compare(ours: Step, peer: Step, rounds: int, steps: int) -> tuple[float, float, float]:

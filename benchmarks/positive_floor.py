@@ -51,7 +51,7 @@ def main() -> None:
         axis.set_xlabel("step")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("|x|, distance from the minimum")
-    axes[1].legend(loc="center right", fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(GUARDS))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     print(f"drawn: {path}")

@@ -1,5 +1,6 @@
 """Bias-corrected exponential moving averages, the estimates L4 is made of (section 2.3 of the paper)."""
 
+import torch
 from torch import Tensor
 
 #: A number, or a 0-dim tensor where lanes have their own.
@@ -35,4 +36,4 @@ def correction(tau: Scalar, t: Tensor) -> Tensor:
     Returns:
         A 0-dim float64 tensor.
     """
-    return -((1 - 1 / tau) ** t - 1)
+    return torch.rsub(torch.pow(1 - 1 / tau, t), 1)  # 1 - x in one call

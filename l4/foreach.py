@@ -39,6 +39,16 @@ def ema_of_squares_(averages: list[Tensor], values: list[Tensor], tau: float) ->
     torch._foreach_addcmul_(averages, values, values, 1 / tau)
 
 
+def computed_once(scalar: Tensor) -> Tensor:
+    """Return a scalar that a compiled step computes by itself, and not again for each element that it is used with.
+
+    Args:
+        scalar: 0-dim.
+    """
+    # the compiler never puts a cumulative sum into another loop
+    return scalar.view(1).cumsum(0).view(()) if torch.compiler.is_compiling() else scalar
+
+
 def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tuple[list[Tensor], Tensor]:
     """Return sqrt(s) + eps sqrt(c) and sqrt(c), whose quotient is sqrt(s / c) + eps.
 
@@ -50,7 +60,7 @@ def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tup
         eps: Added to the corrected root.
         t: The number of this step; 0-dim float64.
     """
-    root = correction(tau, t).sqrt()
+    root = computed_once(correction(tau, t).sqrt())
     if torch.compiler.is_compiling():
         return [each.sqrt() + (eps * root).to(each.dtype) for each in s], root
     found = list(torch._foreach_sqrt(s))

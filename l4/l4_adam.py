@@ -104,14 +104,16 @@ class L4Adam(L4Optimizer):
         ema_(m, batch.grads, group["tau_m"])
         ema_of_squares_(s, batch.grads, group["tau_s"])
         denominators, root = adam_denominators(s, group["tau_s"], group["adam_eps"], t)
-        scale = root / correction(group["tau_m"], t)
-        g = m if len(batch.buffers) == 2 else batch.buffers[2]
-        if g is not m:
+        g, correction_m = m, correction(group["tau_m"], t)
+        correction_g = correction_m
+        if len(batch.buffers) == 3:
+            g, correction_g = batch.buffers[2], correction(TAU_G, t)
             ema_(g, batch.grads, TAU_G)
+        scale = root / correction_m
         if torch.compiler.is_compiling():  # one more division there is cheaper than a copy of all quotients
             vectors = [a / d for a, d in zip(m, denominators, strict=True)]
             inner = sum_of([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
         else:
             vectors = divide_into(m, denominators)
             inner = inner_product(g, vectors)
-        return Way(vectors=vectors, scale=scale, inner=inner * scale / correction(TAU_G, t))
+        return Way(vectors=vectors, scale=scale, inner=inner * scale / correction_g)

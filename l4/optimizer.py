@@ -14,7 +14,7 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
 from l4.floor import Floor, follow
-from l4.foreach import subtract_
+from l4.foreach import computed_once, subtract_
 from l4.guards import raise_for, refused
 from l4.hyperparameters import check_hyperparameters
 from l4.loss import Loss, as_scalar, mean_over_processes
@@ -290,7 +290,7 @@ class L4Optimizer(Optimizer, ABC):
             rate = eta.to(way.scale.device, non_blocking=True) * way.scale
             if isinstance(lr, Tensor) or lr != 1:
                 rate = rate * lr
-            subtract_(batch.params, way.vectors, rate)
+            subtract_(batch.params, way.vectors, computed_once(rate))
 
     def _batches(self) -> Iterator[Batch]:
         for group in self.param_groups:
