@@ -201,9 +201,12 @@ class L4Optimizer(Optimizer, ABC):
         for name in (*_SCALARS, *_FLOOR):
             if name in head:
                 head[name] = head[name].to(device)
-        # parameters of one age share one tensor, so that they are updated together
+        # torch's own keeps the tensors that it was given where nothing has to be converted, and would write to them;
+        # parameters of one age share one count, so that they are updated together
         ages: dict[tuple[float, torch.device], Tensor] = {}
         for param, state in self.state.items():
+            for name in state.keys() - {"step"}:
+                state[name] = state[name].clone()
             key = float(state["step"]), param.device
             state["step"] = ages.setdefault(key, torch.full((1,), key[0], dtype=torch.float64, device=param.device))
 
@@ -285,6 +288,8 @@ class L4Optimizer(Optimizer, ABC):
         torch._foreach_copy_([l_min, self._scalar("eta"), self._scalar("inner")], [size.l_min, eta, inner])
         for batch, way in zip(batches, ways, strict=True):
             lr, weight_decay = batch.group["lr"], batch.group["weight_decay"]
+            if isinstance(lr, Tensor):
+                lr = lr.view(())
             if weight_decay != 0:
                 torch._foreach_mul_(batch.params, 1 - lr * weight_decay)
             rate = eta.to(way.scale.device, non_blocking=True) * way.scale
