@@ -235,6 +235,10 @@ class L4Optimizer(Optimizer, ABC):
             head["on_nonfinite"],
             head["on_negative"],
         )
+        for batch in batches:
+            if is_spread(batch.like):  # what one process sees in its part, all have to act on
+                anywhere = sum_over_parts(found.nonfinite.double(), batch.like) > 0
+                found = found._replace(nonfinite=anywhere)
         kept = [head[name] for name in ("l_min", "eta", "inner", *_FLOOR) if name in head]
         for batch in batches:
             kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer)]

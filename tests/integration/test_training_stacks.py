@@ -173,6 +173,12 @@ def _fsdp(name: str, folder: Path, rank: int) -> None:
         loss = mse_loss(model(x.chunk(2)[rank]), y.chunk(2)[rank])
         loss.backward()
         optimizer.step(loss=loss)
+    # a gradient that is bad in one process's part leaves the step out in both
+    first = next(model.parameters())
+    if rank == 0:
+        first.grad.to_local().fill_(torch.nan)
+    optimizer.step(loss=1.0)
+    assert optimizer.skipped == 1
     found: list[Tensor] = []
     for p in model.parameters():
         assert isinstance(p, DTensor)
