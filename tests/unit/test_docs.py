@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -91,3 +92,24 @@ def test_every_dependency_has_a_reason() -> None:
 def test_every_word_of_a_state_is_explained() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     assert all(state.value in page for state in State)
+
+
+def test_the_page_of_l4_runs() -> None:
+    import torch
+    from torch import nn
+
+    text = (ROOT / "docs" / "l4.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        batches = [(torch.randn(8, 3), torch.zeros(8, 1)) for _ in range(5)]
+    names: dict[str, Any] = {"model": model, "batches": batches, "loss_function": nn.functional.mse_loss}
+    for block in blocks:
+        exec(block, names)
+        loss = nn.functional.mse_loss(model(batches[0][0]), batches[0][1])
+        before = model.weight.detach().clone()
+        loss.backward()
+        names["optimizer"].step(loss=loss)
+        assert not torch.equal(model.weight, before)
