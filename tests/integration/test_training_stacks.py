@@ -1,5 +1,6 @@
 """L4 in the training stacks that people use, each the real one, on CPU: the same steps as the plain loop's."""
 
+import copy
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +197,32 @@ def test_two_processes_take_the_single_ones_steps(
     for a, b, q in zip(first, second, plain(name), strict=True):
         assert torch.equal(a, b)
         torch.testing.assert_close(a, q, rtol=1e-9, atol=1e-12)
+
+
+@named
+def test_a_distributed_checkpoint_after_one_step(name: str) -> None:
+    from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
+
+    def steps(model: nn.Module, optimizer: L4Optimizer, count: int) -> None:
+        for x, y in batches()[:count]:
+            optimizer.zero_grad()
+            loss = mse_loss(model(x), y)
+            loss.backward()
+            optimizer.step(loss=loss)
+
+    (model, other) = (network(), network())
+    optimizer, loaded = (CLASSES[name](each.parameters()) for each in (model, other))
+    steps(model, optimizer, 4)
+    saved = copy.deepcopy(get_optimizer_state_dict(model, optimizer))
+    with pytest.raises(BadLossError, match="neither a closure nor a loss"):
+        set_optimizer_state_dict(other, loaded, copy.deepcopy(saved))
+    steps(other, loaded, 1)
+    other.load_state_dict(model.state_dict())
+    set_optimizer_state_dict(other, loaded, saved)
+    steps(model, optimizer, 3)
+    steps(other, loaded, 3)
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q)
 
 
 def test_averaging_needs_processes() -> None:
