@@ -7,11 +7,12 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from l4.averages import correction
+from l4.batch import Batch, Way
 from l4.directions import ADAM_EPS, TAU_G, TAU_M, TAU_S
 from l4.foreach import adam_denominators, divide_into, ema_, ema_of_squares_, inner_product, sum_of
 from l4.guards import Remedy
 from l4.hyperparameters import require_range
-from l4.optimizer import Batch, L4Optimizer, Way
+from l4.optimizer import L4Optimizer
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU
 
 

@@ -7,11 +7,12 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from l4.averages import correction
+from l4.batch import Batch, Way
 from l4.directions import TAU_G, TAU_M
 from l4.foreach import ema_, inner_product
 from l4.guards import Remedy
 from l4.hyperparameters import require_range
-from l4.optimizer import Batch, L4Optimizer, Way
+from l4.optimizer import L4Optimizer
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU
 
 

@@ -6,19 +6,20 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
+from l4.batch import Batch, Way, batched
 from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
 from l4.floor import Floor, follow
 from l4.foreach import computed_once, subtract_
 from l4.guards import raise_for, refused
 from l4.hyperparameters import check_hyperparameters
 from l4.loss import Loss, as_scalar, mean_over_processes
-from l4.sharding import is_spread, local_part, placed, sum_over_parts
+from l4.sharding import is_spread, placed, sum_over_parts
 from l4.step_size import step_size
 
 #: Hyperparameters of the one step size; every parameter group has the same.
@@ -30,42 +31,6 @@ _SHARED = (
 #: type. Of shape (1,), as counts of steps: torch.compile 2.13 loses what is written into a 0-dim float64 CPU tensor.
 _SCALARS = ("l_min", "eta", "inner", "nonfinite", "negative")
 _FLOOR = Floor._fields
-
-
-class Batch(NamedTuple):
-    """Parameters of one group, device, type and age, that are updated together; real, and local where spread.
-
-    Args:
-        group: Their parameter group.
-        params: theta.
-        grads: The gradients.
-        buffers: The averages, one list for each of the optimizer's buffers.
-        t: How many gradients they have had, this one included; 0-dim float64, a view of their count.
-        age: The count; of shape (1,).
-        like: The first of them as it is, to know how it is spread.
-    """
-
-    group: dict[str, Any]
-    params: list[Tensor]
-    grads: list[Tensor]
-    buffers: tuple[list[Tensor], ...]
-    t: Tensor
-    age: Tensor
-    like: Tensor
-
-
-class Way(NamedTuple):
-    """Where a batch goes: v is the vectors times the scale.
-
-    Args:
-        vectors: One for each parameter; they may be buffers, and are not changed.
-        scale: 0-dim float64.
-        inner: The batch's part of g.v; 0-dim float64.
-    """
-
-    vectors: list[Tensor]
-    scale: Tensor
-    inner: Tensor
 
 
 class L4Optimizer(Optimizer, ABC):
@@ -310,11 +275,11 @@ class L4Optimizer(Optimizer, ABC):
             buffers: tuple[list[Tensor], ...] = tuple([] for _ in self._buffers(group))
             self._init_group(group, params, grads, steps, keys, *buffers)
             if keys and not any(keys):  # nearly always: all of one kind, in one batch
-                yield _batch(group, params, grads, buffers, steps[0])
+                yield batched(group, params, grads, buffers, steps[0])
                 continue
             for key in dict.fromkeys(keys):
                 members = [i for i, each in enumerate(keys) if each == key]
-                yield _batch(
+                yield batched(
                     group,
                     [params[i] for i in members],
                     [grads[i] for i in members],
@@ -379,25 +344,3 @@ class L4Optimizer(Optimizer, ABC):
                 for name in _FLOOR:
                     start = math.nan if name == "last" else 0.0
                     head[name] = torch.full((1,), start, dtype=torch.float64, device=device)
-
-
-def _batch(
-    group: dict[str, Any], params: list[Tensor], grads: list[Tensor], buffers: tuple[list[Tensor], ...], age: Tensor
-) -> Batch:
-    """Return a batch of real, local tensors."""
-    like = params[0]
-
-    def real(tensors: list[Tensor]) -> list[Tensor]:
-        if is_spread(like):
-            tensors = [local_part(each, whole) for each, whole in zip(tensors, params, strict=True)]
-        return [torch.view_as_real(each) for each in tensors] if like.is_complex() else tensors
-
-    return Batch(
-        group=group,
-        params=real(params),
-        grads=real(grads),
-        buffers=tuple(real(buffer) for buffer in buffers),
-        t=age.view(()),
-        age=age,
-        like=like,
-    )
