@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +35,8 @@ def report_tables(report: Report, width: int) -> RenderableType:
         width: The terminal's, in characters.
     """
     blocks: list[RenderableType] = []
+    if report.spec.shortened:
+        blocks.append(Panel(Text(f"{report.spec.shortened}.", "bold red"), border_style="red"))
     for workload in report.workloads:
         blocks += [workload_table(report, workload, width), Text(f"\n{workload.verdict}\n")]
     blocks += [Text.assemble(("Warning: ", "yellow"), warning) for warning in report.warnings]

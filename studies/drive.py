@@ -9,6 +9,7 @@ from studies import plan
 from studies.choose import Search
 from studies.errors import PackFailedError
 from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage
+from studies.schedule import Schedule
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.train import LaneTask, Task
@@ -102,7 +103,7 @@ class Driver:
         return suggest(self._spec, workload, arm, found, batch, count)
 
     def _job(self, pack: Pack) -> Job:
-        workload = self._spec.workload(pack.workload)
+        workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)
         settings = {
             trial.number: trial.setting
             for trial in self._rows.trials
@@ -110,13 +111,14 @@ class Driver:
         }
         return Job(
             pack=pack.number,
-            optimizer=self._spec.arm(pack.arm).optimizer,
+            optimizer=arm.optimizer,
             task=Task(
                 workload=workload.workload,
                 options=workload.options,
                 steps=workload.steps,
                 steps_per_epoch=workload.steps_per_epoch,
                 test=pack.stage is Stage.CONFIRM,
+                schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
                 lanes=tuple(LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes),
             ),
             threads=pack.threads,

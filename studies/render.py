@@ -68,6 +68,8 @@ def _html(report: Report, drawn: Sequence[Picture]) -> str:
 
 def _markdown(report: Report, drawn: Sequence[Picture]) -> str:
     lines = [f"# {report.spec.name}", ""]
+    if report.spec.shortened:
+        lines += [f"# ⚠ {report.spec.shortened}.", ""]
     lines += [f"**{workload.workload}.** {workload.verdict}\n" for workload in report.workloads]
     if report.warnings:
         lines += ["## Warnings", "", *(f"- {warning}" for warning in report.warnings), ""]

@@ -177,6 +177,11 @@ def _arm_faults(arm: ArmDefinition, catalogue: Catalogue, at: str) -> list[Fault
         if key in arm.fixed:
             faults.append(Fault(pointer=place, detail=f"{key!r} is fixed as well; fix it or search it"))
         faults += _range_faults(known[key], posted.low, posted.high, place)
+    faults += [
+        Fault(pointer=at + pointer("schedule", key), detail=_one_of(key, list(known)))
+        for key in arm.schedule
+        if key not in known
+    ]
     return faults
 
 
@@ -237,18 +242,26 @@ def _protocol_faults(
 
 
 def _complete(posted: StudyDefinition, catalogue: Catalogue) -> StudySpec:
-    workloads = tuple(_complete_workload(chosen, _workload(catalogue, chosen)) for chosen in posted.workloads)
+    protocol, scale = posted.protocol, posted.protocol.scale
+    workloads = tuple(_complete_workload(chosen, _workload(catalogue, chosen), scale) for chosen in posted.workloads)
     arms = tuple(_complete_arm(arm, _optimizer(catalogue, arm)) for arm in posted.arms)
-    protocol = posted.protocol
-    batch = protocol.batch or (max(1, protocol.trials // 4) if protocol.sampler is Sampler.TPE else protocol.trials)
+    trials = _scaled(protocol.trials, scale, least=min(2, protocol.trials))  # a grid has two ends
+    batch = min(trials, protocol.batch or (max(1, trials // 4) if protocol.sampler is Sampler.TPE else trials))
     reference = protocol.reference or next((arm for arm in arms if arm.kind == "fixed"), arms[0]).name
     objectives = _workload(catalogue, posted.workloads[0]).objectives()
     values = protocol.model_dump() | {
+        "trials": trials,
         "batch": batch,
+        "search_seeds": _scaled(protocol.search_seeds, scale),
+        "confirm_seeds": _scaled(protocol.confirm_seeds, scale),
         "reference": reference,
         "direction": objectives[protocol.objective],
     }
     return StudySpec(name=posted.name, workloads=workloads, arms=arms, protocol=ProtocolSpec.model_validate(values))
+
+
+def _scaled(amount: int, scale: float, *, least: int = 1) -> int:
+    return max(least, round(amount * scale))
 
 
 def _workload(catalogue: Catalogue, chosen: WorkloadDefinition) -> WorkloadEntry:
@@ -259,14 +272,20 @@ def _optimizer(catalogue: Catalogue, arm: ArmDefinition) -> OptimizerEntry:
     return next(entry for entry in catalogue.optimizers if entry.name == (arm.optimizer or arm.name))
 
 
-def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry) -> WorkloadSpec:
+def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry, scale: float) -> WorkloadSpec:
     options: dict[str, float | int | str] = {}
     for option in entry.options:
         value = chosen.options.get(option.name, option.default)
         options[option.name] = value if isinstance(value, str) else type(option.default)(value)
     per_epoch = entry.steps_per_epoch(options)
     steps = chosen.steps or (chosen.epochs * per_epoch if chosen.epochs else entry.default_steps)
-    return WorkloadSpec(name=chosen.name, workload=entry.name, options=options, steps=steps, steps_per_epoch=per_epoch)
+    return WorkloadSpec(
+        name=chosen.name,
+        workload=entry.name,
+        options=options,
+        steps=_scaled(steps, scale),
+        steps_per_epoch=per_epoch,
+    )
 
 
 def _complete_arm(arm: ArmDefinition, entry: OptimizerEntry) -> ArmSpec:
@@ -282,4 +301,4 @@ def _complete_arm(arm: ArmDefinition, entry: OptimizerEntry) -> ArmSpec:
         for key, posted in sorted(arm.search.items())
     }
     fixed = {key: float(arm.fixed.get(key, item.default)) for key, item in known.items() if key not in search}
-    return ArmSpec(name=arm.name, optimizer=entry.name, fixed=fixed, search=search)
+    return ArmSpec(name=arm.name, optimizer=entry.name, fixed=fixed, search=search, schedule=dict(arm.schedule))

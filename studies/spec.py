@@ -3,11 +3,12 @@
 import hashlib
 import json
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from studies.parameters import Direction
+from studies.schedule import ScheduleKind
 
 #: Confirm seeds count from here, so that they are disjoint from the search seeds (which count from 0) in every study.
 FIRST_CONFIRM_SEED = 1000
@@ -61,6 +62,32 @@ class RangeDefinition(_Frozen):
     high: Number | None = None
 
 
+class ScheduleDefinition(_Frozen):
+    """How a hyperparameter changes over a run, as posted; see `studies.schedule.Schedule`.
+
+    Args:
+        kind: Its shape.
+        milestones: Where a piecewise one is multiplied by gamma, as fractions of the run, rising.
+        gamma: By how much, each time.
+        final: Where a cosine one ends, as a fraction of the value.
+        warmup: How long the linear warm-up is, as a fraction of the run.
+    """
+
+    kind: ScheduleKind
+    milestones: tuple[Annotated[float, Strict(), Field(gt=0, lt=1)], ...] = Field(default=(), max_length=100)
+    gamma: Number = Field(default=0.1, ge=0, le=1e6)
+    final: Number = Field(default=0.0, ge=0, le=1e6)
+    warmup: Number = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.kind is ScheduleKind.PIECEWISE) != bool(self.milestones):
+            raise ValueError(f"a {self.kind} schedule has {'' if not self.milestones else 'no '}milestones")
+        if list(self.milestones) != sorted({*self.milestones}) or min(self.milestones, default=1.0) < self.warmup:
+            raise ValueError("milestones rise, and none lies within the warm-up")
+        return self
+
+
 class ArmDefinition(_Frozen):
     """An arm of a study, as posted: an optimizer, what is fixed and what is searched.
 
@@ -69,12 +96,14 @@ class ArmDefinition(_Frozen):
         optimizer: The registered optimizer; the same as `name` where not given.
         fixed: Values of hyperparameters; those neither fixed nor searched take their defaults.
         search: Ranges of searched hyperparameters; none makes it a fixed arm.
+        schedule: How hyperparameters, fixed or searched, change over a run; those not given are constant.
     """
 
     name: Name
     optimizer: Name | None = None
     fixed: dict[str, Number] = Field(default={}, max_length=50)
     search: dict[str, RangeDefinition] = Field(default={}, max_length=50)
+    schedule: dict[str, ScheduleDefinition] = Field(default={}, max_length=50)
 
 
 class ProtocolDefinition(_Frozen):
@@ -90,6 +119,7 @@ class ProtocolDefinition(_Frozen):
         reference: The arm the others are compared with; the first fixed arm where not given.
         margin: A difference within it is a tie; in decades for losses, else in the metric's unit.
         loss_floor: Losses below it count as it, so that a loss of 0 has a logarithm.
+        scale: Multiplies the length of runs, the trials and the seeds, to try a study out; 1 is the study itself.
     """
 
     objective: Annotated[str, Field(max_length=64)] = "train_loss"
@@ -101,6 +131,7 @@ class ProtocolDefinition(_Frozen):
     reference: Name | None = None
     margin: Number = Field(default=0.05, ge=0, le=1e6)
     loss_floor: Number = Field(default=1e-30, gt=0, le=1)
+    scale: Number = Field(default=1.0, gt=0, le=1)
 
 
 class StudyDefinition(_Frozen):
@@ -163,12 +194,14 @@ class ArmSpec(_Frozen):
         optimizer: The registered optimizer.
         fixed: Every hyperparameter that is not searched.
         search: Every searched hyperparameter.
+        schedule: Every hyperparameter that changes over a run.
     """
 
     name: str
     optimizer: str
     fixed: dict[str, float]
     search: dict[str, SearchRange]
+    schedule: dict[str, ScheduleDefinition]
 
     @property
     def kind(self) -> Literal["fixed", "searched"]:
@@ -177,10 +210,11 @@ class ArmSpec(_Frozen):
 
 
 class ProtocolSpec(_Frozen):
-    """What is selected on and how much is spent, complete; fields as in `ProtocolDefinition`.
+    """What is selected on and how much is spent, complete; fields as in `ProtocolDefinition`, but already scaled.
 
     Args:
         direction: Which way the objective is better.
+        scale: By how much the lengths, trials and seeds of the spec were shortened.
     """
 
     objective: str
@@ -193,6 +227,7 @@ class ProtocolSpec(_Frozen):
     reference: str
     margin: float
     loss_floor: float
+    scale: float
 
 
 class StudySpec(_Frozen):
@@ -226,6 +261,16 @@ class StudySpec(_Frozen):
         """Seeds of every confirm run, disjoint from the search seeds."""
         return tuple(range(FIRST_CONFIRM_SEED, FIRST_CONFIRM_SEED + self.protocol.confirm_seeds))
 
+    @property
+    def shortened(self) -> str:
+        """What every form of the report says in large letters where the study was scaled; empty where it was not."""
+        if self.protocol.scale == 1:
+            return ""
+        return (
+            f"SHORTENED to {self.protocol.scale:.3g} of its length: runs, trials and seeds were cut, so this is a "
+            "trial of the study and no result of it"
+        )
+
     def workload(self, name: str) -> WorkloadSpec:
         """Return the workload of that name within the study."""
         return next(workload for workload in self.workloads if workload.name == name)
@@ -240,12 +285,14 @@ class StudySpec(_Frozen):
         With n seeds a two-sided sign-flip test's smallest p-value is 2 / 2^n, Holm's correction multiplies it by the
         number of tests m: fewer than log2(2 m / 0.05) seeds can never reach 0.05.
         """
+        shortened = (self.shortened,) if self.shortened else ()
         tests = (len(self.arms) - 1) * len(self.workloads)
         seeds = self.protocol.confirm_seeds
         if tests == 0 or 2 * tests / 2.0**seeds <= 0.05:
-            return ()
+            return shortened
         needed = next(n for n in range(1, 100) if 2 * tests / 2.0**n <= 0.05)
         return (
+            *shortened,
             f"{seeds} confirm seeds cannot reach significance at 0.05 over {tests} "
             f"{'test' if tests == 1 else 'tests'}: at least {needed} are needed",
         )

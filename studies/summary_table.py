@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from studies.arm_report import ArmReport
 from studies.compare import Comparison, Interval, Verdict, is_loss
 from studies.report import Report, WorkloadReport
-from studies.spec import ArmSpec, StudySpec
+from studies.schedule import ScheduleKind
+from studies.spec import ArmSpec, ScheduleDefinition, StudySpec
 from studies.wording import count, label, metric, number, probability, setting, signed
 
 #: Verdicts are told apart by their signs as well as by colour.
@@ -183,11 +184,22 @@ def _arm(arm: ArmReport) -> Cell:
 def _setting(spec: ArmSpec, arm: ArmReport) -> Cell:
     if arm.setting is None:
         return Cell(text="–")
+    changing = tuple(f"{name}: {_schedule(each)}" for name, each in spec.schedule.items())
     searched = {name: value for name, value in arm.setting.items() if name in spec.search}
     fixed = {name: value for name, value in arm.setting.items() if name not in spec.search}
     if not searched:
-        return Cell(text="fixed", lines=(setting(fixed),))
-    return Cell(text=setting(searched), lines=(setting(fixed),) if fixed else ())
+        return Cell(text="fixed", lines=(setting(fixed), *changing))
+    return Cell(text=setting(searched), lines=(*((setting(fixed),) if fixed else ()), *changing))
+
+
+def _schedule(chosen: ScheduleDefinition) -> str:
+    places = ", ".join(f"{each:.3g}" for each in chosen.milestones)
+    shapes = {
+        ScheduleKind.CONSTANT: "constant",
+        ScheduleKind.PIECEWISE: f"times {chosen.gamma:.3g} at {places} of the run",
+        ScheduleKind.COSINE: f"cosine to {chosen.final:.3g} of it",
+    }
+    return shapes[chosen.kind] + (f", warm-up over {chosen.warmup:.3g} of the run" if chosen.warmup else "")
 
 
 def _final_loss(spec: StudySpec, arm: ArmReport) -> Cell:

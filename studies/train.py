@@ -1,7 +1,7 @@
 """Training a pack: all its lanes together, as one stacked program, in one loop."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from studies.lanes import stacked_step
 from studies.measurements import Measurement, Record, measurements
 from studies.optimizer import AnyOptimizer, Tensors
 from studies.order import batches
+from studies.schedule import Schedule
 from studies.seeds import generator
 from studies.workload import Data, Examples, Options, Workload
 
@@ -45,6 +46,7 @@ class Task:
         steps_per_epoch: Steps of an epoch.
         test: Whether test data are measured; only confirm runs may.
         lanes: The runs, in lane order.
+        schedules: How hyperparameters change over the run, by name; those not given are constant.
     """
 
     workload: str
@@ -53,6 +55,7 @@ class Task:
     steps_per_epoch: int
     test: bool
     lanes: tuple[LaneTask, ...]
+    schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
 
 
 def train(
@@ -88,6 +91,10 @@ def train(
         name: torch.tensor([lane.setting[name] for lane in task.lanes], dtype=torch.float64, device=device)
         for name in (hyperparameter.name for hyperparameter in optimizer.hyperparameters)
     }
+    factors = {
+        name: torch.tensor([each.factor(t, task.steps) for t in range(task.steps)], dtype=torch.float64, device=device)
+        for name, each in task.schedules.items()
+    }
     state = vmap(optimizer.init)(params)
     alive = torch.ones(lanes, dtype=torch.bool, device=device)
     losses = torch.full((task.steps, lanes), float("nan"), dtype=torch.float64, device=device)
@@ -96,7 +103,8 @@ def train(
     batch = _batches(task, data.train, device)
     for t in range(task.steps):
         inputs, targets = batch()
-        params, state, alive, losses[t], rates[t] = step(params, state, alive, inputs, targets, setting)
+        now = setting | {name: setting[name] * factor[t] for name, factor in factors.items()}
+        params, state, alive, losses[t], rates[t] = step(params, state, alive, inputs, targets, now)
         if _evaluates(t + 1, task):
             evaluated.append((t + 1, _evaluate(module, names, params, data, workload, test=task.test)))
     finite = torch.stack([p.flatten(1).isfinite().all(1) for p in params]).all(0)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from studies.clipping import CLIP_NORM, clipped
 from studies.optimizer import Moments, Optimizer, Setting, Tensors
 from studies.parameters import Hyperparameter
 
@@ -18,6 +19,7 @@ def step(
 ) -> tuple[Tensors, Moments, Tensor]:
     """Take theta - lr m' / (sqrt(s') + eps), the primes marking corrected averages of g and g^2."""
     lr, beta1, beta2, eps = setting["lr"], setting["beta1"], setting["beta2"], setting["eps"]
+    grads = clipped(grads, setting["clip_norm"])
     t = state.t + 1
     m = tuple(m + (g - m) * (1 - beta1) for m, g in zip(state.m, grads, strict=True))
     s = tuple(beta2 * s + (1 - beta2) * (g * g) for s, g in zip(state.s, grads, strict=True))
@@ -60,6 +62,7 @@ OPTIMIZER = Optimizer(
             search_low=1e-10,
             search_high=1e-2,
         ),
+        CLIP_NORM,
     ),
     init=init,
     step=step,

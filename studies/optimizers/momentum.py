@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from studies.clipping import CLIP_NORM, clipped
 from studies.optimizer import Optimizer, Setting, Tensors
 from studies.parameters import Hyperparameter
 
@@ -25,6 +26,7 @@ def step(
 ) -> tuple[Tensors, Velocity, Tensor]:
     """Take m <- momentum m + g, theta - lr m."""
     lr, decay = setting["lr"], setting["momentum"]
+    grads = clipped(grads, setting["clip_norm"])
     m = tuple(decay * m + g for m, g in zip(state.m, grads, strict=True))
     return tuple(p - lr * each for p, each in zip(params, m, strict=True)), Velocity(m=m), lr
 
@@ -45,6 +47,7 @@ OPTIMIZER = Optimizer(
             search_high=0.99,
             log=False,
         ),
+        CLIP_NORM,
     ),
     init=init,
     step=step,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from studies.clipping import CLIP_NORM, clipped
 from studies.optimizer import Optimizer, Setting, Tensors
 from studies.parameters import Hyperparameter
 
@@ -25,6 +26,7 @@ def step(
 ) -> tuple[Tensors, Squares, Tensor]:
     """Take s <- alpha s + (1 - alpha) g^2, theta - lr g / (sqrt(s) + eps)."""
     lr, alpha, eps = setting["lr"], setting["alpha"], setting["eps"]
+    grads = clipped(grads, setting["clip_norm"])
     s = tuple(alpha * s + (1 - alpha) * (g * g) for s, g in zip(state.s, grads, strict=True))
     moved = tuple(p - lr * (g / (each.sqrt() + eps)) for p, g, each in zip(params, grads, s, strict=True))
     return moved, Squares(s=s), lr
@@ -54,6 +56,7 @@ OPTIMIZER = Optimizer(
             search_low=1e-10,
             search_high=1e-2,
         ),
+        CLIP_NORM,
     ),
     init=init,
     step=step,

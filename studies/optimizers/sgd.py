@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from studies.clipping import CLIP_NORM, clipped
 from studies.optimizer import Optimizer, Setting, Tensors
 from studies.parameters import Hyperparameter
 
@@ -22,6 +23,7 @@ def step(
 ) -> tuple[Tensors, Nothing, Tensor]:
     """Take theta - lr g."""
     lr = setting["lr"]
+    grads = clipped(grads, setting["clip_norm"])
     return tuple(p - lr * g for p, g in zip(params, grads, strict=True)), state, lr
 
 
@@ -31,6 +33,7 @@ OPTIMIZER = Optimizer(
         Hyperparameter(
             name="lr", default=1e-3, summary="Learning rate.", at_least=0.0, search_low=1e-4, search_high=1e1
         ),
+        CLIP_NORM,
     ),
     init=init,
     step=step,

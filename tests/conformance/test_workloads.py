@@ -42,7 +42,7 @@ def task(name: str, lanes: Sequence[int], *, test: bool = False) -> Task:
         steps=STEPS,
         steps_per_epoch=10,
         test=test,
-        lanes=tuple(LaneTask(setting={"lr": RATES[lane]}, seed=SEEDS[lane]) for lane in lanes),
+        lanes=tuple(LaneTask(setting={"lr": RATES[lane], "clip_norm": 0.0}, seed=SEEDS[lane]) for lane in lanes),
     )
 
 

@@ -69,6 +69,7 @@ def planted_spec(
                 optimizer=name,
                 fixed={"alpha": 0.15} if arm.best_lr is None else {"momentum": 0.9},
                 search={} if arm.best_lr is None else {"lr": lr_range()},
+                schedule={},
             )
             for name, arm in arms.items()
         ),
@@ -83,6 +84,7 @@ def planted_spec(
             reference=reference,
             margin=margin,
             loss_floor=1e-30,
+            scale=1.0,
         ),
     )
 

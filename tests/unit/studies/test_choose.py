@@ -19,7 +19,7 @@ def spec(
     return StudySpec(
         name="chosen",
         workloads=(WorkloadSpec(name="bowl", workload="bowl", options={}, steps=10, steps_per_epoch=1),),
-        arms=(ArmSpec(name="sgd", optimizer="sgd", fixed={}, search={"lr": searched}),),
+        arms=(ArmSpec(name="sgd", optimizer="sgd", fixed={}, search={"lr": searched}, schedule={}),),
         protocol=ProtocolSpec(
             objective="train_loss",
             direction=Direction.MINIMIZE,
@@ -31,6 +31,7 @@ def spec(
             reference="sgd",
             margin=0.1,
             loss_floor=1e-30,
+            scale=1.0,
         ),
     )
 

@@ -29,7 +29,7 @@ def stepped(
         torch.tensor(alive or [True] * lanes),
         INPUTS[:lanes],
         torch.tensor(targets or [0.0] * lanes),
-        {"lr": torch.tensor(lr, dtype=torch.float64)},
+        {"lr": torch.tensor(lr, dtype=torch.float64), "clip_norm": torch.zeros(lanes, dtype=torch.float64)},
     )
     assert losses.dtype == rates.dtype == torch.float64
     assert moved[0].dtype == torch.float32  # though a setting is float64, and neither has axes

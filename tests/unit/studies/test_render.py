@@ -178,3 +178,14 @@ def test_a_workload_without_metrics_has_an_empty_metric_column() -> None:
     rows = replace(rows, runs=tuple(replace(run, metrics={}) for run in rows.runs))
     text = render(build_report(spec, rows, provenance(spec)), rows)["report.md"].decode()
     assert "| arm | setting | final training loss | metric | verdict against l4 | tuning cost |" in text
+
+
+def test_a_shortened_study_says_so_in_large_letters() -> None:
+    spec = planted_spec(OUTCOMES)
+    spec = spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"scale": 0.01})})
+    rows = planted_rows(spec, OUTCOMES)
+    found = render(build_report(spec, rows, provenance(spec, "s-1")), rows)
+    assert '<p class="shortened" role="alert">SHORTENED to 0.01 of its length' in found["report.html"].decode()
+    assert "\n# ⚠ SHORTENED to 0.01 of its length" in found["report.md"].decode()
+    assert json.loads(found["report.json"])["warnings"][0].startswith("SHORTENED")
+    assert not any(b"SHORTENED" in content for content in files().values())

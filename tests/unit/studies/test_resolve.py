@@ -81,3 +81,49 @@ def test_what_is_no_study_is_refused(body: object, catalogue: Catalogue) -> None
 def test_pointers_escape_what_json_pointers_must() -> None:
     assert pointer("a/b", 0, "c~d") == "/a~1b/0/c~0d"
     assert pointer() == ""
+
+
+def test_a_scale_shortens_runs_trials_and_seeds_together(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    definition["workloads"][0]["steps"] = 1000
+    definition["protocol"] |= {"trials": 40, "confirm_seeds": 20, "search_seeds": 3, "scale": 0.1}
+    found = resolve(definition, catalogue)
+    assert [workload.steps for workload in found.workloads] == [100, 2]
+    protocol = found.protocol
+    assert (protocol.trials, protocol.batch, protocol.confirm_seeds, protocol.search_seeds) == (4, 4, 2, 1)
+    assert found.warnings()[0].startswith("SHORTENED to 0.1 of its length")
+    whole = resolve(definition | {"protocol": {}}, catalogue)
+    assert whole.shortened == ""
+
+
+def test_the_smallest_scale_leaves_something_of_everything(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    found = resolve(definition | {"protocol": {"scale": 1e-9}}, catalogue)
+    assert [workload.steps for workload in found.workloads] == [1, 1]
+    assert (found.protocol.trials, found.protocol.search_seeds, found.protocol.confirm_seeds) == (2, 1, 1)
+
+
+def test_a_schedule_of_any_hyperparameter_is_kept(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    definition["arms"][1]["schedule"] = {"lr": {"kind": "piecewise", "milestones": [0.5], "warmup": 0.1}}
+    plain, scheduled = resolve(definition, catalogue).arms
+    assert plain.schedule == {}
+    assert scheduled.schedule["lr"].milestones == (0.5,)
+    assert scheduled.schedule["lr"].gamma == 0.1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "place"),
+    [
+        ({"rate": {"kind": "cosine"}}, "/rate"),
+        ({"lr": {"kind": "linear"}}, "/lr/kind"),
+        ({"lr": {"kind": "cosine", "milestones": [0.5]}}, "/lr"),
+        ({"lr": {"kind": "piecewise"}}, "/lr"),
+        ({"lr": {"kind": "piecewise", "milestones": [0.5, 0.4]}}, "/lr"),
+        ({"lr": {"kind": "piecewise", "milestones": [0.5], "warmup": 0.6}}, "/lr"),
+        ({"lr": {"kind": "piecewise", "milestones": [100]}}, "/lr/milestones/0"),
+        ({"lr": {"kind": "cosine", "warmup": 1.0}}, "/lr/warmup"),
+    ],
+)
+def test_a_faulty_schedule_is_named(
+    definition: dict[str, Any], catalogue: Catalogue, schedule: dict[str, Any], place: str
+) -> None:
+    definition["arms"][1]["schedule"] = schedule
+    assert faults(definition, catalogue) == [f"/arms/1/schedule{place}"]

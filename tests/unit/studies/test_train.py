@@ -76,7 +76,9 @@ def trained(
         steps=steps,
         steps_per_epoch=epoch,
         test=test,
-        lanes=tuple(LaneTask(setting={"lr": lr}, seed=seed) for lr, seed in zip(rates, seeds, strict=True)),
+        lanes=tuple(
+            LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in zip(rates, seeds, strict=True)
+        ),
     )
     return train(task, workload, registry.optimizer("sgd"), Path())
 

@@ -16,7 +16,7 @@ from studies.worker import Job, work
 
 def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **options: float) -> Job:
     given = {option.name: option.default for option in registry.workload(workload).options} | options
-    lanes = tuple(LaneTask(setting={"lr": lr}, seed=seed) for lr, seed in ((0.1, 0), (0.01, 1)))
+    lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in ((0.1, 0), (0.01, 1)))
     task = Task(workload=workload, options=given, steps=steps, steps_per_epoch=5, test=test, lanes=lanes)
     return Job(pack=3, optimizer="sgd", task=task, threads=1, data_dir=Path("nowhere"))
 

@@ -5,11 +5,18 @@ from torch import Tensor
 
 from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
 
-SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05, "eps": 1e-4}, {"lr": 0.2, "beta1": 0.5, "beta2": 0.9})
+SETTINGS: tuple[dict[str, float], ...] = (
+    {},
+    {"lr": 0.05, "eps": 1e-4},
+    {"lr": 0.2, "beta1": 0.5, "beta2": 0.9},
+    {"lr": 0.01, "clip_norm": 0.05},
+)
 
 
-def torchs(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> list[Tensor]:
-    return alone(lambda params: torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps))
+def torchs(
+    lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, clip_norm: float = 0.0
+) -> list[Tensor]:
+    return alone(lambda params: torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps), clip_norm=clip_norm)
 
 
 def test_takes_torchs_steps() -> None:

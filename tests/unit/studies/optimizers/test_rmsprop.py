@@ -5,11 +5,16 @@ from torch import Tensor
 
 from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
 
-SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.02, "alpha": 0.9}, {"lr": 0.01, "eps": 1e-3})
+SETTINGS: tuple[dict[str, float], ...] = (
+    {},
+    {"lr": 0.02, "alpha": 0.9},
+    {"lr": 0.01, "eps": 1e-3},
+    {"lr": 0.01, "clip_norm": 0.05},
+)
 
 
-def torchs(lr: float = 1e-3, alpha: float = 0.99, eps: float = 1e-8) -> list[Tensor]:
-    return alone(lambda params: torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps))
+def torchs(lr: float = 1e-3, alpha: float = 0.99, eps: float = 1e-8, clip_norm: float = 0.0) -> list[Tensor]:
+    return alone(lambda params: torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps), clip_norm=clip_norm)
 
 
 def test_takes_torchs_steps() -> None:

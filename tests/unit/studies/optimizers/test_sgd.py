@@ -5,11 +5,11 @@ from torch import Tensor
 
 from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
 
-SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05}, {"lr": 0.3})
+SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05}, {"lr": 0.3}, {"lr": 0.01, "clip_norm": 0.05})
 
 
-def torchs(lr: float = 1e-3) -> list[Tensor]:
-    return alone(lambda params: torch.optim.SGD(params, lr=lr))
+def torchs(lr: float = 1e-3, clip_norm: float = 0.0) -> list[Tensor]:
+    return alone(lambda params: torch.optim.SGD(params, lr=lr), clip_norm=clip_norm)
 
 
 def test_takes_torchs_steps() -> None:

@@ -54,14 +54,16 @@ def stacked(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Ten
     return found
 
 
-def alone(make: Callable[[list[nn.Parameter]], TorchOptimizer]) -> list[Tensor]:
-    """Return the flattened parameters after every step of one of torch's own optimizers."""
+def alone(make: Callable[[list[nn.Parameter]], TorchOptimizer], *, clip_norm: float = 0.0) -> list[Tensor]:
+    """Return the flattened parameters after every step of one of torch's own optimizers, with its own clipping."""
     params = [nn.Parameter(each) for each in initial()]
     optimizer = make(params)
     found: list[Tensor] = []
     for inputs, targets in batches():
         optimizer.zero_grad()
         loss(tuple(params), inputs, targets).backward()
+        if clip_norm:
+            nn.utils.clip_grad_norm_(params, clip_norm)
         optimizer.step()
         found.append(torch.cat([each.detach().flatten() for each in params]))
     return found
