@@ -13,7 +13,7 @@ class WorkloadEntry(BaseModel):
         summary: One sentence.
         options: What a study can set.
         default_steps: Steps of a run where a study gives none.
-        epoch_examples: Training examples in an epoch; 1 where every step uses the full batch.
+        epoch_examples: Training examples in an epoch, unless `train_examples` is an option; 1 for a full batch.
         has_validation: Whether there are validation data, so that they can be selected on.
         metrics: What is measured besides the loss.
         lanes: Most lanes in a pack (see `Workload.lanes`).
@@ -36,7 +36,8 @@ class WorkloadEntry(BaseModel):
         Args:
             options: The workload's options, complete.
         """
-        return max(1, self.epoch_examples // int(options.get("batch_size", 1)))
+        examples = int(options.get("train_examples", self.epoch_examples))
+        return max(1, examples // int(options.get("batch_size", 1)))
 
     def objectives(self) -> dict[str, Direction]:
         """Return what a study can select on, with the better direction."""

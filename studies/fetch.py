@@ -27,9 +27,26 @@ def fetch(files: Sequence[DataFile], data_dir: Path) -> None:
                 raise DataMissingError(f"{path} is not the published file (its MD5 is not {file.md5}); delete it")
             continue
         try:
-            pooch.retrieve(file.url, known_hash=f"md5:{file.md5}", fname=path.name, path=path.parent, progressbar=True)
+            _download(file, data_dir)
         except (requests.RequestException, OSError, ValueError) as error:
             raise DataMissingError(
                 f"{path} is missing and {file.url} could not be downloaded ({type(error).__name__}); "
                 "put the file there, or set L4_DATA_DIR to a directory that has it"
             ) from error
+
+
+def _download(file: DataFile, data_dir: Path) -> None:
+    if not file.archive_md5:
+        path = data_dir / file.path
+        pooch.retrieve(file.url, known_hash=f"md5:{file.md5}", fname=path.name, path=path.parent, progressbar=True)
+        return
+    pooch.retrieve(
+        file.url,
+        known_hash=f"md5:{file.archive_md5}",
+        fname=file.url.rpartition("/")[2],
+        path=data_dir,
+        processor=pooch.Untar(members=[file.path], extract_dir="."),
+        progressbar=True,
+    )
+    if pooch.file_hash(str(data_dir / file.path), alg="md5") != file.md5:
+        raise ValueError(f"{file.path} in the archive has another MD5 than {file.md5}")

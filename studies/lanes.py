@@ -1,6 +1,7 @@
 """One training step of all lanes: a lane's step as a pure function, mapped over the lane axis."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,36 +10,51 @@ from torch.utils._pytree import tree_map
 
 from studies.optimizer import AnyOptimizer, Setting, Tensors
 
-#: From (parameters, inputs, targets) to the loss of one lane; 0-dim.
-BatchLoss = Callable[[Tensors, Tensor, Tensor], Tensor]
-#: From stacked (parameters, state, alive, inputs, targets, setting) to (parameters, state, alive, loss, rate).
-StackedStep = Callable[
-    [Tensors, object, Tensor, Tensor, Tensor, Setting], tuple[Tensors, object, Tensor, Tensor, Tensor]
-]
+
+class Lanes(NamedTuple):
+    """What lanes carry from step to step, every tensor with the lane axis in front.
+
+    Args:
+        params: Parameters.
+        buffers: What the module keeps besides, as running statistics; empty where there is nothing.
+        state: The optimizer's.
+        alive: Whether each lane never met a loss that is not finite.
+    """
+
+    params: Tensors
+    buffers: Tensors
+    state: object
+    alive: Tensor
+
+
+#: A step's inputs: the batch's, and what the module is random by where it is.
+Inputs = tuple[Tensor, ...]
+#: From (parameters, buffers, inputs, targets) to one lane's loss, 0-dim, and its buffers after that.
+BatchLoss = Callable[[Tensors, Tensors, Inputs, Tensor], tuple[Tensor, Tensors]]
+#: From (lanes, inputs, targets, setting) to the lanes after the step, the losses before it and the effective rates.
+StackedStep = Callable[[Lanes, Inputs, Tensor, Setting], tuple[Lanes, Tensor, Tensor]]
 
 
 def stacked_step(loss: BatchLoss, optimizer: AnyOptimizer) -> StackedStep:
     """Return a step of all lanes; every tensor has the lane axis in front.
 
-    A lane whose loss is not finite is no longer alive, and keeps its parameters and state from then on.
+    A lane whose loss is not finite is no longer alive, and keeps its parameters, buffers and state from then on.
 
     Args:
         loss: One lane's loss.
         optimizer: The optimizer of all lanes.
     """
 
-    def step(
-        params: Tensors, state: object, alive: Tensor, inputs: Tensor, targets: Tensor, setting: Setting
-    ) -> tuple[Tensors, object, Tensor, Tensor, Tensor]:
-        grads, value = grad_and_value(loss)(params, inputs, targets)
-        moved, following, rate = optimizer.step(params, grads, value, state, setting)
-        alive = alive & value.isfinite()
+    def step(lane: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Lanes, Tensor, Tensor]:
+        grads, (value, buffers) = grad_and_value(loss, has_aux=True)(lane.params, lane.buffers, inputs, targets)
+        moved, following, rate = optimizer.step(lane.params, grads, value, lane.state, setting)
+        alive = lane.alive & value.isfinite()
 
         def keep(new: Tensor, old: Tensor) -> Tensor:
             # settings are 0-dim float64, and would make a parameter without axes float64 as well
             return torch.where(alive, new.to(old.dtype), old)
 
-        params, state = tree_map(keep, (moved, following), (params, state))
-        return params, state, alive, value.double(), rate.double()
+        params, buffers, state = tree_map(keep, (moved, buffers, following), (lane.params, lane.buffers, lane.state))
+        return Lanes(params, buffers, state, alive), value.double(), rate.double()
 
     return vmap(step)

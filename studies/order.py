@@ -1,4 +1,4 @@
-"""The order in which a lane sees its examples: shuffled passes, one after another, cut into batches."""
+"""The order in which a lane sees its examples, cut into batches: shuffled passes, or each drawn by itself."""
 
 from collections.abc import Iterator
 
@@ -25,3 +25,18 @@ def batches(examples: int, batch_size: int, generator: Generator) -> Iterator[Te
             left = torch.cat([left, torch.randperm(examples, generator=generator)])
         yield left[:batch_size]
         left = left[batch_size:]
+
+
+def independent_batches(examples: int, batch_size: int, generator: Generator) -> Iterator[Tensor]:
+    """Yield the example indices of one batch after another, for ever, each index drawn from all.
+
+    Args:
+        examples: Number of training examples.
+        batch_size: Examples of a batch.
+        generator: Where to draw from.
+
+    Yields:
+        Indices, (batch_size,), int64.
+    """
+    while True:
+        yield torch.randint(examples, (batch_size,), generator=generator)

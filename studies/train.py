@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 
-from studies.lanes import stacked_step
+from studies.lanes import Inputs, Lanes, stacked_step
 from studies.measurements import Measurement, Record, measurements
 from studies.optimizer import AnyOptimizer, Tensors
-from studies.order import batches
+from studies.order import batches, independent_batches
 from studies.schedule import Schedule
 from studies.seeds import generator
 from studies.workload import Data, Examples, Options, Workload
 
 #: At most this often are validation and test data measured, at ends of epochs.
 EVALUATIONS = 40
-#: Examples measured at once.
-CHUNK = 2000
+#: Examples measured at once; more take longer, since a network's activations no longer fit in a processor's caches.
+CHUNK = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,13 @@ def train(
         data_dir: Where data sets are.
         device: Where to train.
     """
-    lanes = len(task.lanes)
     data = _data(task, workload, data_dir, device)
-    module, names, params = _initial(task, workload, device)
+    model, params, buffers = _initial(task, workload, device)
 
-    def batch_loss(at: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
-        return workload.loss(functional_call(module, dict(zip(names, at, strict=True)), (inputs,)), targets)
+    def batch_loss(at: Tensors, kept: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
+        kept = tuple(each.clone() for each in kept)  # the module writes into them
+        value = workload.loss(model(at, kept, *inputs), targets)
+        return (value if workload.penalty is None else value + workload.penalty(at)), kept
 
     step = stacked_step(batch_loss, optimizer)
     setting = {
@@ -95,19 +96,20 @@ def train(
         name: torch.tensor([each.factor(t, task.steps) for t in range(task.steps)], dtype=torch.float64, device=device)
         for name, each in task.schedules.items()
     }
-    state = vmap(optimizer.init)(params)
-    alive = torch.ones(lanes, dtype=torch.bool, device=device)
-    losses = torch.full((task.steps, lanes), float("nan"), dtype=torch.float64, device=device)
+    alive = torch.ones(len(task.lanes), dtype=torch.bool, device=device)
+    lanes = Lanes(params, buffers, vmap(optimizer.init)(params), alive)
+    losses = torch.full((task.steps, len(task.lanes)), float("nan"), dtype=torch.float64, device=device)
     rates = torch.full_like(losses, float("nan"))
     evaluated: list[tuple[int, dict[str, Tensor]]] = []
-    batch = _batches(task, data.train, device)
+    batch = _batches(task, workload, data.train, device)
     for t in range(task.steps):
-        inputs, targets = batch()
         now = setting | {name: setting[name] * factor[t] for name, factor in factors.items()}
-        params, state, alive, losses[t], rates[t] = step(params, state, alive, inputs, targets, now)
+        model.module.train()
+        lanes, losses[t], rates[t] = step(lanes, *batch(), now)
         if _evaluates(t + 1, task):
-            evaluated.append((t + 1, _evaluate(module, names, params, data, workload, test=task.test)))
-    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in params]).all(0)
+            model.module.eval()
+            evaluated.append((t + 1, _evaluate(model, lanes, data, workload, test=task.test)))
+    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in lanes.params]).all(0)
     return measurements(
         Record(
             steps=task.steps,
@@ -115,11 +117,31 @@ def train(
             losses=losses,
             rates=rates,
             evaluated=evaluated,
-            survived=alive & finite,
-            names=names,
-            params=params,
+            survived=lanes.alive & finite,
+            names=(*model.params, *model.buffers),
+            params=(*lanes.params, *lanes.buffers),
         )
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """A module as a function of its parameters and buffers.
+
+    Args:
+        module: Without values.
+        params: Its parameters' names.
+        buffers: Its buffers' names.
+    """
+
+    module: nn.Module
+    params: tuple[str, ...]
+    buffers: tuple[str, ...]
+
+    def __call__(self, params: Tensors, buffers: Tensors, *inputs: Tensor) -> Tensor:
+        """Return the module's output."""
+        values = dict(zip((*self.params, *self.buffers), (*params, *buffers), strict=True))
+        return functional_call(self.module, values, inputs)
 
 
 def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
@@ -154,31 +176,52 @@ def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
     )
 
 
-def _initial(task: Task, workload: Workload, device: str) -> tuple[nn.Module, tuple[str, ...], Tensors]:
-    """Return the module without values, its parameters' names, and every lane's initial parameters, stacked."""
+def _initial(task: Task, workload: Workload, device: str) -> tuple[_Model, Tensors, Tensors]:
+    """Return the module, and every lane's initial parameters and buffers, stacked."""
     with torch.device("meta"):
         module = workload.model(task.options).to(workload.dtype)
-    names = tuple(name for name, _ in module.named_parameters())
-    drawn: list[tuple[Tensor, ...]] = []
+    model = _Model(
+        module=module,
+        params=tuple(name for name, _ in module.named_parameters()),
+        buffers=tuple(name for name, _ in module.named_buffers()),
+    )
+    params: list[Tensors] = []
+    buffers: list[Tensors] = []
     for lane in task.lanes:
         own = module.to_empty(device="cpu")
         workload.initialise(own, generator(task.workload, lane.seed, "init"))
-        drawn.append(tuple(parameter.detach().clone() for parameter in own.parameters()))
-    return module, names, tuple(torch.stack(each).to(device) for each in zip(*drawn, strict=True))
+        params.append(tuple(each.detach().clone() for each in own.parameters()))
+        buffers.append(tuple(each.clone() for each in own.buffers()))
+
+    def stacked(lanes: list[Tensors]) -> Tensors:
+        return tuple(torch.stack(each).to(device) for each in zip(*lanes, strict=True))
+
+    return model, stacked(params), stacked(buffers)
 
 
-def _batches(task: Task, train: Examples, device: str) -> Callable[[], Examples]:
-    """Return a function that gives every lane's next batch, stacked."""
+def _batches(task: Task, workload: Workload, train: Examples, device: str) -> Callable[[], tuple[Inputs, Tensor]]:
+    """Return a function that gives every lane's next inputs and targets, stacked."""
     if "batch_size" not in task.options:
-        return lambda: train
-    size = int(task.options["batch_size"])
-    examples = train.inputs.shape[1]
-    orders = [batches(examples, size, generator(task.workload, lane.seed, "order")) for lane in task.lanes]
+        return lambda: ((train.inputs,), train.targets)
+    size, examples = int(task.options["batch_size"]), train.inputs.shape[1]
+    drawn = independent_batches if workload.replacement else batches
+
+    def streams(name: str) -> list[Generator]:
+        return [generator(task.workload, lane.seed, name) for lane in task.lanes]
+
+    orders = [drawn(examples, size, each) for each in streams("order")]
+    augmenting, noises = streams("augment"), streams("noise")
     lane = torch.arange(len(orders), device=device)[:, None]
 
-    def following() -> Examples:
+    def following() -> tuple[Inputs, Tensor]:
         chosen = torch.stack([next(order) for order in orders]).to(device)
-        return Examples(inputs=train.inputs[lane, chosen], targets=train.targets[lane, chosen])
+        inputs, targets = train.inputs[lane, chosen], train.targets[lane, chosen]
+        if workload.augment is not None:
+            changed = [workload.augment(own, each) for own, each in zip(inputs, augmenting, strict=True)]
+            inputs = torch.stack(changed)
+        if workload.noise is None:
+            return (inputs,), targets
+        return (inputs, torch.stack([workload.noise(task.options, each) for each in noises]).to(device)), targets
 
     return following
 
@@ -190,15 +233,13 @@ def _evaluates(step: int, task: Task) -> bool:
     return step % stride == 0 or step == task.steps
 
 
-def _evaluate(
-    module: nn.Module, names: Sequence[str], params: Tensors, data: Data, workload: Workload, *, test: bool
-) -> dict[str, Tensor]:
+def _evaluate(model: _Model, lanes: Lanes, data: Data, workload: Workload, *, test: bool) -> dict[str, Tensor]:
     """Return the loss and metrics of every lane on the validation data, and on the test data where allowed."""
     parts = {"validation": data.validation, "test": data.test if test else None}
     measured = {"loss": workload.loss} | {measure.metric.name: measure.of for measure in workload.measures}
 
-    def lane(params: Tensors, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        outputs = functional_call(module, dict(zip(names, params, strict=True)), (inputs,))
+    def lane(params: Tensors, buffers: Tensors, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        outputs = model(params, buffers, inputs)
         return {name: of(outputs, targets).double() * len(inputs) for name, of in measured.items()}
 
     found: dict[str, Tensor] = {}
@@ -207,7 +248,10 @@ def _evaluate(
             continue
         count = examples.inputs.shape[1]
         chunks = [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
-        sums = [vmap(lane)(params, examples.inputs[:, chunk], examples.targets[:, chunk]) for chunk in chunks]
+        sums = [
+            vmap(lane)(lanes.params, lanes.buffers, examples.inputs[:, chunk], examples.targets[:, chunk])
+            for chunk in chunks
+        ]
         # one division at the end: of 10,000 images, 9,842 right are 0.9842
         found |= {f"{part}_{name}": torch.stack([each[name] for each in sums]).sum(0) / count for name in measured}
     return found

@@ -63,7 +63,7 @@ def work(job: Job, device: str) -> Trained:
     """
     torch.set_num_threads(job.threads)
     workload = registry.workload(job.task.workload)
-    fetch.fetch(workload.files, job.data_dir)
+    fetch.fetch(workload.files(job.task.options), job.data_dir)
     started = time.monotonic()
     try:
         measured = train(job.task, workload, registry.optimizer(job.optimizer), job.data_dir, device=device)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from studies.optimizer import Tensors
 from studies.parameters import Direction, Metric, Option
 
 #: Every option of the workload by name.
@@ -42,13 +43,15 @@ class DataFile:
 
     Args:
         path: Where it lies, relative to the data directory.
-        url: Where it is downloaded from when missing.
+        url: Where it, or an archive that has it at `path`, is downloaded from when missing.
         md5: Its known hash.
+        archive_md5: The archive's known hash; empty where the file comes by itself.
     """
 
     path: str
     url: str
     md5: str
+    archive_md5: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,24 +67,35 @@ class Measure:
     of: Callable[[Tensor, Tensor], Tensor]
 
 
+def _none(options: Options) -> tuple[DataFile, ...]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workload:
     """What is trained, declared.
 
     Args:
         summary: One sentence, with the source.
-        options: What a study can set; one named `batch_size` sets the examples of a step, without it a step uses all.
+        options: What a study can set; one named `batch_size` sets the examples of a step, without it a step uses all;
+            one named `train_examples` sets how many there are to train on.
         default_steps: Steps of a run where a study gives none.
-        epoch_examples: Training examples that make an epoch; 1 where every step uses all.
+        epoch_examples: Training examples that make an epoch, unless `train_examples` is an option; 1 where every step
+            uses all.
         lanes: Most lanes of a pack: where more no longer raise the throughput on a CPU.
         dtype: Of parameters and inputs.
         drawn: Whether every seed draws its own data.
+        replacement: Whether every example is drawn by itself from all, instead of in shuffled passes.
         has_validation: Whether the data have a validation part.
-        files: The data set's files; they are in the data directory when `data` is called.
+        files: From options to the data set's files; they are in the data directory when `data` is called.
         data: From (options, data directory, generator) to the data; the generator is used where `drawn`.
+        augment: From (a lane's batch of inputs, generator) to what is trained on instead; None for the inputs.
+        noise: From (options, generator) to what a training step is random by, as dropout: the second input of the
+            module, which has only one in measurements; None where training has one as well.
         model: From options to the module.
-        initialise: Draws the module's initial parameters from a generator, in place.
+        initialise: Sets all of the module's parameters and buffers in place, drawing from the generator.
         loss: From (outputs, targets) to the loss; 0-dim.
+        penalty: From the parameters to what is added to the training loss; 0-dim. None for nothing.
         measures: What is measured on validation and test data besides the loss.
     """
 
@@ -92,12 +106,16 @@ class Workload:
     lanes: int
     dtype: torch.dtype = torch.float32
     drawn: bool = False
+    replacement: bool = False
     has_validation: bool = False
-    files: tuple[DataFile, ...] = ()
+    files: Callable[[Options], tuple[DataFile, ...]] = _none
     data: Callable[[Options, Path, torch.Generator], Data]
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    noise: Callable[[Options, torch.Generator], Tensor] | None = None
     model: Callable[[Options], nn.Module]
     initialise: Callable[[nn.Module, torch.Generator], None]
     loss: Callable[[Tensor, Tensor], Tensor]
+    penalty: Callable[[Tensors], Tensor] | None = None
     measures: tuple[Measure, ...] = ()
 
 

@@ -24,6 +24,11 @@ MD5 = {
 VALIDATION = 5000
 
 
+def files(options: Options) -> tuple[DataFile, ...]:
+    """Return the four files."""
+    return tuple(DataFile(path=FOLDER + name, url=SOURCE + name, md5=md5) for name, md5 in MD5.items())
+
+
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
     """Read the images, scaled to [0, 1]: 5,000 for validation, 55,000 to train, 10,000 to test."""
     train_x, train_y, test_x, test_y = (idx.read(data_dir / FOLDER / name) for name in MD5)
@@ -48,7 +53,7 @@ WORKLOAD = Workload(
     epoch_examples=60_000,
     lanes=4,
     has_validation=True,
-    files=tuple(DataFile(path=FOLDER + name, url=SOURCE + name, md5=md5) for name, md5 in MD5.items()),
+    files=files,
     data=data,
     model=model,
     initialise=initialise_mlp,

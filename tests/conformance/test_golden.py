@@ -11,13 +11,16 @@ from torch.nn.functional import cross_entropy
 
 from studies import registry
 from studies.l4_arms import L4State
-from studies.lanes import BatchLoss, stacked_step
+from studies.lanes import Lanes, stacked_step
 from studies.optimizer import Tensors
+from tests.plain import plain
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the records of the authors' L4 are not here")
 
 RELATIVE = 1e-9
+#: From (parameters, inputs, targets) to the loss; 0-dim.
+Loss = Callable[[Tensors, Tensor, Tensor], Tensor]
 Record = Mapping[str, np.ndarray]
 #: From a record and a step to that step's inputs and targets.
 Batch = Callable[[Record, int], tuple[Tensor, Tensor]]
@@ -75,7 +78,7 @@ def bowl(record: Record, step: int) -> tuple[Tensor, Tensor]:
     return torch.tensor(record["in_a"]), torch.tensor(record["in_c"])
 
 
-PROBLEMS: dict[str, tuple[BatchLoss, Batch, tuple[str, ...]]] = {
+PROBLEMS: dict[str, tuple[Loss, Batch, tuple[str, ...]]] = {
     "a_linear_recht": (regression_loss, whole, ("W1", "W2")),
     "b_digits_mlp": (digits_loss, digits, ("W0", "b0", "W1", "b1")),
     "c_quadratic": (quadratic_loss, bowl, ("x",)),
@@ -102,7 +105,7 @@ def test_follows_the_record(problem: str, optimizer: str, tags: tuple[str, ...])
     with np.load(GOLDEN / f"{problem}.npz") as file:
         record = dict(file)
     chosen = registry.optimizer(optimizer)
-    step = stacked_step(loss, chosen)
+    step = stacked_step(plain(loss), chosen)
     setting = {
         each.name: torch.tensor(
             [SETTINGS[optimizer][tag].get(each.name, each.default) for tag in tags], dtype=torch.float64
@@ -111,24 +114,23 @@ def test_follows_the_record(problem: str, optimizer: str, tags: tuple[str, ...])
     }
     initial = [torch.tensor(record[f"init_{name}"]) for name in names]
     params = tuple(each.expand(len(tags), *each.shape) for each in initial)
-    state: object = vmap(chosen.init)(params)
-    alive = torch.ones(len(tags), dtype=torch.bool)
+    lanes = Lanes(params, (), vmap(chosen.init)(params), torch.ones(len(tags), dtype=torch.bool))
     compared = 0
     for t in range(len(record[f"{tags[0]}__loss"])):
         for lane, tag in enumerate(tags):
             (held,) = np.nonzero(record[f"{tag}__param_steps"] == t)
-            for name, param in zip(names, params, strict=True):
+            for name, param in zip(names, lanes.params, strict=True):
                 for i in held:
                     assert_close(param[lane], record[f"{tag}__param_{name}"][i], f"{name} before step {t}")
                     compared += 1
         inputs, targets = (each.expand(len(tags), *each.shape) for each in batch(record, t))
-        params, state, alive, value, eta = step(params, state, alive, inputs, targets, setting)
-        assert isinstance(state, L4State)
+        lanes, value, eta = step(lanes, (inputs,), targets, setting)
+        assert isinstance(lanes.state, L4State)
         for lane, tag in enumerate(tags):
             assert_close(value[lane], record[f"{tag}__loss"][t], f"loss before step {t}")
             assert_close(eta[lane], record[f"{tag}__eta"][t], f"eta of step {t}")
-            assert_close(state.l_min[lane], record[f"{tag}__min_loss_after"][t], f"L_min after step {t}")
-    assert alive.all()
+            assert_close(lanes.state.l_min[lane], record[f"{tag}__min_loss_after"][t], f"L_min after step {t}")
+    assert lanes.alive.all()
     assert compared >= 30 * len(tags) * len(names)
 
 

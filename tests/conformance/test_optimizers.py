@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from studies import registry
-from studies.lanes import stacked_step
+from studies.lanes import Lanes, stacked_step
 from studies.optimizer import AnyOptimizer, Setting, Tensors
+from tests.plain import plain
 
 STEPS = 40
 NAMES = registry.names("optimizers")
@@ -42,20 +43,19 @@ def trained(
     optimizer: AnyOptimizer, lanes: slice, *, spoiled: int | None = None, dtype: torch.dtype = torch.float32
 ) -> tuple[list[list[Tensor]], Tensor]:
     """Train some of five lanes, one of them met by a NaN target half way; return their tensors by step, and alive."""
-    step = stacked_step(loss, optimizer)
+    step = stacked_step(plain(loss), optimizer)
     params = tuple(each[lanes] for each in initial(5, dtype))
     count = len(params[0])
     setting = defaults(optimizer, count)
-    state: object = torch.vmap(optimizer.init)(params)
-    alive = torch.ones(count, dtype=torch.bool)
+    after = Lanes(params, (), torch.vmap(optimizer.init)(params), torch.ones(count, dtype=torch.bool))
     history: list[list[Tensor]] = []
     for t in range(STEPS):
         inputs, targets = batch(t, count, dtype)
         if spoiled is not None and t == STEPS // 2:
             targets[spoiled] = torch.nan
-        params, state, alive, _, _ = step(params, state, alive, inputs, targets, setting)
-        history.append(tree_leaves((params, state)))
-    return history, alive
+        after, _, _ = step(after, (inputs,), targets, setting)
+        history.append(tree_leaves((after.params, after.state)))
+    return history, after.alive
 
 
 def test_has_its_own_test(name: str) -> None:
@@ -79,17 +79,17 @@ def test_declares_usable_hyperparameters(name: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_keeps_the_parameters_dtype_and_descends(name: str, dtype: torch.dtype) -> None:
     optimizer = registry.optimizer(name)
-    step = stacked_step(loss, optimizer)
+    step = stacked_step(plain(loss), optimizer)
     params, setting = initial(2, dtype), defaults(optimizer, 2)
-    state: object = torch.vmap(optimizer.init)(params)
-    alive = torch.ones(2, dtype=torch.bool)
+    lanes = Lanes(params, (), torch.vmap(optimizer.init)(params), torch.ones(2, dtype=torch.bool))
     values: list[Tensor] = []
     for _ in range(STEPS):
-        params, state, alive, value, rate = step(params, state, alive, *batch(0, 2, dtype), setting)
+        inputs, targets = batch(0, 2, dtype)
+        lanes, value, rate = step(lanes, (inputs,), targets, setting)
         values.append(value)
         assert (rate.dtype, rate.shape) == (torch.float64, (2,))
         assert (rate > 0).all()
-    assert all(each.dtype == dtype for each in params)
+    assert all(each.dtype == dtype for each in lanes.params)
     assert (values[-1] < values[0]).all()
 
 
@@ -99,7 +99,8 @@ def test_does_not_write_into_what_it_is_given(name: str) -> None:
     given = (params, torch.vmap(optimizer.init)(params), setting)
     before = [each.clone() for each in tree_leaves(given)]
     alive = torch.ones(2, dtype=torch.bool)
-    stacked_step(loss, optimizer)(params, given[1], alive, *batch(0, 2, torch.float32), setting)
+    inputs, targets = batch(0, 2, torch.float32)
+    stacked_step(plain(loss), optimizer)(Lanes(params, (), given[1], alive), (inputs,), targets, setting)
     assert all(torch.equal(a, b) for a, b in zip(before, tree_leaves(given), strict=True))
 
 

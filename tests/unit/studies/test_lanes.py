@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from studies import registry
-from studies.lanes import stacked_step
+from studies.lanes import Inputs, Lanes, stacked_step
 from studies.optimizer import Moments, Optimizer, Tensors
+from tests.plain import plain
 
 INPUTS = torch.tensor([1.0, 2.0, 3.0])
 
@@ -23,17 +24,15 @@ def stepped(
 ) -> tuple[list[float], list[bool], list[float], list[float]]:
     """Take one step of sgd; return parameters, who is alive, losses and rates."""
     lanes = len(params)
-    moved, _, living, losses, rates = stacked_step(bowl, registry.optimizer("sgd"))(
-        (torch.tensor(params),),
-        (),
-        torch.tensor(alive or [True] * lanes),
-        INPUTS[:lanes],
+    after, losses, rates = stacked_step(plain(bowl), registry.optimizer("sgd"))(
+        Lanes((torch.tensor(params),), (), (), torch.tensor(alive or [True] * lanes)),
+        (INPUTS[:lanes],),
         torch.tensor(targets or [0.0] * lanes),
         {"lr": torch.tensor(lr, dtype=torch.float64), "clip_norm": torch.zeros(lanes, dtype=torch.float64)},
     )
     assert losses.dtype == rates.dtype == torch.float64
-    assert moved[0].dtype == torch.float32  # though a setting is float64, and neither has axes
-    return moved[0].tolist(), living.tolist(), losses.tolist(), rates.tolist()
+    assert after.params[0].dtype == torch.float32  # though a setting is float64, and neither has axes
+    return after.params[0].tolist(), after.alive.tolist(), losses.tolist(), rates.tolist()
 
 
 def test_every_lane_has_its_own_loss_gradient_and_rate() -> None:
@@ -77,9 +76,21 @@ def test_the_state_is_frozen_with_the_parameters() -> None:
     params = (torch.ones(2),)
     state = torch.vmap(init)(params)
     targets = torch.tensor([0.0, math.nan])
-    _, following, _, _, _ = stacked_step(bowl, counting)(
-        params, state, torch.tensor([True, True]), INPUTS[:2], targets, {}
-    )
+    before = Lanes(params, (), state, torch.tensor([True, True]))
+    after, _, _ = stacked_step(plain(bowl), counting)(before, (INPUTS[:2],), targets, {})
+    following = after.state
     assert isinstance(following, Moments)
     assert following.t.tolist() == [1.0, 0.0]
     assert following.m[0].tolist() == [2.0, 1.0]
+
+
+def test_a_lane_that_diverges_keeps_its_buffers() -> None:
+    def counted(params: Tensors, buffers: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
+        return bowl(params, inputs[0], targets), tuple(each + 1 for each in buffers)
+
+    before = Lanes((torch.ones(2),), (torch.tensor([5, 7]),), (), torch.tensor([True, True]))
+    setting = {name: torch.full((2,), 0.1, dtype=torch.float64) for name in ("lr", "clip_norm")}
+    step = stacked_step(counted, registry.optimizer("sgd"))
+    after, _, _ = step(before, (INPUTS[:2],), torch.tensor([0.0, math.inf]), setting)
+    assert after.buffers[0].tolist() == [6, 7]
+    assert after.buffers[0].dtype == torch.int64

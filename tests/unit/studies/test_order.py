@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.order import batches
+from studies.order import batches, independent_batches
 
 
 def drawn(examples: int, size: int, count: int, seed: int = 0) -> list[list[int]]:
@@ -42,3 +42,14 @@ def test_the_batch_size_cuts_one_and_the_same_order(size: int) -> None:
 def test_seeds_have_orders_of_their_own() -> None:
     assert drawn(50, 10, 5, seed=1) != drawn(50, 10, 5, seed=2)
     assert drawn(50, 10, 5, seed=1) == drawn(50, 10, 5, seed=1)
+
+
+def test_independent_batches_draw_every_example_by_itself() -> None:
+    drawn = independent_batches(4, 1000, torch.Generator().manual_seed(0))
+    first, second = next(drawn), next(drawn)
+    counts = first.bincount()
+    assert len(counts) == 4
+    assert all(200 < int(count) < 300 for count in counts)
+    assert not torch.equal(first, second)
+    again = independent_batches(4, 1000, torch.Generator().manual_seed(0))
+    assert torch.equal(first, next(again))

@@ -35,5 +35,5 @@ def test_every_name_loads() -> None:
 def test_unknown_names_are_answered_with_the_known(name: str) -> None:
     with pytest.raises(UnknownNameError, match="known are adam"):
         registry.optimizer(name)
-    with pytest.raises(UnknownNameError, match="known are digits_mlp"):
+    with pytest.raises(UnknownNameError, match="known are cifar10_resnet32"):
         registry.workload(name)

@@ -7,8 +7,9 @@ from torch import Tensor, nn, vmap
 from torch.optim import Optimizer as TorchOptimizer
 
 from studies import registry
-from studies.lanes import stacked_step
+from studies.lanes import Lanes, stacked_step
 from studies.optimizer import Tensors
+from tests.plain import plain
 
 STEPS = 60
 SHAPES = ((4, 3), (4,), (2, 4))
@@ -36,21 +37,20 @@ def loss(params: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
 def stacked(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Tensor]]:
     """Return every lane's flattened parameters after every step; what a setting leaves out is the default."""
     optimizer = registry.optimizer(name)
-    step = stacked_step(loss, optimizer)
+    step = stacked_step(plain(loss), optimizer)
     lanes = len(settings)
     setting = {
         each.name: torch.tensor([lane.get(each.name, each.default) for lane in settings], dtype=torch.float64)
         for each in optimizer.hyperparameters
     }
     params = tuple(torch.stack([each] * lanes) for each in initial())
-    state: object = vmap(optimizer.init)(params)
-    alive = torch.ones(lanes, dtype=torch.bool)
+    after = Lanes(params, (), vmap(optimizer.init)(params), torch.ones(lanes, dtype=torch.bool))
     found: list[list[Tensor]] = [[] for _ in range(lanes)]
     for batch in batches():
         inputs, targets = (torch.stack([each] * lanes) for each in batch)
-        params, state, alive, _, _ = step(params, state, alive, inputs, targets, setting)
+        after, _, _ = step(after, (inputs,), targets, setting)
         for lane in range(lanes):
-            found[lane].append(torch.cat([each[lane].flatten() for each in params]))
+            found[lane].append(torch.cat([each[lane].flatten() for each in after.params]))
     return found
 
 

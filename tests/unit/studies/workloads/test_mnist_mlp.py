@@ -14,7 +14,7 @@ OPTIONS = {option.name: option.default for option in WORKLOAD.options}
 
 
 def test_splits_as_the_authors_did() -> None:
-    found = data_dir(WORKLOAD.files)
+    found = data_dir(WORKLOAD.files(OPTIONS))
     if found is None:
         pytest.skip("MNIST is not here; set L4_DATA_DIR to a directory that has it")
     data = WORKLOAD.data(OPTIONS, found, generator("mnist_mlp", 0, "problem"))

@@ -1,0 +1,22 @@
+"""Losses of modules that keep nothing between steps, as a stacked step takes them."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from studies.lanes import BatchLoss, Inputs
+from studies.optimizer import Tensors
+
+
+def plain(loss: Callable[[Tensors, Tensor, Tensor], Tensor]) -> BatchLoss:
+    """Return a loss of (parameters, inputs, targets) as one of a stacked step.
+
+    Args:
+        loss: One lane's loss; 0-dim.
+    """
+
+    def of_batch(params: Tensors, buffers: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
+        (only,) = inputs
+        return loss(params, only, targets), buffers
+
+    return of_batch
