@@ -31,16 +31,16 @@ class Batch(NamedTuple):
 
 
 class Way(NamedTuple):
-    """Where a batch goes: v is the vectors times the scale.
+    """Where a batch goes: v is the vectors by the divisor.
 
     Args:
         vectors: One for each parameter; they may be buffers, and are not changed.
-        scale: 0-dim float64.
+        divisor: 0-dim float64, on the batch's device.
         inner: The batch's part of g.v; 0-dim float64.
     """
 
     vectors: list[Tensor]
-    scale: Tensor
+    divisor: Tensor
     inner: Tensor
 
 

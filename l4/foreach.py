@@ -16,6 +16,17 @@ from l4.averages import correction
 _NARROW = (torch.float16, torch.bfloat16)
 
 
+def on(device: torch.device, tensor: Tensor) -> Tensor:
+    """Return a tensor on a device; nothing waits for the copy, where there is one.
+
+    Args:
+        device: Where it is needed.
+        tensor: Any.
+    """
+    # a call of `to` that changes nothing costs as much as a sum of two scalars
+    return tensor if tensor.device == device else tensor.to(device, non_blocking=True)
+
+
 def ema_(averages: list[Tensor], values: list[Tensor], tau: float) -> None:
     """Advance averages in place, as `l4.averages.ema`.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from l4.errors import NegativeLossError, NonFiniteError
+from l4.foreach import on
 
 #: What to do about a loss or a gradient that the rule cannot use: what the paper's rule does, leave the step out and
 #: count it, or raise at once (which waits for the device).
@@ -39,7 +40,7 @@ def refused(loss: Tensor, grads: list[Tensor], on_nonfinite: Remedy, on_negative
     if on_nonfinite != "propagate":
         nonfinite = ~loss.isfinite()
         for grad in grads:
-            nonfinite = nonfinite | ~grad.isfinite().all().to(loss.device, non_blocking=True)
+            nonfinite = nonfinite | ~on(loss.device, grad.isfinite().all())
     return Refused(nonfinite=nonfinite, negative=never if on_negative == "propagate" else loss < 0)
 
 

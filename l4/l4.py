@@ -99,7 +99,7 @@ class L4(L4Optimizer):
         for buffer, following in zip(held, first + second, strict=True):
             for old, new in zip(buffer, following, strict=True):
                 old.copy_(new)
-        return Way(vectors=list(v), scale=torch.ones_like(batch.t), inner=inner_product(g, v).double())
+        return Way(vectors=list(v), divisor=torch.ones_like(batch.t), inner=inner_product(g, v).double())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs: torch's, and the directions."""

@@ -110,11 +110,11 @@ class L4Adam(L4Optimizer):
         if len(batch.buffers) == 3:
             g, correction_g = batch.buffers[2], correction(TAU_G, t)
             ema_(g, batch.grads, TAU_G)
-        scale = root / correction_m
+        divisor = correction_m / root
         if torch.compiler.is_compiling():  # one more division there is cheaper than a copy of all quotients
             vectors = [a / d for a, d in zip(m, denominators, strict=True)]
             inner = sum_of([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
         else:
             vectors = divide_into(m, denominators)
             inner = inner_product(g, vectors)
-        return Way(vectors=vectors, scale=scale, inner=inner * scale / correction_g)
+        return Way(vectors=vectors, divisor=divisor, inner=inner / divisor / correction_g)

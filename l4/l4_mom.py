@@ -94,9 +94,9 @@ class L4Mom(L4Optimizer):
         group, t = batch.group, batch.t
         m = batch.buffers[0]
         ema_(m, batch.grads, group["tau_m"])
-        scale = correction(group["tau_m"], t).reciprocal()
+        correction_m = correction(group["tau_m"], t)
         if len(batch.buffers) == 1:
-            return Way(vectors=m, scale=scale, inner=inner_product(m, m) * scale * scale)
+            return Way(vectors=m, divisor=correction_m, inner=inner_product(m, m) / correction_m / correction_m)
         g = batch.buffers[1]
         ema_(g, batch.grads, TAU_G)
-        return Way(vectors=m, scale=scale, inner=inner_product(g, m) * scale / correction(TAU_G, t))
+        return Way(vectors=m, divisor=correction_m, inner=inner_product(g, m) / correction_m / correction(TAU_G, t))

@@ -26,7 +26,7 @@ def as_scalar(loss: object, device: torch.device) -> Tensor:
                 f"the loss is a {loss.dtype} tensor of shape {tuple(loss.shape)}, and has to be one real number: "
                 "reduce it first, with .mean() or .sum() as for backward()"
             )
-        return loss.detach().view(()).to(device=device, dtype=torch.float64, non_blocking=True)
+        return (loss if loss.ndim == 0 else loss.view(())).to(device, torch.float64, non_blocking=True)
     if isinstance(loss, float | int) and not isinstance(loss, bool):
         return torch.full((), loss, dtype=torch.float64, device=device)
     raise BadLossError(

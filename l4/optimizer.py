@@ -15,7 +15,7 @@ from torch.optim.optimizer import Optimizer, ParamsT
 from l4.batch import Batch, Way, batched
 from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
 from l4.floor import Floor, follow
-from l4.foreach import computed_once, subtract_
+from l4.foreach import computed_once, on, subtract_
 from l4.guards import raise_for, refused
 from l4.hyperparameters import check_hyperparameters
 from l4.loss import Loss, as_scalar, mean_over_processes
@@ -212,7 +212,7 @@ class L4Optimizer(Optimizer, ABC):
         self._move(batches, value)
         out = found.nonfinite | found.negative
         for each, old in zip(kept, before, strict=True):
-            each.copy_(torch.where(out.to(each.device, non_blocking=True), old, each))
+            each.copy_(torch.where(on(each.device, out), old, each))
         head["nonfinite"].add_(found.nonfinite)
         head["negative"].add_(found.negative & ~found.nonfinite)
         raise_for(
@@ -235,9 +235,7 @@ class L4Optimizer(Optimizer, ABC):
             age.add_(1)
         ways = [self._way(batch) for batch in batches]
         parts = [
-            (sum_over_parts(way.inner, batch.like) if is_spread(batch.like) else way.inner).to(
-                above.device, non_blocking=True
-            )
+            on(above.device, sum_over_parts(way.inner, batch.like) if is_spread(batch.like) else way.inner)
             for batch, way in zip(batches, ways, strict=True)
         ]
         inner = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
@@ -261,7 +259,7 @@ class L4Optimizer(Optimizer, ABC):
                 lr = lr.view(())
             if weight_decay != 0:
                 torch._foreach_mul_(batch.params, 1 - lr * weight_decay)
-            rate = eta.to(way.scale.device, non_blocking=True) * way.scale
+            rate = on(way.divisor.device, eta) / way.divisor
             if isinstance(lr, Tensor) or lr != 1:
                 rate = rate * lr
             subtract_(batch.params, way.vectors, computed_once(rate))

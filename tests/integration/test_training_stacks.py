@@ -1,6 +1,7 @@
 """L4 in the training stacks that people use, each the real one, on CPU: the same steps as the plain loop's."""
 
 import copy
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,9 @@ def _spread(rank: int, port: int, work: Callable[[str, Path, int], None], name: 
         work(name, folder, rank)
     finally:
         torch.distributed.destroy_process_group()
+    # gloo's threads outlive their group, and now and then one of them drops a tensor while the interpreter ends, which
+    # aborts the process (torch 2.13): it ends without that
+    os._exit(0)
 
 
 def in_two_processes(work: Callable[[str, Path, int], None], name: str, folder: Path) -> list[list[Tensor]]:
