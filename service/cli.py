@@ -76,17 +76,18 @@ def watch(study_id: StudyId, url: Url = None) -> None:
 def report(
     study_id: StudyId,
     form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,
-    out: Annotated[Path | None, typer.Option(help="The file to write; standard output where not given.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write, a Markdown report's figures beside it; standard output where not given."),
+    ] = None,
     url: Url = None,
 ) -> None:
     """Print or save a study's report."""
     with _session(url) as (client, console):
-        content = client.report(study_id, form)
         if out is None:
-            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.write(client.report(study_id, form))
             return
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(content)
+        client.save_report(study_id, out, form)
         console.print(f"Saved {out}", highlight=False)
 
 

@@ -1,6 +1,7 @@
 """A typed client of the HTTP service."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -131,6 +132,21 @@ class Client:
         """
         path = f"/studies/{_quoted(study_id)}/report.{form.value}"
         return self._ask("GET", path, headers={"Accept": "*/*"}).content
+
+    def save_report(self, study_id: str, path: Path, form: Form) -> None:
+        """Save a study's report; a Markdown one with the figures that it names beside it.
+
+        Args:
+            study_id: Its id.
+            path: The file to write.
+            form: Which form of it.
+        """
+        content = self.report(study_id, form)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        if form is Form.MARKDOWN:
+            for name in re.findall(r"\]\(([^()/]+)\.svg\)", content.decode()):
+                (path.parent / f"{name}.svg").write_bytes(self.figure(study_id, name))
 
     def figure(self, study_id: str, name: str) -> bytes:
         """Return a figure of a study's report as SVG.

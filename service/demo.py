@@ -1,6 +1,5 @@
 """The demonstration: one small study from POST to report, on a service that it starts itself where none answers."""
 
-import re
 import signal
 import sys
 from collections.abc import Generator
@@ -45,7 +44,8 @@ def main() -> int:
                 return 1
             console.print()
             console.print(report_tables(Report.model_validate_json(client.report(study.id)), console.width))
-            _save(client, study.id)
+            for form in _FORMS:
+                client.save_report(study.id, _FOLDER / f"report.{form}", form)
         _say_where(console, settings, study)
     except ServiceError as error:
         show_error(error)
@@ -112,14 +112,6 @@ def _interrupts_wait() -> Generator[None]:
             signal.signal(number, handler)
     if waiting:
         raise KeyboardInterrupt
-
-
-def _save(client: Client, study_id: str) -> None:
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    for form in _FORMS:
-        (_FOLDER / f"report.{form}").write_bytes(client.report(study_id, form))
-    for name in re.findall(r"\]\((.+)\.svg\)", (_FOLDER / "report.md").read_text(encoding="utf-8")):
-        (_FOLDER / f"{name}.svg").write_bytes(client.figure(study_id, name))
 
 
 def _say_where(console: Console, settings: Settings, study: StudyAnswer) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pooch
 import requests
@@ -40,13 +41,18 @@ def _download(file: DataFile, data_dir: Path) -> None:
         path = data_dir / file.path
         pooch.retrieve(file.url, known_hash=f"md5:{file.md5}", fname=path.name, path=path.parent, progressbar=True)
         return
-    pooch.retrieve(
-        file.url,
-        known_hash=f"md5:{file.archive_md5}",
-        fname=file.url.rpartition("/")[2],
-        path=data_dir,
-        processor=pooch.Untar(members=[file.path], extract_dir="."),
-        progressbar=True,
-    )
-    if pooch.file_hash(str(data_dir / file.path), alg="md5") != file.md5:
-        raise ValueError(f"{file.path} in the archive has another MD5 than {file.md5}")
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=data_dir) as folder:
+        pooch.retrieve(
+            file.url,
+            known_hash=f"md5:{file.archive_md5}",
+            fname=file.url.rpartition("/")[2],
+            path=data_dir,
+            processor=pooch.Untar(members=[file.path], extract_dir=folder),
+            progressbar=True,
+        )
+        found = Path(folder, file.path)
+        if pooch.file_hash(str(found), alg="md5") != file.md5:
+            raise ValueError(f"{file.path} in the archive has another MD5 than {file.md5}")
+        (data_dir / file.path).parent.mkdir(parents=True, exist_ok=True)
+        found.replace(data_dir / file.path)  # whole, as another worker may be looking

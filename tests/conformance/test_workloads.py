@@ -14,6 +14,7 @@ from studies.rows import Series
 from studies.seeds import generator
 from studies.train import LaneTask, Task, train
 from studies.workload import Data, Examples, Options, Workload
+from tests.few_examples import with_few_to_measure
 from tests.real_data import data_dir
 
 STEPS = 24
@@ -52,19 +53,6 @@ def task(name: str, lanes: Sequence[int], *, test: bool = False) -> Task:
         test=test,
         lanes=tuple(LaneTask(setting={"lr": RATES[lane], "clip_norm": 0.0}, seed=SEEDS[lane]) for lane in lanes),
     )
-
-
-def with_few_to_measure(workload: Workload) -> Workload:
-    """Return the workload with 200 examples to validate and to test."""
-
-    def few(part: Examples | None) -> Examples | None:
-        return None if part is None else Examples(inputs=part.inputs[:200], targets=part.targets[:200])
-
-    def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-        whole = workload.data(options, data_dir, generator)
-        return replace(whole, validation=few(whole.validation), test=few(whole.test))
-
-    return replace(workload, data=data)
 
 
 def trained(name: str, lanes: Sequence[int], *, test: bool = False) -> tuple[Measurement, ...]:

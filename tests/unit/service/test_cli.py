@@ -101,7 +101,8 @@ def test_watch_ends_with_the_study_and_tells_how(
 
 
 def test_a_report_is_printed_or_saved(run: Run, store: Store, spec: StudySpec, tmp_path: Path) -> None:
-    files = {"report.md": b"# Report \xe2\x80\x93 [x]\n", "report.html": b"<p>Report</p>"}
+    files = {"report.md": b"# Report \xe2\x80\x93 [x]\n![curves](a.svg)\n", "report.html": b"<p>Report</p>"}
+    files["a.svg"] = b"<svg/>"
     study_id = _ended(store, spec, State.SUCCEEDED, "", files)
     printed = run("report", study_id)
     assert printed.exit_code == 0
@@ -109,6 +110,9 @@ def test_a_report_is_printed_or_saved(run: Run, store: Store, spec: StudySpec, t
     saved = run("report", study_id, "--form", "html", "--out", tmp_path / "new" / "report.html")
     assert saved.exit_code == 0
     assert (tmp_path / "new" / "report.html").read_bytes() == files["report.html"]
+    assert not (tmp_path / "new" / "a.svg").exists()
+    assert run("report", study_id, "--out", tmp_path / "new" / "report.md").exit_code == 0
+    assert {name: (tmp_path / "new" / name).read_bytes() for name in files} == files
 
 
 def test_a_study_is_cancelled_but_not_once_it_has_ended(run: Run, store: Store, spec: StudySpec) -> None:

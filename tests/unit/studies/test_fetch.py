@@ -1,8 +1,11 @@
 """Data files from a real server, checked by hash."""
 
 import hashlib
+import io
+import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -60,3 +63,33 @@ def test_a_download_that_fails_or_is_another_file_leaves_nothing(url: str, tmp_p
     with pytest.raises(DataMissingError, match=r"could not be downloaded \(.+\); put the file there"):
         fetch([DataFile(path="set/file.gz", url=url + name, md5=md5)], tmp_path / "data")
     assert not list((tmp_path / "data").rglob("*.gz"))
+
+
+def archive(url: str, tmp_path: Path) -> DataFile:
+    """Serve an archive of two files, and return one of them."""
+    packed = tmp_path / "served" / "both.tar.gz"
+    with tarfile.open(packed, "w:gz") as tar:
+        for name, content in (("set/one", CONTENT), ("set/two", b"more data")):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    md5 = hashlib.md5(packed.read_bytes(), usedforsecurity=False).hexdigest()
+    return DataFile(path="set/one", url=url + "both.tar.gz", md5=MD5, archive_md5=md5)
+
+
+def test_a_file_of_an_archive_is_downloaded_with_it_once(url: str, tmp_path: Path) -> None:
+    file = archive(url, tmp_path)
+    fetch([file], tmp_path / "data")
+    assert (tmp_path / "data/set/one").read_bytes() == CONTENT
+    assert not (tmp_path / "data/set/two").exists()
+    (tmp_path / "served/both.tar.gz").unlink()
+    two = hashlib.md5(b"more data", usedforsecurity=False).hexdigest()
+    fetch([file, replace(file, path="set/two", md5=two)], tmp_path / "data")
+    assert (tmp_path / "data/set/two").read_bytes() == b"more data"
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"set", "both.tar.gz"}
+
+
+def test_another_file_in_an_archive_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError, match="could not be downloaded"):
+        fetch([replace(archive(url, tmp_path), md5="0" * 32)], tmp_path / "data")
+    assert not (tmp_path / "data/set").exists()
