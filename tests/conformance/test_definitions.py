@@ -22,7 +22,7 @@ from studies.rows import Stage
 from studies.spec import StudySpec
 from studies.weights import Weights
 from studies.worker import work
-from studies.workload import Data, Options, Workload
+from studies.workload import Data, DataFile, Options, Workload
 from tests.conformance.answers import YAML, claimed
 from tests.few_examples import with_few_to_measure
 from tests.real_data import data_dir
@@ -87,7 +87,10 @@ def read_once(workload: Workload) -> Workload:
             read[key] = workload.data(options, data_dir, generator)
         return read[key]
 
-    return replace(workload, data=data, files=lambda options: ())
+    def no_files(options: Options) -> tuple[DataFile, ...]:
+        return ()
+
+    return replace(workload, data=data, files=no_files)
 
 
 @each_file

@@ -15,6 +15,7 @@ from service.database import open_engine
 from service.settings import Settings
 from service.states import State
 from service.store import Store
+from studies import registry
 from studies.publish import catalogue
 from studies.resolve import resolve
 
@@ -74,6 +75,14 @@ def test_every_endpoint_is_documented_with_its_answers() -> None:
     }
     assert documented.pop("GET /docs") == documented.pop("GET /openapi.json") == {200}
     assert documented == described
+
+
+@pytest.mark.parametrize("kind", ["workloads", "optimizers"])
+def test_what_can_be_trained_is_documented_and_exists(kind: str) -> None:
+    page = (ROOT / "docs" / "reference.md").read_text()
+    section = page.partition(f"\n## {kind.capitalize()}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(registry.names(kind))
 
 
 @ON_EVERY_PAGE
