@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from studies.models import truncated_normal_
+
 #: Keeps norms, and the usage that allocation sorts by, away from zero.
 EPSILON = 1e-6
 
@@ -206,6 +208,5 @@ def initialise_dnc(module: nn.Module, generator: torch.Generator) -> None:
     """
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
-            deviation = layer.in_features**-0.5
-            nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
+            truncated_normal_(layer.weight, generator)
             nn.init.zeros_(layer.bias)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 
 def mlp(widths: Sequence[int]) -> nn.Sequential:
@@ -30,3 +30,14 @@ def initialise_mlp(module: nn.Module, generator: Generator) -> None:
         nn.init.zeros_(layer.bias)
         nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(linears[-1].weight)
+
+
+def truncated_normal_(weight: Tensor, generator: Generator) -> None:
+    """Draw a weight from a normal of variance 1 / fan-in, cut off at two deviations (the variance is not corrected).
+
+    Args:
+        weight: Overwritten; the outputs are its first axis.
+        generator: Where to draw from.
+    """
+    deviation = weight[0].numel() ** -0.5
+    nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)

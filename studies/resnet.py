@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from studies.models import truncated_normal_
+
 #: TensorFlow's decay of 0.997 for the running statistics, in torch's convention.
 MOMENTUM = 1 - 0.997
 EPS = 1e-5
@@ -93,8 +95,7 @@ def initialise_resnet(module: nn.Module, generator: torch.Generator) -> None:
         if isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
         elif isinstance(layer, nn.Conv2d):
-            deviation = layer.weight[0].numel() ** -0.5
-            nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
+            truncated_normal_(layer.weight, generator)
         elif isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
