@@ -134,19 +134,24 @@ class Client:
         return self._ask("GET", path, headers={"Accept": "*/*"}).content
 
     def save_report(self, study_id: str, path: Path, form: Form) -> None:
-        """Save a study's report; a Markdown one with the figures that it names beside it.
+        """Save a study's report; a Markdown one with its figures beside it, named after it.
 
         Args:
             study_id: Its id.
             path: The file to write.
             form: Which form of it.
         """
-        content = self.report(study_id, form)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        files = {path: self.report(study_id, form)}
         if form is Form.MARKDOWN:
-            for name in re.findall(r"\]\(([^()/]+)\.svg\)", content.decode()):
-                (path.parent / f"{name}.svg").write_bytes(self.figure(study_id, name))
+            linked = re.compile(r"(?<=\]\()([^()/]+)\.svg(?=\))")
+            text = files[path].decode()
+            files |= {
+                path.with_name(f"{path.stem}-{name}.svg"): self.figure(study_id, name) for name in linked.findall(text)
+            }
+            files[path] = linked.sub(rf"{quote(path.stem)}-\1.svg", text).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for each, content in files.items():
+            each.write_bytes(content)
 
     def figure(self, study_id: str, name: str) -> bytes:
         """Return a figure of a study's report as SVG.

@@ -200,13 +200,16 @@ class DNC(nn.Module):
 
 
 def initialise_dnc(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw truncated-normal weights of variance 1 / fan-in; all biases are zero.
+    """Draw truncated-normal weights of variance 1 / fan-in, the controller's biases likewise; all others are zero.
+
+    Both are the defaults of Sonnet, the library of DeepMind's program, for an LSTM and for a linear layer.
 
     Args:
         module: A `DNC`.
         generator: Where to draw from.
     """
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            truncated_normal_(layer.weight, generator)
-            nn.init.zeros_(layer.bias)
+    assert isinstance(module, DNC)
+    for layer in (module.controller, module.interface, module.output):
+        truncated_normal_(layer.weight, layer.in_features, generator)
+        nn.init.zeros_(layer.bias)
+    truncated_normal_(module.controller.bias, module.controller.in_features, generator)

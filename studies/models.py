@@ -32,12 +32,13 @@ def initialise_mlp(module: nn.Module, generator: Generator) -> None:
     nn.init.zeros_(linears[-1].weight)
 
 
-def truncated_normal_(weight: Tensor, generator: Generator) -> None:
-    """Draw a weight from a normal of variance 1 / fan-in, cut off at two deviations (the variance is not corrected).
+def truncated_normal_(parameter: Tensor, fan_in: int, generator: Generator) -> None:
+    """Draw from a normal of variance 1 / fan-in, cut off at two deviations (the variance is not corrected for that).
 
     Args:
-        weight: Overwritten; the outputs are its first axis.
+        parameter: Overwritten.
+        fan_in: Inputs of each output.
         generator: Where to draw from.
     """
-    deviation = weight[0].numel() ** -0.5
-    nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
+    deviation = fan_in**-0.5
+    nn.init.trunc_normal_(parameter, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)

@@ -95,7 +95,7 @@ def initialise_resnet(module: nn.Module, generator: torch.Generator) -> None:
         if isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
         elif isinstance(layer, nn.Conv2d):
-            truncated_normal_(layer.weight, generator)
+            truncated_normal_(layer.weight, layer.weight[0].numel(), generator)
         elif isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.errors import StudiesError
 from studies.parameters import Hyperparameter
+from studies.schedule import Schedule
 from studies.spec import (
     ArmDefinition,
     ArmSpec,
     ProtocolDefinition,
     ProtocolSpec,
     Sampler,
+    ScheduleDefinition,
     SearchRange,
     StudyDefinition,
     StudySpec,
@@ -177,12 +179,24 @@ def _arm_faults(arm: ArmDefinition, catalogue: Catalogue, at: str) -> list[Fault
         if key in arm.fixed:
             faults.append(Fault(pointer=place, detail=f"{key!r} is fixed as well; fix it or search it"))
         faults += _range_faults(known[key], posted.low, posted.high, place)
-    faults += [
-        Fault(pointer=at + pointer("schedule", key), detail=_one_of(key, list(known)))
-        for key in arm.schedule
-        if key not in known
-    ]
+    for key, posted in arm.schedule.items():
+        fault = _schedule_fault(arm, posted, known[key]) if key in known else _one_of(key, list(known))
+        if fault is not None:
+            faults.append(Fault(pointer=at + pointer("schedule", key), detail=fault))
     return faults
+
+
+def _schedule_fault(arm: ArmDefinition, posted: ScheduleDefinition, hyperparameter: Hyperparameter) -> str | None:
+    key = hyperparameter.name
+    values = [arm.fixed.get(key, hyperparameter.default)]
+    if key in arm.search:
+        ends = (arm.search[key].low, hyperparameter.search_low), (arm.search[key].high, hyperparameter.search_high)
+        values = [default if end is None else end for end, default in ends]
+    for value in (value * factor for value in values for factor in Schedule(**dict(posted)).extremes):
+        fault = hyperparameter.fault(value)
+        if fault is not None:
+            return f"it takes {key} to {value:g}: {fault}"
+    return None
 
 
 def _range_faults(hyperparameter: Hyperparameter, low: float | None, high: float | None, at: str) -> list[Fault]:

@@ -40,6 +40,17 @@ class Schedule:
     final: float = 0.0
     warmup: float = 0.0
 
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The least and the largest factor of runs of any length; the least may only be approached."""
+        last = {
+            ScheduleKind.CONSTANT: 1.0,
+            ScheduleKind.PIECEWISE: self.gamma ** len(self.milestones),
+            ScheduleKind.COSINE: self.final,
+        }[self.kind]
+        factors = (0.0 if self.warmup else 1.0, 1.0, last)
+        return min(factors), max(factors)
+
     def factor(self, step: int, steps: int) -> float:
         """Return the factor of one step.
 
@@ -51,7 +62,7 @@ class Schedule:
         if step < warm:
             return (step + 1) / (warm + 1)
         if self.kind is ScheduleKind.PIECEWISE:
-            return self.gamma ** bisect_right([round(each * steps) for each in self.milestones], step)
+            return self.gamma ** bisect_right([max(1, round(each * steps)) for each in self.milestones], step)
         if self.kind is ScheduleKind.COSINE:
             return self.final + (1 - self.final) * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
         return 1.0

@@ -75,7 +75,7 @@ class ScheduleDefinition(_Frozen):
 
     kind: ScheduleKind
     milestones: tuple[Annotated[float, Strict(), Field(gt=0, lt=1)], ...] = Field(default=(), max_length=100)
-    gamma: Number = Field(default=0.1, ge=0, le=1e6)
+    gamma: Number = Field(default=0.1, gt=0, le=1e6)
     final: Number = Field(default=0.0, ge=0, le=1e6)
     warmup: Number = Field(default=0.0, ge=0, lt=1)
 
@@ -267,7 +267,7 @@ class StudySpec(_Frozen):
         if self.protocol.scale == 1:
             return ""
         return (
-            f"SHORTENED to {self.protocol.scale:.3g} of its length: runs, trials and seeds were cut, so this is a "
+            f"SHORTENED to {self.protocol.scale:g} of its length: runs, trials and seeds were cut, so this is a "
             "trial of the study and no result of it"
         )
 

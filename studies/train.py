@@ -109,7 +109,7 @@ def train(
         if _evaluates(t + 1, task):
             model.module.eval()
             evaluated.append((t + 1, _evaluate(model, lanes, data, workload, test=task.test)))
-    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in lanes.params]).all(0)
+    finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in lanes.params]).all(0)
     return measurements(
         Record(
             steps=task.steps,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from studies.errors import InvalidValueError
 from studies.optimizer import Tensors
 from studies.parameters import Direction, Metric, Option
 
@@ -117,6 +118,16 @@ class Workload:
     loss: Callable[[Tensor, Tensor], Tensor]
     penalty: Callable[[Tensors], Tensor] | None = None
     measures: tuple[Measure, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that what belongs to batches is declared only where there are batches."""
+        if not any(option.name == "batch_size" for option in self.options) and (
+            self.augment is not None or self.noise is not None or self.replacement
+        ):
+            raise InvalidValueError(
+                "augment, noise and replacement are of batches, and the workload has no option named batch_size: "
+                "add one, or leave them out"
+            )
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 The task and its sizes are the defaults of DeepMind's program, which the paper trained: patterns of 4 bits and length 1
 or 2, to be given back once or twice. Every episode there is drawn anew and independently; as there are only 544
 different ones, they are listed here, each as often as is probable, and drawn with replacement. Shorter episodes
-are padded to 9 steps, of which only an episode's answer counts. Not known is how the controller's biases started.
+are padded to 9 steps, of which only an episode's answer counts.
 """
 
 from itertools import product

@@ -34,11 +34,11 @@ FILES = {
     **{f"results-{file.parent.name}": file for file in (ROOT / "docs" / "results").glob("*/study.yaml")},
 }
 #: Runs of a study before any range is extended, and the steps of a run on each of its workloads. A fixed arm has a
-#: search run and the confirm runs, a searched one as many search runs as trials.
+#: search run a search seed and the confirm runs, a searched one that many a trial.
 PLANNED = {
     "quickstart": (2 * (2 * (1 + 10) + 3 * (15 + 10)), [1000, 30 * 18]),
     "mnist-l4": (2 * (1 + 3), [10 * 937]),
-    "paper-figure2-regression": (2 * (4 * (1 + 10) + 3 * (21 + 10)), [20_000] * 2),
+    "paper-figure2-regression": (2 * (4 * (5 + 10) + 3 * (5 * 21 + 10)), [20_000] * 2),
     "paper-table2-mnist": (2 * (1 + 10) + 3 * (13 + 10), [30 * 937]),
     "paper-mnist-batch-sizes": (4 * (2 * (1 + 10) + 2 * (13 + 10)), [30 * 7500, 30 * 3750, 30 * 1875, 30 * 937]),
     "paper-figure5-cifar10": (3 * (1 + 5) + 2 * (9 + 5), [250 * 390]),
@@ -46,6 +46,8 @@ PLANNED = {
     "paper-fashion-mnist": (2 * (1 + 10) + 4 * (9 + 10), [30 * 550]),
     "paper-table1-overview": (5 * (2 * (1 + 10) + 2 * (17 + 10)), [20_000, 30 * 937, 100_000, 250 * 390, 30 * 550]),
     "results-mnist": (4 * (1 + 3), [30 * 937]),
+    "results-regression": (2 * (4 * (1 + 10) + 3 * (21 + 10)), [20_000] * 2),
+    "results-regression-fixed": (2 * (1 + 10), [20_000]),
     "results-dnc": (5 * (1 + 3), [3000]),
     "results-cifar10": (4 * (1 + 1), [2 * 78]),
     "results-fashion-mnist": (2 * (1 + 3) + 4 * (5 + 3), [5 * 100]),

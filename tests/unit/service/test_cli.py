@@ -110,9 +110,10 @@ def test_a_report_is_printed_or_saved(run: Run, store: Store, spec: StudySpec, t
     saved = run("report", study_id, "--form", "html", "--out", tmp_path / "new" / "report.html")
     assert saved.exit_code == 0
     assert (tmp_path / "new" / "report.html").read_bytes() == files["report.html"]
-    assert not (tmp_path / "new" / "a.svg").exists()
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"report.html"}
     assert run("report", study_id, "--out", tmp_path / "new" / "report.md").exit_code == 0
-    assert {name: (tmp_path / "new" / name).read_bytes() for name in files} == files
+    assert (tmp_path / "new" / "report-a.svg").read_bytes() == files["a.svg"]
+    assert (tmp_path / "new" / "report.md").read_bytes() == files["report.md"].replace(b"(a.svg)", b"(report-a.svg)")
 
 
 def test_a_study_is_cancelled_but_not_once_it_has_ended(run: Run, store: Store, spec: StudySpec) -> None:

@@ -59,7 +59,10 @@ def test_a_study_ends_in_tables_and_files(store: Store, tmp_path: Path, capsys: 
     for text in ("Using the service that runs", "SUCCEEDED", "bowl", "valley", "out/demo/report.html", "MLflow"):
         assert text in shown
     saved = {path.name: path.read_bytes() for path in (tmp_path / "out" / "demo").iterdir()}
-    assert saved == {name: content for name, content in files.items() if name != "report.csv"}
+    assert saved.keys() == {"report.json", "report.html", "report.md", "report-bowl-curves.svg"}
+    assert saved["report.html"] == files["report.html"]
+    assert saved["report-bowl-curves.svg"] == b"<svg/>"
+    assert b"](report-bowl-curves.svg)" in saved["report.md"]
 
 
 def test_a_failed_study_is_told_with_its_reason(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

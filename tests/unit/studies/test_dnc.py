@@ -126,3 +126,14 @@ def test_outputs_are_clipped() -> None:
         parameter.data.mul_(100)
     found = module(torch.ones(1, 4, 3))
     assert float(found.detach().abs().max()) == 0.5
+
+
+def test_starts_as_sonnets_layers_do() -> None:
+    module = DNC(6, 5)
+    initialise_dnc(module, torch.Generator().manual_seed(0))
+    deviation = (6 + 4 * 16 + 64) ** -0.5
+    for parameter in (module.controller.weight, module.controller.bias):
+        assert float(parameter.detach().abs().max()) <= 2 * deviation
+        assert float(parameter.detach().std()) == pytest.approx(0.88 * deviation, rel=0.1)  # the truncation's part
+    assert not module.interface.bias.any()
+    assert not module.output.bias.any()

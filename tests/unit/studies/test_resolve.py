@@ -127,3 +127,28 @@ def test_a_faulty_schedule_is_named(
 ) -> None:
     definition["arms"][1]["schedule"] = schedule
     assert faults(definition, catalogue) == [f"/arms/1/schedule{place}"]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "key", "schedule", "fault"),
+    [
+        (
+            "momentum",
+            "momentum",
+            {"kind": "piecewise", "milestones": [0.5], "gamma": 1.2},
+            "momentum to 1.08: ",
+        ),
+        ("l4mom", "tau_m", {"kind": "constant", "warmup": 0.1}, "tau_m to 0: "),
+        ("adam", "clip_norm", {"kind": "piecewise", "milestones": [0.5], "gamma": 0.0}, "greater than 0"),
+    ],
+)
+def test_a_schedule_that_leaves_the_bounds_is_named(
+    definition: dict[str, Any], optimizer: str, key: str, schedule: dict[str, Any], fault: str
+) -> None:
+    definition["workloads"] = [{"name": "digits_mlp"}]
+    definition["arms"] = [{"name": optimizer, "schedule": {key: schedule}}]
+    with pytest.raises(InvalidStudyError) as refused:
+        resolve(definition, published())
+    (found,) = refused.value.faults
+    assert found.pointer.startswith(f"/arms/0/schedule/{key}")
+    assert fault in found.detail

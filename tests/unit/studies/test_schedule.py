@@ -64,3 +64,22 @@ def test_every_kind_is_compared() -> None:
 def test_a_shorter_run_has_the_same_shape() -> None:
     policy = Schedule(kind=ScheduleKind.PIECEWISE, milestones=(0.4, 0.6, 0.8))
     assert [policy.factor(step, 5) for step in range(5)] == pytest.approx([1, 1, 0.1, 0.01, 0.001])
+
+
+def test_the_start_of_a_run_of_any_length_has_the_whole_value() -> None:
+    policy = Schedule(kind=ScheduleKind.PIECEWISE, milestones=(0.4, 0.6, 0.8))
+    assert [policy.factor(0, steps) for steps in (1, 2, 3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "extremes"),
+    [
+        (Schedule(kind=ScheduleKind.CONSTANT), (1, 1)),
+        (Schedule(kind=ScheduleKind.CONSTANT, warmup=0.1), (0, 1)),
+        (Schedule(kind=ScheduleKind.PIECEWISE, milestones=(0.2, 0.4), gamma=3), (1, 9)),
+        (Schedule(kind=ScheduleKind.COSINE, final=0.5), (0.5, 1)),
+    ],
+)
+def test_factors_lie_between_its_extremes(schedule: Schedule, extremes: tuple[float, float]) -> None:
+    assert schedule.extremes == pytest.approx(extremes)
+    assert all(extremes[0] <= schedule.factor(step, 50) <= extremes[1] for step in range(50))

@@ -11,9 +11,11 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 
 from studies import registry
+from studies.errors import InvalidValueError
 from studies.measurements import Measurement
 from studies.optimizer import Tensors
 from studies.order import batches, independent_batches
+from studies.parameters import Option
 from studies.schedule import Schedule, ScheduleKind
 from studies.seeds import generator
 from studies.train import LaneTask, Task, train
@@ -66,7 +68,7 @@ def penalty(params: Tensors) -> Tensor:
 
 PLAIN = Workload(
     summary="A net.",
-    options=(),
+    options=(Option(name="batch_size", default=BATCH, summary="Examples of a step."),),
     default_steps=STEPS,
     epoch_examples=EXAMPLES,
     lanes=8,
@@ -144,3 +146,8 @@ def test_lanes_train_as_single_runs_of_torch_do(workload: Workload) -> None:
         assert set(found.parameters) == set(expected)
         for name, value in expected.items():
             torch.testing.assert_close(found.parameters[name], value, rtol=1e-9, atol=1e-12)
+
+
+def test_what_belongs_to_batches_needs_them() -> None:
+    with pytest.raises(InvalidValueError, match="no option named batch_size"):
+        replace(PLAIN, options=(), noise=noise)
