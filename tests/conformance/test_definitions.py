@@ -48,7 +48,7 @@ PLANNED = {
     "results-mnist": (4 * (1 + 3), [30 * 937]),
     "results-regression": (2 * (4 * (1 + 10) + 3 * (21 + 10)), [20_000] * 2),
     "results-regression-fixed": (2 * (1 + 10), [20_000]),
-    "results-dnc": (5 * (1 + 3), [3000]),
+    "results-dnc": (6 * (1 + 3), [2000]),
     "results-cifar10": (4 * (1 + 1), [2 * 78]),
     "results-fashion-mnist": (2 * (1 + 3) + 4 * (5 + 3), [5 * 100]),
 }
