@@ -104,11 +104,11 @@ def train(
     batch = _batches(task, workload, data.train, device)
     for t in range(task.steps):
         now = setting | {name: setting[name] * factor[t] for name, factor in factors.items()}
-        model.module.train()
         lanes, losses[t], rates[t] = step(lanes, *batch(), now)
         if _evaluates(t + 1, task):
             model.module.eval()
             evaluated.append((t + 1, _evaluate(model, lanes, data, workload, test=task.test)))
+            model.module.train()
     finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in lanes.params]).all(0)
     return measurements(
         Record(
