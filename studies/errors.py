@@ -21,6 +21,10 @@ class OutOfMemoryError(StudiesError):
     """A pack that did not fit into the memory of its worker."""
 
 
+class CompilationError(StudiesError):
+    """A step that could not be compiled on its worker."""
+
+
 class PackFailedError(StudiesError):
     """A pack that could not be trained; the message is the worker's reason in plain words."""
 

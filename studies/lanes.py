@@ -1,7 +1,7 @@
 """One training step of all lanes: a lane's step as a pure function, mapped over the lane axis."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, final
 
 import torch
 from torch import Tensor
@@ -33,6 +33,43 @@ Inputs = tuple[Tensor, ...]
 BatchLoss = Callable[[Tensors, Tensors, Inputs, Tensor], tuple[Tensor, Tensors]]
 #: From (lanes, inputs, targets, setting) to the lanes after the step, the losses before it and the effective rates.
 StackedStep = Callable[[Lanes, Inputs, Tensor, Setting], tuple[Lanes, Tensor, Tensor]]
+
+
+class Stepper(Protocol):
+    """Lanes that move on by one step after another."""
+
+    @property
+    def lanes(self) -> Lanes:
+        """The lanes after the last step."""
+        ...
+
+    def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        """Take a step, and return the losses before it and the effective rates, (lanes,) each."""
+        ...
+
+
+#: Makes a stepper of a step and the lanes before the first one.
+MakeStepper = Callable[[StackedStep, Lanes], Stepper]
+
+
+@final
+class Eager:
+    """Takes steps operation by operation.
+
+    Args:
+        step: The step.
+        lanes: Where to start.
+    """
+
+    def __init__(self, step: StackedStep, lanes: Lanes) -> None:
+        """Keep both."""
+        self._step = step
+        self.lanes = lanes
+
+    def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        """Take a step, and return the losses before it and the effective rates, (lanes,) each."""
+        self.lanes, losses, rates = self._step(self.lanes, inputs, targets, setting)
+        return losses, rates
 
 
 def stacked_step(loss: BatchLoss, optimizer: AnyOptimizer) -> StackedStep:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 
-from studies.lanes import Inputs, Lanes, stacked_step
+from studies.lanes import Eager, Inputs, Lanes, MakeStepper, stacked_step
 from studies.measurements import Measurement, Record, measurements
 from studies.optimizer import AnyOptimizer, Tensors
 from studies.order import batches, independent_batches
@@ -65,6 +66,7 @@ def train(
     data_dir: Path,
     *,
     device: str = "cpu",
+    make: MakeStepper = Eager,
 ) -> tuple[Measurement, ...]:
     """Train all lanes of a pack and return what was measured, in lane order.
 
@@ -78,6 +80,7 @@ def train(
         optimizer: The optimizer of all lanes.
         data_dir: Where data sets are.
         device: Where to train.
+        make: What takes the steps.
     """
     data = _data(task, workload, data_dir, device)
     model, params, buffers = _initial(task, workload, device)
@@ -97,18 +100,19 @@ def train(
         for name, each in task.schedules.items()
     }
     alive = torch.ones(len(task.lanes), dtype=torch.bool, device=device)
-    lanes = Lanes(params, buffers, vmap(optimizer.init)(params), alive)
+    stepper = make(step, Lanes(params, buffers, vmap(optimizer.init)(params), alive))
     losses = torch.full((task.steps, len(task.lanes)), float("nan"), dtype=torch.float64, device=device)
     rates = torch.full_like(losses, float("nan"))
     evaluated: list[tuple[int, dict[str, Tensor]]] = []
     batch = _batches(task, workload, data.train, device)
     for t in range(task.steps):
         now = setting | {name: setting[name] * factor[t] for name, factor in factors.items()}
-        lanes, losses[t], rates[t] = step(lanes, *batch(), now)
+        losses[t], rates[t] = stepper.advance(*batch(), now)
         if _evaluates(t + 1, task):
             model.module.eval()
-            evaluated.append((t + 1, _evaluate(model, lanes, data, workload, test=task.test)))
+            evaluated.append((t + 1, _evaluate(model, stepper.lanes, data, workload, test=task.test)))
             model.module.train()
+    lanes = stepper.lanes
     finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in lanes.params]).all(0)
     return measurements(
         Record(
@@ -157,7 +161,18 @@ def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
     def share(part: Tensor) -> Tensor:
         return part.to(device).expand(len(task.lanes), *part.shape)
 
-    return _each_part(share, [workload.data(task.options, data_dir, generator(task.workload, 0, "problem"))])
+    return _each_part(share, [_common(workload.data, tuple(task.options.items()), data_dir, task.workload)])
+
+
+@lru_cache(maxsize=2)
+def _common(
+    data: Callable[[Options, Path, Generator], Data],
+    options: tuple[tuple[str, float | int | str], ...],
+    data_dir: Path,
+    name: str,
+) -> Data:
+    """Return the data that every lane sees, read once for all packs that a process trains."""
+    return data(dict(options), data_dir, generator(name, 0, "problem"))
 
 
 def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
@@ -213,9 +228,14 @@ def _batches(task: Task, workload: Workload, train: Examples, device: str) -> Ca
     augmenting, noises = streams("augment"), streams("noise")
     lane = torch.arange(len(orders), device=device)[:, None]
 
+    def chosen(part: Tensor, at: Tensor) -> Tensor:
+        if workload.drawn:
+            return part[lane, at]
+        return part[0].index_select(0, at.flatten()).unflatten(0, at.shape)  # all lanes see one set
+
     def following() -> tuple[Inputs, Tensor]:
-        chosen = torch.stack([next(order) for order in orders]).to(device)
-        inputs, targets = train.inputs[lane, chosen], train.targets[lane, chosen]
+        at = torch.stack([next(order) for order in orders]).to(device)
+        inputs, targets = chosen(train.inputs, at), chosen(train.targets, at)
         if workload.augment is not None:
             changed = [workload.augment(own, each) for own, each in zip(inputs, augmenting, strict=True)]
             inputs = torch.stack(changed)

@@ -22,7 +22,7 @@ class TwoLayers(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (samples, 6) to (samples, 10)."""
-        return x @ self.W2.T @ self.W1.T
+        return (self.W1 @ self.W2 @ x.mT).mT
 
 
 def target_matrix(construction: str, condition: float, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,119 @@
+"""Steps as one compiled program that changes the lanes where they are, kept in a file for the processes that follow."""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+from torch._inductor import CompiledArtifact, standalone_compile
+from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from studies.errors import CompilationError
+from studies.lanes import Inputs, Lanes, StackedStep
+from studies.optimizer import Setting
+
+#: From all tensors of a step to the losses before it and the effective rates.
+Program = Callable[..., tuple[Tensor, Tensor]]
+
+#: What inductor is told: a lane's numbers are computed once a lane, not again for every element that needs them.
+OPTIONS = {"realize_reads_threshold": 1}
+
+
+@final
+class Compiled:
+    """Takes steps by a compiled program, made at the first step unless its file is there.
+
+    Args:
+        step: The step.
+        lanes: Where to start.
+        file: The program's; its name must tell apart whatever makes another program.
+    """
+
+    def __init__(self, step: StackedStep, lanes: Lanes, file: Path) -> None:
+        """Copy the lanes: a step writes into them, and an optimizer's state may hold one tensor twice."""
+        self.lanes: Lanes = tree_map(torch.clone, lanes)
+        self._step, self._file = step, file
+        self._leaves = tree_flatten(self.lanes)[0]
+        self._program: Program | None = None
+
+    @torch.no_grad()
+    def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        """Take a step, and return the losses before it and the effective rates, (lanes,) each.
+
+        Raises:
+            CompilationError: The first time, where there is no compiler or it failed.
+        """
+        if self._program is None:
+            if not self._file.exists():
+                save_program(traced(self._step, self.lanes, inputs, targets, setting), self._file)
+            self._program = _load(self._file)
+        losses, rates = self._program(*self._leaves, *inputs, targets, *setting.values())
+        return losses, rates
+
+
+@torch.no_grad()
+def traced(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> GraphModule:
+    """Return a step as a graph of operations, its last ones writing into the lanes.
+
+    Args:
+        step: The step.
+        lanes: Lanes of the right shapes, no tensor twice.
+        inputs: Likewise.
+        targets: Likewise.
+        setting: Likewise.
+    """
+    tensors, tree = tree_flatten((lanes, inputs, targets, setting))
+
+    def in_place(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+        lanes, inputs, targets, setting = tree_unflatten(list(tensors), tree)
+        moved, losses, rates = step(lanes, inputs, targets, setting)
+        for old, new in zip(tree_flatten(lanes)[0], tree_flatten(moved)[0], strict=True):
+            old.copy_(new)
+        return losses, rates
+
+    return make_fx(in_place, tracing_mode="fake")(*tensors)
+
+
+def save_program(graph: GraphModule, file: Path) -> None:
+    """Compile a traced step into a file, whole or not at all.
+
+    Args:
+        graph: The step; it is used up.
+        file: Where to.
+
+    Raises:
+        CompilationError: Where there is no compiler or it failed.
+    """
+    _keep_beside(file)
+    tensors = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
+    try:
+        program = standalone_compile(
+            graph,
+            tensors,
+            dynamic_shapes="from_example_inputs",
+            options={"config_patches": OPTIONS},
+            aot=True,
+            donate_graph_module=True,
+        )
+    except (InductorError, CppCompileError, InvalidCxxCompiler) as error:
+        raise CompilationError(f"the step could not be compiled: {str(error).strip().splitlines()[0]}") from error
+    program.save(path=str(file))
+
+
+@lru_cache(maxsize=32)
+def _load(file: Path) -> Program:
+    _keep_beside(file)
+    return CompiledArtifact.load(path=str(file))
+
+
+def _keep_beside(file: Path) -> None:
+    """Have the machine code, which a program's file only refers to, kept beside it."""
+    folder = file.parent / "inductor"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder.absolute())
