@@ -14,10 +14,11 @@ from service.ledger import StudyLedger
 from service.settings import Settings, read_settings
 from service.states import State
 from service.store import Store
-from studies import cluster, registry
+from studies import cluster
 from studies.drive import Driver
 from studies.environment import environment
 from studies.errors import StoppedError, StudiesError
+from studies.pacing import Place
 from studies.render import render
 from studies.report import Provenance, build_report
 from studies.tracking import Tracker
@@ -55,16 +56,19 @@ def _drive(
     row, ledger = store.study(study_id), StudyLedger(store, study_id, token)
     own = settings.home / "studies" / study_id
     weights = Weights(folder=own / "parameters")
+    found = environment()
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
-        lanes={chosen.name: registry.workload(chosen.workload).lanes for chosen in row.spec.workloads},
-        data_dir=settings.data_dir.absolute(),
+        place=Place(
+            data_dir=settings.data_dir.absolute(),
+            programs=(settings.home / "programs").absolute(),
+            hardware=found.hardware,
+        ),
         weights=weights,
     )
     tracker = Tracker(uri=settings.tracking_uri, study_id=study_id, spec=row.spec, ledger=ledger, weights=weights)
     store.set_experiment(study_id, tracker.experiment)
-    found = environment()
     store.set_environment(study_id, found.model_dump())
     status, files = "FAILED", {}
     try:

@@ -7,11 +7,13 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from service.queries import read_untracked_runs
 from service.records import pack_record, run_record, series_records, trial_record
+from service.speeds import read_speeds, replace_speeds
 from service.states import State
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
 from service.transitions import lost
 from studies.rows import Pack, Rows, Run, Trial
+from studies.speeds import Speed, Subject
 
 
 class StudyLedger:
@@ -50,6 +52,20 @@ class StudyLedger:
         """
         with self._writing() as connection:
             _finish_pack(connection, self._study_id, pack, runs)
+
+    def speeds(self, subject: Subject) -> tuple[Speed, ...]:
+        """Return what was measured of a subject, in any study; nothing where nothing was."""
+        with self._store.reading() as connection:
+            return read_speeds(connection, subject)
+
+    def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
+        """Write what was measured of a subject, in place of what was before.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        with self._writing() as connection:
+            replace_speeds(connection, subject, speeds)
 
     def untracked_runs(self, limit: int) -> Sequence[Run]:
         """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
@@ -109,7 +125,7 @@ def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Seq
     marked = connection.execute(
         update(packs)
         .where(packs.c.study == study_id, packs.c.number == pack.number, packs.c.done.is_(False))
-        .values(done=True, seconds=pack.seconds, host=pack.host, threads=pack.threads, mode=pack.mode)
+        .values(done=True, seconds=pack.seconds, host=pack.host, threads=pack.threads, mode=pack.mode.value)
     )
     if marked.rowcount == 0:
         return

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from studies.rows import Lane, Outcome, Pack, Run, Series, Stage, Trial
+from studies.speeds import Mode
 
 #: A row as the database is given it, by column name.
 Record = dict[str, object]
@@ -44,7 +45,8 @@ def pack_record(study: str, pack: Pack) -> Record:
         "batch": pack.batch,
         "lanes": json.dumps([[lane.trial, lane.seed] for lane in pack.lanes]),
         "threads": pack.threads,
-        "mode": pack.mode,
+        "mode": pack.mode.value,
+        "width": pack.width,
         "done": pack.done,
         "seconds": pack.seconds,
         "host": pack.host,
@@ -61,7 +63,8 @@ def read_pack(row: Row[*tuple[Any, ...]]) -> Pack:
         batch=row.batch,
         lanes=tuple(Lane(trial=trial, seed=seed) for trial, seed in json.loads(row.lanes)),
         threads=row.threads,
-        mode=row.mode,
+        mode=Mode(row.mode),
+        width=row.width,
         done=row.done,
         seconds=row.seconds,
         host=row.host,

@@ -97,6 +97,7 @@ class _PackColumns(TypedColumns):
     lanes: Named[str] = Column(Text)
     threads: Named[int]
     mode: Named[str] = Column(String(16))
+    width: Named[int | None]
     done: Named[bool]
     seconds: Named[float | None]
     host: Named[str] = Column(Text)
@@ -145,6 +146,15 @@ class _RunnerColumns(TypedColumns):
     expires_at: Named[datetime] = Column(UtcTime)
 
 
+class _SpeedColumns(TypedColumns):
+    subject: Named[str] = Column(String(64), primary_key=True)
+    lanes: Named[int] = Column(Integer, primary_key=True)
+    mode: Named[str] = Column(String(16), primary_key=True)
+    seconds: Named[float]
+    making: Named[float]
+    about: Named[str] = Column(Text)
+
+
 class _EventColumns(TypedColumns):
     id: Named[int] = Column(Integer, primary_key=True)
     study: Named[str] = Column(_ID, ForeignKey("studies.id"), index=True)
@@ -183,6 +193,9 @@ catalogue = Table("catalogue", metadata, _CatalogueColumns)
 
 #: One row for each runner at work; one that stopped renewing it is gone.
 runners = Table("runners", metadata, _RunnerColumns)
+
+#: What a subject's steps take; the subject is the hash of what `about` tells.
+speeds = Table("speeds", metadata, _SpeedColumns)
 
 #: Append-only: one row for every change of a study's state; the kind is the new state.
 events = Table("events", metadata, _EventColumns)

@@ -16,7 +16,9 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
+from studies.calibrate import Probe, calibrate
 from studies.errors import StoppedError, StudiesError
+from studies.speeds import Speed
 from studies.worker import Job, Trained, work
 
 log = logging.getLogger(__name__)
@@ -40,19 +42,23 @@ class Source(Protocol):
         """Whether there is nothing left to train, now or later."""
         ...
 
-    def take(self) -> Job | None:
-        """Return the next pack, or None where it depends on packs that are being trained."""
+    def take(self) -> Job | Probe | None:
+        """Return the next pack or probe, or None where it depends on what is being trained or measured."""
         ...
 
     def trained(self, pack: int, result: Trained) -> None:
         """Take a trained pack's measurements."""
         ...
 
-    def failed(self, pack: int, reason: str, *, lost: bool) -> None:
-        """Take note of a pack that failed.
+    def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
+        """Take what a probe found."""
+        ...
+
+    def failed(self, number: int, reason: str, *, lost: bool) -> None:
+        """Take note of a pack or probe that failed.
 
         Args:
-            pack: Its number.
+            number: Its number.
             reason: Why, in plain words.
             lost: Whether its worker died, so that trying again may help.
         """
@@ -174,7 +180,7 @@ class _Worker(Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first pack."""
-        self._job: Job = config["job"]
+        self._job: Job | Probe = config["job"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack."""
@@ -185,6 +191,8 @@ class _Worker(Trainable):
         """Train the pack; what goes wrong on purpose travels back in words."""
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         try:
+            if isinstance(self._job, Probe):
+                return {"done": True, "speeds": calibrate(self._job, device)}
             return {"done": True, "trained": work(self._job, device)}
         except StudiesError as error:
             return {"done": True, "fault": str(error)}
@@ -226,21 +234,24 @@ class _Sink(Callback):
         self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
-        job: Job = trial.config["job"]
-        trained = result.pop("trained", None)
-        if trained is None:
+        number = _number(trial)
+        if "fault" in result:
             fault = str(result["fault"])
-            self._guard.call(lambda source: source.failed(job.pack, fault, lost=False), None)
+            self._guard.call(lambda source: source.failed(number, fault, lost=False), None)
+        elif "speeds" in result:
+            speeds = result.pop("speeds")
+            self._guard.call(lambda source: source.measured(number, speeds), None)
         else:
-            self._guard.call(lambda source: source.trained(job.pack, trained), None)
+            trained = result.pop("trained")
+            self._guard.call(lambda source: source.trained(number, trained), None)
 
     def on_trial_error(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Say in plain words why a pack failed."""
-        job: Job = trial.config["job"]
+        number = _number(trial)
         error = trial.get_pickled_error()
-        log.error("pack %s failed", job.pack, exc_info=error)
+        log.error("pack %s failed", number, exc_info=error)
         reason, lost = _plain(error)
-        self._guard.call(lambda source: source.failed(job.pack, reason, lost=lost), None)
+        self._guard.call(lambda source: source.failed(number, reason, lost=lost), None)
 
 
 def _plain(error: BaseException | None) -> tuple[str, bool]:
@@ -253,5 +264,11 @@ def _plain(error: BaseException | None) -> tuple[str, bool]:
     return lines[-1] if lines else type(error).__name__, False
 
 
+def _number(trial: TuneTrial) -> int:
+    job: Job | Probe = trial.config["job"]
+    return job.number
+
+
 def _pack_name(trial: TuneTrial) -> str:
-    return f"pack-{trial.config['job'].pack:05d}"
+    number = _number(trial)
+    return f"pack-{number:05d}" if number >= 0 else f"probe-{-number:05d}"

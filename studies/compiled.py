@@ -8,8 +8,9 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch._inductor import CompiledArtifact, standalone_compile
+from torch._inductor import standalone_compile
 from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
+from torch._inductor.standalone_compile import CompiledArtifact
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
@@ -36,8 +37,8 @@ class Compiled:
     """
 
     def __init__(self, step: StackedStep, lanes: Lanes, file: Path) -> None:
-        """Copy the lanes: a step writes into them, and an optimizer's state may hold one tensor twice."""
-        self.lanes: Lanes = tree_map(torch.clone, lanes)
+        """Copy the lanes, since a step writes into them."""
+        self.lanes = own(lanes)
         self._step, self._file = step, file
         self._leaves = tree_flatten(self.lanes)[0]
         self._program: Program | None = None
@@ -55,6 +56,15 @@ class Compiled:
             self._program = _load(self._file)
         losses, rates = self._program(*self._leaves, *inputs, targets, *setting.values())
         return losses, rates
+
+
+def own(lanes: Lanes) -> Lanes:
+    """Return lanes that can be written into: an optimizer's state may hold one tensor twice, which these do not.
+
+    Args:
+        lanes: The lanes.
+    """
+    return tree_map(torch.clone, lanes)
 
 
 @torch.no_grad()

@@ -1,18 +1,20 @@
 """Driving one study: from its spec and its rows to all its runs, pack by pack."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from studies import plan
+from studies.calibrate import Probe
 from studies.choose import Search
 from studies.errors import PackFailedError
+from studies.pacing import Pacing, Place
 from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage
 from studies.schedule import Schedule
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.train import LaneTask, Task
+from studies.speeds import Speed
+from studies.task import LaneTask, Task
 from studies.weights import Weights
 from studies.worker import Job, Trained
 
@@ -28,29 +30,29 @@ class Driver:
     Args:
         spec: The study.
         ledger: Its rows.
-        lanes: Most lanes of a pack, by workload name within the study.
-        data_dir: The data directory.
+        place: Where it is trained.
         weights: Where final parameters of confirm runs wait for MLflow.
     """
 
-    def __init__(
-        self, *, spec: StudySpec, ledger: Ledger, lanes: Mapping[str, int], data_dir: Path, weights: Weights
-    ) -> None:
+    def __init__(self, *, spec: StudySpec, ledger: Ledger, place: Place, weights: Weights) -> None:
         """Read the rows: what an earlier driver planned and did not finish is handed out first."""
-        self._spec, self._ledger, self._lanes = spec, ledger, lanes
-        self._data_dir, self._weights = data_dir, weights
+        self._spec, self._ledger, self._place, self._weights = spec, ledger, place, weights
         self._rows = ledger.rows()
         self._waiting = [pack for pack in self._rows.packs if not pack.done]
         self._training: dict[int, Pack] = {}
         self._tries: dict[int, int] = {}
+        self._pacing = Pacing(spec, ledger, place)
 
     def finished(self) -> bool:
         """Whether there is nothing left to train, now or later."""
         self._plan()
-        return not self._waiting and not self._training
+        return not self._waiting and not self._training and not self._pacing.asking
 
-    def take(self) -> Job | None:
-        """Return the next pack, or None where it depends on packs that are being trained."""
+    def take(self) -> Job | Probe | None:
+        """Return the next pack or probe, or None where it depends on what is being trained or measured."""
+        probe = self._pacing.take()
+        if probe is not None:
+            return probe
         self._plan()
         if not self._waiting:
             return None
@@ -60,7 +62,7 @@ class Driver:
 
     def trained(self, pack: int, result: Trained) -> None:
         """Write a pack's runs, in one transaction."""
-        done = replace(self._training.pop(pack), done=True, seconds=result.seconds, host=result.host)
+        done = replace(self._training.pop(pack), done=True, mode=result.mode, seconds=result.seconds, host=result.host)
         runs = tuple(_run(done, lane, result) for lane in range(len(done.lanes)))
         if done.stage is Stage.CONFIRM:
             # before the rows: a run in the database always has its parameters
@@ -72,23 +74,30 @@ class Driver:
         kept = tuple(replace(run, series=()) for run in runs)
         self._rows = replace(self._rows, packs=packs, runs=self._rows.runs + kept)
 
-    def failed(self, pack: int, reason: str, *, lost: bool) -> None:
-        """Hand a lost pack out again, or give the study up.
+    def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
+        """Take what a probe found, for this study and those to come."""
+        self._pacing.measured(probe, speeds)
+
+    def failed(self, number: int, reason: str, *, lost: bool) -> None:
+        """Hand a lost pack or probe out again, or give the study up.
 
         Raises:
             PackFailedError: Where trying again is of no use.
         """
-        failed = self._training.pop(pack)
-        tries = self._tries[pack] = self._tries.get(pack, 0) + 1
+        if number not in self._training:
+            self._pacing.failed(number, reason, lost=lost)
+            return
+        failed = self._training.pop(number)
+        tries = self._tries[number] = self._tries.get(number, 0) + 1
         if not lost or tries > RETRIES:
             raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
-        log.warning("pack %s is trained again: %s", pack, reason)
+        log.warning("pack %s is trained again: %s", number, reason)
         self._waiting.insert(0, failed)
 
     def _plan(self) -> None:
         if self._waiting:
             return
-        added = plan.additions(self._spec, self._rows, self._lanes, self._suggest)
+        added = plan.additions(self._spec, self._rows, self._pacing.known, self._suggest)
         if not added.packs:
             return
         self._ledger.add_plan(added.trials, added.packs)
@@ -110,7 +119,7 @@ class Driver:
             if (trial.workload, trial.arm) == (pack.workload, pack.arm)
         }
         return Job(
-            pack=pack.number,
+            number=pack.number,
             optimizer=arm.optimizer,
             task=Task(
                 workload=workload.workload,
@@ -122,7 +131,10 @@ class Driver:
                 lanes=tuple(LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes),
             ),
             threads=pack.threads,
-            data_dir=self._data_dir,
+            mode=pack.mode,
+            width=pack.width,
+            data_dir=self._place.data_dir,
+            programs=self._place.programs,
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from studies.choose import Search, search, selected
 from studies.rows import Lane, Pack, Rows, Stage, Trial
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.speeds import Mode, Speed, fitting
 
 #: Suggests `count` settings of the searched hyperparameters: (workload, arm, search so far, batch, count).
 Suggest = Callable[[WorkloadSpec, ArmSpec, Search, int, int], Sequence[Mapping[str, float]]]
@@ -37,22 +38,27 @@ class Progress:
     total: int
 
 
-def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Suggest) -> Addition:
+def additions(
+    spec: StudySpec, rows: Rows, speeds: Mapping[tuple[str, str], Sequence[Speed]], suggest: Suggest
+) -> Addition:
     """Return what has to be added to the rows so that training can go on.
 
     For each (workload, arm) whose packs are all done: the next batch of its search, or the confirm runs of its
-    selected trial, or nothing. Batch b + 1 is asked when all of b is told.
+    selected trial, or nothing. Batch b + 1 is asked when all of b is told. How many lanes a pack has, and how its step
+    runs, is what trains them soonest by the speeds that were measured.
 
     Args:
         spec: The study.
         rows: Its rows.
-        lanes: Most lanes of a pack, by workload name within the study.
+        speeds: What was measured, by (workload, arm); those that are not there are not planned yet.
         suggest: Asks the sampler.
     """
     trials: list[Trial] = []
     packs: list[Pack] = []
     for workload in spec.workloads:
         for arm in spec.arms:
+            if (workload.name, arm.name) not in speeds:
+                continue
             own = [pack for pack in rows.packs if (pack.workload, pack.arm) == (workload.name, arm.name)]
             if any(not pack.done for pack in own) or any(pack.stage is Stage.CONFIRM for pack in own):
                 continue
@@ -66,7 +72,7 @@ def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Su
                 new = _next_batch(workload, arm, spec.protocol.batch, found, batch, suggest)
                 trials += new
                 members = [Lane(trial=trial.number, seed=seed) for trial in new for seed in spec.search_seeds]
-            most = lanes[workload.name]
+            speed = fitting(speeds[workload.name, arm.name], len(members))
             packs += [
                 Pack(
                     number=len(rows.packs) + len(packs) + i,
@@ -74,9 +80,11 @@ def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Su
                     arm=arm.name,
                     stage=stage,
                     batch=batch,
-                    lanes=tuple(members[start : start + most]),
+                    lanes=tuple(members[start : start + speed.lanes]),
+                    mode=speed.mode,
+                    width=speed.lanes if speed.mode is Mode.COMPILED else None,
                 )
-                for i, start in enumerate(range(0, len(members), most))
+                for i, start in enumerate(range(0, len(members), speed.lanes))
             ]
     return Addition(trials=tuple(trials), packs=tuple(packs))
 

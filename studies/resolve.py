@@ -299,6 +299,7 @@ def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry, scale: 
         options=options,
         steps=_scaled(steps, scale),
         steps_per_epoch=per_epoch,
+        lanes=chosen.lanes,
     )
 
 

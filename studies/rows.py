@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from studies.speeds import Mode, Speed, Subject
+
 
 class Stage(StrEnum):
     """What a run is for: finding a setting, or comparing the found ones on fresh seeds."""
@@ -64,7 +66,8 @@ class Pack:
         batch: The search batch it belongs to; -1 for confirm.
         lanes: Its runs, in lane order.
         threads: Threads of the training process (they are part of the result).
-        mode: How the step runs: `eager`.
+        mode: How the step runs (it is part of the result).
+        width: Lanes that a compiled step is made for, those beyond the runs being dead; None for as many as runs.
         done: Whether its runs are in the database.
         seconds: Wall-clock seconds of training, None until done.
         host: Machine and device it was trained on, empty until done.
@@ -77,7 +80,8 @@ class Pack:
     batch: int
     lanes: tuple[Lane, ...]
     threads: int = 1
-    mode: str = "eager"
+    mode: Mode = Mode.EAGER
+    width: int | None = None
     done: bool = False
     seconds: float | None = None
     host: str = ""
@@ -165,6 +169,14 @@ class Ledger(Protocol):
 
     def finish_pack(self, pack: Pack, runs: Sequence[Run]) -> None:
         """Write a trained pack's runs and mark it done; a pack that is already done is left as it is."""
+        ...
+
+    def speeds(self, subject: Subject) -> tuple[Speed, ...]:
+        """Return what was measured of a subject, in any study; nothing where nothing was."""
+        ...
+
+    def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
+        """Write what was measured of a subject, in place of what was before."""
         ...
 
     def untracked_runs(self, limit: int) -> Sequence[Run]:

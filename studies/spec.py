@@ -41,6 +41,7 @@ class WorkloadDefinition(_Frozen):
         options: Values of the workload's options; those not given take their defaults.
         steps: Length of a run in steps; at most one of `steps` and `epochs`.
         epochs: Length of a run in epochs.
+        lanes: Lanes of a pack, that is runs trained together; measured where not given.
     """
 
     name: Name
@@ -48,6 +49,7 @@ class WorkloadDefinition(_Frozen):
     options: dict[str, OptionValue] = Field(default={}, max_length=50)
     steps: Whole | None = Field(default=None, ge=1, le=100_000_000)
     epochs: Whole | None = Field(default=None, ge=1, le=1_000_000)
+    lanes: Whole | None = Field(default=None, ge=1, le=1024)
 
 
 class RangeDefinition(_Frozen):
@@ -159,6 +161,7 @@ class WorkloadSpec(_Frozen):
         options: Every option's value.
         steps: Length of a run in steps.
         steps_per_epoch: Steps of an epoch; 1 for a full batch.
+        lanes: Lanes of a pack; None where they are measured.
     """
 
     name: str
@@ -166,6 +169,7 @@ class WorkloadSpec(_Frozen):
     options: dict[str, float | int | str]
     steps: int
     steps_per_epoch: int
+    lanes: int | None = None
 
 
 class SearchRange(_Frozen):

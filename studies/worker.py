@@ -1,6 +1,7 @@
 """A pack as it travels to a worker and back, and its training there."""
 
 import io
+import logging
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -9,9 +10,15 @@ from pathlib import Path
 import torch
 
 from studies import fetch, registry
-from studies.errors import OutOfMemoryError
+from studies.compiled import Compiled
+from studies.errors import CompilationError, OutOfMemoryError
 from studies.measurements import Measurement
-from studies.train import Task, train
+from studies.programs import program_file
+from studies.speeds import Mode
+from studies.task import Task
+from studies.train import train
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,18 +26,24 @@ class Job:
     """A pack as it travels to a worker.
 
     Args:
-        pack: The pack's number.
+        number: The pack's.
         optimizer: The registered optimizer's name.
         task: What to train.
         threads: Threads of the training process; they are part of the result.
+        mode: How the step is to run, likewise.
+        width: Lanes that a compiled step is made for; None for as many as runs.
         data_dir: The data directory.
+        programs: Where compiled steps are kept.
     """
 
-    pack: int
+    number: int
     optimizer: str
     task: Task
     threads: int
+    mode: Mode
+    width: int | None
     data_dir: Path
+    programs: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +53,14 @@ class Trained:
     Args:
         measurements: In lane order, without parameters.
         parameters: Every lane's final parameters by name, as `torch.save` writes them.
+        mode: How the step ran: eagerly also where it could not be compiled.
         seconds: Wall-clock seconds of training.
         host: Machine and device.
     """
 
     measurements: tuple[Measurement, ...]
     parameters: tuple[bytes, ...]
+    mode: Mode
     seconds: float
     host: str
 
@@ -62,11 +77,10 @@ def work(job: Job, device: str) -> Trained:
         OutOfMemoryError: Where the pack did not fit into memory.
     """
     torch.set_num_threads(job.threads)
-    workload = registry.workload(job.task.workload)
-    fetch.fetch(workload.files(job.task.options), job.data_dir)
+    fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
     started = time.monotonic()
     try:
-        measured = train(job.task, workload, registry.optimizer(job.optimizer), job.data_dir, device=device)
+        mode, measured = _trained(job, device)
     except (MemoryError, RuntimeError) as error:
         # torch's CPU allocator raises a plain RuntimeError, which only its text tells apart
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
@@ -79,9 +93,32 @@ def work(job: Job, device: str) -> Trained:
     return Trained(
         measurements=tuple(replace(each, parameters={}) for each in measured),
         parameters=tuple(_saved(each) for each in measured),
+        mode=mode,
         seconds=time.monotonic() - started,
         host=_host(device),
     )
+
+
+def _trained(job: Job, device: str) -> tuple[Mode, tuple[Measurement, ...]]:
+    workload, optimizer = registry.workload(job.task.workload), registry.optimizer(job.optimizer)
+    if job.mode is Mode.COMPILED:
+        lanes = job.task.lanes
+        # the dead ones are copies of the last one
+        wide = replace(job.task, lanes=lanes + lanes[-1:] * ((job.width or 0) - len(lanes)))
+        file = program_file(job.programs, job.optimizer, wide, len(wide.lanes), job.threads, device)
+        try:
+            measured = train(
+                wide,
+                workload,
+                optimizer,
+                job.data_dir,
+                device=device,
+                make=lambda step, start: Compiled(step, start, file),
+            )
+            return Mode.COMPILED, measured[: len(lanes)]
+        except CompilationError as error:
+            log.warning("%s; pack %s trains eagerly", error, job.number)
+    return Mode.EAGER, train(job.task, workload, optimizer, job.data_dir, device=device)
 
 
 def _saved(measured: Measurement) -> bytes:

@@ -15,6 +15,7 @@ from service.schemas import StudyAnswer
 from service.store import Store
 from studies import registry
 from studies.drive import Driver
+from studies.pacing import Place
 from studies.publish import catalogue
 from studies.report import build_report
 from studies.resolve import resolve
@@ -26,6 +27,7 @@ from studies.workload import Data, DataFile, Options, Workload
 from tests.conformance.answers import YAML, claimed
 from tests.few_examples import with_few_to_measure
 from tests.real_data import data_dir
+from tests.speeds import next_pack
 from tests.unit.studies.planted import provenance
 
 ROOT = Path(__file__).parents[2]
@@ -107,12 +109,12 @@ def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypat
 
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
-    lanes = {each.name: quick[each.workload].lanes for each in spec.workloads}
-    source = Driver(spec=spec, ledger=ledger, lanes=lanes, data_dir=found, weights=Weights(folder=tmp_path / "weights"))
+    place = Place(data_dir=found, programs=tmp_path / "programs", hardware="here")
+    source = Driver(spec=spec, ledger=ledger, place=place, weights=Weights(folder=tmp_path / "weights"))
     while not source.finished():
-        job = source.take()
+        job = next_pack(source)
         assert job is not None
-        source.trained(job.pack, work(job, "cpu"))
+        source.trained(job.number, work(job, "cpu"))
 
     rows = ledger.rows(series=True)
     confirmed = {(run.workload, run.arm) for run in rows.runs if run.stage is Stage.CONFIRM}

@@ -12,7 +12,8 @@ from studies import registry
 from studies.measurements import Measurement
 from studies.rows import Series
 from studies.seeds import generator
-from studies.train import LaneTask, Task, train
+from studies.task import LaneTask, Task
+from studies.train import train
 from studies.workload import Data, Examples, Options, Workload
 from tests.few_examples import with_few_to_measure
 from tests.real_data import data_dir

@@ -16,6 +16,7 @@ from studies.errors import StoppedError
 from studies.plan import additions, progress
 from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from tests.speeds import all_eager
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -247,7 +248,9 @@ def suggest_the_middle(
 
 
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
-    plan = additions(spec, ledger.rows(), {"digits_mlp": 8, "linear_regression": 8}, suggest_the_middle)
+    plan = additions(
+        spec, ledger.rows(), all_eager(spec, {"digits_mlp": 8, "linear_regression": 8}), suggest_the_middle
+    )
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))

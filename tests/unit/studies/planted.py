@@ -13,6 +13,7 @@ from studies.plan import additions
 from studies.report import Provenance
 from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage
 from studies.spec import ArmSpec, ProtocolSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
+from tests.speeds import all_eager
 
 START_LOSS = 2.0
 STEPS = 200
@@ -96,9 +97,9 @@ def lr_range() -> SearchRange:
 def planted_rows(spec: StudySpec, arms: Mapping[str, Planted]) -> Rows:
     """Return the rows that a driver would have written by the end of the study."""
     rows = Rows()
-    lanes = {workload.name: 8 for workload in spec.workloads}
+    speeds = all_eager(spec, {workload.name: 8 for workload in spec.workloads})
     while True:
-        added = additions(spec, rows, lanes, _grid)
+        added = additions(spec, rows, speeds, _grid)
         if not added.packs:
             return rows
         rows = replace(rows, trials=(*rows.trials, *added.trials))

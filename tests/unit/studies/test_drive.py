@@ -11,14 +11,16 @@ from service.states import State
 from service.store import Store
 from studies.drive import RETRIES, Driver
 from studies.errors import PackFailedError
+from studies.pacing import Place
 from studies.publish import catalogue
 from studies.resolve import resolve
 from studies.rows import Rows, Stage
 from studies.spec import StudySpec
 from studies.weights import Weights
 from studies.worker import Job, work
+from tests.speeds import next_pack
 
-LANES = {"linear_regression": 4, "digits_mlp": 4}
+PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
 
 
 @pytest.fixture
@@ -57,15 +59,15 @@ def claimed(store: Store, spec: StudySpec) -> Claim:
 
 
 def driver(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> Driver:
-    return Driver(spec=spec, ledger=ledger, lanes=LANES, data_dir=Path("unused"), weights=weights)
+    return Driver(spec=spec, ledger=ledger, place=PLACE, weights=weights)
 
 
 def drive(source: Driver, packs: int | None = None) -> None:
     """Train one pack after another: all, or so many."""
     while not source.finished() and packs != 0:
-        job = source.take()
+        job = next_pack(source)
         assert job is not None
-        source.trained(job.pack, work(job, "cpu"))
+        source.trained(job.number, work(job, "cpu"))
         packs = None if packs is None else packs - 1
 
 
@@ -83,7 +85,7 @@ def test_trains_everything_once(spec: StudySpec, ledger: StudyLedger, weights: W
     for arm in ("l4mom", "sgd"):
         confirmed = [run for run in rows.runs if (run.arm, run.stage) == (arm, Stage.CONFIRM)]
         assert {(run.workload, run.seed) for run in confirmed} == {
-            (workload, seed) for workload in LANES for seed in spec.confirm_seeds
+            (workload, seed) for workload in ("linear_regression", "digits_mlp") for seed in spec.confirm_seeds
         }
         assert all(weights.path(run).stat().st_size > 0 for run in confirmed)
     assert not any(weights.path(run).exists() for run in rows.runs if run.stage is Stage.SEARCH)
@@ -100,7 +102,7 @@ def test_a_new_driver_goes_on_to_the_same_results(
 ) -> None:
     first = driver(spec, ledger, weights)
     drive(first, packs)
-    first.take()  # a pack that is lost with its driver
+    next_pack(first)  # a pack that is lost with its driver
     drive(driver(spec, ledger, weights))
 
     store.transition(claim.study_id, State.SUCCEEDED, "", claim.token)
@@ -113,34 +115,34 @@ def test_a_new_driver_goes_on_to_the_same_results(
 def test_the_next_batch_waits_for_the_one_before(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
     source = driver(spec, ledger, weights)
     taken: list[Job] = []
-    while (job := source.take()) is not None:
+    while (job := next_pack(source)) is not None:
         taken.append(job)
     # for each workload: the fixed arm's one trial, and the first three of the search
     assert sorted(len(job.task.lanes) for job in taken) == [1, 1, 3, 3]
     assert not source.finished()
     searched = next(job for job in taken if job.optimizer == "sgd")
-    source.trained(searched.pack, work(searched, "cpu"))
-    following = source.take()
+    source.trained(searched.number, work(searched, "cpu"))
+    following = next_pack(source)
     assert following is not None
     assert following.optimizer == "sgd"
-    assert source.take() is None
+    assert next_pack(source) is None
 
 
 def test_a_lost_pack_is_trained_again_a_few_times(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
     source = driver(spec, ledger, weights)
-    first = source.take()
+    first = next_pack(source)
     assert first is not None
     for _ in range(RETRIES):
-        source.failed(first.pack, "the worker died", lost=True)
-        again = source.take()
+        source.failed(first.number, "the worker died", lost=True)
+        again = next_pack(source)
         assert again == first
     with pytest.raises(PackFailedError, match=r"l4mom on linear_regression \(search\): the worker died"):
-        source.failed(first.pack, "the worker died", lost=True)
+        source.failed(first.number, "the worker died", lost=True)
 
 
 def test_a_pack_that_fails_for_good_ends_the_study(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
     source = driver(spec, ledger, weights)
-    job = source.take()
+    job = next_pack(source)
     assert job is not None
     with pytest.raises(PackFailedError, match="no data"):
-        source.failed(job.pack, "no data", lost=False)
+        source.failed(job.number, "no data", lost=False)

@@ -15,7 +15,8 @@ from studies.measurements import Measurement
 from studies.order import batches
 from studies.parameters import Direction, Metric
 from studies.seeds import generator
-from studies.train import CHUNK, EVALUATIONS, LaneTask, Task, train
+from studies.task import LaneTask, Task
+from studies.train import CHUNK, EVALUATIONS, train
 from studies.workload import Data, Examples, Measure, Options, Workload
 
 EXAMPLES = 20

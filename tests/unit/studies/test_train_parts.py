@@ -18,7 +18,8 @@ from studies.order import batches, independent_batches
 from studies.parameters import Option
 from studies.schedule import Schedule, ScheduleKind
 from studies.seeds import generator
-from studies.train import LaneTask, Task, train
+from studies.task import LaneTask, Task
+from studies.train import train
 from studies.workload import Data, Examples, Options, Workload
 
 STEPS, BATCH, EXAMPLES = 6, 5, 12

@@ -10,7 +10,9 @@ import torch
 
 from studies import registry
 from studies.errors import DataMissingError, OutOfMemoryError
-from studies.train import LaneTask, Task, train
+from studies.speeds import Mode
+from studies.task import LaneTask, Task
+from studies.train import train
 from studies.worker import Job, work
 
 
@@ -18,7 +20,16 @@ def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **op
     given = {option.name: option.default for option in registry.workload(workload).options} | options
     lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in ((0.1, 0), (0.01, 1)))
     task = Task(workload=workload, options=given, steps=steps, steps_per_epoch=5, test=test, lanes=lanes)
-    return Job(pack=3, optimizer="sgd", task=task, threads=1, data_dir=Path("nowhere"))
+    return Job(
+        number=3,
+        optimizer="sgd",
+        task=task,
+        threads=1,
+        mode=Mode.EAGER,
+        width=None,
+        data_dir=Path("nowhere"),
+        programs=Path("nowhere"),
+    )
 
 
 def test_brings_back_what_training_measured() -> None:

@@ -8,7 +8,8 @@ import torch
 
 from studies import registry
 from studies.seeds import generator
-from studies.train import LaneTask, Task, train
+from studies.task import LaneTask, Task
+from studies.train import train
 from studies.workloads.dnc_repeat_copy import WORKLOAD, episode
 
 OPTIONS = {option.name: option.default for option in WORKLOAD.options}

@@ -1,0 +1,147 @@
+"""Measuring how fast packs of several sizes train, eagerly and compiled, as far as knowing it pays for itself."""
+
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from studies import fetch, registry
+from studies.compiled import Compiled, own, save_program, traced
+from studies.errors import CompilationError
+from studies.lanes import Eager, Stepper
+from studies.programs import program_file
+from studies.setup import Setup, set_up
+from studies.speeds import Mode, Speed, fastest
+from studies.task import Task
+
+log = logging.getLogger(__name__)
+
+#: A measurement takes at least so many steps after the first, and about so many seconds.
+STEPS, SECONDS = 3, 0.3
+#: Another size of pack is tried while a gain of this fraction would repay what it takes to try.
+GAIN = 0.1
+#: Seconds to compile a step: so many, and so many for each of its operations; benchmarks/throughput.py measures both.
+COMPILING, COMPILING_OPERATION = 6.0, 0.012
+#: Fraction of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
+SAVED = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A request to measure, as it travels to a worker.
+
+    Args:
+        number: Of the request, counting down from -1: packs count up from 0.
+        optimizer: The registered optimizer's name.
+        task: What is to be trained; one lane, its setting any.
+        lanes: Where to start.
+        least: Fewer lanes than this are not to be tried.
+        most: Nor are more.
+        lane_steps: Steps of one lane that are to be trained in all.
+        threads: Threads of the training process.
+        data_dir: The data directory.
+        programs: Where compiled steps are kept.
+    """
+
+    number: int
+    optimizer: str
+    task: Task
+    lanes: int
+    least: int
+    most: int
+    lane_steps: int
+    threads: int
+    data_dir: Path
+    programs: Path
+
+
+def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
+    """Return the speeds that were worth measuring; at least one.
+
+    Eager packs first; then compiled ones, where what they are expected to save is more than compiling costs. From the
+    lanes to start with, packs are doubled while that helps, or else halved.
+
+    Args:
+        probe: What to measure.
+        device: Where, as torch names it.
+    """
+    torch.set_num_threads(probe.threads)
+    fetch.fetch(registry.workload(probe.task.workload).files(probe.task.options), probe.data_dir)
+
+    def left(speed: Speed) -> float:
+        return probe.lane_steps * speed.lane_seconds
+
+    def eagerly(lanes: int) -> Speed:
+        start = _start(probe, lanes, device)
+        return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, Eager(start.step, start.lanes)))
+
+    eager = _climbed(probe, eagerly, lambda speed: GAIN * left(speed) > SECONDS)
+    save = SAVED * left(fastest(eager))
+    if save < COMPILING:
+        return eager
+
+    def compiled(lanes: int) -> Speed | None:
+        file = program_file(probe.programs, probe.optimizer, probe.task, lanes, probe.threads, device)
+        start = _start(probe, lanes, device)
+        made = 0.0
+        if not file.exists():
+            started = time.monotonic()
+            graph = traced(start.step, own(start.lanes), *start.batch(), start.now(0))
+            if save < COMPILING + COMPILING_OPERATION * len(graph.graph.nodes):
+                return None
+            save_program(graph, file)
+            made = time.monotonic() - started
+        seconds = _step_seconds(start, Compiled(start.step, start.lanes, file))
+        return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, making=made)
+
+    try:
+        return eager + _climbed(probe, compiled, lambda speed: GAIN * left(speed) > speed.making)
+    except CompilationError as error:
+        log.warning("%s; %s trains eagerly", error, probe.task.workload)
+        return eager
+
+
+def _climbed(
+    probe: Probe, measure: Callable[[int], Speed | None], worthwhile: Callable[[Speed], bool]
+) -> tuple[Speed, ...]:
+    """Return what was measured at the lanes to start with and, as far as it helps and is worthwhile, at others."""
+    first = measure(min(probe.lanes, probe.most))
+    if first is None:
+        return ()
+    found = [first]
+    for factor in (2.0, 0.5):
+        before = first
+        while worthwhile(before):
+            lanes = int(before.lanes * factor)
+            following = measure(lanes) if probe.least <= lanes <= probe.most else None
+            if following is None:
+                break
+            found.append(following)
+            if following.lane_seconds > before.lane_seconds:
+                break
+            before = following
+        if len(found) > 1 and fastest(found) is not first:
+            break  # it helped to go this way
+    return tuple(found)
+
+
+def _start(probe: Probe, lanes: int, device: str) -> Setup:
+    one = probe.task.lanes[0]
+    task = replace(probe.task, lanes=tuple(replace(one, seed=one.seed + lane) for lane in range(lanes)))
+    workload, optimizer = registry.workload(task.workload), registry.optimizer(probe.optimizer)
+    return set_up(task, workload, optimizer, probe.data_dir, device=device)
+
+
+def _step_seconds(start: Setup, stepper: Stepper) -> float:
+    """Return the median seconds of a step, its batch included."""
+    taken: list[float] = []
+    while len(taken) < 1 + STEPS or sum(taken[1:]) < SECONDS:
+        started = time.perf_counter()
+        losses, _ = stepper.advance(*start.batch(), start.now(0))
+        losses.tolist()  # waits for the device
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken[1:])

@@ -1,0 +1,193 @@
+"""What a study knows of the speeds of its packs, and what it still asks workers to measure."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studies import registry
+from studies.calibrate import COMPILING, SAVED, Probe
+from studies.errors import PackFailedError
+from studies.programs import sources
+from studies.rows import Ledger
+from studies.schedule import Schedule
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.speeds import Mode, Speed, Subject, fastest
+from studies.task import LaneTask, Task
+
+log = logging.getLogger(__name__)
+
+#: A probe whose worker died is sent again this often.
+RETRIES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a study is trained.
+
+    Args:
+        data_dir: The data directory.
+        programs: Where compiled steps are kept.
+        hardware: What it is trained on, in words; what was measured on other hardware says nothing about it.
+    """
+
+    data_dir: Path
+    programs: Path
+    hardware: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A probe and what its answer is for.
+
+    Args:
+        probe: The probe.
+        subject: What it measures.
+        pairs: The (workload, arm) pairs of the study that train so.
+        tries: How often its worker died.
+    """
+
+    probe: Probe
+    subject: Subject
+    pairs: tuple[tuple[str, str], ...]
+    tries: int = 0
+
+
+class Pacing:
+    """The speeds of a study's packs: those measured before, in any study, and probes for the others.
+
+    Args:
+        spec: The study.
+        ledger: Where speeds are kept.
+        place: Where the study is trained.
+    """
+
+    def __init__(self, spec: StudySpec, ledger: Ledger, place: Place) -> None:
+        """Read what is known."""
+        self._ledger = ledger
+        self._known: dict[tuple[str, str], tuple[Speed, ...]] = {}
+        self._waiting: list[_Asked] = []
+        self._asked: dict[int, _Asked] = {}
+        for number, asked in enumerate(_all_asked(spec, place), 1):
+            chosen = spec.workload(asked.pairs[0][0]).lanes
+            found = [each for each in ledger.speeds(asked.subject) if chosen is None or each.lanes == chosen]
+            if _enough(found, asked.probe.lane_steps):
+                self._known |= dict.fromkeys(asked.pairs, tuple(found))
+            else:
+                self._waiting.append(replace(asked, probe=replace(asked.probe, number=-number)))
+
+    @property
+    def known(self) -> Mapping[tuple[str, str], Sequence[Speed]]:
+        """What was measured, by (workload, arm)."""
+        return self._known
+
+    @property
+    def asking(self) -> bool:
+        """Whether something is still to be measured."""
+        return bool(self._waiting or self._asked)
+
+    def take(self) -> Probe | None:
+        """Return the next probe, None where all are out."""
+        if not self._waiting:
+            return None
+        asked = self._waiting.pop(0)
+        self._asked[asked.probe.number] = asked
+        return asked.probe
+
+    def measured(self, number: int, speeds: Sequence[Speed]) -> None:
+        """Take what a probe found, for this study and those to come.
+
+        Args:
+            number: The probe's.
+            speeds: At least one.
+        """
+        asked = self._asked.pop(number)
+        self._ledger.save_speeds(asked.subject, speeds)
+        self._known |= dict.fromkeys(asked.pairs, tuple(speeds))
+        for speed in speeds:
+            log.info(
+                "%s by %s, %s lanes, %s: %.3g ms a step of a lane%s",
+                asked.subject.workload,
+                asked.subject.optimizer,
+                speed.lanes,
+                speed.mode,
+                1000 * speed.lane_seconds,
+                f", {speed.making:.0f} s to compile" if speed.making else "",
+            )
+
+    def failed(self, number: int, reason: str, *, lost: bool) -> None:
+        """Send a lost probe again, or give the study up.
+
+        Args:
+            number: The probe's.
+            reason: Why, in plain words.
+            lost: Whether its worker died.
+
+        Raises:
+            PackFailedError: Where trying again is of no use.
+        """
+        asked = self._asked.pop(number)
+        if not lost or asked.tries == RETRIES:
+            raise PackFailedError(f"measuring {asked.subject.optimizer} on {asked.subject.workload}: {reason}")
+        self._waiting.insert(0, replace(asked, tries=asked.tries + 1))
+
+
+def _enough(speeds: Sequence[Speed], lane_steps: int) -> bool:
+    """Whether nothing more needs to be measured: known is a compiled step, or eager ones are soon done."""
+    if any(speed.mode is Mode.COMPILED for speed in speeds):
+        return True
+    return bool(speeds) and SAVED * lane_steps * fastest(speeds).lane_seconds < COMPILING
+
+
+def _all_asked(spec: StudySpec, place: Place) -> list[_Asked]:
+    """Return a probe for every workload and optimizer of a study."""
+    found: dict[tuple[str, int | None], _Asked] = {}
+    for workload in spec.workloads:
+        for arm in spec.arms:
+            own = _ask(spec, workload, arm, place)
+            key = (own.subject.key, workload.lanes)
+            before = found.get(key)
+            if before is not None:
+                probe = replace(
+                    before.probe,
+                    most=max(before.probe.most, own.probe.most),
+                    lane_steps=before.probe.lane_steps + own.probe.lane_steps,
+                )
+                own = replace(before, probe=probe, pairs=before.pairs + own.pairs)
+            found[key] = own
+    return list(found.values())
+
+
+def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) -> _Asked:
+    protocol = spec.protocol
+    trials = protocol.trials if arm.search else 1
+    most = max(min(trials, protocol.batch) * protocol.search_seeds, protocol.confirm_seeds)
+    setting = dict(arm.fixed) | {name: searched.low for name, searched in arm.search.items()}
+    probe = Probe(
+        number=0,
+        optimizer=arm.optimizer,
+        task=Task(
+            workload=workload.workload,
+            options=workload.options,
+            steps=workload.steps,
+            steps_per_epoch=workload.steps_per_epoch,
+            test=False,
+            schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
+            lanes=(LaneTask(setting=setting, seed=spec.search_seeds[0]),),
+        ),
+        lanes=workload.lanes or registry.workload(workload.workload).lanes,
+        least=workload.lanes or 1,
+        most=workload.lanes or most,
+        lane_steps=(trials * protocol.search_seeds + protocol.confirm_seeds) * workload.steps,
+        threads=1,
+        data_dir=place.data_dir,
+        programs=place.programs,
+    )
+    subject = Subject(
+        workload=workload.workload,
+        options=workload.options,
+        optimizer=arm.optimizer,
+        hardware=place.hardware,
+        code=sources(),
+    )
+    return _Asked(probe=probe, subject=subject, pairs=((workload.name, arm.name),))

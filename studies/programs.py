@@ -1,0 +1,41 @@
+"""Where the compiled step of a pack is kept: a file whose name tells apart whatever makes another program."""
+
+import hashlib
+import json
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+
+import l4
+import studies
+from studies.task import Task
+
+
+def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: int, device: str) -> Path:
+    """Return where the compiled step of a pack is, whether or not it is there.
+
+    Args:
+        folder: Of all programs.
+        optimizer: The registered optimizer's name.
+        task: What is trained; its own lanes, lengths, seeds and settings do not matter.
+        lanes: Lanes of the pack.
+        threads: Threads of the training process.
+        device: Where it trains, as torch names it.
+    """
+    where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    what = [task.workload, sorted(task.options.items()), optimizer, lanes, threads, device, where, sources()]
+    digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+    return folder / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
+
+
+@cache
+def sources() -> str:
+    """Return a digest of all that programs are made from: this code, torch, the kind of processor."""
+    digest = hashlib.sha256(f"{torch.__version__} {platform.machine()}".encode())
+    for package in (l4, studies):
+        assert package.__file__ is not None
+        for path in sorted(Path(package.__file__).parent.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,211 @@
+"""What a pack's loop starts from: the data, the stacked step, the lanes before it, their batches and settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call, vmap
+
+from studies.lanes import Inputs, Lanes, StackedStep, stacked_step
+from studies.optimizer import AnyOptimizer, Setting, Tensors
+from studies.order import batches, independent_batches
+from studies.seeds import generator
+from studies.task import Task
+from studies.workload import Data, Examples, Options, Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a pack's loop starts from.
+
+    Args:
+        model: The module.
+        data: With the lane axis in front.
+        step: The step of all lanes.
+        lanes: The lanes before the first step.
+        batch: Gives every lane's next inputs and targets.
+        setting: Every hyperparameter by name, (lanes,).
+        factors: What scheduled ones are multiplied by, (steps,).
+    """
+
+    model: "Model"
+    data: Data
+    step: StackedStep
+    lanes: Lanes
+    batch: Callable[[], tuple[Inputs, Tensor]]
+    setting: Setting
+    factors: Mapping[str, Tensor]
+
+    def now(self, t: int) -> Setting:
+        """Return the hyperparameters of a step, counting from 0."""
+        if not self.factors:
+            return self.setting
+        return {**self.setting, **{name: self.setting[name] * each[t] for name, each in self.factors.items()}}
+
+
+def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Path, *, device: str) -> Setup:
+    """Return what a pack's loop starts from.
+
+    Each lane draws its initial parameters, its data order and, where the workload draws one, its problem from its own
+    seed, so that it is the same run in whatever pack it sits.
+
+    Args:
+        task: What to train.
+        workload: The workload.
+        optimizer: The optimizer of all lanes.
+        data_dir: Where data sets are.
+        device: Where to train.
+    """
+    data = _data(task, workload, data_dir, device)
+    model, params, buffers = _initial(task, workload, device)
+
+    def batch_loss(at: Tensors, kept: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
+        kept = tuple(each.clone() for each in kept)  # the module writes into them
+        value = workload.loss(model(at, kept, *inputs), targets)
+        return (value if workload.penalty is None else value + workload.penalty(at)), kept
+
+    return Setup(
+        model=model,
+        data=data,
+        step=stacked_step(batch_loss, optimizer),
+        lanes=Lanes(
+            params,
+            buffers,
+            vmap(optimizer.init)(params),
+            torch.ones(len(task.lanes), dtype=torch.bool, device=device),
+        ),
+        batch=_batches(task, workload, data.train, device),
+        setting={
+            each.name: torch.tensor(
+                [lane.setting[each.name] for lane in task.lanes], dtype=torch.float64, device=device
+            )
+            for each in optimizer.hyperparameters
+        },
+        factors={
+            name: torch.tensor(
+                [each.factor(t, task.steps) for t in range(task.steps)], dtype=torch.float64, device=device
+            )
+            for name, each in task.schedules.items()
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A module as a function of its parameters and buffers.
+
+    Args:
+        module: Without values.
+        params: Its parameters' names.
+        buffers: Its buffers' names.
+    """
+
+    module: nn.Module
+    params: tuple[str, ...]
+    buffers: tuple[str, ...]
+
+    def __call__(self, params: Tensors, buffers: Tensors, *inputs: Tensor) -> Tensor:
+        """Return the module's output."""
+        values = dict(zip((*self.params, *self.buffers), (*params, *buffers), strict=True))
+        return functional_call(self.module, values, inputs)
+
+
+def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
+    """Return the data with a lane axis in front of every tensor: drawn lane by lane, or one set seen by all."""
+    if workload.drawn:
+
+        def stack(*parts: Tensor) -> Tensor:
+            return torch.stack(parts).to(device)
+
+        seeds = [generator(task.workload, lane.seed, "problem") for lane in task.lanes]
+        return _each_part(stack, [workload.data(task.options, data_dir, seed) for seed in seeds])
+
+    def share(part: Tensor) -> Tensor:
+        return part.to(device).expand(len(task.lanes), *part.shape)
+
+    return _each_part(share, [_common(workload.data, tuple(task.options.items()), data_dir, task.workload)])
+
+
+@lru_cache(maxsize=2)
+def _common(
+    data: Callable[[Options, Path, Generator], Data],
+    options: tuple[tuple[str, float | int | str], ...],
+    data_dir: Path,
+    name: str,
+) -> Data:
+    """Return the data that every lane sees, read once for all packs that a process trains."""
+    return data(dict(options), data_dir, generator(name, 0, "problem"))
+
+
+def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
+    def part(parts: Sequence[Examples | None]) -> Examples | None:
+        present = [each for each in parts if each is not None]
+        if not present:
+            return None
+        return Examples(
+            inputs=change(*(each.inputs for each in present)), targets=change(*(each.targets for each in present))
+        )
+
+    train = part([each.train for each in found])
+    assert train is not None
+    return Data(
+        train=train, validation=part([each.validation for each in found]), test=part([each.test for each in found])
+    )
+
+
+def _initial(task: Task, workload: Workload, device: str) -> tuple[Model, Tensors, Tensors]:
+    """Return the module, and every lane's initial parameters and buffers, stacked."""
+    with torch.device("meta"):
+        module = workload.model(task.options).to(workload.dtype)
+    model = Model(
+        module=module,
+        params=tuple(name for name, _ in module.named_parameters()),
+        buffers=tuple(name for name, _ in module.named_buffers()),
+    )
+    params: list[Tensors] = []
+    buffers: list[Tensors] = []
+    for lane in task.lanes:
+        own = module.to_empty(device="cpu")
+        workload.initialise(own, generator(task.workload, lane.seed, "init"))
+        params.append(tuple(each.detach().clone() for each in own.parameters()))
+        buffers.append(tuple(each.clone() for each in own.buffers()))
+
+    def stacked(lanes: list[Tensors]) -> Tensors:
+        return tuple(torch.stack(each).to(device) for each in zip(*lanes, strict=True))
+
+    return model, stacked(params), stacked(buffers)
+
+
+def _batches(task: Task, workload: Workload, train: Examples, device: str) -> Callable[[], tuple[Inputs, Tensor]]:
+    """Return a function that gives every lane's next inputs and targets, stacked."""
+    if "batch_size" not in task.options:
+        return lambda: ((train.inputs,), train.targets)
+    size, examples = int(task.options["batch_size"]), train.inputs.shape[1]
+    drawn = independent_batches if workload.replacement else batches
+
+    def streams(name: str) -> list[Generator]:
+        return [generator(task.workload, lane.seed, name) for lane in task.lanes]
+
+    orders = [drawn(examples, size, each) for each in streams("order")]
+    augmenting, noises = streams("augment"), streams("noise")
+    lane = torch.arange(len(orders), device=device)[:, None]
+
+    def chosen(part: Tensor, at: Tensor) -> Tensor:
+        if workload.drawn:
+            return part[lane, at]
+        return part[0].index_select(0, at.flatten()).unflatten(0, at.shape)  # all lanes see one set
+
+    def following() -> tuple[Inputs, Tensor]:
+        at = torch.stack([next(order) for order in orders]).to(device)
+        inputs, targets = chosen(train.inputs, at), chosen(train.targets, at)
+        if workload.augment is not None:
+            changed = [workload.augment(own, each) for own, each in zip(inputs, augmenting, strict=True)]
+            inputs = torch.stack(changed)
+        if workload.noise is None:
+            return (inputs,), targets
+        return (inputs, torch.stack([workload.noise(task.options, each) for each in noises]).to(device)), targets
+
+    return following

@@ -1,0 +1,86 @@
+"""How fast steps of packs were measured to be, and which packs train soonest by that."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """How a pack's step runs: operation by operation, or as one compiled program."""
+
+    EAGER = "eager"
+    COMPILED = "compiled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What speeds are measured of.
+
+    Args:
+        workload: The registered workload's name.
+        options: Its options, complete.
+        optimizer: The registered optimizer's name.
+        hardware: What is trained on.
+        code: A digest of the program and of what it is built on.
+    """
+
+    workload: str
+    options: Mapping[str, float | int | str]
+    optimizer: str
+    hardware: str
+    code: str
+
+    @property
+    def key(self) -> str:
+        """Text that is the same for the same subject."""
+        return json.dumps([self.workload, sorted(self.options.items()), self.optimizer, self.hardware, self.code])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """One measurement.
+
+    Args:
+        lanes: Lanes of the pack.
+        mode: How its step ran.
+        seconds: Wall-clock seconds of a step of all lanes, the median of several.
+        making: Seconds that it took to have the step compiled; 0 where it was not or had been before.
+    """
+
+    lanes: int
+    mode: Mode
+    seconds: float
+    making: float = 0.0
+
+    @property
+    def lane_seconds(self) -> float:
+        """Seconds of a step of one lane."""
+        return self.seconds / self.lanes
+
+
+def fastest(speeds: Sequence[Speed]) -> Speed:
+    """Return the measurement whose lanes take the least time each.
+
+    Args:
+        speeds: At least one.
+    """
+    return min(speeds, key=lambda speed: speed.lane_seconds)
+
+
+def fitting(speeds: Sequence[Speed], runs: int) -> Speed:
+    """Return the measurement by whose packs so many runs are trained soonest, one pack after another.
+
+    A compiled step takes as long with dead lanes as without; an eager one is made for as many lanes as there are runs.
+
+    Args:
+        speeds: At least one.
+        runs: How many runs are to be trained.
+    """
+
+    def seconds(speed: Speed) -> float:
+        if speed.mode is Mode.EAGER:
+            return runs * speed.lane_seconds
+        return -(-runs // speed.lanes) * speed.seconds
+
+    return min(speeds, key=seconds)

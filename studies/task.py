@@ -1,0 +1,43 @@
+"""What a pack trains, as it travels to a worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from studies.schedule import Schedule
+from studies.workload import Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneTask:
+    """What one lane trains.
+
+    Args:
+        setting: Every hyperparameter of the optimizer by name.
+        seed: The run's seed.
+    """
+
+    setting: Mapping[str, float]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a pack trains.
+
+    Args:
+        workload: The registered workload's name; it names the seeds' axis.
+        options: The workload's options, complete.
+        steps: Length of a run.
+        steps_per_epoch: Steps of an epoch.
+        test: Whether test data are measured; only confirm runs may.
+        lanes: The runs, in lane order.
+        schedules: How hyperparameters change over the run, by name; those not given are constant.
+    """
+
+    workload: str
+    options: Options
+    steps: int
+    steps_per_epoch: int
+    test: bool
+    lanes: tuple[LaneTask, ...]
+    schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])

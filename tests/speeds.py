@@ -1,0 +1,39 @@
+"""Speeds of packs as if measured, for tests that do not measure any."""
+
+from collections.abc import Mapping
+
+from studies.drive import Driver
+from studies.spec import StudySpec
+from studies.speeds import Mode, Speed
+from studies.worker import Job
+
+
+def eager(lanes: int) -> tuple[Speed, ...]:
+    """Return that packs of so many lanes train soonest, eagerly.
+
+    Args:
+        lanes: Lanes of a pack.
+    """
+    return (Speed(lanes=lanes, mode=Mode.EAGER, seconds=1.0),)
+
+
+def all_eager(spec: StudySpec, lanes: Mapping[str, int]) -> dict[tuple[str, str], tuple[Speed, ...]]:
+    """Return that of every workload and arm of a study.
+
+    Args:
+        spec: The study.
+        lanes: Lanes of a pack by workload name.
+    """
+    return {(workload.name, arm.name): eager(lanes[workload.name]) for workload in spec.workloads for arm in spec.arms}
+
+
+def next_pack(source: Driver, lanes: int = 4) -> Job | None:
+    """Return the next pack, having answered every probe that came before it.
+
+    Args:
+        source: The driver.
+        lanes: Lanes of a pack, as its probes are answered.
+    """
+    while (taken := source.take()) is not None and not isinstance(taken, Job):
+        source.measured(taken.number, eager(lanes))
+    return taken
