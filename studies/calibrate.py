@@ -1,7 +1,6 @@
 """Measuring how fast packs of several sizes train, eagerly and compiled, as far as knowing it pays for itself."""
 
 import logging
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from studies.task import Task
 log = logging.getLogger(__name__)
 
 #: A measurement takes at least so many steps after the first, and about so many seconds.
-STEPS, SECONDS = 3, 0.3
+STEPS, SECONDS = 5, 0.5
 #: Another size of pack is tried while a gain of this fraction would repay what it takes to try.
 GAIN = 0.1
 #: Seconds to compile a step: so many, and so many for each of its operations; benchmarks/throughput.py measures both.
@@ -137,11 +136,11 @@ def _start(probe: Probe, lanes: int, device: str) -> Setup:
 
 
 def _step_seconds(start: Setup, stepper: Stepper) -> float:
-    """Return the median seconds of a step, its batch included."""
+    """Return the seconds of a step, its batch included: the least of several, as other work only adds to them."""
     taken: list[float] = []
     while len(taken) < 1 + STEPS or sum(taken[1:]) < SECONDS:
         started = time.perf_counter()
         losses, _ = stepper.advance(*start.batch(), start.now(0))
         losses.tolist()  # waits for the device
         taken.append(time.perf_counter() - started)
-    return statistics.median(taken[1:])
+    return min(taken[1:])

@@ -16,7 +16,7 @@ class WorkloadEntry(BaseModel):
         epoch_examples: Training examples in an epoch, unless `train_examples` is an option; 1 for a full batch.
         has_validation: Whether there are validation data, so that they can be selected on.
         metrics: What is measured besides the loss.
-        lanes: Most lanes in a pack (see `Workload.lanes`).
+        lanes: Lanes of a pack from which measuring starts (see `Workload.lanes`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -44,7 +44,7 @@ class Speed:
     Args:
         lanes: Lanes of the pack.
         mode: How its step ran.
-        seconds: Wall-clock seconds of a step of all lanes, the median of several.
+        seconds: Wall-clock seconds of a step of all lanes, the least of several.
         making: Seconds that it took to have the step compiled; 0 where it was not or had been before.
     """
 

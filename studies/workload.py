@@ -83,7 +83,7 @@ class Workload:
         default_steps: Steps of a run where a study gives none.
         epoch_examples: Training examples that make an epoch, unless `train_examples` is an option; 1 where every step
             uses all.
-        lanes: Most lanes of a pack: where more no longer raise the throughput on a CPU.
+        lanes: Lanes of a pack from which measuring starts: about what trains fastest on a CPU.
         dtype: Of parameters and inputs.
         drawn: Whether every seed draws its own data.
         replacement: Whether every example is drawn by itself from all, instead of in shuffled passes.

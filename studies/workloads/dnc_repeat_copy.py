@@ -81,7 +81,7 @@ WORKLOAD = Workload(
     options=(Option(name="batch_size", default=16, low=1, high=1024, summary="Episodes of a step."),),
     default_steps=100_000,
     epoch_examples=1024,
-    lanes=16,
+    lanes=8,
     replacement=True,
     data=data,
     model=model,

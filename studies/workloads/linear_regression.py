@@ -82,7 +82,7 @@ WORKLOAD = Workload(
     ),
     default_steps=20_000,
     epoch_examples=1,
-    lanes=32,
+    lanes=8,
     dtype=torch.float64,
     drawn=True,
     data=data,

@@ -51,7 +51,7 @@ WORKLOAD = Workload(
     default_steps=30 * 937,
     # the authors' epoch is 937 steps of 64, that is of 60,000 examples, though they train on 55,000
     epoch_examples=60_000,
-    lanes=4,
+    lanes=2,
     has_validation=True,
     files=files,
     data=data,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._inductor import config
 
 from studies import registry
 from studies.errors import DataMissingError, OutOfMemoryError
@@ -63,3 +64,26 @@ def test_data_that_are_neither_here_nor_to_be_had(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # nothing listens there: as on a machine without network
     with pytest.raises(DataMissingError, match="L4_DATA_DIR"):
         work(replace(job("mnist_mlp"), data_dir=tmp_path), "cpu")
+
+
+def test_a_compiled_pack_with_dead_lanes_brings_back_its_own_runs(tmp_path: Path) -> None:
+    compiled = work(replace(job(), mode=Mode.COMPILED, width=4, programs=tmp_path), "cpu")
+    eager = work(job(), "cpu")
+    assert compiled.mode is Mode.COMPILED
+    assert [each.train_loss for each in compiled.measurements] == pytest.approx(
+        [each.train_loss for each in eager.measurements], rel=1e-4
+    )
+    assert len(compiled.parameters) == 2
+    assert len(list(tmp_path.glob("digits_mlp-sgd-4-*.program"))) == 1
+
+
+def test_trains_eagerly_where_there_is_no_compiler(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        result = work(replace(job(), mode=Mode.COMPILED, width=2, programs=tmp_path), "cpu")
+    assert result.mode is Mode.EAGER
+    assert [each.train_loss for each in result.measurements] == [
+        each.train_loss for each in work(job(), "cpu").measurements
+    ]
+    (record,) = [each for each in caplog.records if each.name == "studies.worker"]
+    assert "could not be compiled" in record.message
+    assert record.message.endswith("pack 3 trains eagerly")

@@ -1,0 +1,108 @@
+"""Compiled steps against eager ones, on every workload and with every optimizer."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from studies import registry
+from studies.compiled import Compiled
+from studies.lanes import Eager, Lanes, MakeStepper, StackedStep, stacked_step
+from studies.measurements import Measurement
+from studies.optimizer import Tensors
+from studies.task import LaneTask, Task
+from studies.train import train
+from studies.workload import Options
+from tests.few_examples import with_few_to_measure
+from tests.plain import plain
+from tests.real_data import data_dir
+
+STEPS = 12
+#: Largest difference of a loss, relative, that rounding may make within so few steps, by the workload's precision.
+CLOSE = {torch.float64: 1e-9, torch.float32: 1e-3}
+#: Whose steps take minutes to compile.
+LARGE = ("cifar10_resnet32", "dnc_repeat_copy")
+WORKLOADS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in registry.names("workloads")
+]
+
+
+def options(name: str) -> Options:
+    chosen = {option.name: option.default for option in registry.workload(name).options}
+    return chosen | ({"train_examples": 200, "batch_size": 8} if "train_examples" in chosen else {})
+
+
+def trained(name: str, make: MakeStepper, lanes: tuple[LaneTask, ...]) -> tuple[Measurement, ...]:
+    torch.set_num_threads(1)
+    workload = registry.workload(name)
+    found = data_dir(workload.files(options(name)))
+    if found is None:
+        pytest.skip("its data set is not here; set L4_DATA_DIR to a directory that has it")
+    task = Task(workload=name, options=options(name), steps=STEPS, steps_per_epoch=5, test=True, lanes=lanes)
+    return train(task, with_few_to_measure(workload), registry.optimizer("l4adam"), found, make=make)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_workload_trains_the_same_compiled(name: str, tmp_path: Path) -> None:
+    setting = {each.name: each.default for each in registry.optimizer("l4adam").hyperparameters}
+    lanes = tuple(LaneTask(setting=setting | {"alpha": alpha}, seed=seed) for alpha, seed in ((0.15, 0), (1e30, 1)))
+    file = tmp_path / "step.program"
+    expected = trained(name, Eager, lanes)
+    found = trained(name, lambda step, start: Compiled(step, start, file), lanes)
+    close = CLOSE[registry.workload(name).dtype]
+    for one, other in zip(found, expected, strict=True):
+        assert (one.diverged, one.steps) == (other.diverged, other.steps)
+        assert one.start_loss == pytest.approx(other.start_loss, rel=close)
+        assert one.train_loss == pytest.approx(other.train_loss, rel=close)
+        assert one.metrics == pytest.approx(other.metrics, rel=close, abs=0.011)  # an accuracy may differ by two images
+    assert not expected[0].diverged
+    assert expected[1].diverged
+
+
+@pytest.mark.parametrize("name", registry.names("optimizers"))
+def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> None:
+    optimizer = registry.optimizer(name)
+
+    def loss(params: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
+        w, b = params
+        return (inputs @ w + b - targets).square().mean()
+
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(3, 20, 4, generator=generator), torch.randn(3, 20, generator=generator)
+    params = (torch.zeros(3, 4), torch.zeros(3))
+    before = Lanes(params, (), vmap(optimizer.init)(params), torch.tensor([True, True, False]))
+    setting = {
+        each.name: torch.full((3,), each.default, dtype=torch.float64) * torch.tensor([1.0, 0.5, 1.0])
+        for each in optimizer.hyperparameters
+    }
+    step = stacked_step(plain(loss), optimizer)
+    eager, compiled = Eager(step, before), Compiled(step, before, tmp_path / "step.program")
+    for _ in range(5):
+        for found, expected in zip(
+            compiled.advance((inputs,), targets, setting), eager.advance((inputs,), targets, setting), strict=True
+        ):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(compiled.lanes.params, eager.lanes.params, rtol=1e-4, atol=1e-6)
+    assert compiled.lanes.alive.tolist() == [True, True, False]
+    assert not any(each[2].any() for each in compiled.lanes.params)  # the dead lane stays where it was
+
+
+def test_a_program_is_made_once_and_serves_every_setting(tmp_path: Path) -> None:
+    file = tmp_path / "step.program"
+    setting = {each.name: each.default for each in registry.optimizer("l4adam").hyperparameters}
+    lanes = (LaneTask(setting=setting, seed=0),)
+
+    def make(step: StackedStep, start: Lanes) -> Compiled:
+        return Compiled(step, start, file)
+
+    first = trained("digits_mlp", make, lanes)
+    made = file.stat().st_mtime_ns
+    assert [replace(each, parameters={}) for each in trained("digits_mlp", make, lanes)] == [
+        replace(each, parameters={}) for each in first
+    ]
+    other = tuple(replace(lane, setting={**lane.setting, "alpha": 0.05}, seed=7) for lane in lanes)
+    assert trained("digits_mlp", make, other)[0].train_loss != first[0].train_loss
+    assert file.stat().st_mtime_ns == made

@@ -1,0 +1,68 @@
+"""Measuring the speeds of packs: as much of it as repays itself."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from torch._inductor import config
+
+from studies import calibrate as calibrating
+from studies import registry
+from studies.calibrate import Probe, calibrate
+from studies.speeds import Mode
+from studies.task import LaneTask, Task
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> Probe:
+    options = {option.name: option.default for option in registry.workload("digits_mlp").options}
+    lanes = (LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=0),)
+    return Probe(
+        number=-1,
+        optimizer="sgd",
+        task=Task(workload="digits_mlp", options=options, steps=5, steps_per_epoch=5, test=False, lanes=lanes),
+        lanes=4,
+        least=1,
+        most=8,
+        lane_steps=1,
+        threads=1,
+        data_dir=tmp_path,
+        programs=tmp_path / "programs",
+    )
+
+
+def test_little_to_train_is_measured_once(probe: Probe) -> None:
+    (only,) = calibrate(probe, "cpu")
+    assert (only.lanes, only.mode, only.making) == (4, Mode.EAGER, 0.0)
+    assert 0 < only.seconds < 10
+    assert not probe.programs.exists()
+
+
+def test_no_more_lanes_than_runs(probe: Probe) -> None:
+    (only,) = calibrate(replace(probe, most=3), "cpu")
+    assert only.lanes == 3
+
+
+def test_more_to_train_repays_trying_other_sizes(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrating, "COMPILING", float("inf"))
+    found = calibrate(replace(probe, lane_steps=10**9), "cpu")
+    assert {speed.mode for speed in found} == {Mode.EAGER}
+    assert [speed.lanes for speed in found][:2] == [4, 8]
+    assert all(probe.least <= speed.lanes <= probe.most for speed in found)
+
+
+def test_much_to_train_repays_compiling(probe: Probe) -> None:
+    chosen = replace(probe, lane_steps=10**9, lanes=2, least=2, most=2)
+    eager, compiled = calibrate(chosen, "cpu")
+    assert (eager.mode, compiled.mode) == (Mode.EAGER, Mode.COMPILED)
+    assert compiled.making > 0
+    assert len(list(probe.programs.glob("*.program"))) == 1
+    again = calibrate(chosen, "cpu")[1]
+    assert (again.lanes, again.mode, again.making) == (2, Mode.COMPILED, 0.0)
+
+
+def test_measures_eager_packs_alone_where_there_is_no_compiler(probe: Probe, caplog: pytest.LogCaptureFixture) -> None:
+    with config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        found = calibrate(replace(probe, lane_steps=10**9, lanes=2, least=2, most=2), "cpu")
+    assert [speed.mode for speed in found] == [Mode.EAGER]
+    assert "digits_mlp trains eagerly" in caplog.text

@@ -1,0 +1,121 @@
+"""What a study knows of its packs' speeds, and what it asks for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from studies.errors import PackFailedError
+from studies.pacing import RETRIES, Pacing, Place
+from studies.publish import catalogue
+from studies.resolve import resolve
+from studies.rows import Ledger
+from studies.spec import StudySpec
+from studies.speeds import Mode, Speed, Subject
+from tests.speeds import eager
+
+PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
+SLOW = (Speed(lanes=4, mode=Mode.EAGER, seconds=1000.0),)
+
+
+class Speeds:
+    """The part of a ledger that keeps speeds."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[Speed, ...]] = {}
+
+    def speeds(self, subject: Subject) -> tuple[Speed, ...]:
+        return self.kept.get(subject.key, ())
+
+    def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
+        self.kept[subject.key] = tuple(speeds)
+
+
+@pytest.fixture
+def speeds() -> Speeds:
+    return Speeds()
+
+
+def spec(**workload: object) -> StudySpec:
+    return resolve(
+        {
+            "name": "paced",
+            "workloads": [{"name": "digits_mlp", "steps": 6, **workload}],
+            "arms": [
+                {"name": "l4mom"},
+                {"name": "l4mom_0.25", "optimizer": "l4mom", "fixed": {"alpha": 0.25}},
+                {"name": "sgd", "search": {"lr": {}}},
+            ],
+            "protocol": {"trials": 20, "batch": 20, "confirm_seeds": 6},
+        },
+        catalogue(),
+    )
+
+
+def pacing(speeds: Speeds, of: StudySpec, place: Place = PLACE) -> Pacing:
+    ledger: Ledger = speeds  # pyright: ignore[reportAssignmentType]
+    return Pacing(of, ledger, place)
+
+
+def test_asks_once_for_arms_that_train_alike(speeds: Speeds) -> None:
+    own = pacing(speeds, spec())
+    first, second = own.take(), own.take()
+    assert own.take() is None
+    assert first is not None
+    assert second is not None
+    assert (first.optimizer, first.most, first.lane_steps) == ("l4mom", 6, 2 * (1 + 6) * 6)
+    assert (second.optimizer, second.most, second.lane_steps) == ("sgd", 20, (20 + 6) * 6)
+    assert not own.known
+    own.measured(first.number, eager(6))
+    assert set(own.known) == {("digits_mlp", "l4mom"), ("digits_mlp", "l4mom_0.25")}
+    assert own.asking
+    own.measured(second.number, eager(8))
+    assert not own.asking
+
+
+def answered(speeds: Speeds, of: StudySpec, found: Sequence[Speed]) -> None:
+    own = pacing(speeds, of)
+    while (probe := own.take()) is not None:
+        own.measured(probe.number, found)
+
+
+def test_the_next_study_knows_what_one_measured(speeds: Speeds) -> None:
+    answered(speeds, spec(), (Speed(lanes=4, mode=Mode.EAGER, seconds=1e-3),))
+    assert not pacing(speeds, spec()).asking
+    assert len(pacing(speeds, spec()).known) == 3
+    assert pacing(speeds, spec(options={"hidden": 5})).asking
+    assert pacing(speeds, spec(), Place(data_dir=Path(), programs=Path(), hardware="elsewhere")).asking
+
+
+def test_asks_again_where_compiling_would_pay_and_was_not_tried(speeds: Speeds) -> None:
+    answered(speeds, spec(), SLOW)
+    assert pacing(speeds, spec()).asking
+    answered(speeds, spec(), (*SLOW, Speed(lanes=4, mode=Mode.COMPILED, seconds=900.0)))
+    assert not pacing(speeds, spec()).asking
+
+
+def test_a_study_may_say_how_many_lanes(speeds: Speeds) -> None:
+    answered(speeds, spec(), eager(8))
+    own = pacing(speeds, spec(lanes=3))
+    probe = own.take()
+    assert probe is not None
+    assert (probe.lanes, probe.least, probe.most) == (3, 3, 3)
+
+
+def test_a_lost_probe_is_sent_again_a_few_times(speeds: Speeds) -> None:
+    own = pacing(speeds, spec())
+    first = own.take()
+    assert first is not None
+    for _ in range(RETRIES):
+        own.failed(first.number, "the worker died", lost=True)
+        assert own.take() == first
+    with pytest.raises(PackFailedError, match="measuring l4mom on digits_mlp: the worker died"):
+        own.failed(first.number, "the worker died", lost=True)
+
+
+def test_a_probe_that_fails_for_good_ends_the_study(speeds: Speeds) -> None:
+    own = pacing(speeds, spec())
+    first = own.take()
+    assert first is not None
+    with pytest.raises(PackFailedError, match="no data"):
+        own.failed(first.number, "no data", lost=False)

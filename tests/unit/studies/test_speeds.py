@@ -1,0 +1,30 @@
+"""Which packs train soonest by what was measured."""
+
+import pytest
+
+from studies.speeds import Mode, Speed, Subject, fastest, fitting
+
+SPEEDS = (
+    Speed(lanes=1, mode=Mode.EAGER, seconds=5.0),
+    Speed(lanes=8, mode=Mode.EAGER, seconds=20.0),
+    Speed(lanes=2, mode=Mode.COMPILED, seconds=3.0, making=10.0),
+    Speed(lanes=8, mode=Mode.COMPILED, seconds=6.0, making=10.0),
+)
+
+
+def test_the_fastest_takes_the_least_time_a_lane() -> None:
+    assert fastest(SPEEDS) == SPEEDS[3]
+    assert fastest(SPEEDS[:2]) == SPEEDS[1]
+
+
+@pytest.mark.parametrize(("runs", "lanes", "mode"), [(1, 8, Mode.EAGER), (2, 2, Mode.COMPILED), (5, 8, Mode.COMPILED)])
+def test_dead_lanes_of_a_compiled_step_cost_as_much_as_others(runs: int, lanes: int, mode: Mode) -> None:
+    found = fitting(SPEEDS, runs)
+    assert (found.lanes, found.mode) == (lanes, mode)
+
+
+def test_a_subject_is_known_by_all_that_makes_it() -> None:
+    subject = Subject(workload="a", options={"x": 1, "y": "z"}, optimizer="sgd", hardware="cpu", code="1")
+    same = Subject(workload="a", options={"y": "z", "x": 1}, optimizer="sgd", hardware="cpu", code="1")
+    other = Subject(workload="a", options={"x": 2, "y": "z"}, optimizer="sgd", hardware="cpu", code="1")
+    assert subject.key == same.key != other.key
