@@ -53,6 +53,20 @@ class StudyLedger:
         with self._writing() as connection:
             _finish_pack(connection, self._study_id, pack, runs)
 
+    def split_pack(self, first: Pack, second: Pack) -> None:
+        """Write a pack with fewer lanes than it had, and one that has the others.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        with self._writing() as connection:
+            _insert_plan(connection, self._study_id, (), (second,))
+            connection.execute(
+                update(packs)
+                .where(packs.c.study == self._study_id, packs.c.number == first.number, packs.c.done.is_(False))
+                .values(pack_record(self._study_id, first))
+            )
+
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
         """Return what was measured of a subject, in any study; nothing where nothing was."""
         with self._store.reading() as connection:

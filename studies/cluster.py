@@ -17,9 +17,9 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from studies.calibrate import Probe, calibrate
-from studies.errors import StoppedError, StudiesError
+from studies.errors import OutOfMemoryError, StoppedError, StudiesError
 from studies.speeds import Speed
-from studies.worker import Job, Trained, work
+from studies.worker import Failure, Job, Trained, work
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -54,13 +54,13 @@ class Source(Protocol):
         """Take what a probe found."""
         ...
 
-    def failed(self, number: int, reason: str, *, lost: bool) -> None:
+    def failed(self, number: int, reason: str, failure: Failure) -> None:
         """Take note of a pack or probe that failed.
 
         Args:
             number: Its number.
             reason: Why, in plain words.
-            lost: Whether its worker died, so that trying again may help.
+            failure: Of which kind.
         """
         ...
 
@@ -194,8 +194,10 @@ class _Worker(Trainable):
             if isinstance(self._job, Probe):
                 return {"done": True, "speeds": calibrate(self._job, device)}
             return {"done": True, "trained": work(self._job, device)}
+        except OutOfMemoryError as error:
+            return {"done": True, "fault": str(error), "failure": Failure.MEMORY}
         except StudiesError as error:
-            return {"done": True, "fault": str(error)}
+            return {"done": True, "fault": str(error), "failure": Failure.FAULT}
 
 
 class _Planned(Searcher):
@@ -236,8 +238,7 @@ class _Sink(Callback):
         """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
         number = _number(trial)
         if "fault" in result:
-            fault = str(result["fault"])
-            self._guard.call(lambda source: source.failed(number, fault, lost=False), None)
+            self._guard.call(lambda source: source.failed(number, result["fault"], result["failure"]), None)
         elif "speeds" in result:
             speeds = result.pop("speeds")
             self._guard.call(lambda source: source.measured(number, speeds), None)
@@ -250,18 +251,19 @@ class _Sink(Callback):
         number = _number(trial)
         error = trial.get_pickled_error()
         log.error("pack %s failed", number, exc_info=error)
-        reason, lost = _plain(error)
-        self._guard.call(lambda source: source.failed(number, reason, lost=lost), None)
+        reason, failure = _plain(error)
+        self._guard.call(lambda source: source.failed(number, reason, failure), None)
 
 
-def _plain(error: BaseException | None) -> tuple[str, bool]:
-    """Return a failure in plain words, and whether trying again may help."""
+def _plain(error: BaseException | None) -> tuple[str, Failure]:
+    """Return a failure in plain words, and of which kind it is."""
     if isinstance(error, WorkerKilledForMemory):
-        return "the worker was ended because its machine ran out of memory; use smaller packs or more memory", False
+        reason = "the worker was ended because its machine ran out of memory; make the workload smaller"
+        return reason, Failure.MEMORY
     if isinstance(error, RayActorError) or error is None:
-        return "the worker process died (killed, or its machine was lost)", True
+        return "the worker process died (killed, or its machine was lost)", Failure.LOST
     lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__, False
+    return lines[-1] if lines else type(error).__name__, Failure.FAULT
 
 
 def _number(trial: TuneTrial) -> int:

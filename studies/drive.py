@@ -13,10 +13,10 @@ from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage
 from studies.schedule import Schedule
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Speed
+from studies.speeds import Mode, Speed
 from studies.task import LaneTask, Task
 from studies.weights import Weights
-from studies.worker import Job, Trained
+from studies.worker import Failure, Job, Trained
 
 log = logging.getLogger(__name__)
 
@@ -78,21 +78,36 @@ class Driver:
         """Take what a probe found, for this study and those to come."""
         self._pacing.measured(probe, speeds)
 
-    def failed(self, number: int, reason: str, *, lost: bool) -> None:
-        """Hand a lost pack or probe out again, or give the study up.
+    def failed(self, number: int, reason: str, failure: Failure) -> None:
+        """Hand a lost pack or probe out again, halve one that did not fit into memory, or give the study up.
 
         Raises:
             PackFailedError: Where trying again is of no use.
         """
         if number not in self._training:
-            self._pacing.failed(number, reason, lost=lost)
+            self._pacing.failed(number, reason, failure)
             return
         failed = self._training.pop(number)
+        if failure is Failure.MEMORY and len(failed.lanes) > 1:
+            log.warning("pack %s is halved: %s", number, reason)
+            self._halve(failed)
+            return
         tries = self._tries[number] = self._tries.get(number, 0) + 1
-        if not lost or tries > RETRIES:
+        if failure is not Failure.LOST or tries > RETRIES:
             raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
         log.warning("pack %s is trained again: %s", number, reason)
         self._waiting.insert(0, failed)
+
+    def _halve(self, pack: Pack) -> None:
+        self._pacing.too_large(pack.workload, pack.arm, pack.width or len(pack.lanes))
+        middle = -(-len(pack.lanes) // 2)
+        eager = replace(pack, mode=Mode.EAGER, width=None)
+        first = replace(eager, lanes=pack.lanes[:middle])
+        second = replace(eager, lanes=pack.lanes[middle:], number=len(self._rows.packs))
+        self._ledger.split_pack(first, second)
+        packs = tuple(first if each.number == pack.number else each for each in self._rows.packs)
+        self._rows = replace(self._rows, packs=(*packs, second))
+        self._waiting = [first, second, *self._waiting]
 
     def _plan(self) -> None:
         if self._waiting:

@@ -14,6 +14,7 @@ from studies.schedule import Schedule
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Mode, Speed, Subject, fastest
 from studies.task import LaneTask, Task
+from studies.worker import Failure
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,8 @@ class Pacing:
         self._known: dict[tuple[str, str], tuple[Speed, ...]] = {}
         self._waiting: list[_Asked] = []
         self._asked: dict[int, _Asked] = {}
-        for number, asked in enumerate(_all_asked(spec, place), 1):
+        self._all = _all_asked(spec, place)
+        for number, asked in enumerate(self._all, 1):
             chosen = spec.workload(asked.pairs[0][0]).lanes
             found = [each for each in ledger.speeds(asked.subject) if chosen is None or each.lanes == chosen]
             if _enough(found, asked.probe.lane_steps):
@@ -115,21 +117,45 @@ class Pacing:
                 f", {speed.making:.0f} s to compile" if speed.making else "",
             )
 
-    def failed(self, number: int, reason: str, *, lost: bool) -> None:
-        """Send a lost probe again, or give the study up.
+    def failed(self, number: int, reason: str, failure: Failure) -> None:
+        """Send a probe again, a lost one as it was and one that took too much memory with half the lanes.
 
         Args:
             number: The probe's.
             reason: Why, in plain words.
-            lost: Whether its worker died.
+            failure: Of which kind.
 
         Raises:
             PackFailedError: Where trying again is of no use.
         """
         asked = self._asked.pop(number)
-        if not lost or asked.tries == RETRIES:
+        probe = asked.probe
+        lanes = min(probe.lanes, probe.most)
+        if failure is Failure.MEMORY and lanes > probe.least:
+            smaller = max(probe.least, lanes // 2)
+            self._waiting.insert(0, replace(asked, probe=replace(probe, lanes=smaller, most=smaller)))
+        elif failure is Failure.LOST and asked.tries < RETRIES:
+            self._waiting.insert(0, replace(asked, tries=asked.tries + 1))
+        else:
             raise PackFailedError(f"measuring {asked.subject.optimizer} on {asked.subject.workload}: {reason}")
-        self._waiting.insert(0, replace(asked, tries=asked.tries + 1))
+
+    def too_large(self, workload: str, arm: str, lanes: int) -> None:
+        """Note, for this study and those to come, that packs of so many lanes do not fit into memory.
+
+        Args:
+            workload: The workload's name within the study.
+            arm: The arm's.
+            lanes: Lanes of the pack that did not fit, more than one.
+        """
+        asked = next(asked for asked in self._all if (workload, arm) in asked.pairs)
+        known = self._known[workload, arm]
+        fitting = tuple(speed for speed in known if speed.lanes < lanes)
+        if not fitting:
+            largest = fastest(known)
+            half = -(-lanes // 2)
+            fitting = (Speed(lanes=half, mode=Mode.EAGER, seconds=half * largest.lane_seconds),)
+        self._ledger.save_speeds(asked.subject, fitting)
+        self._known |= dict.fromkeys(asked.pairs, fitting)
 
 
 def _enough(speeds: Sequence[Speed], lane_steps: int) -> bool:

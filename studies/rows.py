@@ -171,6 +171,10 @@ class Ledger(Protocol):
         """Write a trained pack's runs and mark it done; a pack that is already done is left as it is."""
         ...
 
+    def split_pack(self, first: Pack, second: Pack) -> None:
+        """Write a pack with fewer lanes than it had, and one that has the others."""
+        ...
+
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
         """Return what was measured of a subject, in any study; nothing where nothing was."""
         ...

@@ -5,6 +5,7 @@ import logging
 import platform
 import time
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 import torch
@@ -19,6 +20,17 @@ from studies.task import Task
 from studies.train import train
 
 log = logging.getLogger(__name__)
+
+
+class Failure(StrEnum):
+    """What kept a pack from being trained."""
+
+    #: Its worker died; trying again may help.
+    LOST = "lost"
+    #: It did not fit into memory; a smaller one may.
+    MEMORY = "memory"
+    #: Anything else; trying again is of no use.
+    FAULT = "fault"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,8 @@
 """Driving a study pack by pack, with real training and a real database, but no cluster."""
 
+import resource
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,14 +13,15 @@ from service.ledger import StudyLedger
 from service.states import State
 from service.store import Store
 from studies.drive import RETRIES, Driver
-from studies.errors import PackFailedError
+from studies.errors import OutOfMemoryError, PackFailedError
 from studies.pacing import Place
+from studies.plan import progress
 from studies.publish import catalogue
 from studies.resolve import resolve
 from studies.rows import Rows, Stage
 from studies.spec import StudySpec
 from studies.weights import Weights
-from studies.worker import Job, work
+from studies.worker import Failure, Job, work
 from tests.speeds import next_pack
 
 PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
@@ -133,11 +137,11 @@ def test_a_lost_pack_is_trained_again_a_few_times(spec: StudySpec, ledger: Study
     first = next_pack(source)
     assert first is not None
     for _ in range(RETRIES):
-        source.failed(first.number, "the worker died", lost=True)
+        source.failed(first.number, "the worker died", Failure.LOST)
         again = next_pack(source)
         assert again == first
     with pytest.raises(PackFailedError, match=r"l4mom on linear_regression \(search\): the worker died"):
-        source.failed(first.number, "the worker died", lost=True)
+        source.failed(first.number, "the worker died", Failure.LOST)
 
 
 def test_a_pack_that_fails_for_good_ends_the_study(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
@@ -145,4 +149,86 @@ def test_a_pack_that_fails_for_good_ends_the_study(spec: StudySpec, ledger: Stud
     job = next_pack(source)
     assert job is not None
     with pytest.raises(PackFailedError, match="no data"):
-        source.failed(job.number, "no data", lost=False)
+        source.failed(job.number, "no data", Failure.FAULT)
+
+
+def test_a_pack_that_does_not_fit_into_memory_is_halved(
+    spec: StudySpec, ledger: StudyLedger, weights: Weights, store: Store, claim: Claim
+) -> None:
+    source = driver(spec, ledger, weights)
+    jobs = [job for _ in range(4) if (job := next_pack(source)) is not None]
+    large = jobs[1]
+    source.failed(large.number, "no memory", Failure.MEMORY)
+    first, second = next_pack(source), next_pack(source)
+    assert first is not None
+    assert second is not None
+    assert first.task.lanes + second.task.lanes == large.task.lanes
+    assert len(first.task.lanes) == 2
+    assert [len(pack.lanes) for pack in ledger.rows().packs] == [1, 2, 1, 3, 1]
+    for job in (*(job for job in jobs if job is not large), first, second):
+        source.trained(job.number, work(job, "cpu"))
+    drive(source)
+    packs = [pack for pack in ledger.rows().packs if (pack.workload, pack.arm) == ("linear_regression", "sgd")]
+    assert max(len(pack.lanes) for pack in packs) == 2  # from then on as well
+
+    store.transition(claim.study_id, State.SUCCEEDED, "", claim.token)
+    other = claimed(store, spec)
+    whole = StudyLedger(store, other.study_id, other.token)
+    drive(driver(spec, whole, weights))
+    assert results(ledger.rows()) == results(whole.rows())
+
+
+def test_a_single_run_that_does_not_fit_into_memory_ends_the_study(
+    spec: StudySpec, ledger: StudyLedger, weights: Weights
+) -> None:
+    source = driver(spec, ledger, weights)
+    job = next_pack(source)
+    assert job is not None
+    assert len(job.task.lanes) == 1
+    with pytest.raises(PackFailedError, match="no memory"):
+        source.failed(job.number, "no memory", Failure.MEMORY)
+
+
+def test_a_study_ends_whole_where_memory_is_short(store: Store, weights: Weights) -> None:
+    large = resolve(
+        {
+            "name": "large",
+            "workloads": [{"name": "digits_mlp", "steps": 1, "options": {"hidden": 30_000}}],
+            "arms": [{"name": "momentum", "search": {"lr": {}}}],
+            "protocol": {"trials": 8, "batch": 8, "confirm_seeds": 6},
+        },
+        catalogue(),
+    )
+    claim = claimed(store, large)
+    ledger = StudyLedger(store, claim.study_id, claim.token)
+    source = driver(large, ledger, weights)
+    tried: list[int] = []
+    while not source.finished():
+        job = next_pack(source, lanes=8)
+        assert job is not None
+        tried.append(len(job.task.lanes))
+        with memory_left(300):
+            try:
+                trained = work(job, "cpu")
+            except OutOfMemoryError as error:
+                source.failed(job.number, str(error), Failure.MEMORY)
+                continue
+        source.trained(job.number, trained)
+    assert tried[0] == 8
+    assert tried[1] == 4
+    rows = ledger.rows()
+    found = progress(large, rows)
+    assert found.done == found.total >= 8 + 6
+    assert all(pack.done and len(pack.lanes) < 8 for pack in rows.packs)
+
+
+@contextmanager
+def memory_left(megabytes: int) -> Generator[None]:
+    """Let this process have only so much more memory than it has."""
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -12,6 +12,7 @@ from studies.resolve import resolve
 from studies.rows import Ledger
 from studies.spec import StudySpec
 from studies.speeds import Mode, Speed, Subject
+from studies.worker import Failure
 from tests.speeds import eager
 
 PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
@@ -107,10 +108,10 @@ def test_a_lost_probe_is_sent_again_a_few_times(speeds: Speeds) -> None:
     first = own.take()
     assert first is not None
     for _ in range(RETRIES):
-        own.failed(first.number, "the worker died", lost=True)
+        own.failed(first.number, "the worker died", Failure.LOST)
         assert own.take() == first
     with pytest.raises(PackFailedError, match="measuring l4mom on digits_mlp: the worker died"):
-        own.failed(first.number, "the worker died", lost=True)
+        own.failed(first.number, "the worker died", Failure.LOST)
 
 
 def test_a_probe_that_fails_for_good_ends_the_study(speeds: Speeds) -> None:
@@ -118,4 +119,4 @@ def test_a_probe_that_fails_for_good_ends_the_study(speeds: Speeds) -> None:
     first = own.take()
     assert first is not None
     with pytest.raises(PackFailedError, match="no data"):
-        own.failed(first.number, "no data", lost=False)
+        own.failed(first.number, "no data", Failure.FAULT)
