@@ -1,0 +1,218 @@
+"""Steps of runs a second on every workload: our packs beside PyTorch's own loop, one process a core, in one run.
+
+Usage: python benchmarks/throughput.py [--data-dir FOLDER] [--rounds N] [--optimizer NAME] [WORKLOAD...]
+
+The peers train one run a process with torch.optim, their data as tensors in memory, eagerly and with `torch.compile` of
+the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what `studies.calibrate` finds
+worth it for a long study. All processes of one contestant go at a time; the contestants take turns, `--rounds` times.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from studies import registry
+from studies.calibrate import Probe, calibrate
+from studies.compiled import Compiled
+from studies.lanes import Eager
+from studies.programs import program_file
+from studies.seeds import generator
+from studies.setup import set_up
+from studies.speeds import Mode, Speed, fastest
+from studies.task import LaneTask, Task
+
+#: The least ratio to the eager peer that is asked for on two cores, and the goal.
+WANTED = {
+    "linear_regression": (6.0, 10.0),
+    "mnist_mlp": (1.8, 3.0),
+    "dnc_repeat_copy": (5.0, 10.0),
+    "fashion_mnist_convnet": (1.05, 1.3),
+    "cifar10_resnet32": (1.0, 1.2),
+}
+#: Torch's counterparts of our optimizers.
+PEERS: dict[str, Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]] = {
+    "adam": lambda params: torch.optim.Adam(params, lr=1e-3),
+    "momentum": lambda params: torch.optim.SGD(params, lr=1e-4, momentum=0.9),
+}
+#: Seconds of a turn; at least so many steps.
+TURN, LEAST = 2.0, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is trained.
+
+    Args:
+        workload: The registered workload's name.
+        optimizer: The registered optimizer's name.
+        data_dir: Where data sets are.
+        programs: Where compiled steps are kept.
+    """
+
+    workload: str
+    optimizer: str
+    data_dir: Path
+    programs: Path
+
+    def task(self, lanes: int) -> Task:
+        """Return a task of so many lanes at the optimizer's defaults."""
+        setting = {each.name: each.default for each in registry.optimizer(self.optimizer).hyperparameters}
+        return Task(
+            workload=self.workload,
+            options=self.options,
+            steps=1000,
+            steps_per_epoch=1000,
+            test=False,
+            lanes=tuple(LaneTask(setting=setting | {"lr": 1e-4}, seed=seed) for seed in range(lanes)),
+        )
+
+    @property
+    def options(self) -> dict[str, float | int | str]:
+        """The workload's defaults, on few examples where that can be set: how many there are changes no step."""
+        chosen = {option.name: option.default for option in registry.workload(self.workload).options}
+        return chosen | ({"train_examples": 10_000} if "train_examples" in chosen else {})
+
+
+def peer_step(case: Case, *, compiled: bool) -> Callable[[], object]:
+    """Return a step of one run in PyTorch's own loop."""
+    workload, options = registry.workload(case.workload), case.options
+    train = workload.data(options, case.data_dir, generator(case.workload, 0, "problem")).train
+    module = workload.model(options).to(workload.dtype)
+    workload.initialise(module, generator(case.workload, 0, "init"))
+    optimizer = PEERS[case.optimizer](list(module.parameters()))
+    forward = torch.compile(module) if compiled else module
+    size, order, drawn = int(options.get("batch_size", 0)), generator("order", 0, "peer"), generator("noise", 0, "peer")
+    params = tuple(module.parameters())
+
+    def step() -> None:
+        inputs, targets = train
+        if size:
+            chosen = torch.randint(len(inputs), (size,), generator=order)
+            inputs, targets = inputs[chosen], targets[chosen]
+        if workload.augment is not None:
+            inputs = workload.augment(inputs, drawn)
+        noise = () if workload.noise is None else (workload.noise(options, drawn),)
+        optimizer.zero_grad()
+        loss = workload.loss(forward(inputs, *noise), targets)
+        if workload.penalty is not None:
+            loss = loss + workload.penalty(params)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def our_step(case: Case, speed: Speed) -> Callable[[], object]:
+    """Return a step of a pack."""
+    task = case.task(speed.lanes)
+    workload, optimizer = registry.workload(case.workload), registry.optimizer(case.optimizer)
+    start = set_up(task, workload, optimizer, case.data_dir, device="cpu")
+    file = program_file(case.programs, case.optimizer, task, speed.lanes, 1, "cpu")
+    compiled = speed.mode is Mode.COMPILED
+    stepper = Compiled(start.step, start.lanes, file) if compiled else Eager(start.step, start.lanes)
+    return lambda: stepper.advance(*start.batch(), start.now(0))
+
+
+def contestant(pipe: Connection, case: Case, name: str, speed: Speed) -> None:
+    """Train in a process of its own, whenever it is told to."""
+    torch.set_num_threads(1)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(case.programs / "peers")
+    ours = name == "ours"
+    step = our_step(case, speed) if ours else peer_step(case, compiled=name == "compiled")
+    started = time.perf_counter()
+    step()
+    pipe.send(time.perf_counter() - started)
+    while pipe.recv():
+        started, steps = time.perf_counter(), 0
+        while steps < LEAST or time.perf_counter() - started < TURN:
+            step()
+            steps += 1
+        pipe.send(steps * (speed.lanes if ours else 1) / (time.perf_counter() - started))
+
+
+def measure(case: Case, rounds: int, cores: int) -> None:
+    """Print a workload's rows."""
+    probe = Probe(
+        number=-1,
+        optimizer=case.optimizer,
+        task=case.task(1),
+        lanes=registry.workload(case.workload).lanes,
+        least=1,
+        most=64,
+        lane_steps=10**9,
+        threads=1,
+        data_dir=case.data_dir,
+        programs=case.programs,
+    )
+    torch.set_num_threads(1)
+    speeds = calibrate(probe, "cpu")
+    best = fastest(speeds)
+    for speed in speeds:
+        made = f", compiled in {speed.making:.1f} s" if speed.making else ""
+        print(f"    {speed.lanes:3} lanes {speed.mode:9} {1e3 * speed.lane_seconds:9.3f} ms a step of a lane{made}")
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, list[Connection]] = {}
+    first: dict[str, list[float]] = {}
+    for name in ("eager", "compiled", "ours"):
+        pipes[name], first[name] = [], []
+        for _ in range(cores):  # one after the other: the first one compiles, the next ones find it done
+            here, there = context.Pipe()
+            context.Process(target=contestant, args=(there, case, name, best), daemon=True).start()
+            first[name].append(here.recv())
+            pipes[name].append(here)
+    rates: dict[str, list[float]] = {name: [] for name in pipes}
+    for _ in range(rounds):
+        for name, own in pipes.items():
+            for pipe in own:
+                pipe.send(True)
+            rates[name].append(sum(pipe.recv() for pipe in own))
+    for own in pipes.values():
+        for pipe in own:
+            pipe.send(False)
+    found = {name: statistics.median(each) for name, each in rates.items()}
+    print(
+        f"    compiled peer: first step {first['compiled'][0]:.1f} s, in the next process {first['compiled'][-1]:.1f} s"
+    )
+    print(f"    ours: first step in a new process {first['ours'][-1]:.1f} s")
+    least, goal = WANTED.get(case.workload, (0.0, 0.0))
+    against_eager = [ours / peer for ours, peer in zip(rates["ours"], rates["eager"], strict=True)]
+    against_compiled = [ours / peer for ours, peer in zip(rates["ours"], rates["compiled"], strict=True)]
+    print(
+        f"{case.workload:22} {found['eager']:9.1f} {found['compiled']:9.1f} {found['ours']:9.1f} "
+        f"{statistics.median(against_eager):7.2f} {statistics.median(against_compiled):7.2f} "
+        f"  {least:4.2f} / {goal:4.1f}   {best.lanes} lanes {best.mode}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Measure the workloads asked for."""
+    parser = argparse.ArgumentParser(description="Steps of runs a second beside PyTorch's own loop.")
+    parser.add_argument("workloads", nargs="*", default=[*WANTED], metavar="WORKLOAD")
+    parser.add_argument("--data-dir", type=Path, default=Path("out/data"))
+    parser.add_argument("--optimizer", choices=[*PEERS], default="adam")
+    parser.add_argument("--rounds", type=int, default=7)
+    asked = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"{asked.optimizer}, {cores} processes of one thread, steps of runs a second, medians of {asked.rounds} rounds"
+    )
+    print(f"{'workload':22} {'eager':>9} {'compiled':>9} {'ours':>9} {'/ eager':>7} {'/ comp.':>7}   least / goal")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in asked.workloads:
+            case = Case(workload=name, optimizer=asked.optimizer, data_dir=asked.data_dir, programs=Path(folder) / name)
+            measure(case, asked.rounds, cores)
+
+
+if __name__ == "__main__":
+    main()
