@@ -167,14 +167,6 @@ class Ledger(Protocol):
         """Write a trained pack's runs and mark it done; a pack that is already done is left as it is."""
         ...
 
-    def untracked_runs(self, limit: int) -> Sequence[Run]:
-        """Return runs, with series, that MLflow does not have yet."""
-        ...
-
-    def mark_tracked(self, runs: Sequence[Run]) -> None:
-        """Note that MLflow has these runs."""
-        ...
-
     def save_report(self, files: Mapping[str, bytes]) -> None:
         """Write the report's forms by file name (`report.json`, `report.html`, ...)."""
         ...
