@@ -8,7 +8,7 @@ from pathlib import Path
 from studies import plan
 from studies.choose import Search
 from studies.errors import PackFailedError
-from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage
+from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage, by_arm
 from studies.schedule import Schedule
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
@@ -39,8 +39,9 @@ class Driver:
         """Read the rows: what an earlier driver planned and did not finish is handed out first."""
         self._spec, self._ledger, self._lanes = spec, ledger, lanes
         self._data_dir, self._weights = data_dir, weights
-        self._rows = ledger.rows()
-        self._waiting = [pack for pack in self._rows.packs if not pack.done]
+        rows = ledger.rows()
+        self._rows = by_arm(rows)
+        self._waiting = [pack for pack in rows.packs if not pack.done]
         self._training: dict[int, Pack] = {}
         self._tries: dict[int, int] = {}
 
@@ -68,9 +69,10 @@ class Driver:
                 self._weights.save(run, parameters)
         self._ledger.finish_pack(done, runs)
         log.info("pack %s: %s %s %s, %s runs", pack, done.workload, done.arm, done.stage, len(runs))
-        packs = tuple(done if each.number == pack else each for each in self._rows.packs)
+        own = self._rows[done.workload, done.arm]
+        packs = tuple(done if each.number == pack else each for each in own.packs)
         kept = tuple(replace(run, series=()) for run in runs)
-        self._rows = replace(self._rows, packs=packs, runs=self._rows.runs + kept)
+        self._rows[done.workload, done.arm] = replace(own, packs=packs, runs=own.runs + kept)
 
     def failed(self, pack: int, reason: str, *, lost: bool) -> None:
         """Hand a lost pack out again, or give the study up.
@@ -92,9 +94,9 @@ class Driver:
         if not added.packs:
             return
         self._ledger.add_plan(added.trials, added.packs)
-        self._rows = Rows(
-            trials=self._rows.trials + added.trials, packs=self._rows.packs + added.packs, runs=self._rows.runs
-        )
+        for key, new in by_arm(Rows(trials=added.trials, packs=added.packs)).items():
+            own = self._rows.get(key, Rows())
+            self._rows[key] = replace(own, trials=own.trials + new.trials, packs=own.packs + new.packs)
         self._waiting += added.packs
 
     def _suggest(
@@ -104,11 +106,7 @@ class Driver:
 
     def _job(self, pack: Pack) -> Job:
         workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)
-        settings = {
-            trial.number: trial.setting
-            for trial in self._rows.trials
-            if (trial.workload, trial.arm) == (pack.workload, pack.arm)
-        }
+        settings = {trial.number: trial.setting for trial in self._rows[pack.workload, pack.arm].trials}
         return Job(
             pack=pack.number,
             optimizer=arm.optimizer,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studies.choose import Search, search, selected
-from studies.rows import Lane, Pack, Rows, Stage, Trial
+from studies.rows import Lane, Pack, Rows, Stage, Trial, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 
 #: Suggests `count` settings of the searched hyperparameters: (workload, arm, search so far, batch, count).
@@ -37,7 +37,9 @@ class Progress:
     total: int
 
 
-def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Suggest) -> Addition:
+def additions(
+    spec: StudySpec, rows: Mapping[tuple[str, str], Rows], lanes: Mapping[str, int], suggest: Suggest
+) -> Addition:
     """Return what has to be added to the rows so that training can go on.
 
     For each (workload, arm) whose packs are all done: the next batch of its search, or the confirm runs of its
@@ -45,18 +47,19 @@ def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Su
 
     Args:
         spec: The study.
-        rows: Its rows.
+        rows: Its rows, by (workload, arm).
         lanes: Most lanes of a pack, by workload name within the study.
         suggest: Asks the sampler.
     """
     trials: list[Trial] = []
     packs: list[Pack] = []
+    known = sum(len(own.packs) for own in rows.values())
     for workload in spec.workloads:
         for arm in spec.arms:
-            own = [pack for pack in rows.packs if (pack.workload, pack.arm) == (workload.name, arm.name)]
-            if any(not pack.done for pack in own) or any(pack.stage is Stage.CONFIRM for pack in own):
+            own = rows.get((workload.name, arm.name), Rows())
+            if any(not pack.done or pack.stage is Stage.CONFIRM for pack in own.packs):
                 continue
-            found = search(spec, rows, workload.name, arm.name)
+            found = search(spec, own, workload.name, arm.name)
             if found.done:
                 best = selected(found.scores, spec.protocol.direction).trial.number
                 stage, batch = Stage.CONFIRM, -1
@@ -69,7 +72,7 @@ def additions(spec: StudySpec, rows: Rows, lanes: Mapping[str, int], suggest: Su
             most = lanes[workload.name]
             packs += [
                 Pack(
-                    number=len(rows.packs) + len(packs) + i,
+                    number=known + len(packs) + i,
                     workload=workload.name,
                     arm=arm.name,
                     stage=stage,
@@ -88,10 +91,10 @@ def progress(spec: StudySpec, rows: Rows) -> Progress:
         spec: The study.
         rows: Its rows; the runs need no series.
     """
-    total = 0
+    total, apart = 0, by_arm(rows)
     for workload in spec.workloads:
         for arm in spec.arms:
-            found = search(spec, rows, workload.name, arm.name)
+            found = search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
             total += found.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds
     return Progress(done=len(rows.runs), total=total)
 

@@ -12,7 +12,7 @@ from service.schemas import Problem
 from service.store import Store
 from studies.choose import Search
 from studies.plan import additions
-from studies.rows import Outcome, Run
+from studies.rows import Outcome, Run, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -44,7 +44,7 @@ def with_runs(store: Store, spec: StudySpec) -> str:
     """Add a study whose fixed arm has been searched; its only run on digits_mlp diverged."""
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
-    plan = additions(spec, ledger.rows(), {"digits_mlp": 8, "linear_regression": 8}, suggest)
+    plan = additions(spec, by_arm(ledger.rows()), {"digits_mlp": 8, "linear_regression": 8}, suggest)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in (pack for pack in plan.packs if pack.arm == "l4adam"):
         diverged = pack.workload == "digits_mlp"

@@ -14,7 +14,7 @@ from service.store import Store
 from studies.choose import Search
 from studies.errors import StoppedError
 from studies.plan import additions, progress
-from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial
+from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -229,7 +229,7 @@ def suggest_the_middle(
 
 
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
-    plan = additions(spec, ledger.rows(), {"digits_mlp": 8, "linear_regression": 8}, suggest_the_middle)
+    plan = additions(spec, by_arm(ledger.rows()), {"digits_mlp": 8, "linear_regression": 8}, suggest_the_middle)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from studies.plan import additions, progress
-from studies.rows import Rows, Stage
+from studies.rows import Rows, Stage, by_arm
 from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better", "worse")}
@@ -23,7 +23,7 @@ def rates(_workload: object, _arm: object, _search: object, _batch: int, count: 
 
 
 def test_begins_with_every_search_and_every_fixed_arm() -> None:
-    added = additions(SPEC, Rows(), LANES, rates)
+    added = additions(SPEC, {}, LANES, rates)
     assert {(trial.workload, trial.arm) for trial in added.trials} == {
         (workload, arm) for workload in LANES for arm in ARMS
     }
@@ -39,18 +39,18 @@ def test_begins_with_every_search_and_every_fixed_arm() -> None:
 
 
 def test_settings_are_complete() -> None:
-    added = additions(SPEC, Rows(), LANES, rates)
+    added = additions(SPEC, {}, LANES, rates)
     assert all(set(trial.setting) == {"lr", "momentum"} for trial in added.trials if trial.arm != "l4")
     assert all(trial.setting == {"alpha": 0.15} for trial in added.trials if trial.arm == "l4")
 
 
 def test_a_search_waits_until_all_its_packs_are_done() -> None:
-    added = additions(SPEC, Rows(), LANES, rates)
-    assert not additions(SPEC, Rows(trials=added.trials, packs=added.packs), LANES, nothing_asked).packs
+    added = additions(SPEC, {}, LANES, rates)
+    assert not additions(SPEC, by_arm(Rows(trials=added.trials, packs=added.packs)), LANES, nothing_asked).packs
 
 
 def test_nothing_is_added_to_a_whole_study() -> None:
-    added = additions(SPEC, WHOLE, LANES, nothing_asked)
+    added = additions(SPEC, by_arm(WHOLE), LANES, nothing_asked)
     assert (added.trials, added.packs) == ((), ())
     found = progress(SPEC, WHOLE)
     assert found.done == found.total == len(WHOLE.runs)
@@ -66,7 +66,7 @@ def test_confirm_runs_are_planned_again_from_the_same_trial(workload: str, arm: 
         packs=tuple(pack for pack in WHOLE.packs if pack.number not in lost),
         runs=tuple(run for run in WHOLE.runs if run.pack not in lost),
     )
-    added = additions(SPEC, rest, LANES, nothing_asked)
+    added = additions(SPEC, by_arm(rest), LANES, nothing_asked)
     assert [lane for pack in added.packs for lane in pack.lanes] == [lane for pack in confirm for lane in pack.lanes]
     assert {lane.seed for pack in added.packs for lane in pack.lanes} == set(SPEC.confirm_seeds)
     assert {(pack.workload, pack.arm) for pack in added.packs} == {(workload, arm)}
