@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/throughput.py [--data-dir FOLDER] [--rounds N] [--optimizer NAME] [WORKLOAD...]
 
-The peers train one run a process with torch.optim, their data as tensors in memory, eagerly and with `torch.compile` of
-the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what `studies.calibrate` finds
-worth it for a long study. All processes of one contestant go at a time; the contestants take turns, `--rounds` times.
+The peers train one run a process with torch.optim, their data as tensors in memory, eagerly and with `torch.compile`
+of the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what `studies.calibrate`
+finds worth it for a long study. All processes of one contestant go at a time; the contestants take turns.
 """
 
 import argparse

@@ -21,7 +21,6 @@ from studies.errors import StoppedError, StudiesError
 from studies.pacing import Place
 from studies.render import render
 from studies.report import Provenance, build_report
-from studies.tracking import Tracker
 from studies.weights import Weights
 
 log = logging.getLogger(__name__)
@@ -54,8 +53,6 @@ def _drive(
     settings: Settings, store: Store, study_id: str, token: str, ray_address: str, stopping: threading.Event
 ) -> None:
     row, ledger = store.study(study_id), StudyLedger(store, study_id, token)
-    own = settings.home / "studies" / study_id
-    weights = Weights(folder=own / "parameters")
     found = environment()
     driver = Driver(
         spec=row.spec,
@@ -65,40 +62,27 @@ def _drive(
             programs=(settings.home / "programs").absolute(),
             hardware=found.hardware,
         ),
-        weights=weights,
+        weights=Weights(folder=settings.parameters_folder(study_id)),
     )
-    tracker = Tracker(uri=settings.tracking_uri, study_id=study_id, spec=row.spec, ledger=ledger, weights=weights)
-    store.set_experiment(study_id, tracker.experiment)
     store.set_environment(study_id, found.model_dump())
-    status, files = "FAILED", {}
-    try:
-        tracker.describe(found)
-        with tracker.following():
-            cluster.run(
-                driver,
-                address=ray_address,
-                name=f"{study_id}-{row.attempt}",
-                storage=own / "tune",
-                stopping=stopping.is_set,
-            )
-            rows = ledger.rows(series=True)
-            provenance = Provenance(
-                study_id=study_id,
-                spec_hash=row.spec_hash,
-                started_at=row.started_at or row.created_at,
-                ended_at=datetime.now(UTC),
-                versions=found.versions,
-                commit=found.commit,
-                hardware=found.hardware,
-            )
-            files = render(build_report(row.spec, rows, provenance), rows)
-            ledger.save_report(files)
-        status = "FINISHED"
-    except StoppedError:
-        status = "KILLED"
-        raise
-    finally:
-        tracker.close(files, status)
+    cluster.run(
+        driver,
+        address=ray_address,
+        name=f"{study_id}-{row.attempt}",
+        storage=settings.study_folder(study_id) / "tune",
+        stopping=stopping.is_set,
+    )
+    rows = ledger.rows(series=True)
+    provenance = Provenance(
+        study_id=study_id,
+        spec_hash=row.spec_hash,
+        started_at=row.started_at or row.created_at,
+        ended_at=datetime.now(UTC),
+        versions=found.versions,
+        commit=found.commit,
+        hardware=found.hardware,
+    )
+    ledger.save_report(render(build_report(row.spec, rows, provenance), rows))
     store.transition(study_id, State.SUCCEEDED, "", token)
 
 
@@ -109,7 +93,7 @@ def main(arguments: list[str]) -> int:
         arguments: Study id, lease token, Ray address.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    for quiet in ("optuna", "ray.tune", "httpx", "mlflow"):
+    for quiet in ("optuna", "ray.tune"):
         logging.getLogger(quiet).setLevel(logging.ERROR)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())

@@ -3,9 +3,8 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from service.queries import read_untracked_runs
 from service.records import pack_record, run_record, series_records, trial_record
 from service.speeds import read_speeds, replace_speeds
 from service.states import State
@@ -81,24 +80,6 @@ class StudyLedger:
         with self._writing() as connection:
             replace_speeds(connection, subject, speeds)
 
-    def untracked_runs(self, limit: int) -> Sequence[Run]:
-        """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
-
-        Args:
-            limit: Most runs to return.
-        """
-        with self._store.reading() as connection:
-            return read_untracked_runs(connection, self._study_id, limit)
-
-    def mark_tracked(self, runs: Sequence[Run]) -> None:
-        """Note that MLflow has these runs.
-
-        Raises:
-            StoppedError: The study may no longer be written.
-        """
-        with self._writing() as connection:
-            _mark_tracked(connection, self._study_id, runs)
-
     def save_report(self, files: Mapping[str, bytes]) -> None:
         """Write the report's forms by file name, in place of those before.
 
@@ -148,11 +129,3 @@ def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Seq
     followed = [record for run in trained for record in series_records(study_id, run)]
     if followed:
         connection.execute(insert(series), followed)
-
-
-def _mark_tracked(connection: Connection, study_id: str, tracked: Sequence[Run]) -> None:
-    if tracked:
-        mark = update(runs).where(
-            runs.c.study == study_id, runs.c.pack == bindparam("of_pack"), runs.c.lane == bindparam("of_lane")
-        )
-        connection.execute(mark.values(tracked=True), [{"of_pack": run.pack, "of_lane": run.lane} for run in tracked])

@@ -1,19 +1,31 @@
 """Reading runs: all rows of a study, its runs page by page, and those that MLflow does not have yet."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, tuple_
+from sqlalchemy import Connection, Row, and_, select, tuple_
 
 from service.entities import Page, RunRow
 from service.errors import BadCursorError
 from service.records import read_numbers, read_pack, read_run, read_series, read_trial
 from service.tables import packs, runs, series, trials
 from service.transitions import shown
-from studies.rows import Rows, Run
+from studies.rows import Rows, Series
 
 #: What runs are ordered by.
 _ORDER = (runs.c.workload, runs.c.arm, runs.c.stage, runs.c.trial, runs.c.seed)
+
+#: Runs with the settings of their trials.
+_RUNS = select(runs, trials.c.setting).join(
+    trials,
+    and_(
+        trials.c.study == runs.c.study,
+        trials.c.workload == runs.c.workload,
+        trials.c.arm == runs.c.arm,
+        trials.c.number == runs.c.trial,
+    ),
+)
 
 _CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
@@ -44,7 +56,7 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
     )
 
 
-def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tuple[Run, ...]:
+def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tuple[RunRow, ...]:
     """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
 
     Args:
@@ -53,14 +65,11 @@ def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tu
         limit: Most runs to return.
     """
     found = connection.execute(
-        select(runs)
-        .where(runs.c.study == study_id, runs.c.tracked.is_(False))
-        .order_by(runs.c.pack, runs.c.lane)
-        .limit(limit)
+        _RUNS.where(runs.c.study == study_id, runs.c.tracked.is_(False)).order_by(runs.c.pack, runs.c.lane).limit(limit)
     ).all()
     own_series = select(series).where(series.c.study == study_id, series.c.pack.in_({row.pack for row in found}))
     followed = read_series(connection.execute(own_series.order_by(series.c.position)))
-    return tuple(read_run(row, followed.get((row.pack, row.lane), ())) for row in found)
+    return tuple(_run_row(row, followed.get((row.pack, row.lane), ())) for row in found)
 
 
 def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str | None) -> Page[RunRow]:
@@ -75,21 +84,19 @@ def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str
     Raises:
         BadCursorError: The cursor names no run of this study.
     """
-    of_trial = and_(
-        trials.c.study == runs.c.study,
-        trials.c.workload == runs.c.workload,
-        trials.c.arm == runs.c.arm,
-        trials.c.number == runs.c.trial,
-    )
-    query = select(runs, trials.c.setting).join(trials, of_trial).where(runs.c.study == study_id)
+    query = _RUNS.where(runs.c.study == study_id)
     if cursor is not None:
         query = query.where(tuple_(*_ORDER) > tuple_(*_place(connection, study_id, cursor)))
     rows = connection.execute(query.order_by(*_ORDER).limit(limit + 1)).all()
     page = rows[:limit]
     return Page(
-        items=tuple(RunRow(run=read_run(row, ()), setting=read_numbers(row.setting)) for row in page),
+        items=tuple(_run_row(row, ()) for row in page),
         next_cursor=f"{page[-1].pack}.{page[-1].lane}" if len(rows) > limit else None,
     )
+
+
+def _run_row(row: Row[*tuple[Any, ...]], followed: Sequence[Series]) -> RunRow:
+    return RunRow(run=read_run(row, followed), setting=read_numbers(row.setting))
 
 
 def _place(connection: Connection, study_id: str, cursor: str) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The runner: publishes what can be trained, claims studies, and keeps one driver process for each of them."""
+"""The runner: publishes what can be trained, claims studies, and keeps a driver for each of them and one recorder."""
 
 import logging
 import os
@@ -8,7 +8,6 @@ import sys
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from service.database import open_engine
 from service.entities import Claim
@@ -51,10 +50,12 @@ class Runner:
         """Start with no study."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._driven: list[Driven] = []
+        self._recorder: Child | None = None
         self._id = secrets.token_hex(8)
 
     def turn(self) -> None:
         """Renew the leases and the runner's own, end what ended or was cancelled, and claim what there is room for."""
+        self._keep_recorder()
         self._store.renew_runner(self._id, datetime.now(UTC), self._settings.lease_seconds)
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
@@ -65,14 +66,18 @@ class Runner:
             self._driven.append(Driven(claim=claim, child=self._start(claim)))
 
     def stop(self) -> None:
-        """Stop all drivers and give their studies back to the queue."""
+        """Stop the recorder and all drivers, and give their studies back to the queue."""
         self._store.remove_runner(self._id)
+        if self._recorder is not None:
+            self._recorder.ask_to_stop()
         for driven in self._driven:
             driven.child.ask_to_stop()
         for driven in self._driven:
             driven.child.wait()
             self._conclude(driven, State.QUEUED)
         self._driven = []
+        if self._recorder is not None:
+            self._recorder.wait()
 
     def _goes_on(self, driven: Driven) -> bool:
         claim, now = driven.claim, datetime.now(UTC)
@@ -106,6 +111,22 @@ class Runner:
         except StoppedError:
             log.info("study %s is %s", claim.study_id, self._store.study(claim.study_id).state)
 
+    def _keep_recorder(self) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            if recorder.exit_status is None:
+                return
+            recorder.wait()
+            log.error("the recorder died and is started again\n%s", last_lines(recorder.command.log))
+        self._recorder = Child(
+            Command(
+                name="recorder",
+                arguments=(sys.executable, "-m", "service.recorder"),
+                environment=os.environ,
+                log=self._settings.home / "logs" / "recorder.log",
+            )
+        )
+
     def _start(self, claim: Claim) -> Child:
         log.info("study %s is driven", claim.study_id)
         return Child(
@@ -113,14 +134,10 @@ class Runner:
                 name=f"driver of study {claim.study_id}",
                 arguments=(sys.executable, "-m", "service.driver", claim.study_id, claim.token, self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
-                log=_log(self._settings, claim.study_id),
+                log=self._settings.study_folder(claim.study_id) / "driver.log",
                 grace=10.0,
             )
         )
-
-
-def _log(settings: Settings, study_id: str) -> Path:
-    return settings.home / "studies" / study_id / "driver.log"
 
 
 def main() -> int:

@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         """SQLAlchemy's address of the embedded database."""
         return f"sqlite:///{(self.home / 'studies.db').absolute()}"
 
+    def study_folder(self, study_id: str) -> Path:
+        """Return the folder of a study's log, of what Tune writes, and of what waits for MLflow."""
+        return self.home / "studies" / study_id
+
+    def parameters_folder(self, study_id: str) -> Path:
+        """Return the folder in which a study's final parameters wait for MLflow."""
+        return self.study_folder(study_id) / "parameters"
+
     @property
     def url(self) -> str:
         """Where the HTTP service is reached from this machine."""

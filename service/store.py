@@ -5,7 +5,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Engine, Update, and_, delete, insert, select, update
+from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
 from service.database import for_writing
 from service.entities import Claim, Page, RunRow, StudyRow, read_study
@@ -240,15 +240,17 @@ class Store:
             WrongStateError: The study has ended.
         """
         text = json.dumps(environment, allow_nan=False)
-        self._set(study_id, update(studies).values(environment=text))
+        alive = tuple(state for state in State if state not in TERMINAL)
+        change = update(studies).where(studies.c.id == study_id, is_in(alive)).values(environment=text)
+        with self.writing() as connection:
+            if connection.execute(change).rowcount == 0:
+                state = state_for_update(connection, study_id)
+                raise WrongStateError(f"study {study_id} is {state}; nothing of it may change any more")
 
     def set_experiment(self, study_id: str, experiment: str) -> None:
-        """Note the id of a study's MLflow experiment.
-
-        Raises:
-            WrongStateError: The study has ended.
-        """
-        self._set(study_id, update(studies).values(mlflow_experiment=experiment))
+        """Note the id of a study's MLflow experiment, which may be made when the study has ended."""
+        with self.writing() as connection:
+            connection.execute(update(studies).where(studies.c.id == study_id).values(mlflow_experiment=experiment))
 
     # --- what a runner publishes ----------------------------------------------------------------------------------
 
@@ -348,10 +350,3 @@ class Store:
         why = f": {study.reason}" if study.reason else ""
         later = "" if study.state in TERMINAL else "; ask again once it has SUCCEEDED"
         raise NoReportError(f"study {study_id} is {study.state}{why}. It has no report{later}")
-
-    def _set(self, study_id: str, change: Update) -> None:
-        alive = tuple(state for state in State if state not in TERMINAL)
-        with self.writing() as connection:
-            if connection.execute(change.where(studies.c.id == study_id, is_in(alive))).rowcount == 0:
-                state = state_for_update(connection, study_id)
-                raise WrongStateError(f"study {study_id} is {state}; nothing of it may change any more")

@@ -136,6 +136,11 @@ class _ReportColumns(TypedColumns):
     content: Named[bytes] = Column(LargeBinary)
 
 
+class _RecordingColumns(TypedColumns):
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), primary_key=True)
+    at: Named[datetime] = Column(UtcTime)
+
+
 class _CatalogueColumns(TypedColumns):
     id: Named[int] = Column(Integer, primary_key=True)
     content: Named[str] = Column(Text)
@@ -187,6 +192,9 @@ series = Table(
 )
 
 reports = Table("reports", metadata, _ReportColumns)
+
+#: One row for each ended study of which MLflow has everything.
+recordings = Table("recordings", metadata, _RecordingColumns)
 
 #: At most one row, what the last started runner can train.
 catalogue = Table("catalogue", metadata, _CatalogueColumns)

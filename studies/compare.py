@@ -1,7 +1,7 @@
 """Comparing every arm with the reference arm: paired over confirm seeds, one family of tests a study."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from studies.choose import objective
 from studies.parameters import Direction
-from studies.rows import Rows, Run, Stage
+from studies.rows import Rows, Run, Stage, by_arm
 from studies.spec import StudySpec
 from studies.statistics.holm import holm
 from studies.statistics.seeds_needed import seeds_needed
@@ -130,9 +130,9 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
         spec: The study.
         rows: Its rows; the runs need no series.
     """
-    reference = spec.protocol.reference
+    reference, apart = spec.protocol.reference, by_arm(rows)
     pairs = {
-        (workload.name, arm.name): _paired(spec, rows, workload.name, arm.name)
+        (workload.name, arm.name): _paired(spec, apart, workload.name, arm.name)
         for workload in spec.workloads
         for arm in spec.arms
         if arm.name != reference
@@ -161,9 +161,11 @@ class _Paired:
         return self.p is not None and not any(self.diverged)
 
 
-def _paired(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Paired:
-    mine = _values(spec, confirm_runs(rows, workload, arm))
-    theirs = _values(spec, confirm_runs(rows, workload, spec.protocol.reference))
+def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arm: str) -> _Paired:
+    mine, theirs = (
+        _values(spec, confirm_runs(apart.get((workload, name), Rows()), workload, name))
+        for name in (arm, spec.protocol.reference)
+    )
     pairs = [(mine.get(seed), theirs.get(seed)) for seed in spec.confirm_seeds]
     differences = tuple(None if a is None or b is None else _difference(spec, a, b) for a, b in pairs)
     diverged = tuple(a is not None and b is not None and (math.isinf(a) or math.isinf(b)) for a, b in pairs)

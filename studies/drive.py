@@ -9,11 +9,11 @@ from studies.calibrate import Probe
 from studies.choose import Search
 from studies.errors import PackFailedError
 from studies.pacing import Pacing, Place
-from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage
+from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage, by_arm
 from studies.schedule import Schedule
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Mode, Speed
+from studies.speeds import Speed
 from studies.task import LaneTask, Task
 from studies.weights import Weights
 from studies.worker import Failure, Job, Trained
@@ -37,8 +37,9 @@ class Driver:
     def __init__(self, *, spec: StudySpec, ledger: Ledger, place: Place, weights: Weights) -> None:
         """Read the rows: what an earlier driver planned and did not finish is handed out first."""
         self._spec, self._ledger, self._place, self._weights = spec, ledger, place, weights
-        self._rows = ledger.rows()
-        self._waiting = [pack for pack in self._rows.packs if not pack.done]
+        rows = ledger.rows()
+        self._rows = by_arm(rows)
+        self._waiting = [pack for pack in rows.packs if not pack.done]
         self._training: dict[int, Pack] = {}
         self._tries: dict[int, int] = {}
         self._pacing = Pacing(spec, ledger, place)
@@ -70,9 +71,10 @@ class Driver:
                 self._weights.save(run, parameters)
         self._ledger.finish_pack(done, runs)
         log.info("pack %s: %s %s %s, %s runs", pack, done.workload, done.arm, done.stage, len(runs))
-        packs = tuple(done if each.number == pack else each for each in self._rows.packs)
+        own = self._rows[done.workload, done.arm]
+        packs = tuple(done if each.number == pack else each for each in own.packs)
         kept = tuple(replace(run, series=()) for run in runs)
-        self._rows = replace(self._rows, packs=packs, runs=self._rows.runs + kept)
+        self._rows[done.workload, done.arm] = replace(own, packs=packs, runs=own.runs + kept)
 
     def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
         """Take what a probe found, for this study and those to come."""
@@ -101,12 +103,14 @@ class Driver:
     def _halve(self, pack: Pack) -> None:
         self._pacing.too_large(pack.workload, pack.arm, pack.width or len(pack.lanes))
         middle = -(-len(pack.lanes) // 2)
-        eager = replace(pack, mode=Mode.EAGER, width=None)
-        first = replace(eager, lanes=pack.lanes[:middle])
-        second = replace(eager, lanes=pack.lanes[middle:], number=len(self._rows.packs))
+        smaller = replace(pack, width=None if pack.width is None else -(-pack.width // 2))
+        first = replace(smaller, lanes=pack.lanes[:middle])
+        number = sum(len(own.packs) for own in self._rows.values())
+        second = replace(smaller, lanes=pack.lanes[middle:], number=number)
         self._ledger.split_pack(first, second)
-        packs = tuple(first if each.number == pack.number else each for each in self._rows.packs)
-        self._rows = replace(self._rows, packs=(*packs, second))
+        own = self._rows[pack.workload, pack.arm]
+        packs = tuple(first if each.number == pack.number else each for each in own.packs)
+        self._rows[pack.workload, pack.arm] = replace(own, packs=(*packs, second))
         self._waiting = [first, second, *self._waiting]
 
     def _plan(self) -> None:
@@ -116,9 +120,9 @@ class Driver:
         if not added.packs:
             return
         self._ledger.add_plan(added.trials, added.packs)
-        self._rows = Rows(
-            trials=self._rows.trials + added.trials, packs=self._rows.packs + added.packs, runs=self._rows.runs
-        )
+        for key, new in by_arm(Rows(trials=added.trials, packs=added.packs)).items():
+            own = self._rows.get(key, Rows())
+            self._rows[key] = replace(own, trials=own.trials + new.trials, packs=own.packs + new.packs)
         self._waiting += added.packs
 
     def _suggest(
@@ -128,11 +132,7 @@ class Driver:
 
     def _job(self, pack: Pack) -> Job:
         workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)
-        settings = {
-            trial.number: trial.setting
-            for trial in self._rows.trials
-            if (trial.workload, trial.arm) == (pack.workload, pack.arm)
-        }
+        settings = {trial.number: trial.setting for trial in self._rows[pack.workload, pack.arm].trials}
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,

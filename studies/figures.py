@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -48,9 +48,13 @@ def pictures(report: Report, rows: Rows) -> tuple[Picture, ...]:
         return tuple(
             _picture(workload, kind, caption, figure)
             for workload in report.workloads
-            for kind, caption, figure in _figures(report, workload, rows)
+            for kind, caption, figure in _figures(report, workload, _of(workload, rows))
             if figure is not None
         )
+
+
+def _of(workload: WorkloadReport, rows: Rows) -> Rows:
+    return replace(rows, runs=tuple(run for run in rows.runs if run.workload == workload.workload))
 
 
 def _picture(workload: WorkloadReport, kind: str, caption: str, figure: Figure) -> Picture:
@@ -61,7 +65,7 @@ def _picture(workload: WorkloadReport, kind: str, caption: str, figure: Figure) 
 
 def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[tuple[str, str, Figure | None]]:
     """Yield the kind of each picture, its caption and the figure, None where there is nothing to draw."""
-    ceiling = _ceiling(workload, rows)
+    ceiling = _ceiling(rows)
     losses = Scale(log=True, floor=report.spec.protocol.loss_floor, ceiling=ceiling)
     yield "train_loss", f"Training loss: geometric mean {SEEDS}", curves(workload, rows, "train_loss", losses)
     for name in _metrics(workload, rows):
@@ -77,9 +81,8 @@ def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[t
             yield f"sensitivity-{name}", caption, sensitivity(report.spec, workload, name, ceiling)
 
 
-def _ceiling(workload: WorkloadReport, rows: Rows) -> float:
-    starts = [run.start_loss for run in rows.runs if run.workload == workload.workload]
-    starts = [loss for loss in starts if 0 < loss < math.inf]
+def _ceiling(rows: Rows) -> float:
+    starts = [run.start_loss for run in rows.runs if 0 < run.start_loss < math.inf]
     return HIGHEST_LOSS * max(starts) if starts else math.inf
 
 

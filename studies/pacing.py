@@ -153,7 +153,7 @@ class Pacing:
         if not fitting:
             largest = fastest(known)
             half = -(-lanes // 2)
-            fitting = (Speed(lanes=half, mode=Mode.EAGER, seconds=half * largest.lane_seconds),)
+            fitting = (replace(largest, lanes=half, seconds=half * largest.lane_seconds),)
         self._ledger.save_speeds(asked.subject, fitting)
         self._known |= dict.fromkeys(asked.pairs, fitting)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studies.choose import Search, search, selected
-from studies.rows import Lane, Pack, Rows, Stage, Trial
+from studies.rows import Lane, Pack, Rows, Stage, Trial, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Mode, Speed, fitting
 
@@ -39,7 +39,10 @@ class Progress:
 
 
 def additions(
-    spec: StudySpec, rows: Rows, speeds: Mapping[tuple[str, str], Sequence[Speed]], suggest: Suggest
+    spec: StudySpec,
+    rows: Mapping[tuple[str, str], Rows],
+    speeds: Mapping[tuple[str, str], Sequence[Speed]],
+    suggest: Suggest,
 ) -> Addition:
     """Return what has to be added to the rows so that training can go on.
 
@@ -49,20 +52,21 @@ def additions(
 
     Args:
         spec: The study.
-        rows: Its rows.
-        speeds: What was measured, by (workload, arm); those that are not there are not planned yet.
+        rows: Its rows, by (workload, arm).
+        speeds: What was measured, likewise; those that are not there are not planned yet.
         suggest: Asks the sampler.
     """
     trials: list[Trial] = []
     packs: list[Pack] = []
+    known = sum(len(own.packs) for own in rows.values())
     for workload in spec.workloads:
         for arm in spec.arms:
             if (workload.name, arm.name) not in speeds:
                 continue
-            own = [pack for pack in rows.packs if (pack.workload, pack.arm) == (workload.name, arm.name)]
-            if any(not pack.done for pack in own) or any(pack.stage is Stage.CONFIRM for pack in own):
+            own = rows.get((workload.name, arm.name), Rows())
+            if any(not pack.done or pack.stage is Stage.CONFIRM for pack in own.packs):
                 continue
-            found = search(spec, rows, workload.name, arm.name)
+            found = search(spec, own, workload.name, arm.name)
             if found.done:
                 best = selected(found.scores, spec.protocol.direction).trial.number
                 stage, batch = Stage.CONFIRM, -1
@@ -75,7 +79,7 @@ def additions(
             speed = fitting(speeds[workload.name, arm.name], len(members))
             packs += [
                 Pack(
-                    number=len(rows.packs) + len(packs) + i,
+                    number=known + len(packs) + i,
                     workload=workload.name,
                     arm=arm.name,
                     stage=stage,
@@ -96,10 +100,10 @@ def progress(spec: StudySpec, rows: Rows) -> Progress:
         spec: The study.
         rows: Its rows; the runs need no series.
     """
-    total = 0
+    total, apart = 0, by_arm(rows)
     for workload in spec.workloads:
         for arm in spec.arms:
-            found = search(spec, rows, workload.name, arm.name)
+            found = search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
             total += found.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds
     return Progress(done=len(rows.runs), total=total)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from studies import statements
 from studies.arm_report import ArmReport, arm_report
 from studies.compare import compare
-from studies.rows import Rows
+from studies.rows import Rows, by_arm
 from studies.spec import StudySpec
 
 
@@ -88,10 +88,16 @@ def build_report(spec: StudySpec, rows: Rows, provenance: Provenance) -> Report:
         rows: Its rows; the runs need no series.
         provenance: Where they come from.
     """
-    comparisons = compare(spec, rows)
+    comparisons, apart = compare(spec, rows), by_arm(rows)
     arms = {
         workload.name: tuple(
-            arm_report(spec, rows, workload.name, arm.name, comparisons.get((workload.name, arm.name)))
+            arm_report(
+                spec,
+                apart.get((workload.name, arm.name), Rows()),
+                workload.name,
+                arm.name,
+                comparisons.get((workload.name, arm.name)),
+            )
             for arm in spec.arms
         )
         for workload in spec.workloads

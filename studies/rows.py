@@ -152,6 +152,27 @@ class Rows:
     runs: tuple[Run, ...] = ()
 
 
+def by_arm(rows: Rows) -> dict[tuple[str, str], Rows]:
+    """Return a study's rows apart for each (workload, arm) that has any, in the same order.
+
+    Args:
+        rows: All of them.
+    """
+    trials: dict[tuple[str, str], list[Trial]] = {}
+    packs: dict[tuple[str, str], list[Pack]] = {}
+    runs: dict[tuple[str, str], list[Run]] = {}
+    for trial in rows.trials:
+        trials.setdefault((trial.workload, trial.arm), []).append(trial)
+    for pack in rows.packs:
+        packs.setdefault((pack.workload, pack.arm), []).append(pack)
+    for run in rows.runs:
+        runs.setdefault((run.workload, run.arm), []).append(run)
+    return {
+        key: Rows(trials=tuple(trials.get(key, ())), packs=tuple(packs.get(key, ())), runs=tuple(runs.get(key, ())))
+        for key in dict.fromkeys((*trials, *packs, *runs))
+    }
+
+
 class Ledger(Protocol):
     """One study's rows in the database, as its driver reads and writes them.
 
@@ -181,14 +202,6 @@ class Ledger(Protocol):
 
     def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
         """Write what was measured of a subject, in place of what was before."""
-        ...
-
-    def untracked_runs(self, limit: int) -> Sequence[Run]:
-        """Return runs, with series, that MLflow does not have yet."""
-        ...
-
-    def mark_tracked(self, runs: Sequence[Run]) -> None:
-        """Note that MLflow has these runs."""
         ...
 
     def save_report(self, files: Mapping[str, bytes]) -> None:

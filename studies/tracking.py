@@ -1,13 +1,10 @@
-"""Recording a study in MLflow: an experiment, a parent run and a nested run per run, written behind the training."""
+"""Recording a study in MLflow: an experiment, a parent run and a nested run per run."""
 
 import csv
-import logging
 import math
 import tempfile
-import threading
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow.entities import Metric, Param
@@ -15,14 +12,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from studies.environment import Environment
-from studies.rows import Ledger, Run, Stage
+from studies.rows import Run, Stage
 from studies.spec import StudySpec
-from studies.weights import Weights
 
-log = logging.getLogger(__name__)
-
-#: Runs read from the database at once.
-READ = 20
 #: MLflow takes at most so many metrics in one call.
 METRICS_A_CALL = 1000
 #: Names the run of ours that an MLflow run records.
@@ -30,25 +22,22 @@ KEY = "l4.run"
 
 
 class Tracker:
-    """Brings a study's runs from the database into MLflow, each once.
+    """Brings a study and its runs into MLflow.
 
     Args:
         uri: The MLflow server.
         study_id: The study's id; it ends the experiment's name.
         spec: The study.
-        ledger: Its rows, which know the runs that MLflow does not have yet.
-        weights: Where final parameters of confirm runs wait.
     """
 
-    def __init__(self, *, uri: str, study_id: str, spec: StudySpec, ledger: Ledger, weights: Weights) -> None:
+    def __init__(self, *, uri: str, study_id: str, spec: StudySpec) -> None:
         """Open or find the experiment and its parent run."""
         self._client = MlflowClient(tracking_uri=uri)
-        self._study_id, self._spec, self._ledger, self._weights = study_id, spec, ledger, weights
-        self._settings: dict[tuple[str, str, int], Mapping[str, float]] = {}
+        self._study_id, self._spec = study_id, spec
         name = f"{spec.name} [{study_id}]"
         found = self._client.get_experiment_by_name(name)
         self.experiment: str = found.experiment_id if found else self._client.create_experiment(name)
-        # of an earlier driver: what it had recorded, and what it was just recording
+        # of an earlier recorder: what it had recorded, and what it was just recording
         self._recorded = self._earlier()
         self._parent = self._recorded.pop(study_id, None) or self._open_parent()
 
@@ -60,25 +49,6 @@ class Tracker:
         """
         self._client.log_text(self._parent, self._spec.model_dump_json(indent=2), "spec.json")
         self._client.log_text(self._parent, environment.model_dump_json(indent=2), "environment.json")
-
-    @contextmanager
-    def following(self) -> Generator[None]:
-        """Record runs behind what happens inside, and whatever is left at its end.
-
-        Raises:
-            MlflowException: At the end, where MLflow could not be reached.
-        """
-        ended = threading.Event()
-        failures: list[Exception] = []
-        follower = threading.Thread(target=self._follow, args=(ended, failures), name="tracking")
-        follower.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            follower.join()
-        if failures:
-            raise failures[0]
 
     def close(self, files: Mapping[str, bytes], status: str) -> None:
         """End the parent run.
@@ -94,26 +64,17 @@ class Tracker:
                 self._client.log_artifacts(self._parent, folder, "report")
         self._client.set_terminated(self._parent, status)
 
-    def _follow(self, ended: threading.Event, failures: list[Exception]) -> None:
-        try:
-            while True:
-                last = ended.is_set()
-                while runs := self._ledger.untracked_runs(READ):
-                    for run in runs:
-                        self._record(run)
-                        self._ledger.mark_tracked([run])
-                if last:
-                    return
-                ended.wait(0.5)
-        except Exception as error:  # raised again in the thread that waits
-            log.exception("recording in MLflow failed")
-            failures.append(error)
+    def record(self, run: Run, setting: Mapping[str, float], parameters: Path) -> None:
+        """Record a run, whole: one of that name that an earlier recorder left is deleted.
 
-    def _record(self, run: Run) -> None:
+        Args:
+            run: The run, with its series.
+            setting: Every hyperparameter of its trial by name.
+            parameters: The file of a confirm run's final parameters.
+        """
         key = _key(run)
         earlier = self._recorded.pop(key, None)
         if earlier is not None:
-            # a driver that died between recording and noting it: recorded again, whole
             self._client.delete_run(earlier)
         tags = self._tags() | {
             MLFLOW_PARENT_RUN_ID: self._parent,
@@ -130,38 +91,30 @@ class Tracker:
         metrics = _metrics(run)
         for start in range(0, max(1, len(metrics)), METRICS_A_CALL):
             part = metrics[start : start + METRICS_A_CALL]
-            self._client.log_batch(made, part, self._params(run) if start == 0 else ())
+            self._client.log_batch(made, part, self._params(run, setting) if start == 0 else ())
         if run.stage is Stage.CONFIRM:
-            self._attach(made, run)
+            self._attach(made, run, parameters)
         self._client.set_terminated(made)
 
-    def _attach(self, made: str, run: Run) -> None:
+    def _attach(self, made: str, run: Run, parameters: Path) -> None:
         """Attach a confirm run's series and final parameters."""
-        weights = self._weights.path(run)
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        with (weights.parent / "series.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["series", "step", "value"])
-            for series in run.series:
-                writer.writerows(
-                    [series.name, step, value] for step, value in zip(series.steps, series.values, strict=True)
-                )
-        self._client.log_artifacts(made, str(weights.parent))
-        self._weights.drop(run)
+        with tempfile.TemporaryDirectory() as folder:
+            with Path(folder, "series.csv").open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["series", "step", "value"])
+                for series in run.series:
+                    writer.writerows(
+                        [series.name, step, value] for step, value in zip(series.steps, series.values, strict=True)
+                    )
+            Path(folder, parameters.name).symlink_to(parameters.absolute())
+            self._client.log_artifacts(made, folder)
 
-    def _params(self, run: Run) -> list[Param]:
+    def _params(self, run: Run, setting: Mapping[str, float]) -> list[Param]:
         workload = self._spec.workload(run.workload)
-        values: dict[str, object] = dict(self._setting(run))
+        values: dict[str, object] = dict(setting)
         values |= {f"workload.{name}": value for name, value in workload.options.items()}
         values |= {"optimizer": self._spec.arm(run.arm).optimizer, "steps": workload.steps}
         return [Param(key, str(value)) for key, value in sorted(values.items())]
-
-    def _setting(self, run: Run) -> Mapping[str, float]:
-        key = (run.workload, run.arm, run.trial)
-        if key not in self._settings:
-            trials = self._ledger.rows().trials
-            self._settings = {(trial.workload, trial.arm, trial.number): trial.setting for trial in trials}
-        return self._settings[key]
 
     def _tags(self) -> dict[str, str]:
         return {"study": self._study_id, "spec_hash": self._spec.content_hash}

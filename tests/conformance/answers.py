@@ -12,7 +12,7 @@ from service.schemas import Problem
 from service.store import Store
 from studies.choose import Search
 from studies.plan import additions
-from studies.rows import Outcome, Run
+from studies.rows import Outcome, Run, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from tests.speeds import all_eager
 
@@ -45,7 +45,8 @@ def with_runs(store: Store, spec: StudySpec) -> str:
     """Add a study whose fixed arm has been searched; its only run on digits_mlp diverged."""
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
-    plan = additions(spec, ledger.rows(), all_eager(spec, {"digits_mlp": 8, "linear_regression": 8}), suggest)
+    speeds = all_eager(spec, {"digits_mlp": 8, "linear_regression": 8})
+    plan = additions(spec, by_arm(ledger.rows()), speeds, suggest)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in (pack for pack in plan.packs if pack.arm == "l4adam"):
         diverged = pack.workload == "digits_mlp"

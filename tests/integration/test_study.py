@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
 from service.client import Client, Form
@@ -20,6 +19,7 @@ from service.settings import Settings
 from service.states import State
 from studies.rows import Stage
 from studies.spec import FIRST_CONFIRM_SEED
+from tests.integration.recorded import mlflow_runs
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -37,14 +37,6 @@ def finished(client: Client, study_id: str) -> StudyAnswer:
     """Wait for a study to end and return it."""
     *_, last = client.watch(study_id)
     return last
-
-
-def mlflow_runs(settings: Settings, study: StudyAnswer) -> list[MlflowRun]:
-    """Return all MLflow runs of a study, the parent first."""
-    tracking = MlflowClient(settings.tracking_uri)
-    (experiment,) = [found for found in tracking.search_experiments() if study.id in found.name]
-    found = list(tracking.search_runs([experiment.experiment_id], max_results=1000))
-    return sorted(found, key=lambda run: "mlflow.parentRunId" in run.data.tags)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +71,7 @@ def test_report_in_every_form(done: StudyAnswer, client: Client) -> None:
 
 
 def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, client: Client) -> None:
-    parent, *children = mlflow_runs(settings, done)
+    parent, *children = mlflow_runs(settings, done.id)
     runs = {
         " ".join((run.workload, run.arm, run.stage.value, str(run.trial), str(run.seed))): run
         for run in client.runs(done.id)
@@ -142,7 +134,7 @@ def test_a_broken_data_set_fails_the_study_and_keeps_its_runs(settings: Settings
     assert "l4mom on mnist_mlp" in ended.reason
     assert f"{file} is not the published file" in ended.reason
     assert [run.workload for run in client.runs(study.id)] == ["digits_mlp"]
-    parent, *children = mlflow_runs(settings, ended)
+    parent, *children = mlflow_runs(settings, ended.id)
     assert (parent.info.status, len(children)) == ("FAILED", 1)
 
 
@@ -161,6 +153,14 @@ def test_a_killed_worker_is_replaced(client: Client) -> None:
     ended = finished(client, study.id)
     assert ended.state is State.SUCCEEDED
     assert ended.progress.done == ended.progress.total == len(list(client.runs(study.id)))
+
+
+def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> None:
+    study = client.submit({"name": "killed", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
+    os.kill(_process("-m service.recorder"), signal.SIGKILL)
+    assert finished(client, study.id).state is State.SUCCEEDED
+    keys = [run.data.tags["l4.run"] for run in mlflow_runs(settings, study.id)]
+    assert len(keys) == len(set(keys)) == 1 + len(list(client.runs(study.id)))
 
 
 def test_a_killed_driver_fails_the_study_with_the_reason(client: Client) -> None:
@@ -193,6 +193,7 @@ def _process(*words: str) -> int:
 
 
 def test_nothing_is_left_of_a_study_but_its_log(done: StudyAnswer, settings: Settings) -> None:
+    mlflow_runs(settings, done.id)
     own = settings.home / "studies" / done.id
     assert (own / "driver.log").is_file()
     assert not list(Path(own, "parameters").rglob("*.pt"))

@@ -14,7 +14,7 @@ from service.store import Store
 from studies.choose import Search
 from studies.errors import StoppedError
 from studies.plan import additions, progress
-from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial
+from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from tests.speeds import all_eager
 
@@ -147,22 +147,6 @@ def test_a_write_that_fails_half_way_leaves_nothing(ledger: StudyLedger) -> None
     assert ledger.rows() == Rows(trials=(some_trial(),), packs=(pack,))
 
 
-def test_tracking_is_marked_run_by_run(ledger: StudyLedger) -> None:
-    series = (Series(name="train_loss", steps=(1,), values=(0.5,)),)
-    pack = some_pack(lanes=3)
-    ledger.add_plan([some_trial()], [pack])
-    ledger.finish_pack(done(pack), runs_of(pack, series))
-
-    first = ledger.untracked_runs(2)
-    ledger.mark_tracked(first)
-    rest = ledger.untracked_runs(2)
-    ledger.mark_tracked(rest)
-
-    assert [*first, *rest] == runs_of(pack, series)
-    assert list(ledger.untracked_runs(2)) == []
-    ledger.mark_tracked([])
-
-
 def test_a_report_replaces_the_one_before(store: Store, ledger: StudyLedger) -> None:
     ledger.save_report({"report.json": b"1", "old.svg": b"\x00\xff"})
     ledger.save_report({"report.json": b"2"})
@@ -182,14 +166,12 @@ def test_nothing_is_written_once_the_study_is_not_running(store: Store, ledger: 
     for write in (
         lambda: ledger.add_plan([some_trial(1)], [some_pack(1)]),
         lambda: ledger.finish_pack(done(pack), runs_of(pack)),
-        lambda: ledger.mark_tracked(runs_of(pack)),
         lambda: ledger.save_report({"report.json": b""}),
     ):
         with pytest.raises(StoppedError, match="nothing more may be written"):
             write()
 
     assert ledger.rows(series=True) == before
-    assert len(ledger.untracked_runs(10)) == 2
     assert store.report_files(only_study(store)) == ()
 
 
@@ -248,9 +230,8 @@ def suggest_the_middle(
 
 
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
-    plan = additions(
-        spec, ledger.rows(), all_eager(spec, {"digits_mlp": 8, "linear_regression": 8}), suggest_the_middle
-    )
+    speeds = all_eager(spec, {"digits_mlp": 8, "linear_regression": 8})
+    plan = additions(spec, by_arm(ledger.rows()), speeds, suggest_the_middle)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))

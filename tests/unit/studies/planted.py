@@ -11,7 +11,7 @@ from studies.choose import Search
 from studies.parameters import Direction
 from studies.plan import additions
 from studies.report import Provenance
-from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage
+from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, by_arm
 from studies.spec import ArmSpec, ProtocolSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
 from tests.speeds import all_eager
 
@@ -99,7 +99,7 @@ def planted_rows(spec: StudySpec, arms: Mapping[str, Planted]) -> Rows:
     rows = Rows()
     speeds = all_eager(spec, {workload.name: 8 for workload in spec.workloads})
     while True:
-        added = additions(spec, rows, speeds, _grid)
+        added = additions(spec, by_arm(rows), speeds, _grid)
         if not added.packs:
             return rows
         rows = replace(rows, trials=(*rows.trials, *added.trials))

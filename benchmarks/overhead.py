@@ -1,0 +1,184 @@
+"""What a run costs besides its training: a study of runs of one step, on the real service, from POST to report.
+
+Usage: python benchmarks/overhead.py [--runs N] [--sampler grid|random|tpe] [--only-report]
+
+The service is started as `l4-studies serve` does it, with a home of its own that is removed afterwards. The study has
+workloads with different options, three searched arms of 100 trials each and a fixed one, and 10 confirm seeds: 341 runs
+for each workload. Printed are the time from POST to report, the driver's memory above that at its first pack, how much
+later MLflow is complete, and the requests that a run makes to MLflow. The steps themselves and the start of driver and
+workers are counted in.
+"""
+
+import argparse
+import logging
+import os
+import re
+import socket
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from mlflow.tracking import MlflowClient
+from rich.console import Console
+
+from service.client import Client
+from service.database import open_engine
+from service.serve import environment, running
+from service.settings import Settings
+from service.store import Store
+from studies.rows import Stage
+from studies.tracking import Tracker
+
+#: With the quarter more of one extension, since all trials of a search are equally good, 100 trials a search.
+TRIALS = 75
+CONFIRM_SEEDS = 10
+RUNS_A_WORKLOAD = 3 * (100 + CONFIRM_SEEDS) + 1 + CONFIRM_SEEDS
+#: Runs of each stage whose requests are counted.
+RECORDED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured of a study.
+
+    Args:
+        study_id: Its id.
+        runs: How many it had.
+        report: Seconds from POST to report.
+        memory: Bytes of the driver at its peak, above those at its first pack.
+    """
+
+    study_id: str
+    runs: int
+    report: float
+    memory: int
+
+
+def study(runs: int, sampler: str) -> dict[str, Any]:
+    """Return a study of about so many runs of one step."""
+    count = max(1, round(runs / RUNS_A_WORKLOAD))
+    options = [
+        {"workload": "digits_mlp", "options": {"hidden": 8 + place}}
+        if place % 2
+        else {"workload": "linear_regression", "options": {"condition": 10.0 + place}}
+        for place in range(count)
+    ]
+    return {
+        "name": f"overhead of {count * RUNS_A_WORKLOAD} runs",
+        "workloads": [{"name": f"w{place}", "steps": 1, **each} for place, each in enumerate(options)],
+        "arms": [
+            {"name": "l4adam"},
+            *({"name": name, "search": {"lr": {"low": 1e-6, "high": 1e-2}}} for name in ("sgd", "momentum", "adam")),
+        ],
+        "protocol": {"sampler": sampler, "trials": TRIALS, "confirm_seeds": CONFIRM_SEEDS},
+    }
+
+
+def measure(settings: Settings, definition: dict[str, Any]) -> Measured:
+    """Post a study and wait for its report."""
+    with Client(settings.url) as client:
+        posted = time.perf_counter()
+        study_id = client.submit(definition).id
+        first = peak = runs = 0
+        for look in client.watch(study_id):
+            peak, runs = max(peak, _driver_bytes(study_id)), look.progress.done
+            first = first or (peak if runs else 0)
+        client.report(study_id)
+        report = time.perf_counter() - posted
+    return Measured(study_id=study_id, runs=runs, report=report, memory=peak - first)
+
+
+def behind(settings: Settings, study_id: str) -> float:
+    """Return the seconds until MLflow has all of a study."""
+    start = time.perf_counter()
+    tracking = MlflowClient(settings.tracking_uri)
+    while not _is_tracked(tracking, study_id):
+        time.sleep(0.5)
+    return time.perf_counter() - start
+
+
+def requests(settings: Settings, study_id: str, stage: Stage) -> tuple[Counter[str], float]:
+    """Record some runs of a stage once more, in another experiment; return the requests and the seconds of one."""
+    found: Counter[str] = Counter()
+
+    def note(record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) > 4:
+            method, path = str(record.args[3]), str(record.args[4])
+            found[f"{method} {'artifact' if 'artifacts' in path else re.sub('[?].*', '', path)}"] += 1
+        return False
+
+    store = Store(open_engine(settings.database_url))
+    runs = [run for run in store.rows(study_id, series=True).runs if run.stage is stage][:RECORDED]
+    tracker = Tracker(uri=settings.tracking_uri, study_id=f"{stage} once more", spec=store.study(study_id).spec)
+    parameters = settings.home / "parameters.pt"
+    parameters.write_bytes(bytes(10_000))
+    logger = logging.getLogger("urllib3.connectionpool")
+    logger.setLevel(logging.DEBUG)
+    logger.addFilter(note)
+    start = time.perf_counter()
+    for run in runs:
+        tracker.record(run, {"lr": 0.1}, parameters)
+    seconds = time.perf_counter() - start
+    logger.removeFilter(note)
+    return Counter({name: count // len(runs) for name, count in found.items()}), seconds / len(runs)
+
+
+def _is_tracked(tracking: MlflowClient, study_id: str) -> bool:
+    ids = [found.experiment_id for found in tracking.search_experiments(filter_string=f"name LIKE '%[{study_id}]'")]
+    parents = tracking.search_runs(ids, filter_string=f"tags.`l4.run` = '{study_id}'") if ids else []
+    return [parent.info.status for parent in parents] == ["FINISHED"]
+
+
+def _driver_bytes(study_id: str) -> int:
+    """Return the most memory that the driver has had so far, 0 where there is none."""
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if command[1:4] == ["-m", "service.driver", study_id]:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    return 0
+
+
+def main() -> None:
+    """Print the figures of one study."""
+    parser = argparse.ArgumentParser(description="What a run costs besides its training.")
+    parser.add_argument("--runs", type=int, default=1000, help="about how many runs (default: 1000)")
+    parser.add_argument("--sampler", choices=("grid", "random", "tpe"), default="grid", help="default: grid")
+    parser.add_argument("--only-report", action="store_true", help="do not wait for MLflow")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(home=Path(folder), data_dir=Path(folder, "data"), port=_free(), mlflow_port=_free())
+        with running(settings, Console(quiet=True)):
+            os.environ.update(environment(settings))  # as the recorder has it
+            found = measure(settings, study(options.runs, options.sampler))
+            print(f"{found.runs} runs")
+            _show("from POST to report", found.report, found.runs)
+            print(f"driver's memory     {found.memory / 2**20:8.0f} MiB above its first pack", flush=True)
+            if not options.only_report:
+                _show("MLflow later by", behind(settings, found.study_id), found.runs)
+                _show_requests(settings, found.study_id)
+
+
+def _show(what: str, seconds: float, runs: int) -> None:
+    print(f"{what:20}{seconds:8.1f} s   {seconds / runs * 1e3:7.1f} ms a run", flush=True)
+
+
+def _show_requests(settings: Settings, study_id: str) -> None:
+    for stage in Stage:
+        made, seconds = requests(settings, study_id, stage)
+        listed = ", ".join(f"{count} {name}" for name, count in sorted(made.items()))
+        print(f"a {stage} run to MLflow: {seconds * 1e3:.0f} ms, {listed}")
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The recorder: brings studies from the database into MLflow, behind their training: `python -m service.recorder`."""
+
+import fcntl
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from service.database import open_engine
+from service.entities import StudyRow
+from service.recordings import Recordings
+from service.settings import Settings, read_settings
+from service.states import TERMINAL, State
+from service.store import Store
+from studies.environment import Environment
+from studies.tracking import Tracker
+from studies.weights import Weights
+
+log = logging.getLogger(__name__)
+
+#: Runs of a study that are recorded before the next study has its turn.
+_RUNS_A_TURN = 20
+_POLL_SECONDS = 0.5
+_RETRY_SECONDS = 30.0
+#: How MLflow calls the ends of a study.
+_STATUS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
+
+
+class Recorder:
+    """Records every study of a database, each run once, until MLflow has all of it.
+
+    Args:
+        settings: The deployment's.
+        store: The database.
+        stopping: Asked before each run; True leaves the rest for another time.
+    """
+
+    def __init__(self, settings: Settings, store: Store, stopping: Callable[[], bool]) -> None:
+        """Start with no study."""
+        self._settings, self._store, self._stopping = settings, store, stopping
+        self._recordings = Recordings(store)
+        self._trackers: dict[str, Tracker] = {}
+        self._retry_at: dict[str, float] = {}
+
+    def turn(self) -> bool:
+        """Record some runs of every study, and end what has ended; a study that fails is tried again later.
+
+        Returns:
+            Whether there may be more to record at once.
+        """
+        now = time.monotonic()
+        due = [each for each in self._recordings.unfinished() if self._retry_at.get(each, now) <= now]
+        more = [self._try(study_id) for study_id in due]
+        return any(more)
+
+    def _try(self, study_id: str) -> bool:
+        try:
+            return self._record(study_id)
+        except Exception:
+            # MLflow is not there, or refuses: the study itself is none the worse for it
+            log.exception("study %s was not recorded; it is tried again in %.0f s", study_id, _RETRY_SECONDS)
+            self._trackers.pop(study_id, None)
+            self._retry_at[study_id] = time.monotonic() + _RETRY_SECONDS
+            return False
+
+    def _record(self, study_id: str) -> bool:
+        study = self._store.study(study_id)  # before its runs: once it has ended there come no more
+        if study_id not in self._trackers:
+            self._trackers[study_id] = self._open(study)
+        tracker, weights = self._trackers[study_id], Weights(folder=self._settings.parameters_folder(study_id))
+        rows = self._recordings.untracked_runs(study_id, _RUNS_A_TURN)
+        for row in rows:
+            if self._stopping():
+                return False
+            tracker.record(row.run, row.setting, weights.path(row.run))
+            self._recordings.mark_tracked(study_id, row.run)
+            weights.drop(row.run)
+        if rows or study.state not in TERMINAL:
+            return bool(rows)
+        files = {file: self._store.report_file(study_id, file) for file in self._store.report_files(study_id)}
+        tracker.close(files, _STATUS[study.state])
+        self._recordings.finish(study_id, datetime.now(UTC))
+        del self._trackers[study_id]
+        log.info("study %s is %s, and MLflow has all of it", study_id, study.state)
+        return False
+
+    def _open(self, study: StudyRow) -> Tracker:
+        tracker = Tracker(uri=self._settings.tracking_uri, study_id=study.id, spec=study.spec)
+        self._store.set_experiment(study.id, tracker.experiment)
+        tracker.describe(Environment.model_validate(study.environment))
+        return tracker
+
+
+def lock(home: Path) -> TextIO | None:
+    """Return the lock of a home's one recorder, held until it is closed; None where another recorder has it.
+
+    Args:
+        home: The folder of what waits for MLflow.
+    """
+    file = (home / "recorder.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def main() -> int:
+    """Record until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    settings = read_settings()
+    held: TextIO | None = None
+    while held is None:
+        held = lock(settings.home)
+        if stopping.wait(0 if held else _POLL_SECONDS):
+            return 0
+    with held:
+        recorder = Recorder(settings, Store(open_engine(settings.database_url)), stopping.is_set)
+        while not stopping.is_set():
+            if not recorder.turn():
+                stopping.wait(_POLL_SECONDS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

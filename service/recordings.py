@@ -1,0 +1,61 @@
+"""What MLflow has of each study, as the recorder notes it; unlike a driver it holds no claim."""
+
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+
+from service.entities import RunRow
+from service.queries import read_untracked_runs
+from service.store import Store
+from service.tables import recordings, runs, studies
+from studies.rows import Run
+
+
+class Recordings:
+    """The notes of one database.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Keep the database; nothing is read or written yet."""
+        self._store = store
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Return the ids of the studies that were driven and of which MLflow may lack something, oldest first."""
+        finished = select(recordings.c.study)
+        query = select(studies.c.id).where(studies.c.environment.is_not(None), studies.c.id.not_in(finished))
+        with self._store.reading() as connection:
+            return tuple(connection.execute(query.order_by(studies.c.id)).scalars())
+
+    def untracked_runs(self, study_id: str, limit: int) -> tuple[RunRow, ...]:
+        """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
+
+        Args:
+            study_id: The study.
+            limit: Most runs to return.
+        """
+        with self._store.reading() as connection:
+            return read_untracked_runs(connection, study_id, limit)
+
+    def mark_tracked(self, study_id: str, run: Run) -> None:
+        """Note that MLflow has a run.
+
+        Args:
+            study_id: The run's study.
+            run: The run.
+        """
+        own = (runs.c.study == study_id, runs.c.pack == run.pack, runs.c.lane == run.lane)
+        with self._store.writing() as connection:
+            connection.execute(update(runs).where(*own).values(tracked=True))
+
+    def finish(self, study_id: str, now: datetime) -> None:
+        """Note that MLflow has everything of a study.
+
+        Args:
+            study_id: A study that has ended.
+            now: The present time.
+        """
+        with self._store.writing() as connection:
+            connection.execute(insert(recordings).values(study=study_id, at=now))

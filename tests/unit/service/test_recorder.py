@@ -1,0 +1,219 @@
+"""Recording studies in an MLflow store of its own: everything once, after whatever interrupted it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+
+from service.ledger import StudyLedger
+from service.recorder import Recorder, lock
+from service.recordings import Recordings
+from service.settings import Settings
+from service.states import State
+from service.store import Store
+from studies.environment import environment
+from studies.rows import Lane, Pack, Run, Stage
+from studies.spec import StudySpec
+from studies.tracking import Tracker
+from studies.weights import Weights
+from tests.unit.service.test_ledger import done, runs_of, some_trial
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ENDS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
+
+
+# of MLflow's own tables
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)  # where such a store keeps artifacts
+        yield f"sqlite:///{folder / 'mlflow.db'}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mlflow_uri: str) -> Settings:
+    return Settings(home=tmp_path, mlflow_uri=mlflow_uri)
+
+
+class Study:
+    """A running study with one trained pack of each stage."""
+
+    def __init__(self, store: Store, spec: StudySpec, settings: Settings) -> None:
+        self.store, self.settings = store, settings
+        store.add_study(spec, NOW)
+        claim = store.claim(NOW, 30.0)
+        assert claim is not None
+        self.id, self.token = claim.study_id, claim.token
+        self.ledger = StudyLedger(store, self.id, self.token)
+        self.weights = Weights(folder=settings.parameters_folder(self.id))
+        store.set_environment(self.id, environment().model_dump())
+        self.ledger.add_plan([some_trial()], [])
+        self.train(0, Stage.SEARCH)
+        self.train(1, Stage.CONFIRM)
+
+    def train(self, number: int, stage: Stage) -> None:
+        """Add a pack of two runs."""
+        lanes = tuple(Lane(trial=0, seed=seed) for seed in (2 * number, 2 * number + 1))
+        pack = Pack(number=number, workload="digits_mlp", arm="sgd", stage=stage, batch=0, lanes=lanes)
+        runs = runs_of(pack)
+        self.ledger.add_plan([], [pack])
+        if stage is Stage.CONFIRM:
+            for run in runs:
+                self.weights.save(run, b"parameters")
+        self.ledger.finish_pack(done(pack), runs)
+
+    def end(self, state: State) -> None:
+        """Move it to its end."""
+        if state is State.SUCCEEDED:
+            self.ledger.save_report({"report.json": b"{}"})
+        if state is State.CANCELLED:
+            self.store.cancel(self.id)
+        self.store.transition(self.id, state, "", self.token)
+
+    def recorded(self) -> tuple[MlflowRun, list[MlflowRun]]:
+        """Return the parent run and those below it, as MLflow has them."""
+        experiment = self.store.study(self.id).experiment
+        assert experiment is not None
+        found = MlflowClient(self.settings.tracking_uri).search_runs([experiment])
+        parent, *others = sorted(found, key=lambda run: "mlflow.parentRunId" in run.data.tags)
+        return parent, others
+
+    def files(self, run: MlflowRun) -> set[str]:
+        """Return the names of an MLflow run's files."""
+        return {file.path for file in MlflowClient(self.settings.tracking_uri).list_artifacts(run.info.run_id)}
+
+
+@pytest.fixture
+def study(store: Store, spec: StudySpec, settings: Settings) -> Study:
+    return Study(store, spec, settings)
+
+
+@pytest.fixture
+def recorder(store: Store, settings: Settings) -> Recorder:
+    return Recorder(settings, store, lambda: False)
+
+
+def record_all(recorder: Recorder) -> None:
+    while recorder.turn():
+        pass
+
+
+def keys(runs: list[MlflowRun]) -> list[str]:
+    return sorted(f"{run.data.tags['stage']} {run.data.tags['seed']}" for run in runs)
+
+
+WHOLE = ["confirm 2", "confirm 3", "search 0", "search 1"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_study_that_ended_before_mlflow_had_it_is_recorded_whole(
+    store: Store, study: Study, recorder: Recorder, end: State
+) -> None:
+    study.end(end)
+    record_all(recorder)
+
+    parent, runs = study.recorded()
+    assert keys(runs) == WHOLE
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.params["lr"] for run in runs} == {str(some_trial().setting["lr"])}
+    assert {run.data.metrics["final_validation_loss"] for run in runs} == {0.25}
+    for run in runs:
+        confirm = run.data.tags["stage"] == Stage.CONFIRM
+        assert study.files(run) == ({"parameters.pt", "series.csv"} if confirm else set())
+    assert parent.info.status == ENDS[end]
+    report = {"report"} if end is State.SUCCEEDED else set[str]()
+    assert study.files(parent) == {"spec.json", "environment.json"} | report
+    assert Recordings(store).unfinished() == ()
+    assert not list(study.weights.folder.rglob("*.pt"))
+
+
+def test_a_running_study_is_followed_to_its_end(store: Store, study: Study, recorder: Recorder) -> None:
+    record_all(recorder)
+    parent, runs = study.recorded()
+    assert (parent.info.status, len(runs)) == ("RUNNING", 4)
+
+    study.train(2, Stage.CONFIRM)
+    study.end(State.SUCCEEDED)
+    record_all(recorder)
+
+    parent, runs = study.recorded()
+    assert (parent.info.status, len(runs)) == ("FINISHED", 6)
+
+
+def test_what_a_recorder_left_half_done_is_recorded_again(
+    store: Store, settings: Settings, study: Study, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = Recorder(settings, store, lambda: False)
+    marked: list[Run] = []
+
+    def die_at_the_second_confirm_run(recordings: Recordings, study_id: str, run: Run) -> None:
+        if len(marked) == 3:
+            raise KeyboardInterrupt
+        marked.append(run)
+        mark(recordings, study_id, run)
+
+    mark: Callable[[Recordings, str, Run], None] = Recordings.mark_tracked
+    with monkeypatch.context() as patched:
+        patched.setattr(Recordings, "mark_tracked", die_at_the_second_confirm_run)
+        with pytest.raises(KeyboardInterrupt):
+            record_all(dying)
+    assert len(study.recorded()[1]) == 4
+    study.end(State.SUCCEEDED)
+    record_all(recorder)
+
+    _, runs = study.recorded()
+    assert keys(runs) == WHOLE
+    assert all(study.files(run) for run in runs if run.data.tags["stage"] == Stage.CONFIRM)
+
+
+def test_it_stops_between_two_runs(store: Store, settings: Settings, study: Study, recorder: Recorder) -> None:
+    study.end(State.SUCCEEDED)
+    answers = iter([False, True])
+    assert not Recorder(settings, store, lambda: next(answers)).turn()
+    parent, runs = study.recorded()
+    assert (parent.info.status, len(runs)) == ("RUNNING", 1)
+
+    record_all(recorder)
+    assert keys(study.recorded()[1]) == WHOLE
+
+
+def test_a_study_that_mlflow_refuses_holds_up_no_other(
+    store: Store, spec: StudySpec, settings: Settings, study: Study, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.end(State.SUCCEEDED)
+    other = Study(store, spec, settings)
+    other.end(State.SUCCEEDED)
+    opened = Tracker.__init__
+
+    def refuse(tracker: Tracker, *, uri: str, study_id: str, spec: StudySpec) -> None:
+        if study_id == study.id:
+            raise OSError("no MLflow")
+        opened(tracker, uri=uri, study_id=study_id, spec=spec)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "__init__", refuse)
+        record_all(recorder)
+    assert keys(other.recorded()[1]) == WHOLE
+    assert Recordings(store).unfinished() == (study.id,)
+    assert store.study(study.id).state is State.SUCCEEDED
+
+    monkeypatch.setattr("service.recorder.time.monotonic", lambda: float("inf"))  # later
+    record_all(recorder)
+    assert keys(study.recorded()[1]) == WHOLE
+
+
+def test_a_home_has_one_recorder(tmp_path: Path) -> None:
+    first = lock(tmp_path)
+    assert first is not None
+    assert lock(tmp_path) is None
+    first.close()
+    again = lock(tmp_path)
+    assert again is not None
+    again.close()

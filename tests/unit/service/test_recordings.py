@@ -1,0 +1,65 @@
+"""What is noted of MLflow: which studies it may lack something of, and which runs it has."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.ledger import StudyLedger
+from service.recordings import Recordings
+from service.states import State
+from service.store import Store
+from studies.rows import Series
+from studies.spec import StudySpec
+from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def recordings(store: Store) -> Recordings:
+    return Recordings(store)
+
+
+def test_a_study_is_unfinished_from_its_first_driver_on_until_mlflow_has_it_all(
+    store: Store, recordings: Recordings, spec: StudySpec
+) -> None:
+    first, second, _waiting = (store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(3))
+    assert recordings.unfinished() == ()
+
+    for _ in range(2):
+        claim = store.claim(NOW, 30.0)
+        assert claim is not None
+        store.set_environment(claim.study_id, {})
+    assert recordings.unfinished() == (first, second)
+
+    store.transition(first, State.SUCCEEDED, "")
+    assert recordings.unfinished() == (first, second)
+    recordings.finish(first, NOW)
+    assert recordings.unfinished() == (second,)
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLING])
+def test_runs_are_marked_one_by_one_whatever_became_of_the_study(
+    store: Store, recordings: Recordings, spec: StudySpec, state: State
+) -> None:
+    study_id = store.add_study(spec, NOW)
+    claim = store.claim(NOW, 30.0)
+    assert claim is not None
+    ledger = StudyLedger(store, study_id, claim.token)
+    pack = some_pack(lanes=3)
+    runs = runs_of(pack, (Series(name="train_loss", steps=(1,), values=(0.5,)),))
+    ledger.add_plan([some_trial()], [pack])
+    ledger.finish_pack(done(pack), runs)
+    if state is not State.RUNNING:
+        store.transition(study_id, state, "")
+
+    found = recordings.untracked_runs(study_id, 2)
+    assert [row.run for row in found] == runs[:2]
+    assert [row.setting for row in found] == [some_trial().setting] * 2
+    for row in found:
+        recordings.mark_tracked(study_id, row.run)
+
+    (last,) = recordings.untracked_runs(study_id, 2)
+    assert last.run == runs[2]
+    recordings.mark_tracked(study_id, last.run)
+    assert recordings.untracked_runs(study_id, 2) == ()
