@@ -51,12 +51,9 @@ class Driver:
 
     def take(self) -> Job | Probe | None:
         """Return the next pack or probe, or None where it depends on what is being trained or measured."""
-        probe = self._pacing.take()
-        if probe is not None:
-            return probe
         self._plan()
         if not self._waiting:
-            return None
+            return self._pacing.take()
         pack = self._waiting.pop(0)
         self._training[pack.number] = pack
         return self._job(pack)
