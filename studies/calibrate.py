@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from studies import fetch, registry
+from studies import fetch, memory, registry
 from studies.compiled import Compiled, own, save_program, traced
-from studies.errors import CompilationError
+from studies.errors import CompilationError, OutOfMemoryError
 from studies.lanes import Eager, Stepper
 from studies.programs import program_file
 from studies.setup import Setup, set_up
@@ -67,6 +67,9 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
     Args:
         probe: What to measure.
         device: Where, as torch names it.
+
+    Raises:
+        OutOfMemoryError: Where the first pack did not fit into memory.
     """
     torch.set_num_threads(probe.threads)
     fetch.fetch(registry.workload(probe.task.workload).files(probe.task.options), probe.data_dir)
@@ -78,7 +81,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         start = _start(probe, lanes, device)
         return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, Eager(start.step, start.lanes)))
 
-    eager = _climbed(probe, eagerly, lambda speed: GAIN * left(speed) > SECONDS)
+    eager = _climbed(probe, eagerly, lambda speed: GAIN * left(speed) > SECONDS, device)
     save = SAVED * left(fastest(eager))
     if save < COMPILING:
         return eager
@@ -98,17 +101,17 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, making=made)
 
     try:
-        return eager + _climbed(probe, compiled, lambda speed: GAIN * left(speed) > speed.making)
+        return eager + _climbed(probe, compiled, lambda speed: GAIN * left(speed) > speed.making, device)
     except CompilationError as error:
         log.warning("%s; %s trains eagerly", error, probe.task.workload)
         return eager
 
 
 def _climbed(
-    probe: Probe, measure: Callable[[int], Speed | None], worthwhile: Callable[[Speed], bool]
+    probe: Probe, measure: Callable[[int], Speed | None], worthwhile: Callable[[Speed], bool], device: str
 ) -> tuple[Speed, ...]:
     """Return what was measured at the lanes to start with and, as far as it helps and is worthwhile, at others."""
-    first = measure(min(probe.lanes, probe.most))
+    first = _told(probe, measure, min(probe.lanes, probe.most), device)
     if first is None:
         return ()
     found = [first]
@@ -116,7 +119,13 @@ def _climbed(
         before = first
         while worthwhile(before):
             lanes = int(before.lanes * factor)
-            following = measure(lanes) if probe.least <= lanes <= probe.most else None
+            if not probe.least <= lanes <= probe.most:
+                break
+            try:
+                following = _told(probe, measure, lanes, device)
+            except OutOfMemoryError as error:
+                log.info("no larger packs: %s", error)
+                break
             if following is None:
                 break
             found.append(following)
@@ -126,6 +135,11 @@ def _climbed(
         if len(found) > 1 and fastest(found) is not first:
             break  # it helped to go this way
     return tuple(found)
+
+
+def _told(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, device: str) -> Speed | None:
+    with memory.told(lanes, probe.task.workload, device):
+        return measure(lanes)
 
 
 def _start(probe: Probe, lanes: int, device: str) -> Setup:

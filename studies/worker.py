@@ -2,7 +2,6 @@
 
 import io
 import logging
-import platform
 import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from studies import fetch, registry
+from studies import fetch, memory, registry
 from studies.compiled import Compiled
-from studies.errors import CompilationError, OutOfMemoryError
+from studies.errors import CompilationError
 from studies.measurements import Measurement
 from studies.programs import program_file
 from studies.speeds import Mode
@@ -91,23 +90,14 @@ def work(job: Job, device: str) -> Trained:
     torch.set_num_threads(job.threads)
     fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
     started = time.monotonic()
-    try:
+    with memory.told(len(job.task.lanes), job.task.workload, device):
         mode, measured = _trained(job, device)
-    except (MemoryError, RuntimeError) as error:
-        # torch's CPU allocator raises a plain RuntimeError, which only its text tells apart
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            lanes = len(job.task.lanes)
-            raise OutOfMemoryError(
-                f"a pack of {lanes} lanes of {job.task.workload} did not fit into the memory of {_host(device)}; "
-                "make the workload smaller or give the worker more memory"
-            ) from error
-        raise
     return Trained(
         measurements=tuple(replace(each, parameters={}) for each in measured),
         parameters=tuple(_saved(each) for each in measured),
         mode=mode,
         seconds=time.monotonic() - started,
-        host=_host(device),
+        host=memory.host(device),
     )
 
 
@@ -137,8 +127,3 @@ def _saved(measured: Measurement) -> bytes:
     file = io.BytesIO()
     torch.save(dict(measured.parameters), file)
     return file.getvalue()
-
-
-def _host(device: str) -> str:
-    named = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
-    return f"{platform.node()} ({named})"

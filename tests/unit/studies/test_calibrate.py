@@ -9,6 +9,7 @@ from torch._inductor import config
 from studies import calibrate as calibrating
 from studies import registry
 from studies.calibrate import Probe, calibrate
+from studies.errors import OutOfMemoryError
 from studies.speeds import Mode
 from studies.task import LaneTask, Task
 
@@ -66,3 +67,9 @@ def test_measures_eager_packs_alone_where_there_is_no_compiler(probe: Probe, cap
         found = calibrate(replace(probe, lane_steps=10**9, lanes=2, least=2, most=2), "cpu")
     assert [speed.mode for speed in found] == [Mode.EAGER]
     assert "digits_mlp trains eagerly" in caplog.text
+
+
+def test_too_large_a_net_is_told_in_plain_words(probe: Probe) -> None:
+    task = replace(probe.task, options={**probe.task.options, "hidden": 10**12})
+    with pytest.raises(OutOfMemoryError, match="a pack of 4 lanes of digits_mlp did not fit into the memory"):
+        calibrate(replace(probe, task=task), "cpu")
