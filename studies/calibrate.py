@@ -101,7 +101,9 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, making=made)
 
     try:
-        return eager + _climbed(probe, compiled, lambda speed: GAIN * left(speed) > speed.making, device)
+        return eager + _climbed(
+            probe, compiled, lambda speed: GAIN * left(speed) > max(speed.making, COMPILING), device
+        )
     except CompilationError as error:
         log.warning("%s; %s trains eagerly", error, probe.task.workload)
         return eager

@@ -10,11 +10,11 @@ from studies.choose import Search
 from studies.errors import PackFailedError
 from studies.pacing import Pacing, Place
 from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage, by_arm
-from studies.schedule import Schedule
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Speed
-from studies.task import LaneTask, Task
+from studies.task import LaneTask
+from studies.tasks import task_of
 from studies.weights import Weights
 from studies.worker import Failure, Job, Trained
 
@@ -133,14 +133,11 @@ class Driver:
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,
-            task=Task(
-                workload=workload.workload,
-                options=workload.options,
-                steps=workload.steps,
-                steps_per_epoch=workload.steps_per_epoch,
+            task=task_of(
+                workload,
+                arm,
+                [LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes],
                 test=pack.stage is Stage.CONFIRM,
-                schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
-                lanes=tuple(LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes),
             ),
             threads=pack.threads,
             mode=pack.mode,

@@ -10,10 +10,10 @@ from studies.calibrate import COMPILING, SAVED, Probe
 from studies.errors import PackFailedError
 from studies.programs import sources
 from studies.rows import Ledger
-from studies.schedule import Schedule
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Mode, Speed, Subject, fastest
-from studies.task import LaneTask, Task
+from studies.task import LaneTask
+from studies.tasks import task_of
 from studies.worker import Failure
 
 log = logging.getLogger(__name__)
@@ -192,15 +192,7 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
     probe = Probe(
         number=0,
         optimizer=arm.optimizer,
-        task=Task(
-            workload=workload.workload,
-            options=workload.options,
-            steps=workload.steps,
-            steps_per_epoch=workload.steps_per_epoch,
-            test=False,
-            schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
-            lanes=(LaneTask(setting=setting, seed=spec.search_seeds[0]),),
-        ),
+        task=task_of(workload, arm, [LaneTask(setting=setting, seed=spec.search_seeds[0])], test=False),
         lanes=workload.lanes or registry.workload(workload.workload).lanes,
         least=workload.lanes or 1,
         most=workload.lanes or most,
