@@ -142,13 +142,17 @@ class Pacing:
     def too_large(self, workload: str, arm: str, lanes: int) -> None:
         """Note, for this study and those to come, that packs of so many lanes do not fit into memory.
 
+        Nothing where what was measured is not known yet.
+
         Args:
             workload: The workload's name within the study.
             arm: The arm's.
             lanes: Lanes of the pack that did not fit, more than one.
         """
+        known = self._known.get((workload, arm))
+        if known is None:
+            return  # a pack that an earlier driver left; its speeds are still to be measured
         asked = next(asked for asked in self._all if (workload, arm) in asked.pairs)
-        known = self._known[workload, arm]
         fitting = tuple(speed for speed in known if speed.lanes < lanes)
         if not fitting:
             largest = fastest(known)

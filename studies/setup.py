@@ -18,6 +18,26 @@ from studies.workload import Data, Examples, Options, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
+class Model:
+    """A module as a function of its parameters and buffers.
+
+    Args:
+        module: Without values.
+        params: Its parameters' names.
+        buffers: Its buffers' names.
+    """
+
+    module: nn.Module
+    params: tuple[str, ...]
+    buffers: tuple[str, ...]
+
+    def __call__(self, params: Tensors, buffers: Tensors, *inputs: Tensor) -> Tensor:
+        """Return the module's output."""
+        values = dict(zip((*self.params, *self.buffers), (*params, *buffers), strict=True))
+        return functional_call(self.module, values, inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setup:
     """What a pack's loop starts from.
 
@@ -31,7 +51,7 @@ class Setup:
         factors: What scheduled ones are multiplied by, (steps,).
     """
 
-    model: "Model"
+    model: Model
     data: Data
     step: StackedStep
     lanes: Lanes
@@ -93,26 +113,6 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A module as a function of its parameters and buffers.
-
-    Args:
-        module: Without values.
-        params: Its parameters' names.
-        buffers: Its buffers' names.
-    """
-
-    module: nn.Module
-    params: tuple[str, ...]
-    buffers: tuple[str, ...]
-
-    def __call__(self, params: Tensors, buffers: Tensors, *inputs: Tensor) -> Tensor:
-        """Return the module's output."""
-        values = dict(zip((*self.params, *self.buffers), (*params, *buffers), strict=True))
-        return functional_call(self.module, values, inputs)
-
-
 def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
     """Return the data with a lane axis in front of every tensor: drawn lane by lane, or one set seen by all."""
     if workload.drawn:
@@ -124,9 +124,9 @@ def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
         return _each_part(stack, [workload.data(task.options, data_dir, seed) for seed in seeds])
 
     def share(part: Tensor) -> Tensor:
-        return part.to(device).expand(len(task.lanes), *part.shape)
+        return part.expand(len(task.lanes), *part.shape)
 
-    return _each_part(share, [_common(workload.data, tuple(task.options.items()), data_dir, task.workload)])
+    return _each_part(share, [_common(workload.data, tuple(task.options.items()), data_dir, task.workload, device)])
 
 
 @lru_cache(maxsize=2)
@@ -135,9 +135,14 @@ def _common(
     options: tuple[tuple[str, float | int | str], ...],
     data_dir: Path,
     name: str,
+    device: str,
 ) -> Data:
-    """Return the data that every lane sees, read once for all packs that a process trains."""
-    return data(dict(options), data_dir, generator(name, 0, "problem"))
+    """Return the data that every lane sees, read and put where they are used once for all packs of a process."""
+
+    def there(part: Tensor) -> Tensor:
+        return part.to(device)
+
+    return _each_part(there, [data(dict(options), data_dir, generator(name, 0, "problem"))])
 
 
 def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:

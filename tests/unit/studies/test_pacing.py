@@ -120,3 +120,20 @@ def test_a_probe_that_fails_for_good_ends_the_study(speeds: Speeds) -> None:
     assert first is not None
     with pytest.raises(PackFailedError, match="no data"):
         own.failed(first.number, "no data", Failure.FAULT)
+
+
+def test_too_large_a_pack_takes_its_size_out_of_what_is_known(speeds: Speeds) -> None:
+    found = tuple(Speed(lanes=lanes, mode=Mode.EAGER, seconds=1e-3) for lanes in (2, 4, 8))
+    answered(speeds, spec(), found)
+    own = pacing(speeds, spec())
+    own.too_large("digits_mlp", "sgd", 8)
+    assert own.known["digits_mlp", "sgd"] == found[:2]
+    assert pacing(speeds, spec()).known["digits_mlp", "sgd"] == found[:2]
+    assert own.known["digits_mlp", "l4mom"] == found
+
+
+def test_a_pack_of_an_earlier_driver_may_be_too_large_before_anything_was_measured(speeds: Speeds) -> None:
+    own = pacing(speeds, spec())
+    own.too_large("digits_mlp", "sgd", 8)
+    assert not own.known
+    assert own.asking
