@@ -5,9 +5,8 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 #: Runs of a study that are recorded before the next study has its turn.
 _RUNS_A_TURN = 20
 _POLL_SECONDS = 0.5
-_RETRY_SECONDS = 30.0
+_RETRY = timedelta(seconds=30)
 #: How MLflow calls the ends of a study.
 _STATUS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
 
@@ -45,27 +44,29 @@ class Recorder:
         self._settings, self._store, self._stopping = settings, store, stopping
         self._recordings = Recordings(store)
         self._trackers: dict[str, Tracker] = {}
-        self._retry_at: dict[str, float] = {}
+        self._retry_at: dict[str, datetime] = {}
 
-    def turn(self) -> bool:
+    def turn(self, now: datetime) -> bool:
         """Record some runs of every study, and end what has ended; a study that fails is tried again later.
+
+        Args:
+            now: The time.
 
         Returns:
             Whether there may be more to record at once.
         """
-        now = time.monotonic()
         due = [each for each in self._recordings.unfinished() if self._retry_at.get(each, now) <= now]
-        more = [self._try(study_id) for study_id in due]
+        more = [self._try(study_id, now) for study_id in due]
         return any(more)
 
-    def _try(self, study_id: str) -> bool:
+    def _try(self, study_id: str, now: datetime) -> bool:
         try:
             return self._record(study_id)
         except Exception:
             # MLflow is not there, or refuses: the study itself is none the worse for it
-            log.exception("study %s was not recorded; it is tried again in %.0f s", study_id, _RETRY_SECONDS)
+            log.exception("study %s was not recorded; it is tried again in %s", study_id, _RETRY)
             self._trackers.pop(study_id, None)
-            self._retry_at[study_id] = time.monotonic() + _RETRY_SECONDS
+            self._retry_at[study_id] = now + _RETRY
             return False
 
     def _record(self, study_id: str) -> bool:
@@ -125,7 +126,7 @@ def main() -> int:
     with held:
         recorder = Recorder(settings, Store(open_engine(settings.database_url)), stopping.is_set)
         while not stopping.is_set():
-            if not recorder.turn():
+            if not recorder.turn(datetime.now(UTC)):
                 stopping.wait(_POLL_SECONDS)
     return 0
 

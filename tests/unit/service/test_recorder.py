@@ -1,7 +1,7 @@
 """Recording studies in an MLflow store of its own: everything once, after whatever interrupted it."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -100,8 +100,8 @@ def recorder(store: Store, settings: Settings) -> Recorder:
     return Recorder(settings, store, lambda: False)
 
 
-def record_all(recorder: Recorder) -> None:
-    while recorder.turn():
+def record_all(recorder: Recorder, now: datetime = NOW) -> None:
+    while recorder.turn(now):
         pass
 
 
@@ -176,7 +176,7 @@ def test_what_a_recorder_left_half_done_is_recorded_again(
 def test_it_stops_between_two_runs(store: Store, settings: Settings, study: Study, recorder: Recorder) -> None:
     study.end(State.SUCCEEDED)
     answers = iter([False, True])
-    assert not Recorder(settings, store, lambda: next(answers)).turn()
+    assert not Recorder(settings, store, lambda: next(answers)).turn(NOW)
     parent, runs = study.recorded()
     assert (parent.info.status, len(runs)) == ("RUNNING", 1)
 
@@ -204,8 +204,7 @@ def test_a_study_that_mlflow_refuses_holds_up_no_other(
     assert Recordings(store).unfinished() == (study.id,)
     assert store.study(study.id).state is State.SUCCEEDED
 
-    monkeypatch.setattr("service.recorder.time.monotonic", lambda: float("inf"))  # later
-    record_all(recorder)
+    record_all(recorder, NOW + timedelta(minutes=1))
     assert keys(study.recorded()[1]) == WHOLE
 
 
