@@ -21,8 +21,8 @@ class TwoLayers(nn.Module):
         self.W2 = nn.Parameter(torch.zeros(HIDDEN, INPUTS))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (samples, 6) to (samples, 10)."""
-        return (self.W1 @ self.W2 @ x.mT).mT
+        """Map (1, 6, samples) to (1, 10, samples)."""
+        return (self.W1 @ self.W2 @ x[0])[None]
 
 
 def target_matrix(construction: str, condition: float, generator: torch.Generator) -> Tensor:
@@ -47,10 +47,10 @@ def target_matrix(construction: str, condition: float, generator: torch.Generato
 
 
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-    """Draw X ~ N(0, 1) and Y = A X."""
+    """Draw X ~ N(0, 1) and Y = A X, one example of 1000 columns."""
     x = torch.randn(SAMPLES, INPUTS, dtype=torch.float64, generator=generator)
     a = target_matrix(str(options["construction"]), float(options["condition"]), generator)
-    return Data(train=Examples(inputs=x, targets=x @ a.T))
+    return Data(train=Examples(inputs=x.T.contiguous()[None], targets=(x @ a.T).T.contiguous()[None]))
 
 
 def model(options: Options) -> nn.Module:

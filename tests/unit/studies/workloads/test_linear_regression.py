@@ -40,15 +40,15 @@ def test_rechts_rows_shrink_in_equal_steps() -> None:
 def test_is_the_papers_problem() -> None:
     options = {option.name: option.default for option in WORKLOAD.options}
     data = WORKLOAD.data(options, Path(), generator("linear_regression", 0, "problem"))
-    assert (data.train.inputs.shape, data.train.targets.shape) == ((1000, 6), (1000, 10))
+    assert (data.train.inputs.shape, data.train.targets.shape) == ((1, 6, 1000), (1, 10, 1000))
     assert (data.validation, data.test) == (None, None)
     # 6 inputs explain the 10 outputs without a rest: the smallest loss is 0
-    fit = torch.linalg.lstsq(data.train.inputs, data.train.targets).solution
-    assert float(WORKLOAD.loss(data.train.inputs @ fit, data.train.targets)) < 1e-20
+    fit = torch.linalg.lstsq(data.train.inputs.mT, data.train.targets.mT).solution.mT
+    assert float(WORKLOAD.loss(fit @ data.train.inputs, data.train.targets)) < 1e-20
     module = WORKLOAD.model(options).double()
     WORKLOAD.initialise(module, generator("linear_regression", 0, "init"))
     w1, w2 = module.parameters()
     outputs = module(data.train.inputs)
-    torch.testing.assert_close(outputs, (w1 @ w2 @ data.train.inputs.T).T)
+    torch.testing.assert_close(outputs, w1 @ w2 @ data.train.inputs)
     loss = WORKLOAD.loss(outputs, data.train.targets)
     assert float(loss.detach()) == pytest.approx(float((outputs - data.train.targets).square().sum().detach()))
