@@ -87,6 +87,7 @@ def run_record(study: str, run: Run) -> Record:
         "start_loss": run.start_loss,
         "train_loss": run.train_loss,
         "metrics": _numbers_text(run.metrics),
+        "rungs": json.dumps([str(score) for score in run.rungs]),  # as words: JSON has no infinities and no NaN
         "tracked": False,
     }
 
@@ -104,6 +105,7 @@ def read_run(row: Row[*tuple[Any, ...]], series: Sequence[Series]) -> Run:
         start_loss=row.start_loss,
         train_loss=row.train_loss,
         metrics=read_numbers(row.metrics),
+        rungs=tuple(float(score) for score in json.loads(row.rungs)),
         pack=row.pack,
         lane=row.lane,
         series=tuple(series),

@@ -134,7 +134,7 @@ class RunAnswer(_Answer):
         trial: The trial's number.
         seed: The run's seed.
         setting: Every hyperparameter.
-        outcome: FINISHED or DIVERGED.
+        outcome: FINISHED, DIVERGED, or STOPPED where it was behind at a rung of its search.
         steps: Steps trained.
         train_loss: Final training loss; None where it diverged.
         metrics: Final metrics by name; those that are not finite are None.

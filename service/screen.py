@@ -12,7 +12,7 @@ from rich.table import Table
 
 from service.schemas import StudyAnswer, StudySummary
 from service.states import TERMINAL, State
-from studies.spec import ArmSpec, StudySpec
+from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
 _COLOURS = {
     State.QUEUED: "yellow",
@@ -131,13 +131,19 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
 
 
 def _spec_rows(spec: StudySpec) -> Iterable[tuple[str, str]]:
-    yield "workloads", "\n".join(f"{each.name} ({each.steps} steps)" for each in spec.workloads)
+    yield "workloads", "\n".join(f"{each.name} ({_lengths(each)})" for each in spec.workloads)
     yield "arms", "\n".join(f"{arm.name} ({_arm_text(arm)})" for arm in spec.arms)
     protocol = spec.protocol
     yield "objective", f"{protocol.direction} {protocol.objective}; reference {protocol.reference}"
-    yield "search", f"{protocol.trials} trials ({protocol.sampler}), seeds a trial: {protocol.search_seeds}"
+    pruner = "" if protocol.pruner is Pruner.NONE else f", {protocol.pruner}"
+    yield "search", f"{protocol.trials} trials ({protocol.sampler}{pruner}), seeds a trial: {protocol.search_seeds}"
     yield "confirm", f"{protocol.confirm_seeds} seeds"
     yield "spec hash", spec.content_hash
+
+
+def _lengths(workload: WorkloadSpec) -> str:
+    searched = "" if workload.search_steps == workload.steps else f", {workload.search_steps} in the search"
+    return f"{workload.steps} steps{searched}"
 
 
 def _arm_text(arm: ArmSpec) -> str:

@@ -117,6 +117,7 @@ class _RunColumns(TypedColumns):
     start_loss: Named[float] = Column(Measured, nullable=True)
     train_loss: Named[float] = Column(Measured, nullable=True)
     metrics: Named[str] = Column(Text)
+    rungs: Named[str] = Column(Text)
     tracked: Named[bool]
 
 

@@ -25,13 +25,15 @@ class TrialScore(_Frozen):
     Args:
         number: Counts from 0 within the search.
         setting: Every hyperparameter.
-        score: Median of the objective over the search seeds; None where that diverged.
+        score: Median of the objective over the search seeds; None where that diverged or was stopped.
+        stopped: Whether it was stopped on its way, being behind.
         steps: Steps trained by its search runs together.
     """
 
     number: int
     setting: dict[str, float]
     score: float | None
+    stopped: bool
     steps: int
 
 
@@ -41,6 +43,7 @@ class SearchReport(_Frozen):
     Args:
         complete: Whether no trial is missing.
         diverged: Trials whose score diverged.
+        stopped: Trials that were stopped on their way, being behind.
         extensions: How often the range was extended tenfold.
         ranges: The searched ranges at the end, by hyperparameter; empty for a fixed arm.
         closed: Whether the chosen setting is away from every edge that could be extended; None while incomplete.
@@ -49,6 +52,7 @@ class SearchReport(_Frozen):
 
     complete: bool
     diverged: int
+    stopped: int
     extensions: int
     ranges: dict[str, SearchRange]
     closed: bool | None
@@ -129,7 +133,7 @@ class ArmReport(_Frozen):
         search_score: Score of the chosen setting in the search; None where it diverged or is not chosen yet.
         confirm_score: The same median over the confirm seeds; None where that diverged or seeds are missing.
         optimism_gap: By how much the confirm score is worse than the search score, on the comparison scale (decades
-            for a loss); None where either is.
+            for a loss); None where either is, and where search runs are shorter than confirm runs.
         comparison: With the reference arm; None for the reference arm itself.
         tuning_cost: What the search took.
     """
@@ -192,7 +196,7 @@ def arm_report(spec: StudySpec, rows: Rows, workload: str, arm: str, comparison:
         summaries=summaries,
         search_score=search_score,
         confirm_score=confirm_score,
-        optimism_gap=_gap(spec, search_score, confirm_score),
+        optimism_gap=_gap(spec, workload, search_score, confirm_score),
         comparison=comparison,
         tuning_cost=_tuning_cost(rows, workload, arm, found),
     )
@@ -210,6 +214,7 @@ def _search_report(found: Search) -> SearchReport:
     return SearchReport(
         complete=found.done,
         diverged=sum(not math.isfinite(score.value) for score in found.scores),
+        stopped=sum(score.stopped for score in found.scores),
         extensions=len(found.rounds) - 1,
         ranges=found.rounds[-1].ranges,
         closed=found.closed if found.done else None,
@@ -217,7 +222,8 @@ def _search_report(found: Search) -> SearchReport:
             TrialScore(
                 number=score.trial.number,
                 setting=dict(score.trial.setting),
-                score=_finite(score.value),
+                score=None if score.stopped else _finite(score.value),
+                stopped=score.stopped,
                 steps=score.steps,
             )
             for score in found.scores
@@ -265,8 +271,9 @@ def _summary(name: str, values: Sequence[float], floor: float) -> Summary:
     )
 
 
-def _gap(spec: StudySpec, search_score: float | None, confirm_score: float | None) -> float | None:
-    if search_score is None or confirm_score is None:
+def _gap(spec: StudySpec, workload: str, search_score: float | None, confirm_score: float | None) -> float | None:
+    lengths = spec.workload(workload)
+    if search_score is None or confirm_score is None or lengths.search_steps != lengths.steps:
         return None
     worse = comparable(spec, confirm_score) - comparable(spec, search_score)
     return worse if spec.protocol.direction is Direction.MINIMIZE else -worse

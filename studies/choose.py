@@ -23,12 +23,14 @@ class Score:
         value: Median of the objective over the search seeds; the worst infinity where that diverged.
         steps: Steps trained by all its search runs together.
         diverged: How many of its search runs diverged.
+        stopped: Whether it was stopped on its way, so that its value is of a shorter run.
     """
 
     trial: Trial
     value: float
     steps: int
     diverged: int
+    stopped: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,7 @@ def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score,
                 value=median(values),  # infinities agree in sign, so this is never NaN
                 steps=sum(run.steps for run in runs),
                 diverged=sum(run.outcome is Outcome.DIVERGED for run in runs),
+                stopped=any(run.outcome is Outcome.STOPPED for run in runs),
             )
         )
     return tuple(found)
@@ -117,11 +120,12 @@ def selected(found: Sequence[Score], direction: Direction) -> Score:
     """Return the best score; where several are equal the one that trained longest, then the first.
 
     Args:
-        found: At least one score.
+        found: At least one score of a trial that was not stopped; those that were are left out.
         direction: Which way the objective is better.
     """
     sign = 1.0 if direction is Direction.MINIMIZE else -1.0
-    return min(found, key=lambda score: (sign * score.value, -score.steps, score.trial.number))
+    whole = [score for score in found if not score.stopped]
+    return min(whole, key=lambda score: (sign * score.value, -score.steps, score.trial.number))
 
 
 def search(spec: StudySpec, rows: Rows, workload: str, arm: str) -> Search:

@@ -8,12 +8,14 @@ from studies import plan
 from studies.calibrate import Probe
 from studies.choose import Search
 from studies.errors import PackFailedError
+from studies.measurements import Measurement
 from studies.pacing import Pacing, Place
 from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage, by_arm
+from studies.rungs import limits
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Speed
-from studies.task import LaneTask
+from studies.task import Judged, LaneTask
 from studies.tasks import task_of
 from studies.weights import Weights
 from studies.worker import Failure, Job, Trained
@@ -130,20 +132,29 @@ class Driver:
     def _job(self, pack: Pack) -> Job:
         workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)
         settings = {trial.number: trial.setting for trial in self._rows[pack.workload, pack.arm].trials}
+        members = [LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes]
+        task = task_of(workload, arm, members, pack.stage)
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,
-            task=task_of(
-                workload,
-                arm,
-                [LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes],
-                test=pack.stage is Stage.CONFIRM,
-            ),
+            task=replace(task, judged=self._judged(workload, pack)) if pack.stage is Stage.SEARCH else task,
             threads=pack.threads,
             mode=pack.mode,
             width=pack.width,
             data_dir=self._place.data_dir,
             programs=self._place.programs,
+        )
+
+    def _judged(self, workload: WorkloadSpec, pack: Pack) -> Judged:
+        """Return what a pack's search runs are judged by: the runs of earlier batches, whatever else is done."""
+        protocol, own = self._spec.protocol, self._rows[pack.workload, pack.arm]
+        batches = {trial.number: trial.batch for trial in own.trials}
+        earlier = [run for run in own.runs if run.stage is Stage.SEARCH and batches[run.trial] < pack.batch]
+        return Judged(
+            steps=workload.rungs,
+            limits=limits(len(workload.rungs), earlier, protocol.direction),
+            objective=protocol.objective,
+            direction=protocol.direction,
         )
 
 
@@ -155,12 +166,19 @@ def _run(pack: Pack, lane: int, result: Trained) -> Run:
         trial=pack.lanes[lane].trial,
         seed=pack.lanes[lane].seed,
         stage=pack.stage,
-        outcome=Outcome.DIVERGED if measured.diverged else Outcome.FINISHED,
+        outcome=_outcome(measured),
         steps=measured.steps,
         start_loss=measured.start_loss,
         train_loss=measured.train_loss,
         metrics=measured.metrics,
+        rungs=measured.rungs,
         pack=pack.number,
         lane=lane,
         series=measured.series,
     )
+
+
+def _outcome(measured: Measurement) -> Outcome:
+    if measured.diverged:
+        return Outcome.DIVERGED
+    return Outcome.STOPPED if measured.stopped else Outcome.FINISHED

@@ -33,6 +33,7 @@ def _record(workload: str, arm: ArmReport) -> dict[str, Value]:
         "setting": "; ".join(f"{name}={value!r}" for name, value in (arm.setting or {}).items()),
         "trials": len(arm.search.trials),
         "trials_diverged": arm.search.diverged,
+        "trials_stopped": arm.search.stopped,
         "range_closed": None if arm.search.closed is None else str(arm.search.closed).lower(),
         "search_score": arm.search_score,
         "confirm_score": arm.confirm_score,

@@ -1,12 +1,17 @@
 """From what a pack's loop recorded to the measurements of its lanes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import final
 
+import torch
 from torch import Tensor
 
+from studies.lanes import Lanes
 from studies.optimizer import Tensors
 from studies.rows import Series
+from studies.task import Task
 
 #: At most this many points of a series are kept, evenly spaced.
 POINTS = 200
@@ -19,45 +24,87 @@ class Measurement:
     Args:
         steps: Steps trained, fewer than asked for where it diverged.
         diverged: Whether its loss or its parameters became infinite or NaN.
+        stopped: Whether it was behind where it was judged.
         start_loss: Training loss before the first step.
         train_loss: Mean training loss over the last epoch; +inf where it diverged.
         metrics: Final `validation_*` and `test_*` values; empty where it diverged.
+        rungs: Its scores where it was judged.
         series: What was followed.
         parameters: Final parameters by name, on the CPU.
     """
 
     steps: int
     diverged: bool
+    stopped: bool
     start_loss: float
     train_loss: float
     metrics: Mapping[str, float]
+    rungs: tuple[float, ...]
     series: tuple[Series, ...]
     parameters: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True, kw_only=True)
+@final
 class Record:
-    """What a pack's loop recorded, every tensor with the lane axis named.
+    """What a pack's loop records; a lane that has left keeps what it had.
 
     Args:
-        steps: Length of a run.
-        steps_per_epoch: Steps of an epoch.
-        losses: Batch loss before each step, (steps, lanes).
-        rates: Effective learning rate of each step, (steps, lanes).
-        evaluated: After which step what was measured on validation and test data, (lanes,) each.
-        survived: Whether each lane never diverged, (lanes,).
-        names: The parameters' names.
-        params: Final parameters, the lane axis in front.
+        task: What is trained.
+        names: The names of parameters and buffers.
+        device: Where it trains.
     """
 
-    steps: int
-    steps_per_epoch: int
-    losses: Tensor
-    rates: Tensor
-    evaluated: Sequence[tuple[int, Mapping[str, Tensor]]]
-    survived: Tensor
-    names: Sequence[str]
-    params: Tensors
+    def __init__(self, task: Task, names: Sequence[str], device: str) -> None:
+        """Start with nothing recorded."""
+        lanes = len(task.lanes)
+        self.task, self.names = task, tuple(names)
+        self.losses = torch.full((task.steps, lanes), float("nan"), dtype=torch.float64, device=device)
+        self.rates = torch.full_like(self.losses, float("nan"))
+        self.evaluated: list[tuple[int, dict[str, Tensor]]] = []
+        self.scores: list[tuple[float, ...]] = [()] * lanes
+        self.stopped = [False] * lanes
+        self.survived = [False] * lanes
+        self.params: list[Tensors] = [()] * lanes
+
+    def step(self, t: int, going: Sequence[int], losses: Tensor, rates: Tensor) -> None:
+        """Record a step.
+
+        Args:
+            t: Counting from 0.
+            going: The runs in training, in the order of their places.
+            losses: Batch losses before the step, of these and perhaps more.
+            rates: Effective learning rates, likewise.
+        """
+        runs = slice(None) if len(going) == len(self.scores) else going
+        self.losses[t, runs], self.rates[t, runs] = losses[: len(going)], rates[: len(going)]
+
+    def evaluation(self, step: int, going: Sequence[int], found: Mapping[str, Tensor]) -> None:
+        """Record what was measured on validation and test data after a step, counting from 1."""
+        whole: dict[str, Tensor] = {}
+        for name, values in found.items():
+            whole[name] = torch.full((len(self.scores),), float("nan"), dtype=torch.float64)
+            whole[name][going] = values[: len(going)].double().cpu()
+        self.evaluated.append((step, whole))
+
+    def score(self, step: int, run: int, objective: str) -> float:
+        """Return a run's value of the objective after a step at which it was measured, counting from 1."""
+        if objective == "train_loss":
+            # one row a lane: a mean over strided values rounds otherwise, and would depend on the pack's size
+            return float(self.losses[max(0, step - self.task.steps_per_epoch) : step, run].cpu().contiguous().mean())
+        return float(self.evaluated[-1][1][objective][run])
+
+    def judged(self, run: int, score: float, *, stopped: bool) -> None:
+        """Record a run's score at a rung, and whether it was stopped there."""
+        self.scores[run] = (*self.scores[run], score)
+        self.stopped[run] = stopped
+
+    def leave(self, going: Sequence[int], lanes: Lanes) -> None:
+        """Record the lanes as they are, of runs of which at least one trains no longer."""
+        params = tuple(each.cpu() for each in (*lanes.params, *lanes.buffers))
+        finite = torch.stack([each.reshape(len(each), -1).isfinite().all(1) for each in lanes.params]).all(0)
+        survived: list[bool] = (lanes.alive & finite).tolist()
+        for place, run in enumerate(going):
+            self.survived[run], self.params[run] = survived[place], tuple(each[place].clone() for each in params)
 
 
 def measurements(record: Record) -> tuple[Measurement, ...]:
@@ -66,38 +113,39 @@ def measurements(record: Record) -> tuple[Measurement, ...]:
     Args:
         record: What the loop recorded.
     """
+    task = record.task
     # one row a lane: a mean over strided values rounds otherwise, and would depend on the pack's size
     losses, rates = record.losses.cpu().T.contiguous(), record.rates.cpu().T.contiguous()
-    survived = record.survived.cpu()
-    at = [(step, {name: value.cpu() for name, value in found.items()}) for step, found in record.evaluated]
-    params = tuple(p.cpu() for p in record.params)
     measured: list[Measurement] = []
     for lane, own in enumerate(losses):
         bad = (~own.isfinite()).nonzero()
         # the loss is taken before the update: one that is not finite was made so by the step before
-        steps = int(bad[0]) if len(bad) else record.steps
-        diverged = not bool(survived[lane])
+        steps = int(bad[0]) if len(bad) else task.steps
+        diverged = not record.survived[lane]
+        points = [(step, found) for step, found in record.evaluated if step <= steps]
+        final = {name: float(value[lane]) for name, value in points[-1][1].items()} if points else {}
         measured.append(
             Measurement(
                 steps=steps,
                 diverged=diverged,
+                stopped=record.stopped[lane],
                 start_loss=float(own[0]),
-                train_loss=float("inf") if diverged else float(own[-record.steps_per_epoch :].mean()),
-                metrics={name: float(value[lane]) for name, value in at[-1][1].items()} if at and not diverged else {},
+                train_loss=math.inf if diverged else float(own[max(0, steps - task.steps_per_epoch) : steps].mean()),
+                metrics={} if diverged else final,
+                rungs=record.scores[lane],
                 series=(
-                    *_windowed("train_loss", own[:steps], record.steps, record.steps_per_epoch),
-                    *_windowed("effective_lr", rates[lane, :steps], record.steps, 1),
-                    *_measured(at, lane, steps),
+                    *_windowed("train_loss", own[:steps], task.steps, task.steps_per_epoch),
+                    *_windowed("effective_lr", rates[lane, :steps], task.steps, 1),
+                    *_measured(points, lane),
                 ),
-                parameters={name: p[lane].clone() for name, p in zip(record.names, params, strict=True)},
+                parameters=dict(zip(record.names, record.params[lane], strict=True)),
             )
         )
     return tuple(measured)
 
 
-def _measured(at: Sequence[tuple[int, Mapping[str, Tensor]]], lane: int, steps: int) -> list[Series]:
+def _measured(points: Sequence[tuple[int, Mapping[str, Tensor]]], lane: int) -> list[Series]:
     """Return the series of validation and test values, as far as the lane trained."""
-    points = [(step, found) for step, found in at if step <= steps]
     if not points:
         return []
     held = tuple(step for step, _ in points)

@@ -9,7 +9,7 @@ from studies import registry
 from studies.calibrate import COMPILING, SAVED, Probe
 from studies.errors import PackFailedError
 from studies.programs import sources
-from studies.rows import Ledger
+from studies.rows import Ledger, Stage
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Mode, Speed, Subject, fastest
 from studies.task import LaneTask
@@ -196,11 +196,11 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
     probe = Probe(
         number=0,
         optimizer=arm.optimizer,
-        task=task_of(workload, arm, [LaneTask(setting=setting, seed=spec.search_seeds[0])], test=False),
+        task=task_of(workload, arm, [LaneTask(setting=setting, seed=spec.search_seeds[0])], Stage.SEARCH),
         lanes=workload.lanes or registry.workload(workload.workload).lanes,
         least=workload.lanes or 1,
         most=workload.lanes or most,
-        lane_steps=(trials * protocol.search_seeds + protocol.confirm_seeds) * workload.steps,
+        lane_steps=trials * protocol.search_seeds * workload.search_steps + protocol.confirm_seeds * workload.steps,
         threads=1,
         data_dir=place.data_dir,
         programs=place.programs,

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.errors import StudiesError
 from studies.parameters import Hyperparameter
+from studies.rungs import rungs
 from studies.schedule import Schedule
 from studies.spec import (
     ArmDefinition,
     ArmSpec,
     ProtocolDefinition,
     ProtocolSpec,
+    Pruner,
     Sampler,
     ScheduleDefinition,
     SearchRange,
@@ -241,6 +243,13 @@ def _protocol_faults(
     if protocol.batch is not None and protocol.batch > protocol.trials:
         detail = f"{protocol.batch} is more than trials, {protocol.trials}"
         faults.append(Fault(pointer="/protocol/batch", detail=detail))
+    if protocol.pruner is Pruner.ASHA:
+        if protocol.search_seeds > 1:
+            detail = f"asha judges a trial by one run, search_seeds is {protocol.search_seeds}; set it to 1"
+            faults.append(Fault(pointer="/protocol/pruner", detail=detail))
+        if protocol.batch == protocol.trials:
+            detail = f"asha judges by earlier batches, and {protocol.batch} is all trials; give fewer, or none"
+            faults.append(Fault(pointer="/protocol/batch", detail=detail))
     if protocol.sampler is Sampler.GRID:
         faults += [
             Fault(
@@ -257,10 +266,11 @@ def _protocol_faults(
 
 def _complete(posted: StudyDefinition, catalogue: Catalogue) -> StudySpec:
     protocol, scale = posted.protocol, posted.protocol.scale
-    workloads = tuple(_complete_workload(chosen, _workload(catalogue, chosen), scale) for chosen in posted.workloads)
+    workloads = tuple(_complete_workload(chosen, _workload(catalogue, chosen), protocol) for chosen in posted.workloads)
     arms = tuple(_complete_arm(arm, _optimizer(catalogue, arm)) for arm in posted.arms)
     trials = _scaled(protocol.trials, scale, least=min(2, protocol.trials))  # a grid has two ends
-    batch = min(trials, protocol.batch or (max(1, trials // 4) if protocol.sampler is Sampler.TPE else trials))
+    in_parts = protocol.sampler is Sampler.TPE or protocol.pruner is Pruner.ASHA
+    batch = min(trials, protocol.batch or (max(1, trials // 4) if in_parts else trials))
     reference = protocol.reference or next((arm for arm in arms if arm.kind == "fixed"), arms[0]).name
     objectives = _workload(catalogue, posted.workloads[0]).objectives()
     values = protocol.model_dump() | {
@@ -286,19 +296,22 @@ def _optimizer(catalogue: Catalogue, arm: ArmDefinition) -> OptimizerEntry:
     return next(entry for entry in catalogue.optimizers if entry.name == (arm.optimizer or arm.name))
 
 
-def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry, scale: float) -> WorkloadSpec:
+def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry, protocol: ProtocolDefinition) -> WorkloadSpec:
     options: dict[str, float | int | str] = {}
     for option in entry.options:
         value = chosen.options.get(option.name, option.default)
         options[option.name] = value if isinstance(value, str) else type(option.default)(value)
     per_epoch = entry.steps_per_epoch(options)
     steps = chosen.steps or (chosen.epochs * per_epoch if chosen.epochs else entry.default_steps)
+    search_steps = _scaled(steps, protocol.scale * protocol.search_length)
     return WorkloadSpec(
         name=chosen.name,
         workload=entry.name,
         options=options,
-        steps=_scaled(steps, scale),
+        steps=_scaled(steps, protocol.scale),
+        search_steps=search_steps,
         steps_per_epoch=per_epoch,
+        rungs=rungs(search_steps, per_epoch) if protocol.pruner is Pruner.ASHA else (),
         lanes=chosen.lanes,
     )
 

@@ -20,6 +20,7 @@ class Outcome(StrEnum):
 
     FINISHED = "FINISHED"
     DIVERGED = "DIVERGED"
+    STOPPED = "STOPPED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +113,14 @@ class Run:
         trial: The trial's number.
         seed: The run's seed.
         stage: Search or confirm.
-        outcome: FINISHED or DIVERGED.
-        steps: Steps trained, fewer than asked for where it diverged.
+        outcome: FINISHED, DIVERGED, or STOPPED where it was behind at a rung of its search.
+        steps: Steps trained, fewer than asked for where it diverged or was stopped.
         start_loss: Training loss before the first step.
         train_loss: Final training loss (mean over the last epoch); +inf where it diverged.
         metrics: Final `validation_*` and, for confirm runs, `test_*` values by name; empty where it diverged.
         pack: The number of its pack.
         lane: Its place there.
+        rungs: The objective at each rung that was judged; the worst infinity where it had diverged.
         series: What was followed; empty where rows are read without series.
     """
 
@@ -134,6 +136,7 @@ class Run:
     metrics: Mapping[str, float]
     pack: int
     lane: int
+    rungs: tuple[float, ...] = ()
     series: tuple[Series, ...] = field(default=())
 
 

@@ -7,6 +7,7 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 from studies.choose import Round, Search
 from studies.parameters import Direction
@@ -60,11 +61,14 @@ def _sampler(name: Sampler, seed: int) -> BaseSampler:
 def _tell(study: optuna.Study, found: Search, space: dict[str, BaseDistribution], direction: Direction) -> None:
     worst = math.inf if direction is Direction.MINIMIZE else -math.inf
     for score in found.scores:
+        value = score.value if math.isfinite(score.value) else worst
         study.add_trial(
             optuna.create_trial(
+                state=TrialState.PRUNED if score.stopped else TrialState.COMPLETE,
                 params={name: score.trial.setting[name] for name in space},
                 distributions=space,
-                value=score.value if math.isfinite(score.value) else worst,
+                value=None if score.stopped else value,
+                intermediate_values={score.steps: value} if score.stopped else {},
             )
         )
 

@@ -67,7 +67,8 @@ def _shown(spec: StudySpec, ceiling: float, value: float | None) -> float | None
 
 
 def _draw_scores(axes: Axes, arm: ArmReport, name: str, style: Look, shown: Shown) -> None:
-    trials = sorted(arm.search.trials, key=lambda trial: trial.setting[name])
+    whole = [trial for trial in arm.search.trials if not trial.stopped]
+    trials = sorted(whole, key=lambda trial: trial.setting[name])
     points = [(trial.setting[name], shown(trial.score)) for trial in trials]
     inside = [(x, y) for x, y in points if y is not None]
     axes.plot(

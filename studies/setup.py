@@ -1,17 +1,20 @@
 """What a pack's loop starts from: the data, the stacked step, the lanes before it, their batches and settings."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
 
+from studies.batches import Batches
 from studies.lanes import Inputs, Lanes, StackedStep, stacked_step
 from studies.optimizer import AnyOptimizer, Setting, Tensors
-from studies.order import batches, independent_batches
 from studies.seeds import generator
 from studies.task import Task
 from studies.workload import Data, Examples, Options, Workload
@@ -49,15 +52,42 @@ class Setup:
         batch: Gives every lane's next inputs and targets.
         setting: Every hyperparameter by name, (lanes,).
         factors: What scheduled ones are multiplied by, (steps,).
+        drawn: Whether every lane has data of its own.
     """
 
     model: Model
     data: Data
     step: StackedStep
     lanes: Lanes
-    batch: Callable[[], tuple[Inputs, Tensor]]
+    batch: Batches
     setting: Setting
     factors: Mapping[str, Tensor]
+    drawn: bool
+
+    def only(self, lanes: Lanes, kept: Sequence[int], width: int) -> Setup:
+        """Return what goes on with some of the lanes, the last of them repeated up to a width.
+
+        Args:
+            lanes: The lanes now.
+            kept: Which of them.
+            width: Lanes to go on with.
+        """
+        at = torch.tensor([*kept, *[kept[-1]] * (width - len(kept))], device=lanes.alive.device)
+
+        def own(part: Tensor) -> Tensor:
+            return part[at]
+
+        def shared(part: Tensor) -> Tensor:
+            return part[0].expand(width, *part.shape[1:])
+
+        data = _each_part(own if self.drawn else shared, [self.data])
+        return replace(
+            self,
+            data=data,
+            lanes=tree_map(own, lanes),
+            batch=self.batch.only(data.train, kept, width),
+            setting={name: own(each) for name, each in self.setting.items()},
+        )
 
     def now(self, t: int) -> Setting:
         """Return the hyperparameters of a step, counting from 0."""
@@ -97,7 +127,7 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
             vmap(optimizer.init)(params),
             torch.ones(len(task.lanes), dtype=torch.bool, device=device),
         ),
-        batch=_batches(task, workload, data.train, device),
+        batch=Batches(task, workload, data.train),
         setting={
             each.name: torch.tensor(
                 [lane.setting[each.name] for lane in task.lanes], dtype=torch.float64, device=device
@@ -110,6 +140,7 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
             )
             for name, each in task.schedules.items()
         },
+        drawn=workload.drawn,
     )
 
 
@@ -182,35 +213,3 @@ def _initial(task: Task, workload: Workload, device: str) -> tuple[Model, Tensor
         return tuple(torch.stack(each).to(device) for each in zip(*lanes, strict=True))
 
     return model, stacked(params), stacked(buffers)
-
-
-def _batches(task: Task, workload: Workload, train: Examples, device: str) -> Callable[[], tuple[Inputs, Tensor]]:
-    """Return a function that gives every lane's next inputs and targets, stacked."""
-    if "batch_size" not in task.options:
-        return lambda: ((train.inputs,), train.targets)
-    size, examples = int(task.options["batch_size"]), train.inputs.shape[1]
-    drawn = independent_batches if workload.replacement else batches
-
-    def streams(name: str) -> list[Generator]:
-        return [generator(task.workload, lane.seed, name) for lane in task.lanes]
-
-    orders = [drawn(examples, size, each) for each in streams("order")]
-    augmenting, noises = streams("augment"), streams("noise")
-    lane = torch.arange(len(orders), device=device)[:, None]
-
-    def chosen(part: Tensor, at: Tensor) -> Tensor:
-        if workload.drawn:
-            return part[lane, at]
-        return part[0].index_select(0, at.flatten()).unflatten(0, at.shape)  # all lanes see one set
-
-    def following() -> tuple[Inputs, Tensor]:
-        at = torch.stack([next(order) for order in orders]).to(device)
-        inputs, targets = chosen(train.inputs, at), chosen(train.targets, at)
-        if workload.augment is not None:
-            changed = [workload.augment(own, each) for own, each in zip(inputs, augmenting, strict=True)]
-            inputs = torch.stack(changed)
-        if workload.noise is None:
-            return (inputs,), targets
-        return (inputs, torch.stack([workload.noise(task.options, each) for each in noises]).to(device)), targets
-
-    return following

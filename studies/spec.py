@@ -32,6 +32,13 @@ class Sampler(StrEnum):
     TPE = "tpe"
 
 
+class Pruner(StrEnum):
+    """Whether search runs are stopped on their way."""
+
+    NONE = "none"
+    ASHA = "asha"
+
+
 class WorkloadDefinition(_Frozen):
     """A workload of a study, as posted.
 
@@ -115,7 +122,9 @@ class ProtocolDefinition(_Frozen):
         objective: `train_loss`, `validation_loss` or `validation_<metric>`.
         sampler: `grid` and `random` are spaced in the logarithm, as the paper's; `tpe` by choice.
         trials: Trials of each search, before any extension of its range.
-        batch: Trials asked at once; all of them where not given, a quarter for `tpe`.
+        batch: Trials asked at once; all of them where not given, a quarter for `tpe` and `asha`.
+        pruner: `asha` stops search runs that are behind those of earlier batches; see `studies.rungs`.
+        search_length: Length of a search run, as a share of a confirm run's.
         search_seeds: Seeds of a trial; its score is their median.
         confirm_seeds: Fresh seeds every arm is compared on.
         reference: The arm the others are compared with; the first fixed arm where not given.
@@ -128,6 +137,8 @@ class ProtocolDefinition(_Frozen):
     sampler: Sampler = Sampler.GRID
     trials: Whole = Field(default=12, ge=1, le=10_000)
     batch: Whole | None = Field(default=None, ge=1, le=10_000)
+    pruner: Pruner = Pruner.NONE
+    search_length: Number = Field(default=1.0, gt=0, le=1)
     search_seeds: Whole = Field(default=1, ge=1, le=FIRST_CONFIRM_SEED)
     confirm_seeds: Whole = Field(default=10, ge=1, le=1000)
     reference: Name | None = None
@@ -159,8 +170,10 @@ class WorkloadSpec(_Frozen):
         name: Its name within the study.
         workload: The registered workload.
         options: Every option's value.
-        steps: Length of a run in steps.
+        steps: Length of a confirm run in steps.
+        search_steps: Length of a search run in steps.
         steps_per_epoch: Steps of an epoch; 1 for a full batch.
+        rungs: After which steps search runs are judged; none where they are not.
         lanes: Lanes of a pack; None where they are measured.
     """
 
@@ -168,7 +181,9 @@ class WorkloadSpec(_Frozen):
     workload: str
     options: dict[str, float | int | str]
     steps: int
+    search_steps: int
     steps_per_epoch: int
+    rungs: tuple[int, ...] = ()
     lanes: int | None = None
 
 
@@ -226,6 +241,8 @@ class ProtocolSpec(_Frozen):
     sampler: Sampler
     trials: int
     batch: int
+    pruner: Pruner
+    search_length: float
     search_seeds: int
     confirm_seeds: int
     reference: str

@@ -7,7 +7,7 @@ from studies.arm_report import ArmReport
 from studies.choose import MOST_EXTENSIONS
 from studies.compare import SIGNIFICANCE, Comparison, Verdict, is_loss
 from studies.parameters import Direction
-from studies.spec import StudySpec
+from studies.spec import Pruner, StudySpec
 from studies.wording import count, label, listing, number, signed
 
 #: Factors above this are stated in decades.
@@ -62,9 +62,30 @@ def notes(spec: StudySpec) -> tuple[str, ...]:
         "(a sign test where a run diverged), Holm-adjusted over all arms and workloads. Tie: the 90 % interval of the "
         f"mean difference lies within ±{number(protocol.margin)}. Differences are in {scale}, positive where the arm "
         "is better than the reference.",
-        "The optimism gap is by how much the chosen setting did worse on the confirm seeds than in its search "
-        "(medians, on the scale of the differences).",
+        _gap_note(spec),
+        *_search_notes(spec),
         "Seconds are wall-clock seconds of packs, which train many runs at once; they are no run's time.",
+    )
+
+
+def _gap_note(spec: StudySpec) -> str:
+    if spec.protocol.search_length < 1:
+        return (
+            f"Search runs have {number(spec.protocol.search_length)} of the length of confirm runs: settings were "
+            "chosen by what they reach in that time, and no optimism gap can be stated."
+        )
+    return (
+        "The optimism gap is by how much the chosen setting did worse on the confirm seeds than in its search "
+        "(medians, on the scale of the differences)."
+    )
+
+
+def _search_notes(spec: StudySpec) -> tuple[str, ...]:
+    if spec.protocol.pruner is Pruner.NONE:
+        return ()
+    return (
+        "Search runs that were behind those of earlier batches were stopped (successive halving): they are charged the "
+        "steps that they took, and cannot be chosen.",
     )
 
 

@@ -246,7 +246,9 @@ def _unit(spec: StudySpec) -> str:
 
 def _tuning_cost(arm: ArmReport) -> Cell:
     cost = arm.tuning_cost
-    diverged = f" ({arm.search.diverged} diverged)" if arm.search.diverged else ""
+    kinds = (arm.search.diverged, "diverged"), (arm.search.stopped, "stopped")
+    ends = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
+    diverged = f" ({ends})" if ends else ""
     lines = [count(cost.steps, "step")]
     if cost.seconds is not None:
         lines.append(f"{cost.seconds:.1f} s of packs")

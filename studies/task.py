@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from studies.parameters import Direction
 from studies.schedule import Schedule
 from studies.workload import Options
 
@@ -21,6 +22,23 @@ class LaneTask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How runs are judged on their way; those that are behind are stopped.
+
+    Args:
+        steps: After which steps.
+        limits: The worst value that goes on, at each of them; None for any.
+        objective: What is judged: `train_loss`, or what is measured on the validation data.
+        direction: Which way it is better.
+    """
+
+    steps: tuple[int, ...] = ()
+    limits: tuple[float | None, ...] = ()
+    objective: str = "train_loss"
+    direction: Direction = Direction.MINIMIZE
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """What a pack trains.
 
@@ -32,6 +50,7 @@ class Task:
         test: Whether test data are measured; only confirm runs may.
         lanes: The runs, in lane order.
         schedules: How hyperparameters change over the run, by name; those not given are constant.
+        judged: How runs are judged on their way.
     """
 
     workload: str
@@ -41,3 +60,4 @@ class Task:
     test: bool
     lanes: tuple[LaneTask, ...]
     schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
+    judged: Judged = field(default_factory=Judged)

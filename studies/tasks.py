@@ -2,26 +2,27 @@
 
 from collections.abc import Sequence
 
+from studies.rows import Stage
 from studies.schedule import Schedule
 from studies.spec import ArmSpec, WorkloadSpec
 from studies.task import LaneTask, Task
 
 
-def task_of(workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], *, test: bool) -> Task:
-    """Return the task of a pack.
+def task_of(workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], stage: Stage) -> Task:
+    """Return the task of a pack; what its runs are judged by is left to a study's rows.
 
     Args:
         workload: Of all its runs.
         arm: Likewise.
         lanes: The runs, in lane order.
-        test: Whether test data are measured.
+        stage: Of all its runs; search runs may be shorter, and only confirm runs measure test data.
     """
     return Task(
         workload=workload.workload,
         options=workload.options,
-        steps=workload.steps,
+        steps=workload.search_steps if stage is Stage.SEARCH else workload.steps,
         steps_per_epoch=workload.steps_per_epoch,
-        test=test,
+        test=stage is Stage.CONFIRM,
         schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
         lanes=tuple(lanes),
     )

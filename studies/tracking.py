@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from studies.environment import Environment
-from studies.rows import Run, Stage
+from studies.rows import Outcome, Run, Stage
 from studies.spec import StudySpec
 
 #: MLflow takes at most so many metrics in one call.
@@ -113,7 +113,8 @@ class Tracker:
         workload = self._spec.workload(run.workload)
         values: dict[str, object] = dict(setting)
         values |= {f"workload.{name}": value for name, value in workload.options.items()}
-        values |= {"optimizer": self._spec.arm(run.arm).optimizer, "steps": workload.steps}
+        steps = workload.search_steps if run.stage is Stage.SEARCH else workload.steps
+        values |= {"optimizer": self._spec.arm(run.arm).optimizer, "steps": steps}
         return [Param(key, str(value)) for key, value in sorted(values.items())]
 
     def _tags(self) -> dict[str, str]:
@@ -147,6 +148,7 @@ def _metrics(run: Run) -> list[Metric]:
         for series in run.series
         for step, value in zip(series.steps, series.values, strict=True)
     ]
-    final = {"train_loss": run.train_loss, **run.metrics}
+    # a stopped run's last values are of a shorter run, and would be ranked among the others' by whoever sorts by them
+    final = {} if run.outcome is Outcome.STOPPED else {"train_loss": run.train_loss, **run.metrics}
     points += [Metric(f"final_{name}", value, now, run.steps) for name, value in final.items()]
     return [point for point in points if math.isfinite(point.value)]

@@ -1,5 +1,7 @@
 """Training a pack: all its lanes together, as one stacked program, in one loop."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,8 +11,9 @@ from torch.func import vmap
 from studies.lanes import Eager, Lanes, MakeStepper
 from studies.measurements import Measurement, Record, measurements
 from studies.optimizer import AnyOptimizer, Tensors
+from studies.parameters import Direction
 from studies.setup import Model, set_up
-from studies.task import Task
+from studies.task import Judged, Task
 from studies.workload import Data, Workload
 
 #: At most this often are validation and test data measured, at ends of epochs.
@@ -27,10 +30,12 @@ def train(
     *,
     device: str = "cpu",
     make: MakeStepper = Eager,
+    width: int | None = None,
 ) -> tuple[Measurement, ...]:
     """Train all lanes of a pack and return what was measured, in lane order.
 
-    A lane that diverges is frozen at that step; the others go on untouched.
+    A lane that diverges is frozen at that step; the others go on untouched. Where runs are judged, those that diverged
+    or are behind leave the pack, and the others move together.
 
     Args:
         task: What to train.
@@ -39,40 +44,66 @@ def train(
         data_dir: Where data sets are.
         device: Where to train.
         make: What takes the steps.
+        width: Lanes that it is made for, a power of two, those beyond the runs being copies of the last one; halved as
+            runs leave. None for as many as runs.
     """
     start = set_up(task, workload, optimizer, data_dir, device=device)
-    model, data = start.model, start.data
-    stepper = make(start.step, start.lanes)
-    losses = torch.full((task.steps, len(task.lanes)), float("nan"), dtype=torch.float64, device=device)
-    rates = torch.full_like(losses, float("nan"))
-    evaluated: list[tuple[int, dict[str, Tensor]]] = []
+    if width is not None:
+        start = start.only(start.lanes, list(range(len(task.lanes))), width)
+    model, stepper = start.model, make(start.step, start.lanes)
+    record = Record(task, (*model.params, *model.buffers), device)
+    going = list(range(len(task.lanes)))
     for t in range(task.steps):
-        losses[t], rates[t] = stepper.advance(*start.batch(), start.now(t))
+        record.step(t, going, *stepper.advance(*start.batch(), start.now(t)))
         if _evaluates(t + 1, task):
             model.module.eval()
-            evaluated.append((t + 1, _evaluate(model, stepper.lanes, data, workload, test=task.test)))
+            found = _evaluate(model, stepper.lanes, start.data, workload, test=task.test)
             model.module.train()
-    lanes = stepper.lanes
-    finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in lanes.params]).all(0)
-    return measurements(
-        Record(
-            steps=task.steps,
-            steps_per_epoch=task.steps_per_epoch,
-            losses=losses,
-            rates=rates,
-            evaluated=evaluated,
-            survived=lanes.alive & finite,
-            names=(*model.params, *model.buffers),
-            params=(*lanes.params, *lanes.buffers),
-        )
-    )
+            record.evaluation(t + 1, going, found)
+        if t + 1 not in task.judged.steps:
+            continue
+        staying = _judge(record, t + 1, going, stepper.lanes, task.judged)
+        if len(staying) == len(going):
+            continue
+        record.leave(going, stepper.lanes)
+        if not staying:
+            break
+        width = len(staying) if width is None else _halved(width, len(staying))
+        start = start.only(stepper.lanes, staying, width)
+        stepper = make(start.step, start.lanes)
+        going = [going[place] for place in staying]
+    else:
+        record.leave(going, stepper.lanes)
+    return measurements(record)
+
+
+def _judge(record: Record, step: int, going: Sequence[int], lanes: Lanes, judged: Judged) -> list[int]:
+    """Return the places of the lanes that go on, of those in training."""
+    limit = judged.limits[judged.steps.index(step)]
+    sign = 1.0 if judged.direction is Direction.MINIMIZE else -1.0
+    alive: list[bool] = lanes.alive.tolist()
+    staying: list[int] = []
+    for place, run in enumerate(going):
+        score = record.score(step, run, judged.objective) if alive[place] else sign * math.inf
+        behind = limit is not None and sign * score > sign * limit
+        record.judged(run, score, stopped=alive[place] and behind)
+        if alive[place] and not behind:
+            staying.append(place)
+    return staying
+
+
+def _halved(width: int, lanes: int) -> int:
+    """Return a width halved as often as so many lanes still fit."""
+    while width // 2 >= lanes:
+        width //= 2
+    return width
 
 
 def _evaluates(step: int, task: Task) -> bool:
-    """Whether to measure after this step: at ends of epochs, evenly spaced, and at the last step."""
+    """Whether to measure after this step: at ends of epochs, evenly spaced, where runs are judged, and at the end."""
     epochs = -(-task.steps // task.steps_per_epoch)
     stride = task.steps_per_epoch * -(-epochs // EVALUATIONS)
-    return step % stride == 0 or step == task.steps
+    return step % stride == 0 or step in task.judged.steps or step == task.steps
 
 
 def _evaluate(model: Model, lanes: Lanes, data: Data, workload: Workload, *, test: bool) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from studies import fetch, memory, registry
 from studies.compiled import Compiled
 from studies.errors import CompilationError
+from studies.lanes import Lanes, StackedStep
 from studies.measurements import Measurement
 from studies.programs import program_file
 from studies.speeds import Mode
@@ -103,23 +104,19 @@ def work(job: Job, device: str) -> Trained:
 
 def _trained(job: Job, device: str) -> tuple[Mode, tuple[Measurement, ...]]:
     workload, optimizer = registry.workload(job.task.workload), registry.optimizer(job.optimizer)
-    if job.mode is Mode.COMPILED:
-        lanes = job.task.lanes
-        # the dead ones are copies of the last one
-        wide = replace(job.task, lanes=lanes + lanes[-1:] * ((job.width or 0) - len(lanes)))
-        file = program_file(job.programs, job.optimizer, wide, len(wide.lanes), job.threads, device)
-        try:
-            measured = train(
-                wide,
-                workload,
-                optimizer,
-                job.data_dir,
-                device=device,
-                make=lambda step, start: Compiled(step, start, file),
-            )
-            return Mode.COMPILED, measured[: len(lanes)]
-        except CompilationError as error:
-            log.warning("%s; pack %s trains eagerly", error, job.number)
+    if job.mode is Mode.EAGER:
+        return Mode.EAGER, train(job.task, workload, optimizer, job.data_dir, device=device)
+
+    def compiled(step: StackedStep, start: Lanes) -> Compiled:
+        lanes = len(start.alive)
+        return Compiled(step, start, program_file(job.programs, job.optimizer, job.task, lanes, job.threads, device))
+
+    try:
+        return Mode.COMPILED, train(
+            job.task, workload, optimizer, job.data_dir, device=device, make=compiled, width=job.width
+        )
+    except CompilationError as error:
+        log.warning("%s; pack %s trains eagerly", error, job.number)
     return Mode.EAGER, train(job.task, workload, optimizer, job.data_dir, device=device)
 
 

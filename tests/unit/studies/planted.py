@@ -12,7 +12,7 @@ from studies.parameters import Direction
 from studies.plan import additions
 from studies.report import Provenance
 from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, by_arm
-from studies.spec import ArmSpec, ProtocolSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
 from tests.speeds import all_eager
 
 START_LOSS = 2.0
@@ -61,7 +61,9 @@ def planted_spec(
     return StudySpec(
         name="planted",
         workloads=tuple(
-            WorkloadSpec(name=name, workload=name, options={"batch_size": 8}, steps=STEPS, steps_per_epoch=20)
+            WorkloadSpec(
+                name=name, workload=name, options={"batch_size": 8}, steps=STEPS, search_steps=STEPS, steps_per_epoch=20
+            )
             for name in workloads
         ),
         arms=tuple(
@@ -80,6 +82,8 @@ def planted_spec(
             sampler=Sampler.GRID,
             trials=9,
             batch=9,
+            pruner=Pruner.NONE,
+            search_length=1.0,
             search_seeds=1,
             confirm_seeds=confirm_seeds,
             reference=reference,

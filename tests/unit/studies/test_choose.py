@@ -8,7 +8,7 @@ import pytest
 from studies.choose import MOST_EXTENSIONS, Score, search, selected
 from studies.parameters import Direction
 from studies.rows import Outcome, Rows, Run, Stage, Trial
-from studies.spec import ArmSpec, ProtocolSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
 
 
 def spec(
@@ -18,7 +18,9 @@ def spec(
     searched = SearchRange.model_validate({"low": low, "high": high, "log": log} | natural | bounds)
     return StudySpec(
         name="chosen",
-        workloads=(WorkloadSpec(name="bowl", workload="bowl", options={}, steps=10, steps_per_epoch=1),),
+        workloads=(
+            WorkloadSpec(name="bowl", workload="bowl", options={}, steps=10, search_steps=10, steps_per_epoch=1),
+        ),
         arms=(ArmSpec(name="sgd", optimizer="sgd", fixed={}, search={"lr": searched}, schedule={}),),
         protocol=ProtocolSpec(
             objective="train_loss",
@@ -26,6 +28,8 @@ def spec(
             sampler=Sampler.GRID,
             trials=trials,
             batch=trials,
+            pruner=Pruner.NONE,
+            search_length=1.0,
             search_seeds=seeds,
             confirm_seeds=3,
             reference="sgd",
@@ -128,9 +132,9 @@ def test_a_score_is_the_median_over_seeds_and_divergence_the_worst() -> None:
     assert [(score.value, score.diverged) for score in found.scores] == [(2.0, 0), (math.inf, 2)]
 
 
-def score(number: int, value: float, steps: int = 10) -> Score:
+def score(number: int, value: float, steps: int = 10, *, stopped: bool = False) -> Score:
     trial = Trial(workload="bowl", arm="sgd", number=number, batch=0, setting={"lr": 1.0})
-    return Score(trial=trial, value=value, steps=steps, diverged=0)
+    return Score(trial=trial, value=value, steps=steps, diverged=0, stopped=stopped)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,7 @@ def score(number: int, value: float, steps: int = 10) -> Score:
     [
         ([score(0, 2.0), score(1, 1.0), score(2, math.inf)], Direction.MINIMIZE, 1),
         ([score(0, 0.9), score(1, 0.95), score(2, -math.inf)], Direction.MAXIMIZE, 1),
+        ([score(0, 2.0), score(1, 0.5, 3, stopped=True), score(2, 1.0)], Direction.MINIMIZE, 2),
         ([score(0, 1.0), score(1, 1.0)], Direction.MINIMIZE, 0),
         ([score(0, math.inf, 3), score(1, math.inf, 7)], Direction.MINIMIZE, 1),
     ],

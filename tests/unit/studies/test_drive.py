@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.database import open_engine
 from service.entities import Claim
 from service.ledger import StudyLedger
 from service.states import State
@@ -17,7 +18,7 @@ from studies.errors import PackFailedError
 from studies.pacing import Place
 from studies.publish import catalogue
 from studies.resolve import resolve
-from studies.rows import Rows, Stage
+from studies.rows import Outcome, Rows, Stage
 from studies.spec import StudySpec
 from studies.weights import Weights
 from studies.worker import Failure, Job, work
@@ -197,3 +198,55 @@ def test_a_study_ends_whole_where_memory_is_short(tmp_path: Path) -> None:
     assert tried[:2] == [8, 4]
     assert ran == expected >= 8 + 6
     assert largest < 8
+
+
+HALVED = {
+    "name": "halved",
+    "workloads": [{"name": "digits_mlp", "epochs": 9}],
+    "arms": [{"name": "l4mom"}, {"name": "sgd", "search": {"lr": {"low": 1e-4, "high": 1.0}}}],
+    "protocol": {"sampler": "random", "trials": 16, "batch": 4, "confirm_seeds": 2, "pruner": "asha"},
+}
+
+
+def halved_rows(folder: Path, lanes: int) -> Rows:
+    """Drive that study in a database of its own, each pack by a new driver, with so many lanes a pack."""
+    folder.mkdir()
+    store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(HALVED, catalogue())
+    store.create()
+    claim = claimed(store, spec)
+    ledger, weights = StudyLedger(store, claim.study_id, claim.token), Weights(folder=folder)
+    while (job := next_pack(source := driver(spec, ledger, weights), lanes)) is not None:
+        source.trained(job.number, work(job, "cpu"))
+    return ledger.rows()
+
+
+def test_search_runs_that_are_behind_are_stopped_however_they_are_packed(tmp_path: Path) -> None:
+    alone, packed = (halved_rows(tmp_path / str(lanes), lanes) for lanes in (1, 3))
+    assert results(alone) == results(packed)
+    assert [run.outcome for run in alone.runs] == [run.outcome for run in packed.runs]
+
+    spec = resolve(HALVED, catalogue())
+    searched = [run for run in packed.runs if (run.arm, run.stage) == ("sgd", Stage.SEARCH)]
+    stopped = [run for run in searched if run.outcome is Outcome.STOPPED]
+    assert 4 <= len(stopped) <= 11
+    assert {run.steps for run in stopped} == set(spec.workloads[0].rungs)
+    assert all(run.trial >= spec.protocol.batch for run in stopped)  # the first batch has none before it
+    whole = [run for run in searched if run.outcome is Outcome.FINISHED]
+    best = min(whole, key=lambda run: run.train_loss).trial
+    assert {run.trial for run in packed.runs if (run.arm, run.stage) == ("sgd", Stage.CONFIRM)} == {best}
+
+
+def test_search_runs_may_be_shorter(store: Store, weights: Weights) -> None:
+    short = resolve(
+        {
+            "name": "short",
+            "workloads": [{"name": "digits_mlp", "steps": 20}],
+            "arms": [{"name": "l4mom"}, {"name": "sgd", "search": {"lr": {}}}],
+            "protocol": {"trials": 2, "confirm_seeds": 2, "search_length": 0.25},
+        },
+        catalogue(),
+    )
+    claim = claimed(store, short)
+    ledger = StudyLedger(store, claim.study_id, claim.token)
+    drive(driver(short, ledger, weights))
+    assert {(run.stage, run.steps) for run in ledger.rows().runs} == {(Stage.SEARCH, 5), (Stage.CONFIRM, 20)}

@@ -1,31 +1,34 @@
 """From a pack's record to its lanes' measurements."""
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from studies.lanes import Lanes
 from studies.measurements import POINTS, Record, measurements
+from studies.task import LaneTask, Task
 
 NAN = math.nan
 
 
 def record(losses: list[list[float]], *, epoch: int = 2, evaluated: tuple[tuple[int, list[float]], ...] = ()) -> Record:
     """Return a record of lanes' losses, given lane by lane; their rates are the steps' numbers."""
-    own = torch.tensor(losses, dtype=torch.float64).T
-    steps, lanes = own.shape
-    rates = torch.arange(1.0, steps + 1, dtype=torch.float64)[:, None].expand(steps, lanes)
-    return Record(
-        steps=steps,
-        steps_per_epoch=epoch,
-        losses=own,
-        rates=rates,
-        evaluated=[(step, {"validation_accuracy": torch.tensor(values)}) for step, values in evaluated],
-        survived=own[-1].isfinite(),
-        names=("w",),
-        params=(torch.arange(lanes * 3.0).reshape(lanes, 3),),
-    )
+    lanes, steps = len(losses), len(losses[0])
+    setting = tuple(LaneTask(setting={}, seed=seed) for seed in range(lanes))
+    task = Task(workload="w", options={}, steps=steps, steps_per_epoch=epoch, test=False, lanes=setting)
+    made, going = Record(task, ("w",), "cpu"), list(range(lanes))
+    for t, own in enumerate(zip(*losses, strict=True)):
+        rates = torch.full((lanes,), t + 1.0, dtype=torch.float64)
+        made.step(t, going, torch.tensor(own, dtype=torch.float64), rates)
+    for step, values in evaluated:
+        made.evaluation(step, going, {"validation_accuracy": torch.tensor(values)})
+    made.leave(going, lanes_of(torch.arange(lanes * 3.0).reshape(lanes, 3), [math.isfinite(own[-1]) for own in losses]))
+    return made
+
+
+def lanes_of(params: Tensor, alive: list[bool]) -> Lanes:
+    return Lanes(params=(params,), buffers=(), state=(), alive=torch.tensor(alive))
 
 
 def test_the_final_loss_is_the_mean_over_the_last_epoch() -> None:
@@ -56,13 +59,27 @@ def test_a_lane_that_never_took_a_step_has_no_series() -> None:
 
 
 def test_parameters_that_overflowed_in_the_last_step_are_a_divergence() -> None:
-    (found,) = measurements(replace(record([[8.0, 4.0]]), survived=torch.tensor([False])))
+    overflowed = record([[8.0, 4.0]])
+    overflowed.leave([0], lanes_of(torch.tensor([[1.0, math.inf]]), [True]))
+    (found,) = measurements(overflowed)
     assert (found.diverged, found.steps, found.train_loss) == (True, 2, math.inf)
 
 
 def test_parameters_are_the_lanes_own() -> None:
     found = measurements(record([[1.0], [1.0]]))
     assert [each.parameters["w"].tolist() for each in found] == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+
+
+def test_a_stopped_lane_ends_where_it_was_judged() -> None:
+    made = record([[8.0, 4.0, NAN, NAN], [8.0, 4.0, 2.0, 1.0]], evaluated=((2, [0.5, 0.6]), (4, [NAN, 0.9])))
+    made.leave([0], lanes_of(torch.zeros(1, 3), [True]))
+    made.judged(0, 6.0, stopped=True)
+    made.judged(1, 5.0, stopped=False)
+    stopped, whole = measurements(made)
+    assert (stopped.stopped, stopped.diverged, stopped.steps, stopped.train_loss) == (True, False, 2, 6.0)
+    assert stopped.metrics["validation_accuracy"] == 0.5
+    assert {each.name: each.steps for each in stopped.series}["validation_accuracy"] == (2,)
+    assert (stopped.rungs, whole.rungs, whole.stopped) == ((6.0,), (5.0,), False)
 
 
 def long(steps: int, epoch: int) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:

@@ -52,6 +52,21 @@ def test_tpe_is_asked_by_quarters(definition: dict[str, Any], catalogue: Catalog
     assert resolve(definition, catalogue).protocol.batch == batch
 
 
+def test_successive_halving_is_asked_by_quarters_too(definition: dict[str, Any], catalogue: Catalogue) -> None:
+    definition["workloads"] = [{"name": "digits_mlp", "epochs": 18}]
+    definition["protocol"] = {"pruner": "asha", "trials": 12, "search_length": 0.5}
+    found = resolve(definition, catalogue)
+    (workload,) = found.workloads
+    assert (found.protocol.batch, workload.search_steps, workload.rungs) == (3, workload.steps // 2, (15, 45))
+
+
+def test_successive_halving_needs_single_runs_and_an_earlier_batch(
+    definition: dict[str, Any], catalogue: Catalogue
+) -> None:
+    definition["protocol"] = {"pruner": "asha", "trials": 12, "batch": 12, "search_seeds": 2}
+    assert faults(definition, catalogue) == ["/protocol/batch", "/protocol/pruner"]
+
+
 def test_without_a_fixed_arm_the_first_is_the_reference(definition: dict[str, Any], catalogue: Catalogue) -> None:
     definition["arms"] = definition["arms"][1:]
     assert resolve(definition, catalogue).protocol.reference == "sgd"

@@ -40,6 +40,7 @@ def told(found: Search, values: dict[float, float]) -> Search:
             value=value,
             steps=1,
             diverged=0,
+            stopped=False,
         )
         for i, (lr, value) in enumerate(values.items())
     )

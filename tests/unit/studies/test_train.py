@@ -15,7 +15,7 @@ from studies.measurements import Measurement
 from studies.order import batches
 from studies.parameters import Direction, Metric
 from studies.seeds import generator
-from studies.task import LaneTask, Task
+from studies.task import Judged, LaneTask, Task
 from studies.train import CHUNK, EVALUATIONS, train
 from studies.workload import Data, Examples, Measure, Options, Workload
 
@@ -70,6 +70,8 @@ def trained(
     batch: int | None = 4,
     test: bool = False,
     workload: Workload = LINE,
+    judged: Judged | None = None,
+    width: int | None = None,
 ) -> tuple[Measurement, ...]:
     task = Task(
         workload="line",
@@ -80,8 +82,9 @@ def trained(
         lanes=tuple(
             LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in zip(rates, seeds, strict=True)
         ),
+        judged=judged or Judged(),
     )
-    return train(task, workload, registry.optimizer("sgd"), Path())
+    return train(task, workload, registry.optimizer("sgd"), Path(), width=width)
 
 
 def series(measured: Measurement) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
@@ -227,3 +230,47 @@ class Same:
         return own == replace(other, parameters={}) and all(
             torch.equal(parameters[name], value) for name, value in other.parameters.items()
         )
+
+
+@pytest.mark.parametrize("width", [None, 8], ids=["as many lanes as runs", "dead lanes"])
+@pytest.mark.parametrize("objective", ["train_loss", "validation_error"])
+def test_runs_that_are_behind_leave_and_the_others_go_on_as_they_would(objective: str, width: int | None) -> None:
+    rates, seeds = (0.1, 1e-4, 0.05, 1e300, 0.1), (0, 1, 2, 3, 4)
+    whole = trained(rates, seeds)
+    at = trained(rates, seeds, judged=Judged(steps=(5,), limits=(None,), objective=objective), width=width)
+    scores = [found.rungs[0] for found in at]
+    limit = sorted(scores)[2]
+
+    found = trained(
+        rates,
+        seeds,
+        judged=Judged(steps=(5, 8), limits=(limit, None), objective=objective),
+        width=width,
+    )
+    going = [i for i, score in enumerate(scores) if score <= limit]
+    assert 3 not in going
+    assert len(going) == 3
+    for i, (mine, all_of_it) in enumerate(zip(found, whole, strict=True)):
+        if i == 3:
+            assert (mine.diverged, mine.stopped, mine.steps) == (True, False, all_of_it.steps)
+        elif i in going:
+            assert (mine.stopped, mine.steps, len(mine.rungs)) == (False, 10, 2)
+            assert mine.train_loss == all_of_it.train_loss
+            assert mine.metrics == all_of_it.metrics
+            assert all(torch.equal(mine.parameters[name], each) for name, each in all_of_it.parameters.items())
+        else:
+            assert (mine.stopped, mine.diverged, mine.steps, mine.rungs) == (True, False, 5, (scores[i],))
+            assert series(mine)["train_loss"][1] == series(all_of_it)["train_loss"][1][:5]
+            assert math.isfinite(mine.metrics["validation_error"])
+
+
+def test_a_pack_whose_runs_all_leave_ends() -> None:
+    found = trained((0.1, 0.1), (0, 1), steps=100_000, judged=Judged(steps=(5,), limits=(-1.0,)))
+    assert [(each.stopped, each.steps) for each in found] == [(True, 5), (True, 5)]
+
+
+def test_a_larger_objective_may_be_better() -> None:
+    rates, seeds = (0.1, 1e-4), (0, 1)
+    low, high = sorted(run.rungs[0] for run in trained(rates, seeds, judged=Judged(steps=(5,), limits=(None,))))
+    judged = Judged(steps=(5,), limits=((low + high) / 2,), direction=Direction.MAXIMIZE)
+    assert {run.rungs[0]: run.stopped for run in trained(rates, seeds, judged=judged)} == {low: True, high: False}

@@ -12,7 +12,7 @@ from torch._inductor import config
 from studies import registry
 from studies.errors import DataMissingError, OutOfMemoryError
 from studies.speeds import Mode
-from studies.task import LaneTask, Task
+from studies.task import Judged, LaneTask, Task
 from studies.train import train
 from studies.worker import Job, work
 
@@ -75,6 +75,22 @@ def test_a_compiled_pack_with_dead_lanes_brings_back_its_own_runs(tmp_path: Path
     )
     assert len(compiled.parameters) == 2
     assert len(list(tmp_path.glob("digits_mlp-sgd-4-*.program"))) == 1
+
+
+def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) -> None:
+    sent = job(test=False, steps=20)
+    lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=0) for lr in (0.1, 1e-5, 0.05, 1e-4))
+    sent = replace(sent, task=replace(sent.task, lanes=lanes), programs=tmp_path)
+    losses = [sum(loss.series[0].values[:5]) / 5 for loss in work(sent, "cpu").measurements]
+    judged = Judged(steps=(5, 10), limits=(sum(sorted(losses)[1:3]) / 2, None))
+    sent = replace(sent, task=replace(sent.task, judged=judged))
+    eager = work(sent, "cpu").measurements
+    compiled = work(replace(sent, mode=Mode.COMPILED, width=4), "cpu").measurements
+    assert [each.stopped for each in compiled] == [each.stopped for each in eager] == [False, True, False, True]
+    assert [each.steps for each in compiled] == [20, 5, 20, 5]
+    for mine, other in zip(compiled, eager, strict=True):
+        assert mine.train_loss == pytest.approx(other.train_loss, rel=1e-4)
+    assert sorted(path.name.split("-")[2] for path in tmp_path.glob("*.program")) == ["2", "4"]
 
 
 def test_trains_eagerly_where_there_is_no_compiler(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,82 @@
+"""Every lane's batches, each drawn in the lane's own order, gathered from the data where they are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import TypeVar, final
+
+import torch
+from torch import Generator, Tensor
+
+from studies.lanes import Inputs
+from studies.order import batches, independent_batches
+from studies.seeds import generator
+from studies.task import Task
+from studies.workload import Examples, Workload
+
+Each = TypeVar("Each")
+
+
+@final
+class Batches:
+    """Gives every lane's next inputs and targets, stacked.
+
+    Args:
+        task: What is trained.
+        workload: The workload.
+        train: Its training data, the lane axis in front; without the option `batch_size` they are every batch.
+    """
+
+    def __init__(self, task: Task, workload: Workload, train: Examples) -> None:
+        """Start every lane's streams from its seed."""
+        self._task, self._workload, self._train, self._width = task, workload, train, len(task.lanes)
+        self._orders: list[Iterator[Tensor]] = []
+        self._augmenting, self._noises = self._streams("augment"), self._streams("noise")
+        if "batch_size" in task.options:
+            drawn = independent_batches if workload.replacement else batches
+            size, examples = int(task.options["batch_size"]), train.inputs.shape[1]
+            self._orders = [drawn(examples, size, each) for each in self._streams("order")]
+
+    def __call__(self) -> tuple[Inputs, Tensor]:
+        """Return the next inputs and targets."""
+        if not self._orders:
+            return (self._train.inputs,), self._train.targets
+        at = self._stacked([next(order) for order in self._orders])
+        inputs, targets = self._chosen(self._train.inputs, at), self._chosen(self._train.targets, at)
+        augment, noise = self._workload.augment, self._workload.noise
+        if augment is not None:
+            changed = [augment(own, each) for own, each in zip(inputs, self._augmenting, strict=False)]
+            inputs = self._stacked(changed)
+        if noise is None:
+            return (inputs,), targets
+        return (inputs, self._stacked([noise(self._task.options, each) for each in self._noises])), targets
+
+    def only(self, train: Examples, kept: Sequence[int], width: int) -> Batches:
+        """Return the batches of some of the lanes, which go on where they are; the last one is repeated.
+
+        Args:
+            train: The training data of so many lanes.
+            kept: Which lanes.
+            width: How many lanes to return batches of.
+        """
+
+        def own(streams: Sequence[Each]) -> list[Each]:
+            return [streams[lane] for lane in kept] if streams else []
+
+        following = copy.copy(self)
+        following._train, following._width = train, width
+        following._orders = own(self._orders)
+        following._augmenting, following._noises = own(self._augmenting), own(self._noises)
+        return following
+
+    def _streams(self, name: str) -> list[Generator]:
+        return [generator(self._task.workload, lane.seed, name) for lane in self._task.lanes]
+
+    def _stacked(self, parts: list[Tensor]) -> Tensor:
+        return torch.stack(parts + parts[-1:] * (self._width - len(parts))).to(self._train.inputs.device)
+
+    def _chosen(self, part: Tensor, at: Tensor) -> Tensor:
+        if self._workload.drawn:
+            return part[torch.arange(len(at), device=at.device)[:, None], at]
+        return part[0].index_select(0, at.flatten()).unflatten(0, at.shape)  # all lanes see one set
