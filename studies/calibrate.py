@@ -12,6 +12,7 @@ from studies import fetch, memory, registry
 from studies.compiled import Compiled, own, save_program, traced
 from studies.errors import CompilationError, OutOfMemoryError
 from studies.lanes import Eager, Stepper
+from studies.precision import products_in
 from studies.programs import program_file
 from studies.setup import Setup, set_up
 from studies.speeds import Mode, Speed, fastest
@@ -72,6 +73,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         OutOfMemoryError: Where the first pack did not fit into memory.
     """
     torch.set_num_threads(probe.threads)
+    products_in(probe.task.precision)
     fetch.fetch(registry.workload(probe.task.workload).files(probe.task.options), probe.data_dir)
 
     def left(speed: Speed) -> float:

@@ -133,7 +133,7 @@ class Driver:
         workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)
         settings = {trial.number: trial.setting for trial in self._rows[pack.workload, pack.arm].trials}
         members = [LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes]
-        task = task_of(workload, arm, members, pack.stage)
+        task = task_of(self._spec, workload, arm, members, pack.stage)
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,

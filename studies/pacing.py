@@ -196,7 +196,7 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
     probe = Probe(
         number=0,
         optimizer=arm.optimizer,
-        task=task_of(workload, arm, [LaneTask(setting=setting, seed=spec.search_seeds[0])], Stage.SEARCH),
+        task=task_of(spec, workload, arm, [LaneTask(setting=setting, seed=spec.search_seeds[0])], Stage.SEARCH),
         lanes=workload.lanes or registry.workload(workload.workload).lanes,
         least=workload.lanes or 1,
         most=workload.lanes or most,
@@ -209,6 +209,7 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
         workload=workload.workload,
         options=workload.options,
         optimizer=arm.optimizer,
+        precision=protocol.precision,
         hardware=place.hardware,
         code=sources(),
     )

@@ -7,6 +7,18 @@ from enum import StrEnum
 from studies.errors import InvalidValueError
 
 
+class Precision(StrEnum):
+    """What matrix products and convolutions of a training step are computed in, where the workload's type is float32.
+
+    `tf32` is for NVIDIA's tensor cores and changes nothing elsewhere; `bfloat16` is torch's autocast of the model and
+    the loss. Parameters, gradients, optimizer and measurements keep the workload's type.
+    """
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BFLOAT16 = "bfloat16"
+
+
 class Direction(StrEnum):
     """Which way a metric is better."""
 

@@ -25,7 +25,10 @@ def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: 
         device: Where it trains, as torch names it.
     """
     where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    what = [task.workload, sorted(task.options.items()), optimizer, lanes, threads, device, where, sources()]
+    what = [
+        *(task.workload, sorted(task.options.items()), optimizer, task.precision),
+        *(lanes, threads, device, where, sources()),
+    ]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
     return folder / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
 

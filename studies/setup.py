@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 from studies.batches import Batches
 from studies.lanes import Inputs, Lanes, StackedStep, stacked_step
 from studies.optimizer import AnyOptimizer, Setting, Tensors
+from studies.parameters import Precision
 from studies.seeds import generator
 from studies.task import Task
 from studies.workload import Data, Examples, Options, Workload
@@ -114,7 +115,8 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
 
     def batch_loss(at: Tensors, kept: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
         kept = tuple(each.clone() for each in kept)  # the module writes into them
-        value = workload.loss(model(at, kept, *inputs), targets)
+        with torch.autocast(device, torch.bfloat16, enabled=task.precision is Precision.BFLOAT16, cache_enabled=False):
+            value = workload.loss(model(at, kept, *inputs), targets)
         return (value if workload.penalty is None else value + workload.penalty(at)), kept
 
     return Setup(

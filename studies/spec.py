@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-from studies.parameters import Direction
+from studies.parameters import Direction, Precision
 from studies.schedule import ScheduleKind
 
 #: Confirm seeds count from here, so that they are disjoint from the search seeds (which count from 0) in every study.
@@ -125,6 +125,7 @@ class ProtocolDefinition(_Frozen):
         batch: Trials asked at once; all of them where not given, a quarter for `tpe` and `asha`.
         pruner: `asha` stops search runs that are behind those of earlier batches; see `studies.rungs`.
         search_length: Length of a search run, as a share of a confirm run's.
+        precision: What matrix products and convolutions are computed in.
         search_seeds: Seeds of a trial; its score is their median.
         confirm_seeds: Fresh seeds every arm is compared on.
         reference: The arm the others are compared with; the first fixed arm where not given.
@@ -139,6 +140,7 @@ class ProtocolDefinition(_Frozen):
     batch: Whole | None = Field(default=None, ge=1, le=10_000)
     pruner: Pruner = Pruner.NONE
     search_length: Number = Field(default=1.0, gt=0, le=1)
+    precision: Precision = Precision.FLOAT32
     search_seeds: Whole = Field(default=1, ge=1, le=FIRST_CONFIRM_SEED)
     confirm_seeds: Whole = Field(default=10, ge=1, le=1000)
     reference: Name | None = None
@@ -243,6 +245,7 @@ class ProtocolSpec(_Frozen):
     batch: int
     pruner: Pruner
     search_length: float
+    precision: Precision
     search_seeds: int
     confirm_seeds: int
     reference: str

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from studies.parameters import Precision
+
 
 class Mode(StrEnum):
     """How a pack's step runs: operation by operation, or as one compiled program."""
@@ -21,6 +23,7 @@ class Subject:
         workload: The registered workload's name.
         options: Its options, complete.
         optimizer: The registered optimizer's name.
+        precision: What products are computed in.
         hardware: What is trained on.
         code: A digest of the program and of what it is built on.
     """
@@ -28,13 +31,15 @@ class Subject:
     workload: str
     options: Mapping[str, float | int | str]
     optimizer: str
+    precision: Precision
     hardware: str
     code: str
 
     @property
     def key(self) -> str:
         """Text that is the same for the same subject."""
-        return json.dumps([self.workload, sorted(self.options.items()), self.optimizer, self.hardware, self.code])
+        options = sorted(self.options.items())
+        return json.dumps([self.workload, options, self.optimizer, self.precision, self.hardware, self.code])
 
 
 @dataclass(frozen=True, kw_only=True)

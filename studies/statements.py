@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from studies.arm_report import ArmReport
 from studies.choose import MOST_EXTENSIONS
 from studies.compare import SIGNIFICANCE, Comparison, Verdict, is_loss
-from studies.parameters import Direction
+from studies.parameters import Direction, Precision
 from studies.spec import Pruner, StudySpec
 from studies.wording import count, label, listing, number, signed
 
@@ -64,6 +64,7 @@ def notes(spec: StudySpec) -> tuple[str, ...]:
         "is better than the reference.",
         _gap_note(spec),
         *_search_notes(spec),
+        *_precision_note(spec),
         "Seconds are wall-clock seconds of packs, which train many runs at once; they are no run's time.",
     )
 
@@ -78,6 +79,12 @@ def _gap_note(spec: StudySpec) -> str:
         "The optimism gap is by how much the chosen setting did worse on the confirm seeds than in its search "
         "(medians, on the scale of the differences)."
     )
+
+
+def _precision_note(spec: StudySpec) -> tuple[str, ...]:
+    if spec.protocol.precision is Precision.FLOAT32:
+        return ()
+    return (f"Matrix products and convolutions of training steps were computed in {spec.protocol.precision}.",)
 
 
 def _search_notes(spec: StudySpec) -> tuple[str, ...]:

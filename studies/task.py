@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from studies.parameters import Direction
+from studies.parameters import Direction, Precision
 from studies.schedule import Schedule
 from studies.workload import Options
 
@@ -51,6 +51,7 @@ class Task:
         lanes: The runs, in lane order.
         schedules: How hyperparameters change over the run, by name; those not given are constant.
         judged: How runs are judged on their way.
+        precision: What matrix products and convolutions are computed in.
     """
 
     workload: str
@@ -61,3 +62,4 @@ class Task:
     lanes: tuple[LaneTask, ...]
     schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
     judged: Judged = field(default_factory=Judged)
+    precision: Precision = Precision.FLOAT32

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from studies.rows import Stage
 from studies.schedule import Schedule
-from studies.spec import ArmSpec, WorkloadSpec
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.task import LaneTask, Task
 
 
-def task_of(workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], stage: Stage) -> Task:
+def task_of(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], stage: Stage) -> Task:
     """Return the task of a pack; what its runs are judged by is left to a study's rows.
 
     Args:
+        spec: The study.
         workload: Of all its runs.
         arm: Likewise.
         lanes: The runs, in lane order.
@@ -25,4 +26,5 @@ def task_of(workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], sta
         test=stage is Stage.CONFIRM,
         schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
         lanes=tuple(lanes),
+        precision=spec.protocol.precision,
     )

@@ -14,6 +14,7 @@ from studies.compiled import Compiled
 from studies.errors import CompilationError
 from studies.lanes import Lanes, StackedStep
 from studies.measurements import Measurement
+from studies.precision import products_in
 from studies.programs import program_file
 from studies.speeds import Mode
 from studies.task import Task
@@ -89,6 +90,7 @@ def work(job: Job, device: str) -> Trained:
         OutOfMemoryError: Where the pack did not fit into memory.
     """
     torch.set_num_threads(job.threads)
+    products_in(job.task.precision)
     fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
     started = time.monotonic()
     with memory.told(len(job.task.lanes), job.task.workload, device):

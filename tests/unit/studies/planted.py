@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from studies.choose import Search
-from studies.parameters import Direction
+from studies.parameters import Direction, Precision
 from studies.plan import additions
 from studies.report import Provenance
 from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, by_arm
@@ -84,6 +84,7 @@ def planted_spec(
             batch=9,
             pruner=Pruner.NONE,
             search_length=1.0,
+            precision=Precision.FLOAT32,
             search_seeds=1,
             confirm_seeds=confirm_seeds,
             reference=reference,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from studies.choose import MOST_EXTENSIONS, Score, search, selected
-from studies.parameters import Direction
+from studies.parameters import Direction, Precision
 from studies.rows import Outcome, Rows, Run, Stage, Trial
 from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
 
@@ -30,6 +30,7 @@ def spec(
             batch=trials,
             pruner=Pruner.NONE,
             search_length=1.0,
+            precision=Precision.FLOAT32,
             search_seeds=seeds,
             confirm_seeds=3,
             reference="sgd",

@@ -1,7 +1,10 @@
 """Which packs train soonest by what was measured."""
 
+from dataclasses import replace
+
 import pytest
 
+from studies.parameters import Precision
 from studies.speeds import Mode, Speed, Subject, fastest, fitting
 
 SPEEDS = (
@@ -24,7 +27,15 @@ def test_dead_lanes_of_a_compiled_step_cost_as_much_as_others(runs: int, lanes: 
 
 
 def test_a_subject_is_known_by_all_that_makes_it() -> None:
-    subject = Subject(workload="a", options={"x": 1, "y": "z"}, optimizer="sgd", hardware="cpu", code="1")
-    same = Subject(workload="a", options={"y": "z", "x": 1}, optimizer="sgd", hardware="cpu", code="1")
-    other = Subject(workload="a", options={"x": 2, "y": "z"}, optimizer="sgd", hardware="cpu", code="1")
-    assert subject.key == same.key != other.key
+    subject = Subject(
+        workload="a",
+        options={"x": 1, "y": "z"},
+        optimizer="sgd",
+        precision=Precision.FLOAT32,
+        hardware="cpu",
+        code="1",
+    )
+    same = replace(subject, options={"y": "z", "x": 1})
+    assert subject.key == same.key
+    others = replace(subject, options={"x": 2, "y": "z"}), replace(subject, precision=Precision.BFLOAT16)
+    assert len({subject.key, *(other.key for other in others)}) == 3
