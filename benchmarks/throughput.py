@@ -1,6 +1,6 @@
 """Steps of runs a second on every workload: our packs beside PyTorch's own loop, one process a core, in one run.
 
-Usage: python benchmarks/throughput.py [--data-dir FOLDER] [--rounds N] [--optimizer NAME] [WORKLOAD...]
+Usage: python benchmarks/throughput.py [--data-dir FOLDER] [--rounds N] [--optimizer NAME] [--picture FILE] [NAME...]
 
 The peers train one run a process with torch.optim, their data as tensors in memory, eagerly and with `torch.compile`
 of the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what `studies.calibrate`
@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+from bars import Bars, draw
 from torch import nn
 
 from studies import registry
@@ -140,8 +141,8 @@ def contestant(pipe: Connection, case: Case, name: str, speed: Speed) -> None:
         pipe.send(steps * (speed.lanes if ours else 1) / (time.perf_counter() - started))
 
 
-def measure(case: Case, rounds: int, cores: int) -> None:
-    """Print a workload's rows."""
+def measure(case: Case, rounds: int, cores: int) -> Bars:
+    """Print a workload's rows, and return what is drawn of them."""
     probe = Probe(
         number=-1,
         optimizer=case.optimizer,
@@ -187,11 +188,19 @@ def measure(case: Case, rounds: int, cores: int) -> None:
     least, goal = WANTED.get(case.workload, (0.0, 0.0))
     against_eager = [ours / peer for ours, peer in zip(rates["ours"], rates["eager"], strict=True)]
     against_compiled = [ours / peer for ours, peer in zip(rates["ours"], rates["compiled"], strict=True)]
+    how = f"{best.lanes} {'lane' if best.lanes == 1 else 'lanes'} {best.mode}"
     print(
         f"{case.workload:22} {found['eager']:9.1f} {found['compiled']:9.1f} {found['ours']:9.1f} "
         f"{statistics.median(against_eager):7.2f} {statistics.median(against_compiled):7.2f} "
-        f"  {least:4.2f} / {goal:4.1f}   {best.lanes} lanes {best.mode}",
+        f"  {least:4.2f} / {goal:4.1f}   {how}",
         flush=True,
+    )
+    return Bars(
+        workload=case.workload,
+        compiled=statistics.median(p / e for p, e in zip(rates["compiled"], rates["eager"], strict=True)),
+        ours=statistics.median(against_eager),
+        asked=least,
+        how=how,
     )
 
 
@@ -202,6 +211,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=Path("out/data"))
     parser.add_argument("--optimizer", choices=[*PEERS], default="adam")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--picture", type=Path, help="an SVG file to draw the ratios into")
     asked = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     print(
@@ -209,9 +219,12 @@ def main() -> None:
     )
     print(f"{'workload':22} {'eager':>9} {'compiled':>9} {'ours':>9} {'/ eager':>7} {'/ comp.':>7}   least / goal")
     with tempfile.TemporaryDirectory() as folder:
+        found: list[Bars] = []
         for name in asked.workloads:
             case = Case(workload=name, optimizer=asked.optimizer, data_dir=asked.data_dir, programs=Path(folder) / name)
-            measure(case, asked.rounds, cores)
+            found.append(measure(case, asked.rounds, cores))
+    if asked.picture is not None:
+        draw(found, asked.picture)
 
 
 if __name__ == "__main__":
