@@ -41,7 +41,9 @@ def draw(found: Sequence[Bars], file: Path) -> None:
         axes.barh(row - 0.2, bars.compiled, 0.36, color=COMPILED, label="its model compiled" if row == 0 else None)
         axes.barh(row + 0.2, bars.ours, 0.36, color=OURS, label="our packs" if row == 0 else None)
         axes.plot([bars.asked] * 2, [row, row + 0.4], color="black", lw=1.2, label="asked for" if row == 0 else None)
-        axes.text(max(bars.ours, bars.asked) * 1.03, row + 0.2, f"{bars.ours:.3g}  ({bars.how})", va="center", fontsize=8)
+        axes.text(
+            max(bars.ours, bars.asked) * 1.03, row + 0.2, f"{bars.ours:.3g}  ({bars.how})", va="center", fontsize=8
+        )
         axes.text(bars.compiled * 1.03, row - 0.2, f"{bars.compiled:.2g}", va="center", fontsize=8)
     axes.axvline(1, color=EAGER, linewidth=1.6, label="PyTorch's eager loop")
     axes.set_xscale("log")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ STEPS, SECONDS = 5, 0.5
 GAIN = 0.1
 #: Seconds to compile a step: so many, and so many for each of its operations; benchmarks/throughput.py measures both.
 COMPILING, COMPILING_OPERATION = 6.0, 0.012
-#: Fraction of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
+#: Share of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
 SAVED = 0.25
 
 
@@ -84,7 +84,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, Eager(start.step, start.lanes)))
 
     eager = _climbed(probe, eagerly, lambda speed: GAIN * left(speed) > SECONDS, device)
-    save = SAVED * left(fastest(eager))
+    save = saved(eager) * left(fastest(eager))
     if save < COMPILING:
         return eager
 
@@ -109,6 +109,28 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
     except CompilationError as error:
         log.warning("%s; %s trains eagerly", error, probe.task.workload)
         return eager
+
+
+def saved(eager: Sequence[Speed]) -> float:
+    """Return the share of the fastest eager pack's time that a compiled step is expected to save.
+
+    What a step takes with no lanes at all, by the smallest and the largest pack that were measured, is dispatch: a
+    compiled step has next to none.
+
+    Args:
+        eager: At least one measurement.
+
+    Example:
+        >>> speeds = [Speed(lanes=lanes, mode=Mode.EAGER, seconds=1.0 + 0.1 * lanes) for lanes in (2, 4)]
+        >>> round(saved(speeds), 2)
+        0.71
+    """
+    small, large = min(eager, key=lambda speed: speed.lanes), max(eager, key=lambda speed: speed.lanes)
+    if small.lanes == large.lanes:
+        return SAVED
+    lane = (large.seconds - small.seconds) / (large.lanes - small.lanes)
+    dispatch = small.seconds - small.lanes * max(lane, 0.0)
+    return min(1.0, max(SAVED, dispatch / fastest(eager).seconds))
 
 
 def _climbed(

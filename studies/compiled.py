@@ -8,9 +8,6 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch._inductor import standalone_compile
-from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
-from torch._inductor.standalone_compile import CompiledArtifact
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
@@ -118,6 +115,10 @@ def save_program(graph: GraphModule, file: Path) -> None:
     Raises:
         CompilationError: Where there is no compiler or it failed.
     """
+    # imported where it is used: it takes more than a second, and most processes never compile
+    from torch._inductor import standalone_compile  # noqa: PLC0415
+    from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler  # noqa: PLC0415
+
     _keep_beside(file)
     tensors = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
     try:
@@ -136,6 +137,8 @@ def save_program(graph: GraphModule, file: Path) -> None:
 
 @lru_cache(maxsize=32)
 def _load(file: Path) -> Program:
+    from torch._inductor.standalone_compile import CompiledArtifact  # noqa: PLC0415
+
     _keep_beside(file)
     return CompiledArtifact.load(path=str(file))
 

@@ -15,6 +15,8 @@ from studies.task import Task
 
 #: At most this many points of a series are kept, evenly spaced.
 POINTS = 200
+#: Steps that are recorded together.
+BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,18 +67,29 @@ class Record:
         self.stopped = [False] * lanes
         self.survived = [False] * lanes
         self.params: list[Tensors] = [()] * lanes
+        self._block: list[tuple[Tensor, Tensor]] = []
+        self._block_start = 0
 
-    def step(self, t: int, going: Sequence[int], losses: Tensor, rates: Tensor) -> None:
-        """Record a step.
+    def step(self, going: Sequence[int], losses: Tensor, rates: Tensor) -> None:
+        """Record the next step.
 
         Args:
-            t: Counting from 0.
-            going: The runs in training, in the order of their places.
+            going: The runs in training, in the order of their places; the same until some leave.
             losses: Batch losses before the step, of these and perhaps more.
             rates: Effective learning rates, likewise.
         """
-        runs = slice(None) if len(going) == len(self.scores) else going
-        self.losses[t, runs], self.rates[t, runs] = losses[: len(going)], rates[: len(going)]
+        self._block.append((losses, rates))
+        if len(self._block) == BLOCK:
+            self.write(going)
+
+    def write(self, going: Sequence[int]) -> None:
+        """Write the last steps where they belong: one operation for many, since each would cost as much as a step."""
+        if not self._block:
+            return
+        steps = slice(self._block_start, self._block_start + len(self._block))
+        for kept, found in zip((self.losses, self.rates), zip(*self._block, strict=True), strict=True):
+            kept[steps, going] = torch.stack(found)[:, : len(going)]
+        self._block, self._block_start = [], steps.stop
 
     def evaluation(self, step: int, going: Sequence[int], found: Mapping[str, Tensor]) -> None:
         """Record what was measured on validation and test data after a step, counting from 1."""
@@ -100,6 +113,7 @@ class Record:
 
     def leave(self, going: Sequence[int], lanes: Lanes) -> None:
         """Record the lanes as they are, of runs of which at least one trains no longer."""
+        self.write(going)
         params = tuple(each.cpu() for each in (*lanes.params, *lanes.buffers))
         finite = torch.stack([each.reshape(len(each), -1).isfinite().all(1) for each in lanes.params]).all(0)
         survived: list[bool] = (lanes.alive & finite).tolist()

@@ -54,7 +54,7 @@ def train(
     record = Record(task, (*model.params, *model.buffers), device)
     going = list(range(len(task.lanes)))
     for t in range(task.steps):
-        record.step(t, going, *stepper.advance(*start.batch(), start.now(t)))
+        record.step(going, *stepper.advance(*start.batch(), start.now(t)))
         if _evaluates(t + 1, task):
             model.module.eval()
             found = _evaluate(model, stepper.lanes, start.data, workload, test=task.test)
@@ -79,6 +79,7 @@ def train(
 
 def _judge(record: Record, step: int, going: Sequence[int], lanes: Lanes, judged: Judged) -> list[int]:
     """Return the places of the lanes that go on, of those in training."""
+    record.write(going)
     limit = judged.limits[judged.steps.index(step)]
     sign = 1.0 if judged.direction is Direction.MINIMIZE else -1.0
     alive: list[bool] = lanes.alive.tolist()

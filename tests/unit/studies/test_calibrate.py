@@ -8,9 +8,9 @@ from torch._inductor import config
 
 from studies import calibrate as calibrating
 from studies import registry
-from studies.calibrate import Probe, calibrate
+from studies.calibrate import SAVED, Probe, calibrate, saved
 from studies.errors import OutOfMemoryError
-from studies.speeds import Mode
+from studies.speeds import Mode, Speed
 from studies.task import LaneTask, Task
 
 
@@ -60,6 +60,24 @@ def test_much_to_train_repays_compiling(probe: Probe) -> None:
     assert len(list(probe.programs.glob("*.program"))) == 1
     again = calibrate(chosen, "cpu")[1]
     assert (again.lanes, again.mode, again.making) == (2, Mode.COMPILED, 0.0)
+
+
+def eager(seconds: dict[int, float]) -> list[Speed]:
+    return [Speed(lanes=lanes, mode=Mode.EAGER, seconds=each) for lanes, each in seconds.items()]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share"),
+    [
+        ({5: 1.0}, SAVED),  # nothing is known of it
+        ({5: 1.36, 2: 1.24}, 1.16 / 1.36),  # nearly all of it is dispatch
+        ({2: 2.0, 4: 4.0}, SAVED),  # nothing is
+        ({2: 2.0, 4: 5.0}, SAVED),
+        ({8: 1.2, 16: 1.0}, 1.2),  # no more than all is saved, whatever was measured
+    ],
+)
+def test_compiling_saves_what_does_not_grow_with_the_lanes(seconds: dict[int, float], share: float) -> None:
+    assert saved(eager(seconds)) == pytest.approx(min(share, 1.0))
 
 
 def test_measures_eager_packs_alone_where_there_is_no_compiler(probe: Probe, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ def record(losses: list[list[float]], *, epoch: int = 2, evaluated: tuple[tuple[
     made, going = Record(task, ("w",), "cpu"), list(range(lanes))
     for t, own in enumerate(zip(*losses, strict=True)):
         rates = torch.full((lanes,), t + 1.0, dtype=torch.float64)
-        made.step(t, going, torch.tensor(own, dtype=torch.float64), rates)
+        made.step(going, torch.tensor(own, dtype=torch.float64), rates)
     for step, values in evaluated:
         made.evaluation(step, going, {"validation_accuracy": torch.tensor(values)})
     made.leave(going, lanes_of(torch.arange(lanes * 3.0).reshape(lanes, 3), [math.isfinite(own[-1]) for own in losses]))
