@@ -100,13 +100,8 @@ def measure(case: Case, lanes: int, machine: Peaks) -> str:
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(LEAST):
             stepper.advance(*batch, setting)
-    library = (
-        1e-6
-        / LEAST
-        * sum(
-            event.self_cpu_time_total for event in profiled.key_averages() if event.key.startswith(("aten::", "mkldnn"))
-        )
-    )
+    products = [each for each in profiled.key_averages() if each.key.startswith(("aten::", "mkldnn"))]
+    library = 1e-6 / LEAST * sum(each.self_cpu_time_total for each in products)
     whole = program + gathered
     floor = max(operations / machine.operations[workload.dtype], least / machine.bytes)
     parts = gathered, min(library, program), max(program - library, 0.0)

@@ -78,7 +78,7 @@ def objective(run: Run, name: str, direction: Direction) -> float:
         name: `train_loss` or one of the run's metrics.
         direction: Which way it is better.
     """
-    worst = math.inf if direction is Direction.MINIMIZE else -math.inf
+    worst = direction.sign * math.inf
     if run.outcome is Outcome.DIVERGED:
         return worst
     value = run.train_loss if name == "train_loss" else run.metrics[name]
@@ -123,9 +123,8 @@ def selected(found: Sequence[Score], direction: Direction) -> Score:
         found: At least one score of a trial that was not stopped; those that were are left out.
         direction: Which way the objective is better.
     """
-    sign = 1.0 if direction is Direction.MINIMIZE else -1.0
     whole = [score for score in found if not score.stopped]
-    return min(whole, key=lambda score: (sign * score.value, -score.steps, score.trial.number))
+    return min(whole, key=lambda score: (direction.sign * score.value, -score.steps, score.trial.number))
 
 
 def search(spec: StudySpec, rows: Rows, workload: str, arm: str) -> Search:

@@ -137,7 +137,7 @@ def save_program(graph: GraphModule, file: Path) -> None:
 
 @lru_cache(maxsize=32)
 def _load(file: Path) -> Program:
-    from torch._inductor.standalone_compile import CompiledArtifact  # noqa: PLC0415
+    from torch._inductor.standalone_compile import CompiledArtifact  # noqa: PLC0415 - as in save_program
 
     _keep_beside(file)
     return CompiledArtifact.load(path=str(file))

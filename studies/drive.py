@@ -133,11 +133,12 @@ class Driver:
         workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)
         settings = {trial.number: trial.setting for trial in self._rows[pack.workload, pack.arm].trials}
         members = [LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes]
+        judges = pack.stage is Stage.SEARCH and workload.rungs
         task = task_of(self._spec, workload, arm, members, pack.stage)
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,
-            task=replace(task, judged=self._judged(workload, pack)) if pack.stage is Stage.SEARCH else task,
+            task=replace(task, judged=self._judged(workload, pack)) if judges else task,
             threads=pack.threads,
             mode=pack.mode,
             width=pack.width,

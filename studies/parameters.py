@@ -25,6 +25,11 @@ class Direction(StrEnum):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
+    @property
+    def sign(self) -> float:
+        """What a value is multiplied by, so that smaller is better."""
+        return 1.0 if self is Direction.MINIMIZE else -1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:

@@ -42,7 +42,7 @@ def limits(count: int, earlier: Sequence[Run], direction: Direction) -> tuple[fl
         earlier: The search runs of earlier batches.
         direction: Which way scores are better.
     """
-    sign = 1.0 if direction is Direction.MINIMIZE else -1.0
+    sign = direction.sign
     found: list[float | None] = []
     for rung in range(count):
         judged = sorted(_rank(run.rungs[rung], sign) for run in earlier if len(run.rungs) > rung)

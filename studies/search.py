@@ -59,7 +59,7 @@ def _sampler(name: Sampler, seed: int) -> BaseSampler:
 
 
 def _tell(study: optuna.Study, found: Search, space: dict[str, BaseDistribution], direction: Direction) -> None:
-    worst = math.inf if direction is Direction.MINIMIZE else -math.inf
+    worst = direction.sign * math.inf
     for score in found.scores:
         value = score.value if math.isfinite(score.value) else worst
         study.add_trial(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from studies.parameters import Direction, Precision
+from studies.rows import Stage
 from studies.schedule import ScheduleKind
 
 #: Confirm seeds count from here, so that they are disjoint from the search seeds (which count from 0) in every study.
@@ -187,6 +188,10 @@ class WorkloadSpec(_Frozen):
     steps_per_epoch: int
     rungs: tuple[int, ...] = ()
     lanes: int | None = None
+
+    def length(self, stage: Stage) -> int:
+        """Return the length of a run of that stage in steps."""
+        return self.search_steps if stage is Stage.SEARCH else self.steps
 
 
 class SearchRange(_Frozen):

@@ -97,7 +97,7 @@ def _search_notes(spec: StudySpec) -> tuple[str, ...]:
 
 
 def _best(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
-    sign = 1.0 if spec.protocol.direction is Direction.MINIMIZE else -1.0
+    sign = spec.protocol.direction.sign
     objective = label(spec.protocol.objective)
     found = [
         (sign * arm.objective.center, arm.arm) for arm in arms if arm.objective and arm.complete and not arm.diverged

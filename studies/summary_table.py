@@ -247,14 +247,14 @@ def _unit(spec: StudySpec) -> str:
 def _tuning_cost(arm: ArmReport) -> Cell:
     cost = arm.tuning_cost
     kinds = (arm.search.diverged, "diverged"), (arm.search.stopped, "stopped")
-    ends = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
-    diverged = f" ({ends})" if ends else ""
+    early = ", ".join(f"{trials} {kind}" for trials, kind in kinds if trials)
+    ended = f" ({early})" if early else ""
     lines = [count(cost.steps, "step")]
     if cost.seconds is not None:
         lines.append(f"{cost.seconds:.1f} s of packs")
     if arm.kind == "fixed":
-        return Cell(text=f"not tuned{diverged}", lines=(f"scored with {lines[0]}", *lines[1:]) if cost.steps else ())
-    return Cell(text=count(cost.trials, "trial") + diverged, lines=tuple(lines))
+        return Cell(text=f"not tuned{ended}", lines=(f"scored with {lines[0]}", *lines[1:]) if cost.steps else ())
+    return Cell(text=count(cost.trials, "trial") + ended, lines=tuple(lines))
 
 
 def _comparison_row(arm: ArmReport) -> tuple[Cell, ...]:

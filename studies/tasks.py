@@ -21,7 +21,7 @@ def task_of(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Sequen
     return Task(
         workload=workload.workload,
         options=workload.options,
-        steps=workload.search_steps if stage is Stage.SEARCH else workload.steps,
+        steps=workload.length(stage),
         steps_per_epoch=workload.steps_per_epoch,
         test=stage is Stage.CONFIRM,
         schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},

@@ -113,8 +113,7 @@ class Tracker:
         workload = self._spec.workload(run.workload)
         values: dict[str, object] = dict(setting)
         values |= {f"workload.{name}": value for name, value in workload.options.items()}
-        steps = workload.search_steps if run.stage is Stage.SEARCH else workload.steps
-        values |= {"optimizer": self._spec.arm(run.arm).optimizer, "steps": steps}
+        values |= {"optimizer": self._spec.arm(run.arm).optimizer, "steps": workload.length(run.stage)}
         return [Param(key, str(value)) for key, value in sorted(values.items())]
 
     def _tags(self) -> dict[str, str]:

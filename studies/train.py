@@ -11,7 +11,6 @@ from torch.func import vmap
 from studies.lanes import Eager, Lanes, MakeStepper
 from studies.measurements import Measurement, Record, measurements
 from studies.optimizer import AnyOptimizer, Tensors
-from studies.parameters import Direction
 from studies.setup import Model, set_up
 from studies.task import Judged, Task
 from studies.workload import Data, Workload
@@ -68,8 +67,9 @@ def train(
         record.leave(going, stepper.lanes)
         if not staying:
             break
-        width = len(staying) if width is None else _halved(width, len(staying))
-        start = start.only(stepper.lanes, staying, width)
+        if width is not None:
+            width = _halved(width, len(staying))
+        start = start.only(stepper.lanes, staying, width or len(staying))
         stepper = make(start.step, start.lanes)
         going = [going[place] for place in staying]
     else:
@@ -81,7 +81,7 @@ def _judge(record: Record, step: int, going: Sequence[int], lanes: Lanes, judged
     """Return the places of the lanes that go on, of those in training."""
     record.write(going)
     limit = judged.limits[judged.steps.index(step)]
-    sign = 1.0 if judged.direction is Direction.MINIMIZE else -1.0
+    sign = judged.direction.sign
     alive: list[bool] = lanes.alive.tolist()
     staying: list[int] = []
     for place, run in enumerate(going):

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from studies import registry
+from studies.lanes import Eager, Lanes, StackedStep
 from studies.measurements import Measurement
 from studies.order import batches
 from studies.parameters import Direction, Metric
@@ -20,6 +21,7 @@ from studies.train import CHUNK, EVALUATIONS, train
 from studies.workload import Data, Examples, Measure, Options, Workload
 
 EXAMPLES = 20
+ALL_GO_ON = Judged(steps=(1, 2), limits=(None, None))
 
 
 def some(count: int, drawn: Generator) -> Examples:
@@ -274,3 +276,19 @@ def test_a_larger_objective_may_be_better() -> None:
     low, high = sorted(run.rungs[0] for run in trained(rates, seeds, judged=Judged(steps=(5,), limits=(None,))))
     judged = Judged(steps=(5,), limits=((low + high) / 2,), direction=Direction.MAXIMIZE)
     assert {run.rungs[0]: run.stopped for run in trained(rates, seeds, judged=judged)} == {low: True, high: False}
+
+
+@pytest.mark.parametrize(("width", "expected"), [(None, [6, 5, 3]), (8, [8, 8, 4])])
+def test_a_pack_is_as_narrow_as_its_runs_allow_after_every_rung(width: int | None, expected: list[int]) -> None:
+    lanes = tuple(LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=seed) for seed in range(6))
+    task = Task(workload="line", options={}, steps=3, steps_per_epoch=1, test=False, lanes=lanes)
+    scores = sorted(run.rungs for run in trained([0.1] * 6, range(6), steps=3, epoch=1, batch=None, judged=ALL_GO_ON))
+    judged = Judged(steps=(1, 2), limits=(scores[4][0], sorted(second for _, second in scores[:5])[2]))
+    widths: list[int] = []
+
+    def make(step: StackedStep, start: Lanes) -> Eager:
+        widths.append(len(start.alive))
+        return Eager(step, start)
+
+    train(replace(task, judged=judged), LINE, registry.optimizer("sgd"), Path(), make=make, width=width)
+    assert widths == expected
