@@ -18,6 +18,14 @@ def mlp(widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+class Pixels(nn.Module):
+    """Scales bytes to [0, 1]: image data stay bytes, a quarter of what would have to be gathered for every batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map bytes to float32 of the same shape."""
+        return x.float() / 255
+
+
 def initialise_mlp(module: nn.Module, generator: Generator) -> None:
     """Draw Xavier-uniform weights for the hidden layers; the output layer and all biases are zero.
 

@@ -66,8 +66,8 @@ class ResNet(nn.Module):
         self.dense = nn.Linear(before, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images, (batch, 3, 32, 32) in [0, 1], to logits, (batch, classes)."""
-        x = relu(self.norm(self.blocks(self.conv(standardised(x)))))
+        """Map images, (batch, 3, 32, 32) bytes, to logits, (batch, classes)."""
+        x = relu(self.norm(self.blocks(self.conv(standardised(x.to(self.dense.weight.dtype))))))
         return self.dense(x.mean((2, 3)))
 
 
@@ -75,13 +75,13 @@ def standardised(images: Tensor) -> Tensor:
     """Return images of mean 0 and deviation 1, each by itself (tf.image.per_image_standardization).
 
     Args:
-        images: (batch, channels, height, width) in [0, 1]; TensorFlow's are in [0, 255], which its least deviation,
-            1 / sqrt(values of an image), is for.
+        images: (batch, channels, height, width) in [0, 255], which the least deviation, 1 / sqrt(values of an image),
+            is for.
     """
     count = images[0].numel()
     centered = images - images.mean((1, 2, 3), keepdim=True)
     deviation = centered.square().mean((1, 2, 3), keepdim=True).sqrt()
-    return centered / deviation.clamp(min=1 / (255 * count**0.5))
+    return centered / deviation.clamp(min=count**-0.5)
 
 
 def initialise_resnet(module: nn.Module, generator: torch.Generator) -> None:

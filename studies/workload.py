@@ -84,7 +84,7 @@ class Workload:
         epoch_examples: Training examples that make an epoch, unless `train_examples` is an option; 1 where every step
             uses all.
         lanes: Lanes of a pack from which measuring starts: about what trains fastest on a CPU.
-        dtype: Of parameters and inputs.
+        dtype: Of parameters, and of inputs that are not bytes.
         drawn: Whether every seed draws its own data.
         replacement: Whether every example is drawn by itself from all, instead of in shuffled passes.
         has_validation: Whether the data have a validation part.

@@ -48,7 +48,7 @@ def files(options: Options) -> tuple[DataFile, ...]:
 
 
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-    """Read the images, (3, 32, 32) scaled to [0, 1]."""
+    """Read the images, (3, 32, 32) bytes."""
     *train, test = (_examples(data_dir / file.path) for file in files(options))
     count = int(options["train_examples"])
     return Data(
@@ -62,7 +62,7 @@ def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
 
 def _examples(path: Path) -> Examples:
     images, classes = cifar.read(path)
-    return Examples(inputs=images.float() / 255, targets=classes)
+    return Examples(inputs=images, targets=classes)
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
 from studies import idx
+from studies.models import Pixels
 from studies.parameters import Option
 from studies.workload import ACCURACY, Data, DataFile, Examples, Options, Workload
 
@@ -34,19 +35,20 @@ class ConvNet(nn.Module):
     def __init__(self) -> None:
         """Make the layers; `initialise` draws their weights."""
         super().__init__()
+        self.pixels = Pixels()
         self.conv1 = nn.Conv2d(1, 32, 5, padding=2)
         self.conv2 = nn.Conv2d(32, 64, 5, padding=2)
         self.dense1 = nn.Linear(7 * 7 * 64, HIDDEN)
         self.dense2 = nn.Linear(HIDDEN, 10)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Map images, (batch, 1, 28, 28), to logits.
+        """Map images, (batch, 1, 28, 28) bytes, to logits.
 
         Args:
-            x: The images.
+            x: The images; they are scaled to [0, 1] here.
             keep: What the hidden units are multiplied by, (batch, 1024); None where nothing is dropped.
         """
-        x = max_pool2d(relu(self.conv1(x)), 2)
+        x = max_pool2d(relu(self.conv1(self.pixels(x))), 2)
         x = max_pool2d(relu(self.conv2(x)), 2)
         x = relu(self.dense1(x.flatten(1)))
         return self.dense2(x if keep is None else x * keep)
@@ -58,14 +60,14 @@ def files(options: Options) -> tuple[DataFile, ...]:
 
 
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-    """Read the images, scaled to [0, 1]: 5,000 for validation, up to 55,000 to train, 10,000 to test."""
+    """Read the images as bytes: 5,000 for validation, up to 55,000 to train, 10,000 to test."""
     train_x, train_y, test_x, test_y = (idx.read(data_dir / FOLDER / name) for name in MD5)
-    inputs, targets = train_x[:, None].float() / 255, train_y.long()
+    inputs, targets = train_x[:, None], train_y.long()
     train = slice(VALIDATION, VALIDATION + int(options["train_examples"]))
     return Data(
         train=Examples(inputs=inputs[train], targets=targets[train]),
         validation=Examples(inputs=inputs[:VALIDATION], targets=targets[:VALIDATION]),
-        test=Examples(inputs=test_x[:, None].float() / 255, targets=test_y.long()),
+        test=Examples(inputs=test_x[:, None], targets=test_y.long()),
     )
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from studies import idx
-from studies.models import initialise_mlp, mlp
+from studies.models import Pixels, initialise_mlp, mlp
 from studies.parameters import Option
 from studies.workload import ACCURACY, Data, DataFile, Examples, Options, Workload
 
@@ -30,19 +30,19 @@ def files(options: Options) -> tuple[DataFile, ...]:
 
 
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-    """Read the images, scaled to [0, 1]: 5,000 for validation, 55,000 to train, 10,000 to test."""
+    """Read the images as bytes: 5,000 for validation, 55,000 to train, 10,000 to test."""
     train_x, train_y, test_x, test_y = (idx.read(data_dir / FOLDER / name) for name in MD5)
-    inputs, targets = train_x.reshape(-1, 784).float() / 255, train_y.long()
+    inputs, targets = train_x.reshape(-1, 784), train_y.long()
     return Data(
         train=Examples(inputs=inputs[VALIDATION:], targets=targets[VALIDATION:]),
         validation=Examples(inputs=inputs[:VALIDATION], targets=targets[:VALIDATION]),
-        test=Examples(inputs=test_x.reshape(-1, 784).float() / 255, targets=test_y.long()),
+        test=Examples(inputs=test_x.reshape(-1, 784), targets=test_y.long()),
     )
 
 
 def model(options: Options) -> nn.Module:
     """Return the 784-300-100-10 perceptron."""
-    return mlp((784, 300, 100, 10))
+    return nn.Sequential(Pixels(), *mlp((784, 300, 100, 10)))
 
 
 WORKLOAD = Workload(

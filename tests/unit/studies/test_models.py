@@ -1,14 +1,21 @@
 """Models that workloads share."""
 
+import pytest
 import torch
 from torch import nn
 
-from studies.models import initialise_mlp, mlp
+from studies.models import Pixels, initialise_mlp, mlp
 
 
 def test_layers_alternate_with_relu_and_end_linear() -> None:
     kinds = [type(layer) for layer in mlp((4, 3, 2))]
     assert kinds == [nn.Linear, nn.ReLU, nn.Linear]
+
+
+def test_bytes_become_fractions() -> None:
+    found = Pixels()(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    assert found.dtype == torch.float32
+    assert found.tolist() == [0, pytest.approx(0.2), 1]
 
 
 def test_starts_at_zero_output_with_xavier_below() -> None:

@@ -22,7 +22,7 @@ def net() -> ResNet:
 
 
 def images(count: int = 4) -> Tensor:
-    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return 255 * torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
 def test_has_the_parameters_of_a_resnet_32(net: ResNet) -> None:

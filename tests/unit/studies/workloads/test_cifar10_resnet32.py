@@ -28,7 +28,7 @@ def test_reads_the_first_examples() -> None:
     assert data.train.inputs.shape == data.test.inputs.shape == (10_000, 3, 32, 32)
     assert data.train.targets[:5].tolist() == [6, 9, 9, 4, 1]  # frog, truck, truck, deer, automobile
     means = torch.tensor([0.4914, 0.4822, 0.4465])  # of all 50,000
-    torch.testing.assert_close(data.train.inputs.mean((0, 2, 3)), means, rtol=0, atol=0.005)
+    torch.testing.assert_close(data.train.inputs.float().mean((0, 2, 3)) / 255, means, rtol=0, atol=0.005)
 
 
 def numbered(count: int) -> Tensor:
