@@ -22,8 +22,9 @@ _THIN, _LONG = 8, 256
 #: From all tensors of a step to the losses before it and the effective rates.
 Program = Callable[..., tuple[Tensor, Tensor]]
 
-#: What inductor is told: a lane's numbers are computed once a lane, not again for every element that needs them.
-OPTIONS = {"realize_reads_threshold": 1}
+#: What inductor is told: a lane's numbers are computed once a lane, not again for every element that needs them; and
+#: images keep their channels in front, since batch norm sums over what is behind them.
+OPTIONS = {"realize_reads_threshold": 1, "layout_optimization": False}
 
 
 @final
