@@ -5,11 +5,12 @@ Usage: python benchmarks/overhead.py [--runs N] [--sampler grid|random|tpe] [--o
 The service is started as `l4-studies serve` does it, with a home of its own that is removed afterwards. The study has
 workloads with different options, three searched arms of 100 trials each and a fixed one, and 10 confirm seeds: 341 runs
 for each workload. Printed are the time from POST to report, the driver's memory above that at its first pack, how much
-later MLflow is complete, and the requests that a run makes to MLflow. The steps themselves and the start of driver and
-workers are counted in.
+later MLflow is complete, and the requests that a run makes to MLflow. The steps themselves and the start of the workers
+are counted in; a driver waits ready, as for the first study of any service that was idle.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import re
@@ -21,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
@@ -85,7 +85,7 @@ def measure(settings: Settings, definition: dict[str, Any]) -> Measured:
         study_id = client.submit(definition).id
         first = peak = runs = 0
         for look in client.watch(study_id):
-            peak, runs = max(peak, _driver_bytes(study_id)), look.progress.done
+            peak, runs = max(peak, _driver_bytes(settings, study_id)), look.progress.done
             first = first or (peak if runs else 0)
         client.report(study_id)
         report = time.perf_counter() - posted
@@ -133,12 +133,12 @@ def _is_tracked(tracking: MlflowClient, study_id: str) -> bool:
     return [parent.info.status for parent in parents] == ["FINISHED"]
 
 
-def _driver_bytes(study_id: str) -> int:
+def _driver_bytes(settings: Settings, study_id: str) -> int:
     """Return the most memory that the driver has had so far, 0 where there is none."""
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if command[1:4] == ["-m", "service.driver", study_id]:
-            status = Path(f"/proc/{process.pid}/status").read_text()
+    with contextlib.suppress(OSError):  # it has not started, or has ended
+        said = settings.driver_log(study_id).read_text()
+        if process := re.search(r"process (\d+) drives", said):
+            status = Path(f"/proc/{process[1]}/status").read_text()
             return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     return 0
 

@@ -1,13 +1,17 @@
-"""The driver process: trains one claimed study and writes its report, then ends.
+"""The driver process: trains the one claimed study that it is told, writes its report, and ends.
 
-python -m service.driver STUDY_ID LEASE_TOKEN RAY_ADDRESS
+python -m service.driver RAY_ADDRESS
+
+It reads one line, STUDY_ID LEASE_TOKEN, when all it needs is imported: a runner has one wait, so that a study does not.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 from service.database import open_engine
 from service.ledger import StudyLedger
@@ -87,19 +91,33 @@ def _drive(
 
 
 def main(arguments: list[str]) -> int:
-    """Drive the study that the arguments name.
+    """Drive the study that standard input names; none where it ends before.
 
     Args:
-        arguments: Study id, lease token, Ray address.
+        arguments: The Ray address.
     """
+    told = sys.stdin.readline().split()
+    if not told:
+        return 0
+    study_id, token = told
+    settings = read_settings()
+    _write_into(settings.driver_log(study_id))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     for quiet in ("optuna", "ray.tune"):
         logging.getLogger(quiet).setLevel(logging.ERROR)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
-    study_id, token, ray_address = arguments
-    drive(read_settings(), study_id, token, ray_address, stopping)
+    log.info("process %s drives study %s", os.getpid(), study_id)
+    drive(settings, study_id, token, arguments[0], stopping)
     return 0
+
+
+def _write_into(file: Path) -> None:
+    """Have all output of this process and of what it starts appended to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as opened:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(opened.fileno(), stream.fileno())
 
 
 if __name__ == "__main__":

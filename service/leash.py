@@ -2,10 +2,11 @@
 
     python -m service.leash GRACE COMMAND...
 
-The holder keeps the other end of a pipe that is this process's standard input. SIGTERM, or the end of that pipe (the
-holder died, by SIGKILL too), asks the command to stop with SIGTERM; after GRACE seconds, or on SIGQUIT at once, the
-command and all its descendants are killed. As a "child subreaper" this process inherits every orphan among them, those
-in sessions of their own included. It exits as the command did. Only the standard library is used, to start in no time.
+The holder keeps the other end of a pipe that is this process's standard input; what it writes there goes to the
+command's. SIGTERM, or the end of that pipe (the holder died, by SIGKILL too), asks the command to stop with SIGTERM;
+after GRACE seconds, or on SIGQUIT at once, the command and all its descendants are killed. As a "child subreaper" this
+process inherits every orphan among them, those in sessions of their own included. It exits as the command did. Only the
+standard library is used, to start in no time.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     _control_process(_PR_SET_CHILD_SUBREAPER, 1)
     started = subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         preexec_fn=lambda: _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL),
     )
     try:
@@ -81,7 +82,7 @@ def descendants(ancestor: int) -> list[int]:
 
 
 def _wait(started: subprocess.Popen[bytes], grace: float, asked: list[int]) -> None:
-    while started.poll() is None and not asked and not _holder_is_gone():
+    while started.poll() is None and not asked and not _holder_is_gone(started):
         _reap(spare=started.pid)
     if started.poll() is not None:
         return
@@ -93,9 +94,16 @@ def _wait(started: subprocess.Popen[bytes], grace: float, asked: list[int]) -> N
     started.wait()
 
 
-def _holder_is_gone() -> bool:
+def _holder_is_gone(started: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment for what the holder writes, and hand it on."""
     readable, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
-    return bool(readable)  # nothing is ever written: readable means closed
+    if not readable:
+        return False
+    written = os.read(sys.stdin.fileno(), select.PIPE_BUF)
+    assert started.stdin is not None  # asked for above
+    with contextlib.suppress(BrokenPipeError):  # the command has just ended, or reads nothing
+        os.write(started.stdin.fileno(), written)
+    return not written
 
 
 def _reap(*, spare: int) -> None:

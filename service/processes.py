@@ -1,6 +1,8 @@
 """Child processes of the supervisor: each on a leash, with a log file, stopped with grace and then by force."""
 
 import collections
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -49,7 +51,7 @@ class Child:
             self._leash = subprocess.Popen(
                 [sys.executable, "-m", "service.leash", str(command.grace), *command.arguments],
                 env=dict(command.environment),
-                stdin=subprocess.PIPE,  # never written: its end tells the leash that we are gone
+                stdin=subprocess.PIPE,  # its end tells the leash that we are gone
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -72,6 +74,16 @@ class Child:
             raise ProcessDiedError(
                 f"the {name} ended with exit status {status}; the last lines of {log}:\n{last_lines(log)}"
             )
+
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input; one that has ended does not get it.
+
+        Args:
+            line: Without its end.
+        """
+        assert self._leash.stdin is not None  # asked for above
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._leash.stdin.fileno(), f"{line}\n".encode())
 
     def ask_to_stop(self) -> None:
         """Send it SIGTERM and return at once."""

@@ -6,6 +6,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ from studies.publish import catalogue
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+#: A study has the machine for itself so long before the next driver is made ready.
+_STARTING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +34,12 @@ class Driven:
     Args:
         claim: Its lease.
         child: Its driver process.
+        since: When it got the study, in seconds of `time.monotonic`.
     """
 
     claim: Claim
     child: Child
+    since: float
 
 
 class Runner:
@@ -51,6 +56,7 @@ class Runner:
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._driven: list[Driven] = []
         self._recorder: Child | None = None
+        self._spare: Child | None = None
         self._id = secrets.token_hex(8)
 
     def turn(self) -> None:
@@ -62,22 +68,24 @@ class Runner:
         while len(self._driven) < self._settings.concurrent_studies:
             claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds)
             if claim is None:
-                return
-            self._driven.append(Driven(claim=claim, child=self._start(claim)))
+                break
+            self._driven.append(self._start(claim))
+        self._keep_spare()
 
     def stop(self) -> None:
         """Stop the recorder and all drivers, and give their studies back to the queue."""
         self._store.remove_runner(self._id)
-        if self._recorder is not None:
-            self._recorder.ask_to_stop()
+        helpers = [child for child in (self._recorder, self._spare) if child is not None]
+        for child in helpers:
+            child.ask_to_stop()
         for driven in self._driven:
             driven.child.ask_to_stop()
         for driven in self._driven:
             driven.child.wait()
             self._conclude(driven, State.QUEUED)
         self._driven = []
-        if self._recorder is not None:
-            self._recorder.wait()
+        for child in helpers:
+            child.wait()
 
     def _goes_on(self, driven: Driven) -> bool:
         claim, now = driven.claim, datetime.now(UTC)
@@ -106,7 +114,7 @@ class Runner:
                 self._store.release(claim.study_id, claim.token)
             else:
                 reason = f"the driver process died (exit status {driven.child.exit_status})"
-                log.error("study %s: %s\n%s", claim.study_id, reason, last_lines(driven.child.command.log))
+                log.error("study %s: %s\n%s", claim.study_id, reason, self._last_words(driven))
                 self._store.transition(claim.study_id, State.FAILED, reason, claim.token)
         except StoppedError:
             log.info("study %s is %s", claim.study_id, self._store.study(claim.study_id).state)
@@ -127,14 +135,33 @@ class Runner:
             )
         )
 
-    def _start(self, claim: Claim) -> Child:
+    def _last_words(self, driven: Driven) -> str:
+        """Return the end of a study's log, or of the drivers' where its own did not come to write one."""
+        own = self._settings.driver_log(driven.claim.study_id)
+        return last_lines(own if own.exists() else driven.child.command.log)
+
+    def _start(self, claim: Claim) -> Driven:
         log.info("study %s is driven", claim.study_id)
+        child = self._spare or self._new_driver()
+        if child.exit_status is not None:  # it died waiting
+            child.wait()
+            child = self._new_driver()
+        self._spare = None
+        child.tell(f"{claim.study_id} {claim.token}")
+        return Driven(claim=claim, child=child, since=time.monotonic())
+
+    def _keep_spare(self) -> None:
+        """Have a driver wait for the next study, made ready while none is starting: its imports take seconds."""
+        if self._spare is None and all(time.monotonic() - each.since > _STARTING_SECONDS for each in self._driven):
+            self._spare = self._new_driver()
+
+    def _new_driver(self) -> Child:
         return Child(
             Command(
-                name=f"driver of study {claim.study_id}",
-                arguments=(sys.executable, "-m", "service.driver", claim.study_id, claim.token, self._ray_address),
+                name="driver",
+                arguments=(sys.executable, "-m", "service.driver", self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
-                log=self._settings.study_folder(claim.study_id) / "driver.log",
+                log=self._settings.home / "logs" / "driver.log",
                 grace=10.0,
             )
         )

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
         """Return the folder of a study's log, of what Tune writes, and of what waits for MLflow."""
         return self.home / "studies" / study_id
 
+    def driver_log(self, study_id: str) -> Path:
+        """Return the file of what a study's driver says."""
+        return self.study_folder(study_id) / "driver.log"
+
     def parameters_folder(self, study_id: str) -> Path:
         """Return the folder in which a study's final parameters wait for MLflow."""
         return self.study_folder(study_id) / "parameters"

@@ -52,7 +52,7 @@ def _await(condition: Callable[[], bool], process: subprocess.Popen[bytes], seco
 
 def _await_driver(settings: Settings, client: Client, study_id: str, process: subprocess.Popen[bytes]) -> None:
     _await(lambda: client.study(study_id).state is State.RUNNING, process, 20)
-    _await(lambda: any("service.driver" in each for each in processes(settings)), process, 20)
+    _await(lambda: settings.driver_log(study_id).exists(), process, 20)
 
 
 def _gone_within(settings: Settings, seconds: float) -> bool:

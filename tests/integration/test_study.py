@@ -1,7 +1,9 @@
 """Studies from POST to report on a real service: HTTP, runner, Ray, Optuna, MLflow."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -164,12 +166,12 @@ def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> No
     assert len(keys) == len(set(keys)) == 1 + len(list(client.runs(study.id)))
 
 
-def test_a_killed_driver_fails_the_study_with_the_reason(client: Client) -> None:
+def test_a_killed_driver_fails_the_study_with_the_reason(settings: Settings, client: Client) -> None:
     study = client.submit(
         {"name": "killed", "workloads": [{"name": "digits_mlp", "steps": 10**6}], "arms": [{"name": "l4mom"}]}
     )
     _until(client, study.id, State.RUNNING)
-    os.kill(_process("-m service.driver", study.id), signal.SIGKILL)
+    os.kill(_driver(settings, study.id), signal.SIGKILL)
     ended = finished(client, study.id)
     assert ended.state is State.FAILED
     assert "the driver process died (exit status 137)" in ended.reason
@@ -181,14 +183,51 @@ def _until(client: Client, study_id: str, state: State) -> None:
             return
 
 
+def test_the_next_study_gets_a_driver_that_waits(settings: Settings, client: Client) -> None:
+    waiting = _waiting_driver(settings)
+    study = client.submit({"name": "next", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
+    assert finished(client, study.id).state is State.SUCCEEDED
+    assert _driver(settings, study.id) == waiting
+    assert _waiting_driver(settings) != waiting
+
+
+def test_a_driver_that_died_waiting_is_replaced(settings: Settings, client: Client) -> None:
+    os.kill(_waiting_driver(settings), signal.SIGKILL)
+    study = client.submit({"name": "died", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
+    assert finished(client, study.id).state is State.SUCCEEDED
+
+
+def _driver(settings: Settings, study_id: str) -> int:
+    """Return the id of the process that drives a study, once it says so."""
+    log, deadline = settings.driver_log(study_id), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if log.exists() and (said := re.search(r"process (\d+) drives", log.read_text())):
+            return int(said[1])
+        time.sleep(0.05)
+    raise AssertionError(f"no driver of {study_id}")
+
+
+def _waiting_driver(settings: Settings) -> int:
+    """Return the id of the driver that writes into the log of those without a study, once there is one."""
+    log, deadline = (settings.home / "logs" / "driver.log").resolve(), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        process = _process("-m service.driver")
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process}/fd/1").readlink() == log:
+                return process
+        time.sleep(0.05)
+    raise AssertionError("no driver waits")
+
+
 def _process(*words: str) -> int:
-    """Return the id of the one process whose command has all words and whose parent's has not, once there is one."""
+    """Return the id of the process below this one whose command has all words, its leash aside, once there is one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for process in psutil.process_iter(["cmdline"]):
-            command = " ".join(process.info["cmdline"] or ())
-            if all(word in command for word in words) and "service.leash" not in command:
-                return int(process.pid)
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                command = " ".join(process.cmdline())
+                if all(word in command for word in words) and "service.leash" not in command:
+                    return process.pid
         time.sleep(0.05)
     raise AssertionError(f"no process with {words}")
 

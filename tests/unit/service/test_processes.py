@@ -148,3 +148,13 @@ def test_last_lines_are_the_last(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
     log.write_text("".join(f"line {i}\n" for i in range(100)))
     assert last_lines(log, 2) == "line 98\nline 99"
+
+
+def test_a_child_reads_what_it_is_told(tmp_path: Path) -> None:
+    child = Child(_command(tmp_path, "-u", "-c", "print(input()); print(input())"))
+    child.tell("first")
+    child.tell("second")
+    _soon(lambda: child.exit_status == 0)
+    child.tell("nobody hears this")
+    child.wait()
+    assert last_lines(child.command.log) == "first\nsecond"
