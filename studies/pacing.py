@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies import registry
-from studies.calibrate import COMPILING, SAVED, Probe
+from studies.calibrate import SAVED, Probe
 from studies.errors import PackFailedError
 from studies.programs import sources
 from studies.rows import Ledger, Stage
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Mode, Speed, Subject, fastest
+from studies.speeds import COMPILING, Mode, Speed, Subject, fastest
 from studies.task import LaneTask
 from studies.tasks import task_of
 from studies.worker import Failure

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from studies.choose import Search, search, selected
 from studies.rows import Lane, Pack, Rows, Stage, Trial, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Mode, Speed, fitting
+from studies.speeds import Mode, Speed, fitting, narrowed
 
 #: Suggests `count` settings of the searched hyperparameters: (workload, arm, search so far, batch, count).
 Suggest = Callable[[WorkloadSpec, ArmSpec, Search, int, int], Sequence[Mapping[str, float]]]
@@ -77,6 +77,7 @@ def additions(
                 trials += new
                 members = [Lane(trial=trial.number, seed=seed) for trial in new for seed in spec.search_seeds]
             speed = fitting(speeds[workload.name, arm.name], len(members))
+            speed = narrowed(speed, len(members), workload.length(stage))
             packs += [
                 Pack(
                     number=known + len(packs) + i,

@@ -6,6 +6,8 @@ import pytest
 
 from studies.plan import additions, progress
 from studies.rows import Rows, Stage, by_arm
+from studies.spec import StudySpec
+from studies.speeds import Mode, Speed
 from tests.speeds import all_eager
 from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec
 
@@ -77,3 +79,19 @@ def test_confirm_runs_are_planned_again_from_the_same_trial(workload: str, arm: 
 def test_progress_counts_what_is_expected() -> None:
     begun = progress(SPEC, Rows())
     assert (begun.done, begun.total) == (0, 2 * ((1 + 9 + 9) + 3 * SPEC.protocol.confirm_seeds))
+
+
+def test_few_long_runs_get_a_compiled_step_of_their_own_width() -> None:
+    """One fixed run in a pack for eight; whether it pays depends on the length."""
+    wide = (Speed(lanes=8, mode=Mode.COMPILED, seconds=0.8),)
+    speeds = dict.fromkeys(SPEEDS, wide)
+
+    def lasting(steps: int) -> StudySpec:
+        length = {"steps": steps, "search_steps": steps}
+        return SPEC.model_copy(update={"workloads": tuple(each.model_copy(update=length) for each in SPEC.workloads)})
+
+    widths = [
+        {(len(pack.lanes), pack.width) for pack in additions(spec, {}, speeds, rates).packs if pack.arm == "l4"}
+        for spec in (lasting(5), lasting(500))
+    ]
+    assert widths == [{(1, 8)}, {(1, 1)}]
