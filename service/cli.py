@@ -1,7 +1,7 @@
 """The command line, `l4-studies`: the service and its studies from a terminal."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from rich.console import Console
 from service import screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
+from service.schemas import StudyAnswer
 from service.settings import read_settings
 from service.states import State
 
@@ -92,10 +93,32 @@ def report(
 
 
 @app.command()
+def pause(study_id: StudyId, url: Url = None) -> None:
+    """Start nothing new of a study; what is in training is finished."""
+    _ask(url, lambda client: client.pause(study_id))
+
+
+@app.command()
+def resume(study_id: StudyId, url: Url = None) -> None:
+    """Let a paused study go on."""
+    _ask(url, lambda client: client.resume(study_id))
+
+
+@app.command()
 def cancel(study_id: StudyId, url: Url = None) -> None:
-    """Cancel a study; what it has measured is kept."""
+    """Stop a study now; what it has measured is kept."""
+    _ask(url, lambda client: client.cancel(study_id))
+
+
+@app.command()
+def retry(study_id: StudyId, url: Url = None) -> None:
+    """Queue a failed study again; it goes on from its finished runs."""
+    _ask(url, lambda client: client.retry(study_id))
+
+
+def _ask(url: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
     with _session(url) as (client, console):
-        console.print(screen.state_text(client.cancel(study_id).state))
+        console.print(screen.state_text(verb(client).state))
 
 
 @contextmanager

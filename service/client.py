@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.errors import RequestRefusedError, UnreachableError
 from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
-from service.states import TERMINAL
+from service.states import ENDED
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
 
@@ -163,13 +163,37 @@ class Client:
         path = f"/studies/{_quoted(study_id)}/report/{quote(name, safe='')}.svg"
         return self._ask("GET", path, headers={"Accept": "*/*"}).content
 
-    def cancel(self, study_id: str) -> StudyAnswer:
-        """Cancel a study; what it has measured is kept.
+    def pause(self, study_id: str) -> StudyAnswer:
+        """Start nothing new of a study; what is in training is finished.
 
         Args:
             study_id: Its id.
         """
-        return _read(StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/cancel"))
+        return self._verb(study_id, "pause")
+
+    def resume(self, study_id: str) -> StudyAnswer:
+        """Let a paused study go on.
+
+        Args:
+            study_id: Its id.
+        """
+        return self._verb(study_id, "resume")
+
+    def cancel(self, study_id: str) -> StudyAnswer:
+        """Stop a study now; what it has measured is kept.
+
+        Args:
+            study_id: Its id.
+        """
+        return self._verb(study_id, "cancel")
+
+    def retry(self, study_id: str) -> StudyAnswer:
+        """Queue a failed study again; it goes on from its finished runs.
+
+        Args:
+            study_id: Its id.
+        """
+        return self._verb(study_id, "retry")
 
     def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyAnswer]:
         """Yield a study again and again, until it has ended.
@@ -181,7 +205,7 @@ class Client:
         while True:
             study = self.study(study_id)
             yield study
-            if study.state in TERMINAL:
+            if study.state in ENDED:
                 return
             time.sleep(seconds)
 
@@ -192,6 +216,9 @@ class Client:
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
         """Return the optimizers with their hyperparameters and search ranges."""
         return _read(tuple[OptimizerEntry, ...], self._ask("GET", "/optimizers"))
+
+    def _verb(self, study_id: str, verb: str) -> StudyAnswer:
+        return _read(StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/{verb}"))
 
     def _ask(
         self,

@@ -10,8 +10,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import final
 
 from service.database import open_engine
 from service.ledger import StudyLedger
@@ -28,6 +30,8 @@ from studies.report import Provenance, build_report
 from studies.weights import Weights
 
 log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5
 
 
 def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopping: threading.Event) -> None:
@@ -67,6 +71,7 @@ def _drive(
             hardware=found.hardware,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
+        paused=_Paused(store, study_id),
     )
     store.set_environment(study_id, found.model_dump())
     cluster.run(
@@ -76,6 +81,10 @@ def _drive(
         storage=settings.study_folder(study_id) / "tune",
         stopping=stopping.is_set,
     )
+    if not driver.complete():
+        log.info("study %s is paused", study_id)
+        store.release(study_id, token)
+        return
     rows = ledger.rows(series=True)
     provenance = Provenance(
         study_id=study_id,
@@ -88,6 +97,28 @@ def _drive(
     )
     ledger.save_report(render(build_report(row.spec, rows, provenance), rows))
     store.transition(study_id, State.SUCCEEDED, "", token)
+
+
+@final
+class _Paused:
+    """Says whether a study is paused, as the database had it half a second ago at most.
+
+    Args:
+        store: The database.
+        study_id: The study.
+    """
+
+    def __init__(self, store: Store, study_id: str) -> None:
+        """Look at the first call."""
+        self._store, self._study_id = store, study_id
+        self._found, self._next = False, 0.0
+
+    def __call__(self) -> bool:
+        """Return the answer."""
+        if time.monotonic() >= self._next:
+            self._found = self._store.state(self._study_id) is State.PAUSED
+            self._next = time.monotonic() + _LOOK_SECONDS
+        return self._found
 
 
 def main(arguments: list[str]) -> int:

@@ -60,6 +60,23 @@ class StudyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a study.
+
+    Args:
+        id: Later ones are larger.
+        at: When (UTC).
+        state: Where the study was from then on.
+        reason: Why, in plain words; empty where there is nothing to say.
+    """
+
+    id: int
+    at: datetime
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRow:
     """A run with the setting of its trial.
 

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from service.records import pack_record, run_record, series_records, trial_record
 from service.speeds import read_speeds, replace_speeds
-from service.states import State
+from service.states import WRITABLE
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
-from service.transitions import lost
+from service.transitions import is_in, lost
 from studies.rows import Pack, Rows, Run, Trial
 from studies.speeds import Speed, Subject
 
@@ -98,7 +98,7 @@ class StudyLedger:
             select(studies.c.id)
             .where(
                 studies.c.id == self._study_id,
-                studies.c.state == State.RUNNING.value,
+                is_in(WRITABLE),
                 studies.c.lease_token == self._token,
             )
             .with_for_update()

@@ -14,7 +14,7 @@ from service.database import open_engine
 from service.entities import StudyRow
 from service.recordings import Recordings
 from service.settings import Settings, read_settings
-from service.states import TERMINAL, State
+from service.states import ENDED, State
 from service.store import Store
 from studies.environment import Environment
 from studies.tracking import Tracker
@@ -81,11 +81,11 @@ class Recorder:
             tracker.record(row.run, row.setting, weights.path(row.run))
             self._recordings.mark_tracked(study_id, row.run)
             weights.drop(row.run)
-        if rows or study.state not in TERMINAL:
+        if rows or study.state not in ENDED:
             return bool(rows)
         files = {file: self._store.report_file(study_id, file) for file in self._store.report_files(study_id)}
         tracker.close(files, _STATUS[study.state])
-        self._recordings.finish(study_id, datetime.now(UTC))
+        self._recordings.finish(study, datetime.now(UTC))
         del self._trackers[study_id]
         log.info("study %s is %s, and MLflow has all of it", study_id, study.state)
         return False

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, select, update
 
-from service.entities import RunRow
+from service.entities import RunRow, StudyRow
 from service.queries import read_untracked_runs
 from service.store import Store
 from service.tables import recordings, runs, studies
@@ -50,12 +50,14 @@ class Recordings:
         with self._store.writing() as connection:
             connection.execute(update(runs).where(*own).values(tracked=True))
 
-    def finish(self, study_id: str, now: datetime) -> None:
-        """Note that MLflow has everything of a study.
+    def finish(self, study: StudyRow, now: datetime) -> None:
+        """Note that MLflow has everything of a study; nothing where it was retried meanwhile.
 
         Args:
-            study_id: A study that has ended.
+            study: As it had ended.
             now: The present time.
         """
+        same = select(studies.c.id).where(studies.c.id == study.id, studies.c.ended_at == study.ended_at)
         with self._store.writing() as connection:
-            connection.execute(insert(recordings).values(study=study_id, at=now))
+            if connection.execute(same.with_for_update()).first() is not None:
+                connection.execute(insert(recordings).values(study=study.id, at=now))

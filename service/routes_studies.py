@@ -1,4 +1,4 @@
-"""Posting, listing, following and cancelling studies."""
+"""Posting and listing studies, following them, and what can be asked of them."""
 
 import math
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from service import verbs
 from service.dependencies import SettingsGiven, StoreGiven, StudyId
 from service.entities import RunRow, StudyRow
 from service.examples import STUDY_JSON, STUDY_YAML
@@ -14,7 +15,7 @@ from service.posted import PostedBody
 from service.problems import documented
 from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
-from service.store import Store
+from service.store import Store, Verb
 from studies.plan import progress
 from studies.resolve import resolve
 from studies.rows import Outcome
@@ -35,6 +36,7 @@ _POSTED: dict[str, Any] = {
         },
     }
 }
+_ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
 
@@ -79,13 +81,32 @@ def list_runs(study_id: StudyId, store: StoreGiven, limit: Limit = 100, cursor: 
     return RunPage(runs=tuple(_run(row) for row in page.items), next_cursor=page.next_cursor)
 
 
-@router.post(
-    "/studies/{study_id}/cancel",
-    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
-)
+@router.post("/studies/{study_id}/pause", responses=_ASKED)
+def pause(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+    """Start nothing new of a study; what is in training is finished. 409 where it has ended."""
+    return _asked(verbs.pause, study_id, store, settings)
+
+
+@router.post("/studies/{study_id}/resume", responses=_ASKED)
+def resume(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+    """Let a paused study go on. 409 where it has ended."""
+    return _asked(verbs.resume, study_id, store, settings)
+
+
+@router.post("/studies/{study_id}/cancel", responses=_ASKED)
 def cancel(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
-    """Ask a study to stop; its finished runs are kept. 409 where it has ended otherwise."""
-    store.cancel(study_id)
+    """Stop a study now; its finished runs are kept. 409 where it has ended otherwise."""
+    return _asked(verbs.cancel, study_id, store, settings)
+
+
+@router.post("/studies/{study_id}/retry", responses=_ASKED)
+def retry(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+    """Queue a failed study again; it goes on from its finished runs. 409 where it ended otherwise."""
+    return _asked(verbs.retry, study_id, store, settings)
+
+
+def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyAnswer:
+    store.ask(study_id, verb)
     return _answer(store.study(study_id), store, settings)
 
 
@@ -115,6 +136,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         links=Links(
             self=path,
             runs=f"{path}/runs",
+            events=f"{path}/events",
             report=f"{path}/report" if has_report else None,
             mlflow=None if row.experiment is None else experiment,
         ),

@@ -110,7 +110,7 @@ class Runner:
             state = self._store.heartbeat(claim.study_id, claim.token, datetime.now(UTC), self._settings.lease_seconds)
             if state is State.CANCELLING:
                 self._store.transition(claim.study_id, State.CANCELLED, "cancelled by request", claim.token)
-            elif unfinished is State.QUEUED:
+            elif unfinished is State.QUEUED or state is State.PAUSED:
                 self._store.release(claim.study_id, claim.token)
             else:
                 reason = f"the driver process died (exit status {driven.child.exit_status})"

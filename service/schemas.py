@@ -62,12 +62,14 @@ class Links(_Answer):
     Args:
         self: The study.
         runs: Its runs.
+        events: What happens to it, as server-sent events.
         report: Its report, None until there is one.
         mlflow: Its experiment in the MLflow UI, None until there is one.
     """
 
     self: str
     runs: str
+    events: str
     report: str | None
     mlflow: str | None
 
@@ -110,6 +112,20 @@ class StudyAnswer(StudySummary):
     warnings: tuple[str, ...]
     progress: ProgressAnswer
     links: Links
+
+
+class EventAnswer(_Answer):
+    """Something that happened to a study.
+
+    Args:
+        at: When (UTC).
+        state: Where the study was from then on.
+        reason: Why, in plain words; empty where there is nothing to say.
+    """
+
+    at: datetime
+    state: State
+    reason: str
 
 
 class StudyPage(_Answer):

@@ -11,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from service.schemas import StudyAnswer, StudySummary
-from service.states import TERMINAL, State
+from service.states import ENDED, State
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
 _COLOURS = {
     State.QUEUED: "yellow",
     State.RUNNING: "cyan",
+    State.PAUSED: "yellow",
     State.CANCELLING: "yellow",
     State.SUCCEEDED: "green",
     State.FAILED: "red",
@@ -64,7 +65,7 @@ def progress_bar(console: Console) -> Generator[Follow]:
             done = study.progress.done
             # finished early (failed, cancelled): the bar stays where it is
             bar.update(task, description=state_text(study.state), completed=done, total=study.progress.total)
-            if study.state in TERMINAL:
+            if study.state in ENDED:
                 bar.stop_task(task)
             if not console.is_terminal and study.state not in shown:
                 shown.append(study.state)

@@ -1,22 +1,37 @@
 """The studies in the database: added, claimed, moved from state to state by guarded writes, and read."""
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
 from service.database import for_writing
-from service.entities import Claim, Page, RunRow, StudyRow, read_study
+from service.entities import Claim, Event, Page, RunRow, StudyRow, read_study
 from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
 from service.queries import bad_cursor, read_rows, read_run_page
-from service.states import TERMINAL, State
-from service.tables import catalogue, metadata, reports, runners, studies
-from service.transitions import claim_oldest, is_id, is_in, move, new_id, note, renew, shown, state_for_update, unknown
+from service.states import ENDED, State
+from service.tables import catalogue, events, metadata, reports, runners, studies
+from service.transitions import (
+    claim_oldest,
+    is_id,
+    is_in,
+    let_go,
+    move,
+    new_id,
+    note,
+    renew,
+    shown,
+    state_for_update,
+    unknown,
+)
 from studies.catalogue import Catalogue
 from studies.rows import Rows
 from studies.spec import StudySpec
+
+#: From (connection, study, present time) to the study's state after what was asked.
+Verb = Callable[[Connection, str, datetime], State]
 
 
 class Store:
@@ -111,6 +126,20 @@ class Store:
         more = len(found) > limit
         return Page(items=tuple(found[:limit]), next_cursor=found[limit - 1].id if more else None)
 
+    def events(self, study_id: str, after: int = 0) -> tuple[Event, ...]:
+        """Return what happened to a study, in its order.
+
+        Args:
+            study_id: The study.
+            after: The id of the last event that is known already.
+        """
+        query = select(events).where(events.c.study == study_id, events.c.id > after).order_by(events.c.id)
+        with self.reading() as connection:
+            return tuple(
+                Event(id=row.id, at=row.at, state=State(row.kind), reason=row.message)
+                for row in connection.execute(query)
+            )
+
     def run_page(self, study_id: str, limit: int, cursor: str | None = None) -> Page[RunRow]:
         """Return a study's runs, without series, in order of (workload, arm, stage, trial, seed).
 
@@ -162,7 +191,7 @@ class Store:
             lease_seconds: How long it holds from now.
 
         Returns:
-            RUNNING, or CANCELLING where the study was asked to stop.
+            RUNNING, or PAUSED or CANCELLING where the study was asked to pause or to stop.
 
         Raises:
             StoppedError: The token holds the study no longer.
@@ -188,7 +217,7 @@ class Store:
             move(connection, study_id, to, reason, token=token, now=datetime.now(UTC))
 
     def release(self, study_id: str, token: str) -> None:
-        """Give a running study back to the queue.
+        """Give up a study's claim: a running one is queued again, a paused one stays so.
 
         Args:
             study_id: The study.
@@ -196,27 +225,39 @@ class Store:
 
         Raises:
             StoppedError: The token holds the study no longer.
-            WrongStateError: The study is not running.
+            WrongStateError: The study was asked to stop.
         """
-        self.transition(study_id, State.QUEUED, "", token)
+        with self.writing() as connection:
+            let_go(connection, study_id, token, datetime.now(UTC))
 
-    def cancel(self, study_id: str) -> State:
-        """Ask a study to stop; one that waits is cancelled at once.
+    def ask(self, study_id: str, verb: Verb) -> State:
+        """Ask something of a study.
+
+        Args:
+            study_id: The study.
+            verb: One of `service.verbs`.
 
         Returns:
-            CANCELLING or CANCELLED.
+            Where the study is then.
 
         Raises:
             UnknownStudyError: There is no such study.
-            WrongStateError: It has ended otherwise.
+            WrongStateError: Its state does not allow it.
         """
         with self.writing() as connection:
-            state = state_for_update(connection, study_id)
-            if state in (State.CANCELLING, State.CANCELLED):
-                return state
-            to = State.CANCELLED if state is State.QUEUED else State.CANCELLING
-            move(connection, study_id, to, "cancelled by request", token=None, now=datetime.now(UTC))
-            return to
+            return verb(connection, study_id, datetime.now(UTC))
+
+    def state(self, study_id: str) -> State:
+        """Return a study's state.
+
+        Raises:
+            UnknownStudyError: There is no such study.
+        """
+        with self.reading() as connection:
+            found = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one_or_none()
+        if found is None:
+            raise unknown(study_id)
+        return State(found)
 
     def end_abandoned_cancellations(self, now: datetime) -> None:
         """Mark CANCELLED every study that was asked to stop and whose driver lets its lease run out.
@@ -240,7 +281,7 @@ class Store:
             WrongStateError: The study has ended.
         """
         text = json.dumps(environment, allow_nan=False)
-        alive = tuple(state for state in State if state not in TERMINAL)
+        alive = tuple(state for state in State if state not in ENDED)
         change = update(studies).where(studies.c.id == study_id, is_in(alive)).values(environment=text)
         with self.writing() as connection:
             if connection.execute(change).rowcount == 0:
@@ -348,5 +389,5 @@ class Store:
         if there:
             raise UnknownReportFileError(f"study {study_id}'s report has no {shown(file)}; it has {', '.join(there)}")
         why = f": {study.reason}" if study.reason else ""
-        later = "" if study.state in TERMINAL else "; ask again once it has SUCCEEDED"
+        later = "" if study.state in ENDED else "; ask again once it has SUCCEEDED"
         raise NoReportError(f"study {study_id} is {study.state}{why}. It has no report{later}")

@@ -8,12 +8,9 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, selec
 
 from service.entities import Claim
 from service.errors import UnknownStudyError, WrongStateError
-from service.states import SOURCES, TERMINAL, State
+from service.states import ENDED, HELD, SOURCES, State
 from service.tables import events, studies
 from studies.errors import StoppedError
-
-#: States in which a driver holds the study.
-HELD = (State.RUNNING, State.CANCELLING)
 
 _ID = re.compile(r"[0-9a-f]{20}")
 
@@ -51,8 +48,7 @@ def move(connection: Connection, study_id: str, to: State, reason: str, *, token
     guarded = update(studies).where(studies.c.id == study_id, is_in(SOURCES[to])).values(state=to.value, reason=reason)
     if to not in HELD:
         guarded = guarded.values(lease_token=None, lease_expires_at=None)
-    if to in TERMINAL:
-        guarded = guarded.values(ended_at=now)
+    guarded = guarded.values(ended_at=now if to in ENDED else None)
     if token is not None:
         guarded = guarded.where(studies.c.lease_token == token)
     if connection.execute(guarded).rowcount == 0:
@@ -102,7 +98,7 @@ def claim_oldest(connection: Connection, now: datetime, lease_seconds: float) ->
 
 
 def renew(connection: Connection, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
-    """Renew a lease, and return RUNNING or CANCELLING.
+    """Renew a lease, and return RUNNING, PAUSED or CANCELLING.
 
     Args:
         connection: In a transaction that writes.
@@ -122,6 +118,35 @@ def renew(connection: Connection, study_id: str, token: str, now: datetime, leas
     if renewed.rowcount == 0:
         raise lost(study_id)
     return state_for_update(connection, study_id)
+
+
+def let_go(connection: Connection, study_id: str, token: str, now: datetime) -> None:
+    """Give up the claim of a study that has not ended: a running one is queued again, a paused one stays so.
+
+    Args:
+        connection: In a transaction that writes.
+        study_id: The study.
+        token: Of the claim.
+        now: The present time.
+
+    Raises:
+        StoppedError: The token holds the study no longer.
+        WrongStateError: The study was asked to stop.
+    """
+    if state_for_update(connection, study_id) is not State.PAUSED:
+        move(connection, study_id, State.QUEUED, "", token=token, now=now)
+        return
+    held = (studies.c.id == study_id, studies.c.lease_token == token)
+    free = update(studies).where(*held).values(lease_token=None, lease_expires_at=None)
+    if connection.execute(free).rowcount == 0:
+        raise lost(study_id)
+
+
+def is_held(connection: Connection, study_id: str, now: datetime) -> bool:
+    """Say whether a driver holds a study: it has a claim, and renews it."""
+    query = select(studies.c.lease_expires_at).where(studies.c.id == study_id)
+    expires_at = connection.execute(query).scalar_one()
+    return expires_at is not None and expires_at >= now
 
 
 def state_for_update(connection: Connection, study_id: str) -> State:
@@ -150,6 +175,18 @@ def is_in(states: tuple[State, ...]) -> ColumnElement[bool]:
 def lost(study_id: str) -> StoppedError:
     """Return the error for a driver that holds its study no longer."""
     return StoppedError(f"study {study_id} was stopped, or another driver holds it: nothing more may be written")
+
+
+def refused(study_id: str, state: State, asked: str, remedy: str) -> WrongStateError:
+    """Return the error for what a study's state does not allow.
+
+    Args:
+        study_id: The study.
+        state: Where it is.
+        asked: What it cannot be, as in `resumed`.
+        remedy: Which one can, or what to do.
+    """
+    return WrongStateError(f"study {study_id} is {state}; it cannot be {asked}: {remedy}")
 
 
 def unknown(study_id: str) -> UnknownStudyError:

@@ -1,7 +1,7 @@
 """Driving one study: from its spec and its rows to all its runs, pack by pack."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from studies import plan
@@ -34,11 +34,15 @@ class Driver:
         ledger: Its rows.
         place: Where it is trained.
         weights: Where final parameters of confirm runs wait for MLflow.
+        paused: Asked all the time: whether nothing new may be handed out now.
     """
 
-    def __init__(self, *, spec: StudySpec, ledger: Ledger, place: Place, weights: Weights) -> None:
+    def __init__(
+        self, *, spec: StudySpec, ledger: Ledger, place: Place, weights: Weights, paused: Callable[[], bool]
+    ) -> None:
         """Read the rows: what an earlier driver planned and did not finish is handed out first."""
         self._spec, self._ledger, self._place, self._weights = spec, ledger, place, weights
+        self._paused = paused
         rows = ledger.rows()
         self._rows = by_arm(rows)
         self._waiting = [pack for pack in rows.packs if not pack.done]
@@ -46,13 +50,21 @@ class Driver:
         self._tries: dict[int, int] = {}
         self._pacing = Pacing(spec, ledger, place)
 
-    def finished(self) -> bool:
-        """Whether there is nothing left to train, now or later."""
+    def complete(self) -> bool:
+        """Whether all of the study is trained."""
         self._plan()
         return not self._waiting and not self._training and not self._pacing.asking
 
+    def finished(self) -> bool:
+        """Whether there is nothing left to hand out, now or later."""
+        if self._paused():
+            return not self._training and not self._pacing.measuring
+        return self.complete()
+
     def take(self) -> Job | Probe | None:
         """Return the next pack or probe, or None where it depends on what is being trained or measured."""
+        if self._paused():
+            return None
         self._plan()
         if not self._waiting:
             return self._pacing.take()

@@ -88,6 +88,11 @@ class Pacing:
         """Whether something is still to be measured."""
         return bool(self._waiting or self._asked)
 
+    @property
+    def measuring(self) -> bool:
+        """Whether a worker is measuring."""
+        return bool(self._asked)
+
     def take(self) -> Probe | None:
         """Return the next probe, None where all are out."""
         if not self._waiting:

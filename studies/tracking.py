@@ -39,7 +39,7 @@ class Tracker:
         self.experiment: str = found.experiment_id if found else self._client.create_experiment(name)
         # of an earlier recorder: what it had recorded, and what it was just recording
         self._recorded = self._earlier()
-        self._parent = self._recorded.pop(study_id, None) or self._open_parent()
+        self._parent = self._open_parent()
 
     def describe(self, environment: Environment) -> None:
         """Record the spec and what the study runs on.
@@ -120,6 +120,10 @@ class Tracker:
         return {"study": self._study_id, "spec_hash": self._spec.content_hash}
 
     def _open_parent(self) -> str:
+        earlier = self._recorded.pop(self._study_id, None)
+        if earlier is not None:
+            self._client.update_run(earlier, status="RUNNING")  # it had ended where its study was retried
+            return earlier
         tags = self._tags() | {KEY: self._study_id}
         return self._client.create_run(self.experiment, tags=tags, run_name=f"study {self._spec.name}").info.run_id
 

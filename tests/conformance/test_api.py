@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from service import verbs
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.ledger import StudyLedger
-from service.schemas import RunPage, StudyAnswer, StudyPage, WorkloadAnswer
+from service.schemas import EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
 from service.states import State
 from service.store import Store
 from studies.catalogue import Catalogue, OptimizerEntry
@@ -200,6 +201,69 @@ def test_what_has_ended_is_not_cancelled(api: httpx.Client, store: Store, spec: 
     store.transition(claim.study_id, ended, "")
 
     assert ended in problem_of(api.post(f"/studies/{claim.study_id}/cancel"), 409).detail
+
+
+def test_pausing_and_resuming(api: httpx.Client, store: Store, spec: StudySpec) -> None:
+    running = store.add_study(spec, NOW)
+    assert store.claim(datetime.now(UTC), 3600) is not None
+    queued = store.add_study(spec, NOW)
+
+    for verb, states in {"pause": ("PAUSED", "PAUSED"), "resume": ("QUEUED", "RUNNING")}.items():
+        for _ in range(2):
+            for study_id, state in zip((queued, running), states, strict=True):
+                answer = StudyAnswer.model_validate_json(api.post(f"/studies/{study_id}/{verb}").content)
+                assert answer.state == state
+
+
+def test_only_a_failed_study_is_retried(api: httpx.Client, store: Store, spec: StudySpec) -> None:
+    failed, succeeded = claimed(store, spec).study_id, claimed(store, spec).study_id
+    store.transition(failed, State.FAILED, "the data are missing")
+    store.transition(succeeded, State.SUCCEEDED, "")
+
+    answer = StudyAnswer.model_validate_json(api.post(f"/studies/{failed}/retry").content)
+    assert (answer.state, answer.ended_at) == (State.QUEUED, None)
+    assert "SUCCEEDED" in problem_of(api.post(f"/studies/{succeeded}/retry"), 409).detail
+
+
+def events(text: str) -> list[tuple[str, str, str]]:
+    """Return the id, the name and the reason of every event of a stream."""
+    found: list[tuple[str, str, str]] = []
+    for block in text.replace(": ping\n\n", "").strip().split("\n\n") if text.strip() else []:
+        fields = dict(line.split(": ", 1) for line in block.splitlines())
+        data = EventAnswer.model_validate_json(fields["data"])
+        assert data.state == fields["event"]
+        found.append((fields["id"], fields["event"], data.reason))
+    return found
+
+
+def test_what_happened_to_a_study_is_told_once(api: httpx.Client, store: Store, spec: StudySpec) -> None:
+    other = claimed(store, spec).study_id
+    study_id = claimed(store, spec).study_id
+    store.ask(study_id, verbs.pause)
+    store.transition(study_id, State.FAILED, "the data are\nmissing")
+
+    answer = api.get(f"/studies/{study_id}/events")
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    found = events(answer.text)
+    assert [name for _, name, _ in found] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
+    assert found[-1][2] == "the data are\nmissing"
+    again = api.get(f"/studies/{study_id}/events", headers={"Last-Event-ID": found[1][0]})
+    assert events(again.text) == found[2:]
+    assert api.get(f"/studies/{study_id}/events", headers={"Last-Event-ID": found[-1][0]}).text == ""
+    problem_of(api.get(f"/studies/{other}/events", headers={"Last-Event-ID": "first"}), 422)
+    problem_of(api.get(f"/studies/{'0' * 20}/events"), 404)
+
+
+def test_events_are_followed_until_the_study_has_ended(api: httpx.Client, store: Store, spec: StudySpec) -> None:
+    study_id = claimed(store, spec).study_id
+    with api.stream("GET", f"/studies/{study_id}/events") as answer:
+        lines = answer.iter_lines()
+        for state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
+            assert next(line for line in lines if line.startswith("event")) == f"event: {state}"
+            if state is State.RUNNING:
+                store.transition(study_id, State.SUCCEEDED, "")
+        assert not [line for line in lines if line.startswith("event")]
 
 
 def test_the_catalogue_is_shown(api: httpx.Client, catalogue: Catalogue) -> None:

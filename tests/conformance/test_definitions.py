@@ -113,7 +113,9 @@ def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypat
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
     place = Place(data_dir=found, programs=tmp_path / "programs", hardware="here")
-    source = Driver(spec=spec, ledger=ledger, place=place, weights=Weights(folder=tmp_path / "weights"))
+    source = Driver(
+        spec=spec, ledger=ledger, place=place, weights=Weights(folder=tmp_path / "weights"), paused=lambda: False
+    )
     while not source.finished():
         job = next_pack(source)
         assert job is not None

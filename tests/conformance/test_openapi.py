@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.ledger import StudyLedger
+from service.states import State
 from service.store import Store
 from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
 from studies.spec import StudySpec
@@ -45,6 +46,7 @@ def known_study(store: Store, spec: StudySpec) -> str:
     ledger.add_plan([trial], [pack])
     ledger.finish_pack(pack, [run])
     ledger.save_report({f"report.{form}": b"{}" for form in ("json", "html", "md", "csv")} | {"curves.svg": b"<svg/>"})
+    store.transition(study_id, State.SUCCEEDED, "")  # of a study that goes on, events are streamed for ever
     return study_id
 
 
@@ -67,7 +69,8 @@ def run_schemathesis(folder: Path, url: str, configuration: str, *arguments: str
 
 
 def test_any_request_is_answered_as_documented(api: httpx.Client, server_url: str, tmp_path: Path) -> None:
-    run_schemathesis(tmp_path, server_url, "", "--max-examples", "10")
+    # the events of a study that waits are streamed for ever; those of a known one are asked for below
+    run_schemathesis(tmp_path, server_url, "", "--exclude-path-regex", "/events$", "--max-examples", "10")
 
 
 def test_requests_about_a_known_study_are_answered_as_documented(

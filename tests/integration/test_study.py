@@ -120,6 +120,22 @@ def test_cancel_a_running_study(client: Client) -> None:
     assert client.cancel(study.id).state is State.CANCELLED
 
 
+def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
+    done: StudyAnswer, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
+) -> None:
+    study = client.submit(SMALL)
+    _driver(settings, study.id)
+    assert client.pause(study.id).state is State.PAUSED
+    while _driving(settings, study.id):
+        time.sleep(0.1)
+    paused = client.study(study.id)
+    assert paused.state is State.PAUSED
+    assert paused.progress.done < paused.progress.total
+    assert client.resume(study.id).state is State.QUEUED
+    assert finished(client, study.id).state is State.SUCCEEDED
+    assert comparable(client.report(study.id)) == comparable(client.report(done.id))
+
+
 def test_cancel_of_a_finished_study_is_refused(done: StudyAnswer, client: Client) -> None:
     with pytest.raises(RequestRefusedError, match="SUCCEEDED"):
         client.cancel(done.id)
@@ -177,6 +193,22 @@ def test_a_killed_driver_fails_the_study_with_the_reason(settings: Settings, cli
     assert "the driver process died (exit status 137)" in ended.reason
 
 
+def test_a_failed_study_is_retried_to_the_same_report(
+    done: StudyAnswer, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
+) -> None:
+    study = client.submit(SMALL)
+    _until_runs(client, study.id)
+    os.kill(_driver(settings, study.id), signal.SIGKILL)
+    assert finished(client, study.id).state is State.FAILED
+    runs = mlflow_runs(settings, study.id)
+    assert client.retry(study.id).ended_at is None
+    ended = finished(client, study.id)
+    assert ended.state is State.SUCCEEDED
+    assert comparable(client.report(study.id)) == comparable(client.report(done.id))
+    keys = [run.data.tags["l4.run"] for run in mlflow_runs(settings, study.id, status="FINISHED")]
+    assert len(keys) == len(set(keys)) == 1 + ended.progress.done > len(runs)
+
+
 def _until(client: Client, study_id: str, state: State) -> None:
     for answer in client.watch(study_id):
         if answer.state is state:
@@ -205,6 +237,17 @@ def _driver(settings: Settings, study_id: str) -> int:
             return int(said[1])
         time.sleep(0.05)
     raise AssertionError(f"no driver of {study_id}")
+
+
+def _until_runs(client: Client, study_id: str) -> None:
+    for answer in client.watch(study_id, seconds=0.05):
+        if answer.progress.done:
+            return
+
+
+def _driving(settings: Settings, study_id: str) -> bool:
+    """Whether the driver of a study still runs."""
+    return psutil.pid_exists(_driver(settings, study_id))
 
 
 def _waiting_driver(settings: Settings) -> int:

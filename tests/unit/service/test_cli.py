@@ -12,6 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from service import verbs
 from service.cli import app
 from service.ledger import StudyLedger
 from service.states import State
@@ -92,7 +93,7 @@ def test_watch_ends_with_the_study_and_tells_how(
     study_id = store.add_study(spec, NOW)
     store.claim(NOW, 3600)
     if state is State.CANCELLED:
-        store.cancel(study_id)
+        store.ask(study_id, verbs.cancel)
     store.transition(study_id, state, reason)
     watched = run("watch", study_id)
     assert watched.exit_code == status

@@ -8,6 +8,7 @@ import pytest
 from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
+from service import verbs
 from service.ledger import StudyLedger
 from service.recorder import Recorder, lock
 from service.recordings import Recordings
@@ -47,16 +48,20 @@ class Study:
 
     def __init__(self, store: Store, spec: StudySpec, settings: Settings) -> None:
         self.store, self.settings = store, settings
-        store.add_study(spec, NOW)
-        claim = store.claim(NOW, 30.0)
-        assert claim is not None
-        self.id, self.token = claim.study_id, claim.token
-        self.ledger = StudyLedger(store, self.id, self.token)
+        self.id = store.add_study(spec, NOW)
+        self.claim()
         self.weights = Weights(folder=settings.parameters_folder(self.id))
         store.set_environment(self.id, environment().model_dump())
         self.ledger.add_plan([some_trial()], [])
         self.train(0, Stage.SEARCH)
         self.train(1, Stage.CONFIRM)
+
+    def claim(self) -> None:
+        """Take it up."""
+        claim = self.store.claim(NOW, 30.0)
+        assert claim is not None
+        self.token = claim.token
+        self.ledger = StudyLedger(self.store, self.id, self.token)
 
     def train(self, number: int, stage: Stage) -> None:
         """Add a pack of two runs."""
@@ -74,7 +79,7 @@ class Study:
         if state is State.SUCCEEDED:
             self.ledger.save_report({"report.json": b"{}"})
         if state is State.CANCELLED:
-            self.store.cancel(self.id)
+            self.store.ask(self.id, verbs.cancel)
         self.store.transition(self.id, state, "", self.token)
 
     def recorded(self) -> tuple[MlflowRun, list[MlflowRun]]:
@@ -145,6 +150,27 @@ def test_a_running_study_is_followed_to_its_end(store: Store, study: Study, reco
 
     parent, runs = study.recorded()
     assert (parent.info.status, len(runs)) == ("FINISHED", 6)
+
+
+def test_a_retried_study_is_followed_once_more(store: Store, study: Study, recorder: Recorder) -> None:
+    study.end(State.FAILED)
+    failed = store.study(study.id)
+    record_all(recorder)
+    assert study.recorded()[0].info.status == "FAILED"
+
+    store.ask(study.id, verbs.retry)
+    Recordings(store).finish(failed, NOW)  # a recorder that was about to note the end
+    study.claim()
+    record_all(recorder)
+    parent, runs = study.recorded()
+    assert (parent.info.status, len(runs)) == ("RUNNING", 4)
+
+    study.train(2, Stage.CONFIRM)
+    study.end(State.SUCCEEDED)
+    record_all(recorder)
+    parent, runs = study.recorded()
+    assert (parent.info.status, len(runs)) == ("FINISHED", 6)
+    assert len(keys(runs)) == len(set(keys(runs)))
 
 
 def test_what_a_recorder_left_half_done_is_recorded_again(

@@ -34,7 +34,7 @@ def test_a_study_is_unfinished_from_its_first_driver_on_until_mlflow_has_it_all(
 
     store.transition(first, State.SUCCEEDED, "")
     assert recordings.unfinished() == (first, second)
-    recordings.finish(first, NOW)
+    recordings.finish(store.study(first), NOW)
     assert recordings.unfinished() == (second,)
 
 

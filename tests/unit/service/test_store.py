@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from service import verbs
 from service.database import open_engine
 from service.errors import (
     BadCursorError,
@@ -18,7 +19,7 @@ from service.errors import (
     WrongStateError,
 )
 from service.ledger import StudyLedger
-from service.states import SOURCES, TERMINAL, State
+from service.states import ENDED, SOURCES, State
 from service.store import Store
 from service.tables import events
 from studies.catalogue import Catalogue
@@ -44,7 +45,7 @@ def bring_to(store: Store, spec: StudySpec, state: State) -> str:
     if state is not State.QUEUED:
         assert store.claim(NOW, LEASE) is not None
     if state is State.CANCELLED:
-        store.cancel(study_id)
+        store.ask(study_id, verbs.cancel)
     if state not in (State.QUEUED, State.RUNNING):
         store.transition(study_id, state, "for the test")
     return study_id
@@ -126,7 +127,7 @@ def test_a_heartbeat_keeps_the_lease_and_tells_of_a_cancellation(store: Store, s
 
     assert store.heartbeat(study_id, claim.token, later(20), LEASE) is State.RUNNING
     assert store.claim(later(40), LEASE) is None
-    store.cancel(study_id)
+    store.ask(study_id, verbs.cancel)
     assert store.heartbeat(study_id, claim.token, later(45), LEASE) is State.CANCELLING
     store.transition(study_id, State.CANCELLED, "cancelled by request", claim.token)
     with pytest.raises(StoppedError):
@@ -156,7 +157,7 @@ def test_only_the_known_transitions_happen(store: Store, spec: StudySpec, start:
         store.transition(study_id, to, "because")
         row = store.study(study_id)
         assert (row.state, row.reason) == (to, "because")
-        assert (row.ended_at is not None) == (to in TERMINAL)
+        assert (row.ended_at is not None) == (to in ENDED)
         assert noted(store, study_id) == [*before[1], (to.value, "because")]
     else:
         with pytest.raises(WrongStateError, match=f"is {start}; it cannot become {to}"):
@@ -164,36 +165,12 @@ def test_only_the_known_transitions_happen(store: Store, spec: StudySpec, start:
         assert (store.study(study_id), noted(store, study_id)) == before
 
 
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [
-        (State.QUEUED, State.CANCELLED),
-        (State.RUNNING, State.CANCELLING),
-        (State.CANCELLING, State.CANCELLING),
-        (State.CANCELLED, State.CANCELLED),
-    ],
-)
-def test_cancelling(store: Store, spec: StudySpec, start: State, end: State) -> None:
-    study_id = bring_to(store, spec, start)
-
-    assert store.cancel(study_id) is end
-    assert store.study(study_id).state is end
-
-
-@pytest.mark.parametrize("ended", [State.SUCCEEDED, State.FAILED])
-def test_what_has_ended_cannot_be_cancelled(store: Store, spec: StudySpec, ended: State) -> None:
-    study_id = bring_to(store, spec, ended)
-
-    with pytest.raises(WrongStateError, match=f"is {ended}"):
-        store.cancel(study_id)
-
-
 def test_a_cancellation_that_no_driver_answers_ends(store: Store, spec: StudySpec) -> None:
     abandoned, held = store.add_study(spec, NOW), store.add_study(spec, later(1))
     store.claim(NOW, LEASE)
     store.claim(later(1), 10 * LEASE)
     for study_id in (abandoned, held):
-        store.cancel(study_id)
+        store.ask(study_id, verbs.cancel)
 
     store.end_abandoned_cancellations(later(LEASE + 1))
 

@@ -45,7 +45,9 @@ def main(folder: Path) -> None:
     assert claim is not None
     ledger = StudyLedger(store, claim.study_id, claim.token)
     place = Place(data_dir=folder, programs=folder / "programs", hardware="here")
-    source = Driver(spec=spec, ledger=ledger, place=place, weights=Weights(folder=folder / "parameters"))
+    source = Driver(
+        spec=spec, ledger=ledger, place=place, weights=Weights(folder=folder / "parameters"), paused=lambda: False
+    )
     tried: list[int] = []
     while not source.finished():
         job = next_pack(source, lanes=8)

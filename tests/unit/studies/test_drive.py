@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,8 +64,10 @@ def claimed(store: Store, spec: StudySpec) -> Claim:
     return claim
 
 
-def driver(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> Driver:
-    return Driver(spec=spec, ledger=ledger, place=PLACE, weights=weights)
+def driver(
+    spec: StudySpec, ledger: StudyLedger, weights: Weights, paused: Callable[[], bool] = lambda: False
+) -> Driver:
+    return Driver(spec=spec, ledger=ledger, place=PLACE, weights=weights, paused=paused)
 
 
 def drive(source: Driver, packs: int | None = None) -> None:
@@ -131,6 +134,25 @@ def test_the_next_batch_waits_for_the_one_before(spec: StudySpec, ledger: StudyL
     assert following is not None
     assert following.optimizer == "sgd"
     assert next_pack(source) is None
+
+
+def test_a_paused_study_takes_what_is_in_training_and_hands_nothing_out(
+    spec: StudySpec, ledger: StudyLedger, weights: Weights
+) -> None:
+    pause: list[bool] = []
+    source = driver(spec, ledger, weights, lambda: bool(pause))
+    job = next_pack(source)
+    assert job is not None
+    pause.append(True)
+    assert (source.take(), source.finished(), source.complete()) == (None, False, False)
+    source.trained(job.number, work(job, "cpu"))
+    assert (source.take(), source.finished(), source.complete()) == (None, True, False)
+    pause.clear()
+    assert not source.finished()
+    drive(source)
+    assert source.complete()
+    pause.append(True)
+    assert source.complete()
 
 
 def test_a_lost_pack_is_trained_again_a_few_times(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:

@@ -1,0 +1,56 @@
+"""What happens to a study, as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from service.dependencies import StoreGiven, StudyId
+from service.entities import Event
+from service.problems import documented
+from service.schemas import EventAnswer
+from service.states import ENDED
+from service.store import Store
+
+router = APIRouter(tags=["studies"])
+
+_LOOK_SECONDS = 0.5
+
+
+def _existing(study_id: StudyId, store: StoreGiven) -> str:
+    """Return the id of a study that there is; asked before the answer starts, whose status cannot be changed then."""
+    return store.study(study_id).id
+
+
+@router.get(
+    "/studies/{study_id}/events",
+    response_class=EventSourceResponse,
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def follow_events(
+    study_id: Annotated[str, Depends(_existing)],
+    store: StoreGiven,
+    last_event_id: Annotated[
+        int, Header(ge=0, lt=2**63, description="Only what happened after the event of this id.")
+    ] = 0,
+) -> AsyncIterator[ServerSentEvent]:
+    """Return what happened to a study and what happens to it, until it has ended; the event's name is the new state."""
+    known, ended = last_event_id, False
+    while not ended:
+        found, ended = await run_in_threadpool(_look, store, study_id, known)
+        for event in found:
+            known = event.id
+            answer = EventAnswer(at=event.at, state=event.state, reason=event.reason)
+            yield ServerSentEvent(id=str(event.id), event=event.state.value, data=answer)
+        if not ended:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _look(store: Store, study_id: str, known: int) -> tuple[tuple[Event, ...], bool]:
+    """Return the events after the one that is known, and whether there will be no more."""
+    ended = store.state(study_id) in ENDED  # before the events: once it has ended there come no more
+    return store.events(study_id, known), ended

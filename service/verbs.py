@@ -1,0 +1,88 @@
+"""What people ask of a study: to pause, go on, stop, or be taken up once more; each may be asked twice."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete
+
+from service.states import State
+from service.tables import recordings
+from service.transitions import is_held, move, refused, state_for_update
+
+
+def pause(connection: Connection, study_id: str, now: datetime) -> State:
+    """Let a study train what it is training, and nothing more until it is resumed.
+
+    Args:
+        connection: In a transaction that writes, as in all of these.
+        study_id: The study.
+        now: The present time.
+
+    Returns:
+        PAUSED.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        WrongStateError: It has ended or is about to.
+    """
+    if state_for_update(connection, study_id) is not State.PAUSED:
+        move(connection, study_id, State.PAUSED, "paused by request", token=None, now=now)
+    return State.PAUSED
+
+
+def resume(connection: Connection, study_id: str, now: datetime) -> State:
+    """Let a paused study go on: with the driver that still holds it, or with the next one.
+
+    Returns:
+        RUNNING or QUEUED; that of a study which was not paused stays as it is.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        WrongStateError: It has ended or is about to.
+    """
+    state = state_for_update(connection, study_id)
+    if state in (State.QUEUED, State.RUNNING):
+        return state
+    to = State.RUNNING if state is State.PAUSED and is_held(connection, study_id, now) else State.QUEUED
+    if state is State.PAUSED:
+        move(connection, study_id, to, "", token=None, now=now)
+        return to
+    raise refused(study_id, state, "resumed", "only a paused one can")
+
+
+def cancel(connection: Connection, study_id: str, now: datetime) -> State:
+    """Ask a study to stop; one that no driver holds is cancelled at once.
+
+    Returns:
+        CANCELLING or CANCELLED.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        WrongStateError: It has ended otherwise.
+    """
+    state = state_for_update(connection, study_id)
+    if state in (State.CANCELLING, State.CANCELLED):
+        return state
+    waits = state is State.QUEUED or (state is State.PAUSED and not is_held(connection, study_id, now))
+    to = State.CANCELLED if waits else State.CANCELLING
+    move(connection, study_id, to, "cancelled by request", token=None, now=now)
+    return to
+
+
+def retry(connection: Connection, study_id: str, now: datetime) -> State:
+    """Put a failed study into the queue again; it goes on from its rows.
+
+    Returns:
+        QUEUED, or what it is since it was retried before.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        WrongStateError: It ended otherwise or is about to.
+    """
+    state = state_for_update(connection, study_id)
+    if state in (State.QUEUED, State.RUNNING, State.PAUSED):
+        return state
+    if state is not State.FAILED:
+        raise refused(study_id, state, "retried", "only a failed one can; post its spec again")
+    connection.execute(delete(recordings).where(recordings.c.study == study_id))
+    move(connection, study_id, State.QUEUED, "retried by request", token=None, now=now)
+    return State.QUEUED

@@ -1,0 +1,147 @@
+"""What is asked of a study, in every state, once and twice, with a driver that holds it and without."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from service import verbs
+from service.entities import Claim
+from service.errors import UnknownStudyError, WrongStateError
+from service.states import State
+from service.store import Store, Verb
+from studies.errors import StoppedError
+from studies.spec import StudySpec
+
+LEASE = 3600.0
+
+
+class Case:
+    """A study with its claim, whether or not that still holds.
+
+    Args:
+        store: The database.
+        spec: The study.
+    """
+
+    def __init__(self, store: Store, spec: StudySpec) -> None:
+        """Add it."""
+        self.store, self.id = store, store.add_study(spec, datetime.now(UTC))
+
+    def claim(self) -> Claim:
+        """Claim it."""
+        claim = self.store.claim(datetime.now(UTC), LEASE)
+        assert claim is not None
+        assert claim.study_id == self.id
+        return claim
+
+    def bring_to(self, where: str) -> None:
+        """Bring it into a state; `PAUSED, held` is one that its driver still holds."""
+        if where == "QUEUED":
+            return
+        if where == "PAUSED":
+            self.store.ask(self.id, verbs.pause)
+            return
+        self.claim()
+        match where:
+            case "PAUSED, held":
+                self.store.ask(self.id, verbs.pause)
+            case "CANCELLING":
+                self.store.ask(self.id, verbs.cancel)
+            case "CANCELLED":
+                self.store.ask(self.id, verbs.cancel)
+                self.store.transition(self.id, State.CANCELLED, "")
+            case "SUCCEEDED" | "FAILED":
+                self.store.transition(self.id, State(where), "")
+            case _:
+                assert where == "RUNNING"
+
+
+@pytest.fixture
+def case(store: Store, spec: StudySpec) -> Case:
+    """A study in the queue."""
+    return Case(store, spec)
+
+
+ALLOWED = [
+    (verbs.pause, "QUEUED", State.PAUSED),
+    (verbs.pause, "RUNNING", State.PAUSED),
+    (verbs.pause, "PAUSED", State.PAUSED),
+    (verbs.pause, "PAUSED, held", State.PAUSED),
+    (verbs.resume, "QUEUED", State.QUEUED),
+    (verbs.resume, "RUNNING", State.RUNNING),
+    (verbs.resume, "PAUSED", State.QUEUED),
+    (verbs.resume, "PAUSED, held", State.RUNNING),
+    (verbs.cancel, "QUEUED", State.CANCELLED),
+    (verbs.cancel, "RUNNING", State.CANCELLING),
+    (verbs.cancel, "PAUSED", State.CANCELLED),
+    (verbs.cancel, "PAUSED, held", State.CANCELLING),
+    (verbs.cancel, "CANCELLING", State.CANCELLING),
+    (verbs.cancel, "CANCELLED", State.CANCELLED),
+    (verbs.retry, "QUEUED", State.QUEUED),
+    (verbs.retry, "RUNNING", State.RUNNING),
+    (verbs.retry, "PAUSED", State.PAUSED),
+    (verbs.retry, "PAUSED, held", State.PAUSED),
+    (verbs.retry, "FAILED", State.QUEUED),
+]
+STATES = ("QUEUED", "RUNNING", "PAUSED", "PAUSED, held", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED")
+VERBS = (verbs.pause, verbs.resume, verbs.cancel, verbs.retry)
+REFUSED = [
+    (verb, where) for verb in VERBS for where in STATES if (verb, where) not in [(v, start) for v, start, _ in ALLOWED]
+]
+
+
+@pytest.mark.parametrize(("verb", "start", "end"), ALLOWED)
+def test_a_verb_leads_there_and_may_be_asked_twice(case: Case, verb: Verb, start: str, end: State) -> None:
+    case.bring_to(start)
+    assert case.store.ask(case.id, verb) is end
+    assert case.store.study(case.id).state is case.store.state(case.id) is end
+    events = len(case.store.events(case.id))
+    assert case.store.ask(case.id, verb) is end
+    assert len(case.store.events(case.id)) == events
+
+
+@pytest.mark.parametrize(("verb", "start"), REFUSED)
+def test_a_verb_that_a_state_does_not_allow_changes_nothing(case: Case, verb: Verb, start: str) -> None:
+    case.bring_to(start)
+    before = case.store.study(case.id), case.store.events(case.id)
+    with pytest.raises(WrongStateError, match=f"is {before[0].state}; it cannot"):
+        case.store.ask(case.id, verb)
+    assert (case.store.study(case.id), case.store.events(case.id)) == before
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_unknown_study_is_named(store: Store, verb: Verb) -> None:
+    with pytest.raises(UnknownStudyError, match="no study has the id"):
+        store.ask("0" * 20, verb)
+
+
+def test_a_paused_study_is_not_claimed_and_its_driver_keeps_it_until_it_lets_go(case: Case) -> None:
+    claim = case.claim()
+    case.store.ask(case.id, verbs.pause)
+    assert case.store.claim(datetime.now(UTC), LEASE) is None
+    assert case.store.heartbeat(case.id, claim.token, datetime.now(UTC), LEASE) is State.PAUSED
+
+    case.store.release(case.id, claim.token)
+
+    assert case.store.state(case.id) is State.PAUSED
+    assert case.store.claim(datetime.now(UTC), LEASE) is None
+    with pytest.raises(StoppedError):
+        case.store.release(case.id, claim.token)
+    assert case.store.ask(case.id, verbs.resume) is State.QUEUED
+    assert case.claim().attempt == 2
+
+
+def test_a_study_resumed_while_its_driver_lets_go_is_queued(case: Case) -> None:
+    claim = case.claim()
+    case.store.ask(case.id, verbs.pause)
+    assert case.store.ask(case.id, verbs.resume) is State.RUNNING
+    case.store.release(case.id, claim.token)
+    assert case.store.state(case.id) is State.QUEUED
+
+
+def test_a_retried_study_has_not_ended(case: Case) -> None:
+    case.bring_to("FAILED")
+    assert case.store.study(case.id).ended_at is not None
+    case.store.ask(case.id, verbs.retry)
+    assert case.store.study(case.id).ended_at is None
+    case.claim()
