@@ -1,26 +1,47 @@
-"""Opens the database: SQLite set up for several processes, anything else as SQLAlchemy opens it."""
+"""Opens the database, SQLite or PostgreSQL, and tells transactions that read from those that write."""
 
+import logging
 import sqlite3
-from typing import cast
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 #: Seconds that a writer waits for another one.
 _BUSY_SECONDS = 30
+#: Seconds that a database may be away, and between two attempts.
+_LOST_SECONDS, _AGAIN_SECONDS = 60.0, 0.5
 
 
 def open_engine(url: str) -> Engine:
     """Return an engine for the database at an address.
 
     Args:
-        url: SQLAlchemy's address, as in `sqlite:////data/studies.db`.
+        url: SQLAlchemy's address, as in `sqlite:////data/studies.db` or `postgresql+psycopg://user@host/studies`.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, pool_pre_ping=True)  # a server may have been started again
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def for_reading(engine: Engine) -> Engine:
+    """Return the same engine for transactions that read, and see one moment of the database however long they take.
+
+    Args:
+        engine: From `open_engine`.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def for_writing(engine: Engine) -> Engine:
@@ -31,19 +52,57 @@ def for_writing(engine: Engine) -> Engine:
     Args:
         engine: From `open_engine`.
     """
-    return engine.execution_options(writes=True)
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(writes=True)
+    return engine.execution_options(isolation_level="READ COMMITTED")
+
+
+def put(connection: Connection, table: Table, records: Sequence[Mapping[str, object]]) -> None:
+    """Write rows in place of those that have their primary keys, whoever else does so at the same time.
+
+    Args:
+        connection: In a transaction that writes.
+        table: The table.
+        records: The rows, at least one, all with the same columns.
+    """
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    keys = [column.name for column in table.primary_key]
+    given = insert(table)
+    others = {name: given.excluded[name] for name in records[0] if name not in keys}
+    connection.execute(given.on_conflict_do_update(index_elements=keys, set_=others), list(records))
+
+
+def persistently(work: Callable[[], Result]) -> Result:
+    """Do something in the database, again if the connection to it is lost meanwhile; for who has nobody to tell.
+
+    Args:
+        work: A transaction, or several; done twice it must be as good as done once, for it may have been kept although
+            nothing was heard of that.
+
+    Raises:
+        OperationalError: The database could not be reached for a minute.
+    """
+    deadline = time.monotonic() + _LOST_SECONDS
+    while True:
+        try:
+            return work()
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("the database does not answer; it is asked again", exc_info=True)
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _set_up(connection: object, _entry: ConnectionPoolEntry) -> None:
-    sqlite = cast(sqlite3.Connection, connection)
-    sqlite.isolation_level = None  # transactions begin where `_begin` says
+    opened = cast(sqlite3.Connection, connection)
+    opened.isolation_level = None  # transactions begin where `_begin` says
     for pragma in (
         f"busy_timeout = {_BUSY_SECONDS * 1000}",
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
     ):
-        sqlite.execute(f"PRAGMA {pragma}")
+        opened.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import final
 
-from service.database import open_engine
+from service.database import open_engine, persistently
 from service.ledger import StudyLedger
 from service.settings import Settings, read_settings
 from service.states import State
@@ -45,22 +45,23 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
         stopping: Set when this process is asked to stop.
     """
     store = Store(open_engine(settings.database_url))
+    ledger = StudyLedger(store, study_id, token)
     try:
-        _drive(settings, store, study_id, token, ray_address, stopping)
+        _drive(settings, store, ledger, study_id, ray_address, stopping)
     except StoppedError as stopped:
         log.info("study %s: %s", study_id, stopped)
     except StudiesError as error:
-        store.transition(study_id, State.FAILED, str(error), token)
+        ledger.end(State.FAILED, str(error))
     except Exception as error:
         # a fault of the program or of a service it needs: the log has all of it
         log.exception("study %s failed", study_id)
-        store.transition(study_id, State.FAILED, f"{type(error).__name__}: {error}", token)
+        ledger.end(State.FAILED, f"{type(error).__name__}: {error}")
 
 
 def _drive(
-    settings: Settings, store: Store, study_id: str, token: str, ray_address: str, stopping: threading.Event
+    settings: Settings, store: Store, ledger: StudyLedger, study_id: str, ray_address: str, stopping: threading.Event
 ) -> None:
-    row, ledger = store.study(study_id), StudyLedger(store, study_id, token)
+    row = persistently(lambda: store.study(study_id))
     found = environment()
     driver = Driver(
         spec=row.spec,
@@ -73,7 +74,7 @@ def _drive(
         weights=Weights(folder=settings.parameters_folder(study_id)),
         paused=_Paused(store, study_id),
     )
-    store.set_environment(study_id, found.model_dump())
+    persistently(lambda: store.set_environment(study_id, found.model_dump()))
     cluster.run(
         driver,
         address=ray_address,
@@ -83,7 +84,7 @@ def _drive(
     )
     if not driver.complete():
         log.info("study %s is paused", study_id)
-        store.release(study_id, token)
+        ledger.let_go()
         return
     rows = ledger.rows(series=True)
     provenance = Provenance(
@@ -96,7 +97,7 @@ def _drive(
         hardware=found.hardware,
     )
     ledger.save_report(render(build_report(row.spec, rows, provenance), rows))
-    store.transition(study_id, State.SUCCEEDED, "", token)
+    ledger.end(State.SUCCEEDED, "")
 
 
 @final
@@ -116,7 +117,7 @@ class _Paused:
     def __call__(self) -> bool:
         """Return the answer."""
         if time.monotonic() >= self._next:
-            self._found = self._store.state(self._study_id) is State.PAUSED
+            self._found = persistently(lambda: self._store.state(self._study_id)) is State.PAUSED
             self._next = time.monotonic() + _LOOK_SECONDS
         return self._found
 

@@ -1,16 +1,17 @@
 """One study's rows as its driver reads and writes them: every write checks that the driver still holds the study."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from service.database import persistently
 from service.records import pack_record, run_record, series_records, trial_record
 from service.speeds import read_speeds, replace_speeds
-from service.states import WRITABLE
+from service.states import WRITABLE, State
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
-from service.transitions import is_in, lost
+from service.transitions import is_in, let_go, lost, move
 from studies.rows import Pack, Rows, Run, Trial
 from studies.speeds import Speed, Subject
 
@@ -32,16 +33,15 @@ class StudyLedger:
 
     def rows(self, *, series: bool = False) -> Rows:
         """Return all rows, the runs with their series where asked."""
-        return self._store.rows(self._study_id, series=series)
+        return persistently(lambda: self._store.rows(self._study_id, series=series))
 
     def add_plan(self, trials: Sequence[Trial], packs: Sequence[Pack]) -> None:
-        """Write new trials and the packs that train them.
+        """Write new trials and the packs that train them; where they are there already nothing happens.
 
         Raises:
             StoppedError: The study may no longer be written.
         """
-        with self._writing() as connection:
-            _insert_plan(connection, self._study_id, trials, packs)
+        self._write(lambda connection: _insert_plan(connection, self._study_id, trials, packs))
 
     def finish_pack(self, pack: Pack, runs: Sequence[Run]) -> None:
         """Write a trained pack's runs and mark it done; a pack that is already done is left as it is.
@@ -49,8 +49,7 @@ class StudyLedger:
         Raises:
             StoppedError: The study may no longer be written.
         """
-        with self._writing() as connection:
-            _finish_pack(connection, self._study_id, pack, runs)
+        self._write(lambda connection: _finish_pack(connection, self._study_id, pack, runs))
 
     def split_pack(self, first: Pack, second: Pack) -> None:
         """Write a pack with fewer lanes than it had, and one that has the others.
@@ -58,18 +57,22 @@ class StudyLedger:
         Raises:
             StoppedError: The study may no longer be written.
         """
-        with self._writing() as connection:
+        own = (packs.c.study == self._study_id, packs.c.number == first.number, packs.c.done.is_(False))
+
+        def change(connection: Connection) -> None:
             _insert_plan(connection, self._study_id, (), (second,))
-            connection.execute(
-                update(packs)
-                .where(packs.c.study == self._study_id, packs.c.number == first.number, packs.c.done.is_(False))
-                .values(pack_record(self._study_id, first))
-            )
+            connection.execute(update(packs).where(*own).values(pack_record(self._study_id, first)))
+
+        self._write(change)
 
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
         """Return what was measured of a subject, in any study; nothing where nothing was."""
-        with self._store.reading() as connection:
-            return read_speeds(connection, subject)
+
+        def read() -> tuple[Speed, ...]:
+            with self._store.reading() as connection:
+                return read_speeds(connection, subject)
+
+        return persistently(read)
 
     def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
         """Write what was measured of a subject, in place of what was before.
@@ -77,8 +80,7 @@ class StudyLedger:
         Raises:
             StoppedError: The study may no longer be written.
         """
-        with self._writing() as connection:
-            replace_speeds(connection, subject, speeds)
+        self._write(lambda connection: replace_speeds(connection, subject, speeds))
 
     def save_report(self, files: Mapping[str, bytes]) -> None:
         """Write the report's forms by file name, in place of those before.
@@ -87,29 +89,57 @@ class StudyLedger:
             StoppedError: The study may no longer be written.
         """
         records = [{"study": self._study_id, "file": file, "content": content} for file, content in files.items()]
-        with self._writing() as connection:
+
+        def change(connection: Connection) -> None:
             connection.execute(delete(reports).where(reports.c.study == self._study_id))
             if records:
                 connection.execute(insert(reports), records)
 
-    @contextmanager
-    def _writing(self) -> Generator[Connection]:
+        self._write(change)
+
+    def end(self, to: State, reason: str) -> None:
+        """Move the study to its end.
+
+        Args:
+            to: SUCCEEDED or FAILED.
+            reason: Why, in plain words; empty where there is nothing to say.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        now = datetime.now(UTC)
+        self._write(lambda connection: move(connection, self._study_id, to, reason, token=self._token, now=now))
+
+    def let_go(self) -> None:
+        """Give up the study's claim: a running one is queued again, a paused one stays so.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        self._write(lambda connection: let_go(connection, self._study_id, self._token, datetime.now(UTC)))
+
+    def _write(self, change: Callable[[Connection], None]) -> None:
+        """Change rows in one transaction, if the study may still be written."""
         held = (
             select(studies.c.id)
-            .where(
-                studies.c.id == self._study_id,
-                is_in(WRITABLE),
-                studies.c.lease_token == self._token,
-            )
+            .where(studies.c.id == self._study_id, is_in(WRITABLE), studies.c.lease_token == self._token)
             .with_for_update()
         )
-        with self._store.writing() as connection:
-            if connection.execute(held).one_or_none() is None:
-                raise lost(self._study_id)
-            yield connection
+
+        def write() -> None:
+            with self._store.writing() as connection:
+                if connection.execute(held).one_or_none() is None:
+                    raise lost(self._study_id)
+                change(connection)
+
+        persistently(write)
 
 
 def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Trial], new_packs: Sequence[Pack]) -> None:
+    numbers = [pack.number for pack in new_packs]
+    there = select(packs.c.number).where(packs.c.study == study_id, packs.c.number.in_(numbers))
+    if connection.execute(there).first() is not None:
+        return
     if new_trials:
         connection.execute(insert(trials), [trial_record(study_id, trial) for trial in new_trials])
     if new_packs:

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import OperationalError
+
 from service.database import open_engine
 from service.entities import Claim
 from service.processes import Child, Command, last_lines
@@ -183,7 +185,10 @@ def main() -> int:
         runner = Runner(settings, store, ray_address)
         try:
             while not stopping.wait(_POLL_SECONDS):
-                runner.turn()
+                try:
+                    runner.turn()
+                except OperationalError:
+                    log.exception("the database does not answer; it is asked again")
         finally:
             runner.stop()
     finally:

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
         port: Port of the HTTP service.
         mlflow_port: Port of the embedded MLflow server.
         mlflow_uri: An MLflow server that runs elsewhere; the embedded one is not started then.
+        database: SQLAlchemy's address of a PostgreSQL database; SQLite in `home` where empty.
         ray_address: A Ray cluster that runs elsewhere; a local one is started where empty.
         data_dir: Folder of the data sets; missing ones are downloaded into it.
         cpus: Processors for training on a local Ray; all of the machine's where None.
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8440, ge=1, le=65535)
     mlflow_port: int = Field(default=8450, ge=1, le=65535)
     mlflow_uri: str = ""
+    database: str = ""
     ray_address: str = ""
     data_dir: Path = Path("out/data")
     cpus: int | None = Field(default=None, ge=1)
@@ -41,8 +43,8 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy's address of the embedded database."""
-        return f"sqlite:///{(self.home / 'studies.db').absolute()}"
+        """SQLAlchemy's address of the database."""
+        return self.database or f"sqlite:///{(self.home / 'studies.db').absolute()}"
 
     def study_folder(self, study_id: str) -> Path:
         """Return the folder of a study's log, of what Tune writes, and of what waits for MLflow."""

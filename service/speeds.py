@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
+from service.database import put
 from service.tables import speeds as table
 from studies.speeds import Mode, Speed, Subject
 
@@ -33,8 +34,9 @@ def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Sp
     """
     digest = _digest(subject)
     connection.execute(delete(table).where(table.c.subject == digest))
-    connection.execute(
-        insert(table),
+    put(
+        connection,
+        table,
         [
             {
                 "subject": digest,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
-from service.database import for_writing
+from service.database import for_reading, for_writing, put
 from service.entities import Claim, Event, Page, RunRow, StudyRow, read_study
 from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
 from service.queries import bad_cursor, read_rows, read_run_page
@@ -43,7 +43,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; nothing is read or written yet."""
-        self._engine = engine
+        self._reader = for_reading(engine)
         self._writer = for_writing(engine)
 
     def create(self) -> None:
@@ -54,7 +54,7 @@ class Store:
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """Give a connection that sees one moment of the database."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -301,11 +301,8 @@ class Store:
         Args:
             published: What the runner can train.
         """
-        content = published.model_dump_json()
         with self.writing() as connection:
-            replaced = connection.execute(update(catalogue).where(catalogue.c.id == 1).values(content=content))
-            if replaced.rowcount == 0:
-                connection.execute(insert(catalogue).values(id=1, content=content))
+            put(connection, catalogue, [{"id": 1, "content": published.model_dump_json()}])
 
     def catalogue(self) -> Catalogue:
         """Return the catalogue.

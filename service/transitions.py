@@ -75,6 +75,8 @@ def claim_oldest(connection: Connection, now: datetime, lease_seconds: float) ->
         and_(studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now),
     )
     oldest = select(studies.c.id, studies.c.attempt).where(waits).order_by(studies.c.id).limit(1)
+    # two runners at once get two studies
+    oldest = oldest.with_for_update(skip_locked=True)
     found = connection.execute(oldest).one_or_none()
     if found is None:
         return None

@@ -1,10 +1,13 @@
 """What several folders of tests use: a small catalogue, a study for it, and an empty database."""
 
+import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from service.database import open_engine
 from service.store import Store
@@ -12,6 +15,7 @@ from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.parameters import Direction, Hyperparameter, Metric, Option
 from studies.resolve import resolve
 from studies.spec import StudySpec
+from tests import postgres as postgresql
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +74,34 @@ def spec(definition: dict[str, Any], catalogue: Catalogue) -> StudySpec:
     return resolve(definition, catalogue)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Path]:
+    """The folder of a PostgreSQL server."""
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with tempfile.TemporaryDirectory(prefix="l4-") as folder, postgresql.server(Path(folder)) as running:
+        yield running
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLAlchemy's address of an empty database: of SQLite, or of what a test is parametrized with."""
+    kind: str = getattr(request, "param", "sqlite")
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'studies.db'}"
+    folder: Path = request.getfixturevalue("postgres")
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(postgresql.address(folder, "postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return postgresql.address(folder, name)
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
     """An empty database with its tables."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'studies.db'}")
+    engine = open_engine(database)
     made = Store(engine)
     made.create()
     yield made

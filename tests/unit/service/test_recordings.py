@@ -12,6 +12,8 @@ from studies.rows import Series
 from studies.spec import StudySpec
 from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 

@@ -3,7 +3,6 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -25,6 +24,8 @@ from service.tables import events
 from studies.catalogue import Catalogue
 from studies.errors import StoppedError
 from studies.spec import StudySpec
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LEASE = 30.0
@@ -241,14 +242,12 @@ def test_each_study_is_claimed_by_one_thread_only(store: Store, spec: StudySpec)
     assert sorted(claim.study_id for claim in claims if claim is not None) == ids
 
 
-def test_several_processes_open_a_new_database_at_once(tmp_path: Path, spec: StudySpec) -> None:
-    url = f"sqlite:///{tmp_path / 'new.db'}"
-
+def test_several_processes_open_a_new_database_at_once(database: str, spec: StudySpec) -> None:
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
-        ids = [pool.submit(add_in_process, url, spec) for _ in range(8)]
+        ids = [pool.submit(add_in_process, database, spec) for _ in range(8)]
         added = {found.result() for found in ids}
 
-    engine = open_engine(url)
+    engine = open_engine(database)
     assert {row.id for row in Store(engine).studies(20).items} == added
     assert len(added) == 8
     engine.dispose()

@@ -12,6 +12,8 @@ from service.store import Store, Verb
 from studies.errors import StoppedError
 from studies.spec import StudySpec
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
 LEASE = 3600.0
 
 

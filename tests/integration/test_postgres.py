@@ -1,0 +1,105 @@
+"""The whole service on PostgreSQL, undisturbed and with every connection cut again and again."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from sqlalchemy import create_engine, make_url
+
+from service.client import Client
+from service.database import open_engine
+from service.errors import RequestRefusedError
+from service.schemas import StudyAnswer
+from service.serve import running
+from service.settings import Settings
+from service.states import ENDED, State
+from service.store import Store
+from tests import postgres as postgresql
+from tests.integration.recorded import mlflow_runs
+from tests.integration.test_study import SMALL
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+#: Seconds between two cuts.
+EVERY = 0.7
+
+
+@pytest.fixture
+def own(database: str, tmp_path: Path, settings_of: Callable[[Path], Settings]) -> Iterator[Settings]:
+    """The settings of a service on a database of PostgreSQL."""
+    chosen = settings_of(tmp_path).model_copy(update={"database": database})
+    with running(chosen, Console(quiet=True)):
+        yield chosen
+
+
+def ended(client: Client, study_id: str) -> StudyAnswer:
+    """Wait until a study has ended, whatever the service answers meanwhile."""
+    while True:
+        with contextlib.suppress(RequestRefusedError):  # 503: its connection was just cut
+            for study in client.watch(study_id):
+                if study.state in ENDED:
+                    return study
+
+
+def cut_all(folder: Path, database: str, stop: threading.Event, cuts: list[int]) -> None:
+    """End every connection to the database, again and again."""
+    name = make_url(database).database
+    engine = create_engine(postgresql.address(folder, "postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        while not stop.wait(EVERY):
+            query = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+            cuts.append(int(connection.exec_driver_sql(query).scalar_one()))
+    engine.dispose()
+
+
+def test_a_study_is_the_same_with_every_connection_cut_again_and_again(
+    own: Settings, postgres: Path, comparable: Callable[[bytes], bytes]
+) -> None:
+    stop, cuts = threading.Event(), list[int]()
+    with Client(own.url) as client:
+        undisturbed = ended(client, client.submit(SMALL).id)
+        study_id = client.submit(SMALL).id
+        cutting = threading.Thread(target=cut_all, args=(postgres, own.database, stop, cuts))
+        cutting.start()
+        try:
+            cut = ended(client, study_id)
+        finally:
+            stop.set()
+            cutting.join()
+        assert (undisturbed.state, cut.state) == (State.SUCCEEDED, State.SUCCEEDED)
+        assert comparable(client.report(cut.id)) == comparable(client.report(undisturbed.id))
+        assert len(list(client.runs(cut.id))) == cut.progress.done
+    assert sum(cuts) > 10
+    keys = [run.data.tags["l4.run"] for run in mlflow_runs(own, cut.id)]
+    assert len(keys) == len(set(keys)) == 1 + cut.progress.done
+
+
+def test_two_runners_share_the_queue_and_never_a_study(own: Settings) -> None:
+    """As two runners claim at once: every study goes to one of them."""
+    with Client(own.url) as client:
+        study = client.submit(SMALL)
+        while client.study(study.id).state is State.QUEUED:
+            time.sleep(0.1)
+        waiting = [client.submit(SMALL).id for _ in range(8)]
+    engines = [open_engine(own.database_url) for _ in range(2)]
+    stores = [Store(engine) for engine in engines]
+    claimed: list[list[str]] = [[], []]
+
+    def claim(place: int) -> None:
+        while (found := stores[place].claim(datetime.now(UTC), 3600)) is not None:
+            claimed[place].append(found.study_id)
+
+    threads = [threading.Thread(target=claim, args=(place,)) for place in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for engine in engines:
+        engine.dispose()
+    assert sorted(claimed[0] + claimed[1]) == waiting
+    assert all(claimed)

@@ -1,0 +1,113 @@
+"""A connection to PostgreSQL that is cut in the middle of a transaction: nothing is lost and nothing there twice."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from service import database as opening
+from service.database import open_engine
+from service.ledger import StudyLedger
+from service.states import State
+from service.store import Store
+from studies.errors import StoppedError
+from studies.rows import Rows
+from studies.spec import StudySpec
+from tests import postgres as postgresql
+from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+#: The connection is cut before the statement of this number, from 1 on; the last ones are past the end.
+STATEMENTS = range(1, 9)
+
+
+class Cut:
+    """Ends the connection of an engine, once, before a statement or before what it has done is kept.
+
+    Args:
+        engine: Whose.
+        folder: The server's.
+    """
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        """Watch."""
+        self._other = create_engine(postgresql.address(folder, "postgres"), isolation_level="AUTOCOMMIT")
+        self.before, self.done, self._count = 0, False, 0
+        event.listen(engine, "before_cursor_execute", self._statement)
+
+    def _statement(self, connection: Connection, *_rest: object) -> None:
+        self._count += 1
+        if not self.done and self._count == self.before:
+            self.done = True
+            process = connection.connection.driver_connection.info.backend_pid  # pyright: ignore
+            with self._other.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({process}, 5000)")
+
+    def start(self, before: int) -> None:
+        """Count statements from here on."""
+        self.before, self.done, self._count = before, False, 0
+
+    def close(self) -> None:
+        """Close its own connections."""
+        self._other.dispose()
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    opened = open_engine(database)
+    Store(opened).create()
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def cut(engine: Engine, postgres: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
+    monkeypatch.setattr(opening, "_AGAIN_SECONDS", 0.01)
+    made = Cut(engine, postgres)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ledger(engine: Engine, spec: StudySpec) -> StudyLedger:
+    store = Store(engine)
+    study_id = store.add_study(spec, datetime.now(UTC))
+    claim = store.claim(datetime.now(UTC), 3600)
+    assert claim is not None
+    return StudyLedger(store, study_id, claim.token)
+
+
+@pytest.mark.parametrize("before", STATEMENTS)
+@pytest.mark.parametrize("what", ["plan", "pack", "rows"])
+def test_rows_are_written_once_and_whole(ledger: StudyLedger, cut: Cut, what: str, before: int) -> None:
+    pack = some_pack()
+    whole = Rows(trials=(some_trial(),), packs=(done(pack),), runs=tuple(runs_of(pack)))
+    steps: dict[str, Callable[[], object]] = {
+        "plan": lambda: ledger.add_plan([some_trial()], [pack]),
+        "pack": lambda: ledger.finish_pack(done(pack), runs_of(pack)),
+        "rows": lambda: ledger.rows(series=True),
+    }
+    for name, step in steps.items():
+        if name == what:
+            cut.start(before)
+        step()
+        if name == what:
+            assert cut.done or before > 2
+            cut.start(0)
+    assert ledger.rows(series=True) == whole
+
+
+@pytest.mark.parametrize("before", STATEMENTS)
+def test_a_study_ends_once(ledger: StudyLedger, engine: Engine, cut: Cut, before: int) -> None:
+    cut.start(before)
+    ledger.end(State.SUCCEEDED, "")
+    assert cut.done or before > 2
+    cut.start(0)
+    store = Store(engine)
+    study = store.studies(1).items[0]
+    assert [each.state for each in store.events(study.id)] == [State.QUEUED, State.RUNNING, State.SUCCEEDED]
+    with pytest.raises(StoppedError):
+        ledger.end(State.SUCCEEDED, "")
