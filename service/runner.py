@@ -25,6 +25,8 @@ from studies.publish import catalogue
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+#: A study whose driver died so often, with no pack trained in between, has failed.
+_DEATHS = 3
 #: A study has the machine for itself so long before the next driver is made ready.
 _STARTING_SECONDS = 30.0
 
@@ -44,6 +46,19 @@ class Driven:
     since: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deaths:
+    """How often a study's driver died without getting anywhere.
+
+    Args:
+        packs: Packs that were trained at the last death.
+        count: Deaths since there were more.
+    """
+
+    packs: int
+    count: int
+
+
 class Runner:
     """Claims studies and keeps their drivers.
 
@@ -57,6 +72,7 @@ class Runner:
         """Start with no study."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._driven: list[Driven] = []
+        self._deaths: dict[str, Deaths] = {}
         self._recorder: Child | None = None
         self._spare: Child | None = None
         self._id = secrets.token_hex(8)
@@ -115,11 +131,23 @@ class Runner:
             elif unfinished is State.QUEUED or state is State.PAUSED:
                 self._store.release(claim.study_id, claim.token)
             else:
-                reason = f"the driver process died (exit status {driven.child.exit_status})"
-                log.error("study %s: %s\n%s", claim.study_id, reason, self._last_words(driven))
-                self._store.transition(claim.study_id, State.FAILED, reason, claim.token)
+                self._mourn(driven)
         except StoppedError:
             log.info("study %s is %s", claim.study_id, self._store.study(claim.study_id).state)
+
+    def _mourn(self, driven: Driven) -> None:
+        """Queue a study again whose driver died, unless its drivers die before they have trained anything."""
+        claim = driven.claim
+        reason = f"the driver process died (exit status {driven.child.exit_status})"
+        log.error("study %s: %s\n%s", claim.study_id, reason, self._last_words(driven))
+        packs = self._store.trained_packs(claim.study_id)
+        before = self._deaths.get(claim.study_id)
+        count = before.count + 1 if before is not None and before.packs == packs else 1
+        self._deaths[claim.study_id] = Deaths(packs=packs, count=count)
+        if count < _DEATHS:
+            self._store.transition(claim.study_id, State.QUEUED, reason, claim.token)
+        else:
+            self._store.transition(claim.study_id, State.FAILED, f"{reason}, {count} times in a row", claim.token)
 
     def _keep_recorder(self) -> None:
         recorder = self._recorder

@@ -5,14 +5,14 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
 
 from service.database import for_reading, for_writing, put
 from service.entities import Claim, Event, Page, RunRow, StudyRow, read_study
 from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import ENDED, State
-from service.tables import catalogue, events, metadata, reports, runners, studies
+from service.tables import catalogue, events, metadata, packs, reports, runners, studies
 from service.transitions import (
     claim_oldest,
     is_id,
@@ -155,6 +155,12 @@ class Store:
         self.study(study_id)
         with self.reading() as connection:
             return read_run_page(connection, study_id, limit, cursor)
+
+    def trained_packs(self, study_id: str) -> int:
+        """Return how many packs of a study are trained."""
+        query = select(func.count()).select_from(packs).where(packs.c.study == study_id, packs.c.done.is_(True))
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
 
     def rows(self, study_id: str, *, series: bool = False) -> Rows:
         """Return all rows of a study, as `studies.rows.Ledger` has it.

@@ -8,13 +8,12 @@ from mlflow.tracking import MlflowClient
 from service.settings import Settings
 
 
-def mlflow_runs(settings: Settings, study_id: str, *, status: str = "") -> list[MlflowRun]:
+def mlflow_runs(settings: Settings, study_id: str) -> list[MlflowRun]:
     """Wait until MLflow has all of a study that has ended, and return its MLflow runs, the parent first.
 
     Args:
         settings: Of the service, which runs.
         study_id: The study.
-        status: The parent's then, where it had ended before with another one.
     """
     tracking = MlflowClient(settings.tracking_uri)
     deadline = time.monotonic() + 120
@@ -22,7 +21,7 @@ def mlflow_runs(settings: Settings, study_id: str, *, status: str = "") -> list[
         for experiment in tracking.search_experiments(filter_string=f"name LIKE '%{study_id}%'"):
             found = list(tracking.search_runs([experiment.experiment_id], max_results=1000))
             found.sort(key=lambda run: "mlflow.parentRunId" in run.data.tags)
-            if found and found[0].info.status != "RUNNING" and status in ("", found[0].info.status):
+            if found and found[0].info.status != "RUNNING":
                 return found
         time.sleep(0.2)
     raise AssertionError(f"MLflow does not have all of study {study_id}")
