@@ -59,7 +59,7 @@ def main() -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
     store = Store(engine)
-    store.create()
+    store.migrate()
     uvicorn.run(
         create_app(settings, store),
         host=settings.host,

@@ -55,6 +55,10 @@ class BadSettingError(ServiceError):
     """An environment variable whose value no setting admits."""
 
 
+class ForeignDatabaseError(ServiceError):
+    """A database that this version cannot use."""
+
+
 class PortTakenError(ServiceError):
     """A port that the service is to listen on is in use."""
 

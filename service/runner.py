@@ -206,7 +206,7 @@ def main() -> int:
     settings = read_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     store = Store(open_engine(settings.database_url))
-    store.create()
+    store.migrate()
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
         store.publish_catalogue(catalogue())

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, u
 from service.database import for_reading, for_writing, put
 from service.entities import Claim, Event, Page, RunRow, StudyRow, read_study
 from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
+from service.migrate import migrate
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import ENDED, State
-from service.tables import catalogue, events, metadata, packs, reports, runners, studies
+from service.tables import catalogue, events, packs, reports, runners, studies
 from service.transitions import (
     claim_oldest,
     is_id,
@@ -46,10 +47,14 @@ class Store:
         self._reader = for_reading(engine)
         self._writer = for_writing(engine)
 
-    def create(self) -> None:
-        """Make the tables that are not there yet."""
+    def migrate(self) -> None:
+        """Bring the tables to this version's.
+
+        Raises:
+            ForeignDatabaseError: The database is of a newer version, or not of this service.
+        """
         with self.writing() as connection:
-            metadata.create_all(connection)
+            migrate(connection)
 
     @contextmanager
     def reading(self) -> Generator[Connection]:

@@ -103,6 +103,6 @@ def store(database: str) -> Iterator[Store]:
     """An empty database with its tables."""
     engine = open_engine(database)
     made = Store(engine)
-    made.create()
+    made.migrate()
     yield made
     engine.dispose()

@@ -58,7 +58,7 @@ class Cut:
 @pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
     opened = open_engine(database)
-    Store(opened).create()
+    Store(opened).migrate()
     yield opened
     opened.dispose()
 

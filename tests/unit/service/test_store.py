@@ -229,7 +229,7 @@ def test_the_reason_of_a_failure_is_told_in_place_of_the_report(store: Store, sp
 
 def test_making_the_tables_again_keeps_what_is_there(store: Store, spec: StudySpec) -> None:
     study_id = store.add_study(spec, NOW)
-    store.create()
+    store.migrate()
     assert store.study(study_id).spec == spec
 
 
@@ -256,7 +256,7 @@ def test_several_processes_open_a_new_database_at_once(database: str, spec: Stud
 def add_in_process(url: str, spec: StudySpec) -> str:
     engine = open_engine(url)
     opened = Store(engine)
-    opened.create()
+    opened.migrate()
     study_id = opened.add_study(spec, datetime.now(UTC))
     engine.dispose()
     return study_id

@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
         catalogue(),
     )
     store = Store(open_engine(f"sqlite:///{folder / 'studies.db'}"))
-    store.create()
+    store.migrate()
     store.add_study(spec, datetime.now(UTC))
     claim = store.claim(datetime.now(UTC), 1000)
     assert claim is not None

@@ -235,7 +235,7 @@ def halved_rows(folder: Path, lanes: int) -> Rows:
     """Drive that study in a database of its own, each pack by a new driver, with so many lanes a pack."""
     folder.mkdir()
     store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(HALVED, catalogue())
-    store.create()
+    store.migrate()
     claim = claimed(store, spec)
     ledger, weights = StudyLedger(store, claim.study_id, claim.token), Weights(folder=folder)
     while (job := next_pack(source := driver(spec, ledger, weights), lanes)) is not None:
@@ -285,7 +285,7 @@ def test_products_are_computed_in_what_the_study_says(tmp_path: Path) -> None:
             "protocol": {"confirm_seeds": 1, "precision": precision.value},
         }
         spec, store = resolve(body, catalogue()), Store(open_engine(f"sqlite:///{tmp_path / precision}.db"))
-        store.create()
+        store.migrate()
         claim = claimed(store, spec)
         ledger = StudyLedger(store, claim.study_id, claim.token)
         drive(driver(spec, ledger, Weights(folder=tmp_path)))

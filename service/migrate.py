@@ -1,0 +1,73 @@
+"""Brings a database to the tables of this version; Alembic is only imported where there is a change."""
+
+import re
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from service.errors import ForeignDatabaseError
+
+_FOLDER = Path(__file__).with_name("migrations")
+#: Any number, the same for all processes: who migrates holds PostgreSQL's lock of it.
+_LOCK = 4_104_104
+
+
+def head() -> str:
+    """Return the newest revision that this version knows."""
+    return revisions()[-1]
+
+
+def revisions() -> tuple[str, ...]:
+    """Return all revisions that this version knows, oldest first."""
+    found = (re.fullmatch(r"v(\d{4})_\w+", file.stem) for file in (_FOLDER / "versions").glob("v*.py"))
+    return tuple(sorted(match[1] for match in found if match is not None))
+
+
+def current(connection: Connection) -> str | None:
+    """Return a database's revision, None where it is empty.
+
+    Args:
+        connection: In a transaction.
+
+    Raises:
+        ForeignDatabaseError: It has tables, but not from a migration of ours.
+    """
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" in tables:
+        return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+    if tables:
+        raise ForeignDatabaseError(
+            f"the database has tables ({', '.join(sorted(tables)[:3])}, ...) that no known version of this service "
+            "made; move it away (SQLite: `studies.db` in L4_HOME), or name an empty one with L4_DATABASE"
+        )
+    return None
+
+
+def migrate(connection: Connection, to: str | None = None) -> None:
+    """Bring a database to a revision, all of the way or not at all.
+
+    Args:
+        connection: In a transaction that writes.
+        to: The revision; the newest where None.
+
+    Raises:
+        ForeignDatabaseError: It is of a newer version than this one, or of none.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    found = current(connection)
+    if found is not None and found not in revisions():
+        raise ForeignDatabaseError(
+            f"the database is at revision {found}, of a newer version than this one, which knows {head()}; "
+            "run the newer version"
+        )
+    if found == (to or head()):
+        return
+    # imported where it is used: the HTTP process is light
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, to or head())
