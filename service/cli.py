@@ -58,11 +58,14 @@ def migrate_command() -> None:
 def submit(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The study, as YAML or JSON.")],
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it has ended.")] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Any text; submitted again with the same one it is the same study.")
+    ] = None,
     url: Url = None,
 ) -> None:
     """Submit a study and print its id."""
     with _session(url) as (client, console):
-        study = client.submit(file)
+        study = client.submit(file, key=key)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
             console.print(f"[yellow]Warning:[/] {warning}", highlight=False)

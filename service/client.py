@@ -78,11 +78,14 @@ class Client:
         """
         return _read(Health, self._ask("GET", "/readyz"))
 
-    def submit(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> StudyAnswer:
+    def submit(
+        self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path, *, key: str | None = None
+    ) -> StudyAnswer:
         """Submit a study.
 
         Args:
             definition: The study: as a model or mapping, as JSON or YAML text, or as the path of such a file.
+            key: Any text; submitted again with the same one, as after an answer that did not come, it is one study.
 
         Raises:
             RequestRefusedError: The definition has faults; all are in the message.
@@ -90,7 +93,8 @@ class Client:
             OSError: The file cannot be read.
         """
         body, content_type = _encoded(definition)
-        answer = self._ask("POST", "/studies", content=body, headers={"Content-Type": content_type})
+        headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": key})
+        answer = self._ask("POST", "/studies", content=body, headers=headers)
         return _read(StudyAnswer, answer)
 
     def studies(self) -> Iterator[StudySummary]:

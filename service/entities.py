@@ -60,6 +60,19 @@ class StudyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PostedKey:
+    """A key that a client gave with a study.
+
+    Args:
+        key: Of the client's choice.
+        digest: SHA-256 of the body that came with it.
+    """
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened to a study.
 

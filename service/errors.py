@@ -13,6 +13,10 @@ class UnknownStudyError(ServiceError):
     """No study has that id."""
 
 
+class KeyReusedError(ServiceError):
+    """A key that was given with another study before."""
+
+
 class WrongStateError(ServiceError):
     """The study's state does not allow what was asked."""
 

@@ -1,5 +1,6 @@
 """A posted body before it is parsed: of a known media type, read as a stream, never larger than allowed."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
@@ -33,6 +34,11 @@ class Posted:
 
     content: bytes
     parser: Callable[[bytes], object]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the body."""
+        return hashlib.sha256(self.content).hexdigest()
 
     def parse(self) -> object:
         """Return what the body says.

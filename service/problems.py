@@ -17,6 +17,7 @@ from starlette.routing import Match
 from service.errors import (
     BadBodyError,
     BadCursorError,
+    KeyReusedError,
     NoCatalogueError,
     NoReportError,
     NoRunnerError,
@@ -69,6 +70,9 @@ _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="
 _KINDS: dict[type[ServiceError], Kind] = {
     UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
     UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
+    KeyReusedError: Kind(
+        status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another study"
+    ),
     WrongStateError: Kind(status=HTTPStatus.CONFLICT, name="wrong-state", title="The study's state does not allow it"),
     NoReportError: Kind(status=HTTPStatus.CONFLICT, name="no-report", title="There is no report"),
     NoCatalogueError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-catalogue", title="No runner is there yet"),

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from service import verbs
 from service.dependencies import SettingsGiven, StoreGiven, StudyId
-from service.entities import RunRow, StudyRow
+from service.entities import PostedKey, RunRow, StudyRow
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.posted import PostedBody
 from service.problems import documented
@@ -24,6 +24,10 @@ router = APIRouter(tags=["studies"])
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
+]
 
 _DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
 _POSTED: dict[str, Any] = {
@@ -52,11 +56,19 @@ _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"t
         HTTPStatus.UNPROCESSABLE_ENTITY,
     ),
 )
-def submit(posted: PostedBody, store: StoreGiven, settings: SettingsGiven, response: Response) -> StudyAnswer:
+def submit(
+    posted: PostedBody,
+    store: StoreGiven,
+    settings: SettingsGiven,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> StudyAnswer:
     """Submit a study; it is checked at once, all faults are named together, and it runs when its turn comes."""
-    document = posted.parse()
-    spec = resolve(document, store.catalogue())
-    study_id = store.add_study(spec, datetime.now(UTC))
+    key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=posted.digest)
+    study_id = None if key is None else store.posted(key)
+    if study_id is None:
+        spec = resolve(posted.parse(), store.catalogue())
+        study_id = store.add_study(spec, datetime.now(UTC), key)
     response.headers["Location"] = f"/studies/{study_id}"
     return _answer(store.study(study_id), store, settings)
 

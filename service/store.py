@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from service.database import for_reading, for_writing, put
-from service.entities import Claim, Event, Page, RunRow, StudyRow, read_study
+from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyRow, read_study
 from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
 from service.migrate import migrate
+from service.posting import add, earlier
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import ENDED, State
 from service.tables import catalogue, events, packs, reports, runners, studies
@@ -20,8 +22,6 @@ from service.transitions import (
     is_in,
     let_go,
     move,
-    new_id,
-    note,
     renew,
     shown,
     state_for_update,
@@ -70,32 +70,41 @@ class Store:
 
     # --- adding and reading ---------------------------------------------------------------------------------------
 
-    def add_study(self, spec: StudySpec, now: datetime) -> str:
+    def add_study(self, spec: StudySpec, now: datetime, key: PostedKey | None = None) -> str:
         """Add a study to the queue.
 
         Args:
             spec: Complete.
             now: The time of creation.
+            key: What its client gave with it; a study that came with the same one before is that study.
 
         Returns:
             Its id, later ones sort later.
+
+        Raises:
+            KeyReusedError: The key came with another body before.
         """
-        study_id = new_id(now)
-        with self.writing() as connection:
-            connection.execute(
-                insert(studies).values(
-                    id=study_id,
-                    name=spec.name,
-                    spec=spec.model_dump_json(),
-                    spec_hash=spec.content_hash,
-                    state=State.QUEUED.value,
-                    reason="",
-                    created_at=now,
-                    attempt=0,
-                )
-            )
-            note(connection, study_id, State.QUEUED, "", now)
-        return study_id
+        try:
+            with self.writing() as connection:
+                return add(connection, spec, now, key)
+        except IntegrityError:
+            # another request with the same key was kept first
+            found = None if key is None else self.posted(key)
+            if found is None:
+                raise
+            return found
+
+    def posted(self, key: PostedKey) -> str | None:
+        """Return the id of the study that came with a key, None where none did.
+
+        Args:
+            key: The key with the body that it came with now.
+
+        Raises:
+            KeyReusedError: It came with another body before.
+        """
+        with self.reading() as connection:
+            return earlier(connection, key)
 
     def study(self, study_id: str) -> StudyRow:
         """Return a study.

@@ -78,6 +78,12 @@ class _StudyColumns(TypedColumns):
     mlflow_experiment: Named[str | None] = Column(String(64))
 
 
+class _RequestColumns(TypedColumns):
+    key: Named[str] = Column(String(255), primary_key=True)
+    digest: Named[str] = Column(String(64))
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"))
+
+
 class _TrialColumns(TypedColumns):
     study: Named[str] = Column(_ID, ForeignKey("studies.id"), primary_key=True)
     workload: Named[str] = Column(_NAME, primary_key=True)
@@ -170,6 +176,9 @@ class _EventColumns(TypedColumns):
 
 
 studies = Table("studies", metadata, _StudyColumns, Index("studies_by_state", "state", "id"))
+
+#: One row for each study that was posted with a key: the same key and body are the same study.
+requests = Table("requests", metadata, _RequestColumns)
 
 trials = Table("trials", metadata, _TrialColumns)
 

@@ -44,6 +44,24 @@ def test_a_study_is_accepted(api: httpx.Client, content: str, content_type: str)
     assert api.get(answer.headers["location"]).json() == answer.json()
 
 
+def test_a_study_posted_again_with_its_key_is_the_same(
+    api: httpx.Client, store: Store, definition: dict[str, Any]
+) -> None:
+    key = {"Idempotency-Key": "mine"}
+    first, again = (api.post("/studies", json=definition, headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json()["id"] == again.json()["id"]
+    assert first.headers["location"] == again.headers["location"]
+    other = problem_of(api.post("/studies", json=definition | {"name": "Another"}, headers=key), 422)
+    assert "the key 'mine' came with another study before" in other.detail
+    refused = api.post("/studies", json={"name": "broken"}, headers={"Idempotency-Key": "its"})
+    problem_of(refused, 422)
+    assert api.post("/studies", json=definition, headers={"Idempotency-Key": "its"}).status_code == 202
+    problem_of(api.post("/studies", json=definition, headers={"Idempotency-Key": ""}), 422)
+    problem_of(api.post("/studies", json=definition, headers={"Idempotency-Key": 256 * "x"}), 422)
+    assert len(store.studies(10).items) == 2
+
+
 def test_json_and_yaml_give_the_same_study(api: httpx.Client) -> None:
     hashes = {
         api.post("/studies", content=content, headers=headers).json()["spec_hash"]

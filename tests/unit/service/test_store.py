@@ -2,6 +2,7 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from sqlalchemy import select
 
 from service import verbs
 from service.database import open_engine
+from service.entities import PostedKey
 from service.errors import (
     BadCursorError,
+    KeyReusedError,
     NoCatalogueError,
     NoReportError,
     UnknownReportFileError,
@@ -61,6 +64,25 @@ def test_a_study_reads_back_as_it_was_added(store: Store, spec: StudySpec) -> No
     assert (row.state, row.reason, row.attempt) == (State.QUEUED, "", 0)
     assert (row.created_at, row.started_at, row.ended_at) == (NOW, None, None)
     assert (row.environment, row.experiment) == (None, None)
+
+
+def test_a_study_posted_again_with_its_key_is_that_study(store: Store, spec: StudySpec) -> None:
+    key = PostedKey(key="mine", digest="a" * 64)
+    assert store.posted(key) is None
+    study_id = store.add_study(spec, NOW, key)
+    assert store.posted(key) == store.add_study(spec, later(1), key) == study_id
+    assert len(store.studies(10).items) == 1
+    for other in (replace(key, digest="b" * 64), replace(key, digest="")):
+        with pytest.raises(KeyReusedError, match=f"the key 'mine' came with another study before, {study_id}"):
+            store.add_study(spec, NOW, other)
+    assert store.add_study(spec, NOW, replace(key, key="other")) != study_id
+
+
+def test_a_study_posted_by_many_at_once_with_one_key_is_one_study(store: Store, spec: StudySpec) -> None:
+    key = PostedKey(key="mine", digest="a" * 64)
+    with ThreadPoolExecutor(8) as pool:
+        ids = {found.result() for found in [pool.submit(store.add_study, spec, NOW, key) for _ in range(40)]}
+    assert [row.id for row in store.studies(10).items] == list(ids)
 
 
 @pytest.mark.parametrize("study_id", ["", "0" * 20, "nonsense", "\x00", "\ud800", "x" * 10_000])

@@ -1,0 +1,67 @@
+"""Adding studies: each once, however often a client that gave a key with it asks."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from service.entities import PostedKey
+from service.errors import KeyReusedError
+from service.states import State
+from service.tables import requests, studies
+from service.transitions import new_id, note, shown
+from studies.spec import StudySpec
+
+
+def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey | None) -> str:
+    """Add a study to the queue, and return its id; that of the earlier one where the key came before.
+
+    Args:
+        connection: In a transaction that writes.
+        spec: Complete.
+        now: The time of creation.
+        key: What its client gave with it, if anything.
+
+    Raises:
+        KeyReusedError: The key came with another body before.
+        IntegrityError: It came in a transaction that goes on beside this one.
+    """
+    found = None if key is None else earlier(connection, key)
+    if found is not None:
+        return found
+    study_id = new_id(now)
+    connection.execute(
+        insert(studies).values(
+            id=study_id,
+            name=spec.name,
+            spec=spec.model_dump_json(),
+            spec_hash=spec.content_hash,
+            state=State.QUEUED.value,
+            reason="",
+            created_at=now,
+            attempt=0,
+        )
+    )
+    note(connection, study_id, State.QUEUED, "", now)
+    if key is not None:
+        connection.execute(insert(requests).values(key=key.key, digest=key.digest, study=study_id))
+    return study_id
+
+
+def earlier(connection: Connection, key: PostedKey) -> str | None:
+    """Return the id of the study that came with a key, None where none did.
+
+    Args:
+        connection: In a transaction.
+        key: The key with the body that it came with now.
+
+    Raises:
+        KeyReusedError: It came with another body before.
+    """
+    found = connection.execute(select(requests).where(requests.c.key == key.key)).one_or_none()
+    if found is None:
+        return None
+    if found.digest != key.digest:
+        raise KeyReusedError(
+            f"the key {shown(key.key)} came with another study before, {found.study}; give every study a key of its own"
+        )
+    return str(found.study)
