@@ -37,6 +37,8 @@ from studies.tracking import Tracker
 TRIALS = 75
 CONFIRM_SEEDS = 10
 RUNS_A_WORKLOAD = 3 * (100 + CONFIRM_SEEDS) + 1 + CONFIRM_SEEDS
+#: Seconds that the service is left alone before the study is posted: its first driver is ready by then.
+IDLE = 10.0
 #: Runs of each stage whose requests are counted.
 RECORDED = 20
 
@@ -154,6 +156,7 @@ def main() -> None:
         settings = Settings(home=Path(folder), data_dir=Path(folder, "data"), port=_free(), mlflow_port=_free())
         with running(settings, Console(quiet=True)):
             os.environ.update(environment(settings))  # as the recorder has it
+            time.sleep(IDLE)
             found = measure(settings, study(options.runs, options.sampler))
             print(f"{found.runs} runs")
             _show("from POST to report", found.report, found.runs)
