@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo serve test test-slow lint clean
+.PHONY: help demo serve test test-slow soak lint clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what can be made
@@ -24,6 +24,9 @@ test: $(STAMP)  ## Run the tests, but for those that need minutes or a GPU
 
 test-slow: $(STAMP)  ## Run the tests that train for minutes on real data
 	$(BIN)/python -m pytest -q -m "slow and not gpu"
+
+soak: $(STAMP)  ## Kill the parts of a service at random moments while it trains a study
+	$(BIN)/python -m pytest -q -m slow tests/integration/test_faults.py
 
 lint: $(STAMP)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -35,7 +35,9 @@ _LOOK_SECONDS = 0.5
 
 
 def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopping: threading.Event) -> None:
-    """Train a study and write its report; the study is SUCCEEDED or FAILED afterwards, unless it was stopped.
+    """Train a study and write its report; it has ended afterwards, unless it was paused or stopped.
+
+    A fault of the program, or of Ray, ends this process: the study's next driver may have more luck.
 
     Args:
         settings: The deployment's.
@@ -52,10 +54,6 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
         log.info("study %s: %s", study_id, stopped)
     except StudiesError as error:
         ledger.end(State.FAILED, str(error))
-    except Exception as error:
-        # a fault of the program or of a service it needs: the log has all of it
-        log.exception("study %s failed", study_id)
-        ledger.end(State.FAILED, f"{type(error).__name__}: {error}")
 
 
 def _drive(

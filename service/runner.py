@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.database import open_engine
 from service.entities import Claim
+from service.errors import ProcessDiedError
 from service.processes import Child, Command, last_lines
 from service.settings import Settings, read_settings
 from service.states import State
@@ -138,8 +139,9 @@ class Runner:
     def _mourn(self, driven: Driven) -> None:
         """Queue a study again whose driver died, unless its drivers die before they have trained anything."""
         claim = driven.claim
-        reason = f"the driver process died (exit status {driven.child.exit_status})"
-        log.error("study %s: %s\n%s", claim.study_id, reason, self._last_words(driven))
+        words = self._last_words(driven)
+        reason = f"the driver process died (exit status {driven.child.exit_status}): {words.splitlines()[-1]}"
+        log.error("study %s: %s\n%s", claim.study_id, reason, words)
         packs = self._store.trained_packs(claim.study_id)
         before = self._deaths.get(claim.study_id)
         count = before.count + 1 if before is not None and before.packs == packs else 1
@@ -147,7 +149,7 @@ class Runner:
         if count < _DEATHS:
             self._store.transition(claim.study_id, State.QUEUED, reason, claim.token)
         else:
-            self._store.transition(claim.study_id, State.FAILED, f"{reason}, {count} times in a row", claim.token)
+            self._store.transition(claim.study_id, State.FAILED, f"{count} times in a row {reason}", claim.token)
 
     def _keep_recorder(self) -> None:
         recorder = self._recorder
@@ -213,6 +215,8 @@ def main() -> int:
         runner = Runner(settings, store, ray_address)
         try:
             while not stopping.wait(_POLL_SECONDS):
+                if not settings.ray_address and not cluster.local_ray_lives():
+                    raise ProcessDiedError("a process of Ray died; the runner ends, to start with a new one")
                 try:
                     runner.turn()
                 except OperationalError:

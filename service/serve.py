@@ -1,6 +1,7 @@
 """The embedded service: keeps the HTTP process, the MLflow server and the runner, from ready to stopped."""
 
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -21,6 +22,10 @@ from service.settings import Settings, read_settings
 
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.2
+#: A part may end so often in so many seconds, and is started again.
+_DEATHS, _DEATHS_SECONDS = 5, 60.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +61,24 @@ class Service:
         for child in self._children:
             child.check()
 
-    def wait(self) -> None:
-        """Wait for ever.
+    def keep(self) -> None:
+        """Start every process again that has ended, until one ends again and again.
 
         Raises:
-            ProcessDiedError: A process ended.
+            ProcessDiedError: One ended several times in a minute; the message has its log's last lines.
         """
+        died: dict[str, list[float]] = {}
         while True:
-            self.check()
+            for place, child in enumerate(self._children):
+                if child.exit_status is None:
+                    continue
+                name, now = child.command.name, time.monotonic()
+                died[name] = [*(at for at in died.get(name, []) if now - at < _DEATHS_SECONDS), now]
+                if len(died[name]) > _DEATHS:
+                    child.check()
+                child.wait()
+                log.error("the %s ended with exit status %s, and is started again", name, child.exit_status)
+                self._children[place] = Child(child.command)
             time.sleep(_POLL_SECONDS)
 
 
@@ -236,7 +251,7 @@ def main() -> int:
             console.print(f"MLflow    {settings.tracking_uri}", highlight=False)
             console.print(f"Files     {settings.home.absolute()}", highlight=False)
             console.print("\nSubmit a study with `l4-studies submit FILE`; Ctrl-C stops the service.\n")
-            service.wait()
+            service.keep()
     except KeyboardInterrupt:
         return 0
     except ServiceError as error:

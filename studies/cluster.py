@@ -75,6 +75,12 @@ def start_local(cpus: int | None) -> str:
     return ray.get_runtime_context().gcs_address
 
 
+def local_ray_lives() -> bool:
+    """Whether the Ray that `start_local` started in this process is whole, as far as its processes tell."""
+    node = ray._private.worker._global_node  # pyright: ignore
+    return node is not None and node.remaining_processes_alive()
+
+
 def stop() -> None:
     """Leave Ray, and end it where this process started it."""
     ray.shutdown()

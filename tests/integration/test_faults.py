@@ -1,0 +1,137 @@
+"""A study whose parts are killed at random moments ends as an undisturbed one, whatever was killed and how often."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from service.client import Client
+from service.errors import RequestRefusedError, UnreachableError
+from service.schemas import StudyAnswer
+from service.serve import environment
+from service.settings import Settings
+from service.states import ENDED, State
+from tests.integration.recorded import mlflow_runs
+
+#: 66 runs, each a pack of its own.
+STUDY: dict[str, Any] = {
+    "name": "to be disturbed",
+    "workloads": [{"name": "digits_mlp", "steps": 1500, "lanes": 1}, {"name": "linear_regression", "lanes": 1}],
+    "arms": [
+        {"name": "l4mom"},
+        {"name": "sgd", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
+        {"name": "adam", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
+    ],
+    "protocol": {"sampler": "tpe", "trials": 9, "batch": 3, "confirm_seeds": 4},
+}
+#: What is killed: words of its command, the last of them in no other.
+PARTS = {
+    "HTTP process": "-m service.app",
+    "runner": "-m service.runner",
+    "driver": "-m service.driver",
+    "worker": "ray::",
+    "MLflow server": "mlflow server",
+    "raylet": "raylet/raylet",
+}
+SECONDS = 900.0
+
+
+@pytest.fixture
+def own(tmp_path: Path, settings_of: Callable[[Path], Settings]) -> Settings:
+    """The settings of a service of its own."""
+    return settings_of(tmp_path)
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Generator[psutil.Process]:
+    """Run the service as `l4-studies serve` does."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "serve.log").open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.serve"], env=environment(settings), stdout=file, stderr=file
+        )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return ask()
+        except (RequestRefusedError, UnreachableError):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def below(service: psutil.Process, words: str) -> Iterator[psutil.Process]:
+    """Yield the processes of a service whose command has some words, their leashes aside."""
+    for process in service.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if words in command and "service.leash" not in command:
+                yield process
+
+
+def kill(service: psutil.Process, part: str, drawn: random.Random) -> None:
+    """Kill one process of a part, once there is one."""
+    deadline = time.monotonic() + 120
+    while not (found := list(below(service, PARTS[part]))):
+        assert time.monotonic() < deadline, f"no {part}"
+        time.sleep(0.05)
+    with contextlib.suppress(psutil.Error):
+        drawn.choice(found).send_signal(signal.SIGKILL)
+
+
+def ended(client: Client, study_id: str) -> StudyAnswer:
+    """Wait until a study has ended."""
+    deadline = time.monotonic() + SECONDS
+    while (study := answered(lambda: client.study(study_id))).state not in ENDED:
+        assert time.monotonic() < deadline, study
+        time.sleep(0.2)
+    return study
+
+
+def disturbed(own: Settings, kills: list[str], drawn: random.Random, comparable: Callable[[bytes], bytes]) -> None:
+    """Compare a study that is left alone with one that is not."""
+    with serving(own) as service, Client(own.url) as client:
+        undisturbed = ended(client, answered(lambda: client.submit(STUDY)).id)
+        assert undisturbed.state is State.SUCCEEDED
+        assert undisturbed.progress.done >= 60
+        study_id = answered(lambda: client.submit(STUDY, key="disturbed")).id
+        for part in kills:
+            time.sleep(drawn.uniform(0.0, 6.0))
+            kill(service, part, drawn)
+        found = ended(client, study_id)
+        assert (found.state, found.reason) == (State.SUCCEEDED, "")
+        assert comparable(client.report(found.id)) == comparable(client.report(undisturbed.id))
+        runs = [(run.workload, run.arm, run.stage, run.trial, run.seed) for run in client.runs(found.id)]
+        assert len(runs) == len(set(runs)) == found.progress.done == undisturbed.progress.done
+        keys = [run.data.tags["l4.run"] for run in mlflow_runs(own, found.id)]
+        assert len(keys) == len(set(keys)) == 1 + len(runs)
+    own_processes = [each for each in psutil.process_iter(["environ"]) if str(own.home) in str(each.info["environ"])]
+    assert not [each for each in own_processes if each.pid != os.getpid()]
+
+
+def test_every_part_is_killed_once(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
+    drawn = random.Random(1)
+    disturbed(own, drawn.sample(list(PARTS), len(PARTS)), drawn, comparable)
+
+
+@pytest.mark.slow
+def test_parts_are_killed_at_random_moments(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
+    drawn = random.Random(2)
+    disturbed(own, drawn.choices(list(PARTS), k=25), drawn, comparable)
