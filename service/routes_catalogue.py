@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from service.dependencies import StoreGiven
 from service.problems import documented
+from service.runners import Runners
 from service.schemas import WorkloadAnswer
 from studies.catalogue import OptimizerEntry
 
@@ -24,11 +25,11 @@ def list_workloads(store: StoreGiven) -> tuple[WorkloadAnswer, ...]:
             metrics=entry.metrics,
             objectives=entry.objectives(),
         )
-        for entry in store.catalogue().workloads
+        for entry in Runners(store).catalogue().workloads
     )
 
 
 @router.get("/optimizers", responses=documented())
 def list_optimizers(store: StoreGiven) -> tuple[OptimizerEntry, ...]:
     """Return the optimizers with their hyperparameters, defaults and search ranges."""
-    return store.catalogue().optimizers
+    return Runners(store).catalogue().optimizers

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from service.dependencies import StoreGiven
 from service.problems import documented
+from service.runners import Runners
 from service.schemas import Health
 
 router = APIRouter(tags=["health"])
@@ -20,6 +21,6 @@ async def alive() -> Health:
 @router.get("/readyz", responses=documented())
 def ready(store: StoreGiven) -> Health:
     """Return 200 while a runner is at work; 503 with the reason where posted studies would only wait."""
-    store.catalogue()
-    store.require_runner(datetime.now(UTC))
+    Runners(store).catalogue()
+    Runners(store).require(datetime.now(UTC))
     return Health(status="ok")

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 
 from service import verbs
+from service.conditions import conditions
 from service.dependencies import SettingsGiven, StoreGiven, StudyId
 from service.entities import PostedKey, RunRow, StudyRow
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.posted import PostedBody
 from service.problems import documented
+from service.runners import Runners
 from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
 from service.store import Store, Verb
@@ -67,7 +69,7 @@ def submit(
     key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=posted.digest)
     study_id = None if key is None else store.posted(key)
     if study_id is None:
-        spec = resolve(posted.parse(), store.catalogue())
+        spec = resolve(posted.parse(), Runners(store).catalogue())
         study_id = store.add_study(spec, datetime.now(UTC), key)
     response.headers["Location"] = f"/studies/{study_id}"
     return _answer(store.study(study_id), store, settings)
@@ -136,7 +138,8 @@ def _summary(row: StudyRow) -> StudySummary:
 
 
 def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
-    found = progress(row.spec, store.rows(row.id))
+    rows = store.rows(row.id)
+    found = progress(row.spec, rows)
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
     experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
@@ -144,6 +147,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         **_summary(row).model_dump(),
         spec=row.spec,
         warnings=row.spec.warnings(),
+        conditions=conditions(row, rows, store.ahead(row)),
         progress=ProgressAnswer(done=found.done, total=found.total),
         links=Links(
             self=path,

@@ -16,6 +16,7 @@ from service.database import open_engine
 from service.entities import Claim
 from service.errors import ProcessDiedError
 from service.processes import Child, Command, last_lines
+from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.states import State
 from service.store import Store
@@ -81,7 +82,7 @@ class Runner:
     def turn(self) -> None:
         """Renew the leases and the runner's own, end what ended or was cancelled, and claim what there is room for."""
         self._keep_recorder()
-        self._store.renew_runner(self._id, datetime.now(UTC), self._settings.lease_seconds)
+        Runners(self._store).renew(self._id, datetime.now(UTC), self._settings.lease_seconds)
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._driven) < self._settings.concurrent_studies:
@@ -93,7 +94,7 @@ class Runner:
 
     def stop(self) -> None:
         """Stop the recorder and all drivers, and give their studies back to the queue."""
-        self._store.remove_runner(self._id)
+        Runners(self._store).remove(self._id)
         helpers = [child for child in (self._recorder, self._spare) if child is not None]
         for child in helpers:
             child.ask_to_stop()
@@ -211,7 +212,7 @@ def main() -> int:
     store.migrate()
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
-        store.publish_catalogue(catalogue())
+        Runners(store).publish(catalogue())
         runner = Runner(settings, store, ray_address)
         try:
             while not stopping.wait(_POLL_SECONDS):

@@ -104,12 +104,14 @@ class StudyAnswer(StudySummary):
     Args:
         spec: The complete spec.
         warnings: What a reader should be told before anything runs.
+        conditions: Why it is where it is, and what happened to its searches, in plain words.
         progress: How far it is.
         links: Where more is found.
     """
 
     spec: StudySpec
     warnings: tuple[str, ...]
+    conditions: tuple[str, ...]
     progress: ProgressAnswer
     links: Links
 

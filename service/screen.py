@@ -118,6 +118,8 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
     table.add_row("state", state_text(study.state))
     if study.reason:
         table.add_row("reason", escape(study.reason))
+    for condition in study.conditions:
+        table.add_row("", escape(condition))
     table.add_row("runs", f"{study.progress.done} of {study.progress.total}")
     table.add_row("took", _took(study.started_at, study.ended_at))
     for name, value in _spec_rows(study.spec):

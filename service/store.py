@@ -3,19 +3,19 @@
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.database import for_reading, for_writing, put
+from service.database import for_reading, for_writing
 from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyRow, read_study
-from service.errors import NoCatalogueError, NoReportError, NoRunnerError, UnknownReportFileError, WrongStateError
+from service.errors import NoReportError, UnknownReportFileError, WrongStateError
 from service.migrate import migrate
 from service.posting import add, earlier
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import ENDED, State
-from service.tables import catalogue, events, packs, reports, runners, studies
+from service.tables import events, packs, reports, studies
 from service.transitions import (
     claim_oldest,
     is_id,
@@ -27,7 +27,6 @@ from service.transitions import (
     state_for_update,
     unknown,
 )
-from studies.catalogue import Catalogue
 from studies.rows import Rows
 from studies.spec import StudySpec
 
@@ -139,6 +138,12 @@ class Store:
             found = [read_study(row) for row in connection.execute(query)]
         more = len(found) > limit
         return Page(items=tuple(found[:limit]), next_cursor=found[limit - 1].id if more else None)
+
+    def ahead(self, study: StudyRow) -> int:
+        """Return how many studies in the queue will be claimed before one."""
+        before = (studies.c.state == State.QUEUED.value, studies.c.id < study.id)
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(studies).where(*before)).scalar_one()
 
     def events(self, study_id: str, after: int = 0) -> tuple[Event, ...]:
         """Return what happened to a study, in its order.
@@ -313,70 +318,7 @@ class Store:
         with self.writing() as connection:
             connection.execute(update(studies).where(studies.c.id == study_id).values(mlflow_experiment=experiment))
 
-    # --- what a runner publishes ----------------------------------------------------------------------------------
-
-    def publish_catalogue(self, published: Catalogue) -> None:
-        """Replace the catalogue.
-
-        Args:
-            published: What the runner can train.
-        """
-        with self.writing() as connection:
-            put(connection, catalogue, [{"id": 1, "content": published.model_dump_json()}])
-
-    def catalogue(self) -> Catalogue:
-        """Return the catalogue.
-
-        Raises:
-            NoCatalogueError: No runner has published one yet.
-        """
-        with self.reading() as connection:
-            content = connection.execute(select(catalogue.c.content)).scalar_one_or_none()
-        if content is None:
-            raise NoCatalogueError(
-                "no runner has published yet what it can train; try again in some seconds, "
-                "or start one (`l4-studies serve` starts one with the service)"
-            )
-        return Catalogue.model_validate_json(content)
-
-    def renew_runner(self, runner_id: str, now: datetime, seconds: float) -> None:
-        """Say that a runner is at work, for some seconds; forget those that stopped saying so.
-
-        Args:
-            runner_id: The runner.
-            now: The time.
-            seconds: For how long.
-        """
-        expires_at = now + timedelta(seconds=seconds)
-        with self.writing() as connection:
-            connection.execute(delete(runners).where((runners.c.id == runner_id) | (runners.c.expires_at <= now)))
-            connection.execute(insert(runners).values(id=runner_id, expires_at=expires_at))
-
-    def remove_runner(self, runner_id: str) -> None:
-        """Say that a runner stops.
-
-        Args:
-            runner_id: The runner.
-        """
-        with self.writing() as connection:
-            connection.execute(delete(runners).where(runners.c.id == runner_id))
-
-    def require_runner(self, now: datetime) -> None:
-        """Return if a runner is at work.
-
-        Args:
-            now: The time.
-
-        Raises:
-            NoRunnerError: None is.
-        """
-        with self.reading() as connection:
-            found = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()
-        if found is None:
-            raise NoRunnerError(
-                "no runner is at work, so that studies would wait in the queue; try again in some seconds, "
-                "or start one (`l4-studies serve` starts one with the service)"
-            )
+    # --- the report ------------------------------------------------------------------------------------------------
 
     def report_files(self, study_id: str) -> tuple[str, ...]:
         """Return the names of a report's files, in alphabetical order; none where there is no report."""

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.database import open_engine
+from service.runners import Runners
 from service.settings import Settings
 from service.store import Store
 from studies.catalogue import Catalogue
@@ -51,6 +52,6 @@ def empty_api(app: FastAPI, server_url: str, store: Store) -> Iterator[httpx.Cli
 @pytest.fixture
 def api(empty_api: httpx.Client, store: Store, catalogue: Catalogue) -> httpx.Client:
     """A client of a service that can take studies."""
-    store.publish_catalogue(catalogue)
-    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).publish(catalogue)
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     return empty_api

@@ -11,6 +11,7 @@ import pytest
 from service import verbs
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.ledger import StudyLedger
+from service.runners import Runners
 from service.schemas import EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
 from service.states import State
 from service.store import Store
@@ -306,17 +307,17 @@ def test_without_a_runner_it_is_alive_but_not_ready(
     ):
         assert "no runner" in problem_of(answer, 503).detail
 
-    store.publish_catalogue(catalogue)
+    Runners(store).publish(catalogue)
     assert empty_api.get("/workloads").status_code == 200
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
 
     now = datetime.now(UTC)
-    store.renew_runner("lost", now - timedelta(hours=1), seconds=60)
+    Runners(store).renew("lost", now - timedelta(hours=1), seconds=60)
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
 
-    store.renew_runner("alive", now, seconds=60)
+    Runners(store).renew("alive", now, seconds=60)
     assert empty_api.get("/readyz").json() == {"status": "ok"}
 
-    store.remove_runner("alive")
+    Runners(store).remove("alive")
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
     assert empty_api.post("/studies", json=definition).status_code == 202  # it waits in the queue

@@ -11,6 +11,7 @@ import torch
 
 from service.bodies import parse_yaml
 from service.ledger import StudyLedger
+from service.runners import Runners
 from service.schemas import StudyAnswer
 from service.store import Store
 from studies import registry
@@ -62,8 +63,8 @@ each_file = pytest.mark.parametrize("name", sorted(FILES))
 
 @each_file
 def test_is_accepted_and_planned(name: str, empty_api: httpx.Client, store: Store) -> None:
-    store.publish_catalogue(catalogue())
-    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).publish(catalogue())
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     answer = empty_api.post("/studies", content=FILES[name].read_bytes(), headers=YAML)
     assert answer.status_code == 202, answer.text
     study = StudyAnswer.model_validate_json(answer.content)

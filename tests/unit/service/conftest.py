@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from service.app import create_app
+from service.runners import Runners
 from service.settings import Settings
 from service.store import Store
 from studies.catalogue import Catalogue
@@ -36,8 +37,8 @@ def url(store: Store, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def published(store: Store, catalogue: Catalogue) -> None:
     """A runner has published the small catalogue."""
-    store.publish_catalogue(catalogue)
-    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).publish(catalogue)
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import yaml
 from service.client import Client, Form
 from service.errors import RequestRefusedError, UnreachableError
 from service.ledger import StudyLedger
+from service.runners import Runners
 from service.states import State
 from service.store import Store
 from studies.catalogue import Catalogue
@@ -73,8 +74,8 @@ def test_a_service_without_a_runner_is_not_ready_and_says_why(
     with pytest.raises(RequestRefusedError, match="runner") as refused:
         client.ready()
     assert refused.value.problem.status == 503
-    store.publish_catalogue(catalogue)
-    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).publish(catalogue)
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     assert client.ready().status == "ok"
 
 
@@ -188,8 +189,8 @@ def test_where_nothing_answers_the_message_names_the_remedy(closed_url: str) -> 
 def test_a_local_service_is_reached_without_the_proxy(
     url: str, closed_url: str, monkeypatch: pytest.MonkeyPatch, store: Store, catalogue: Catalogue
 ) -> None:
-    store.publish_catalogue(catalogue)
-    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).publish(catalogue)
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("HTTP_PROXY", closed_url)
     monkeypatch.setenv("http_proxy", closed_url)
     with Client(url) as client:

@@ -14,6 +14,7 @@ import pytest
 from service import demo
 from service.entities import Claim
 from service.ledger import StudyLedger
+from service.runners import Runners
 from service.states import State
 from service.store import Store
 from studies.publish import catalogue
@@ -25,8 +26,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def service(url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.publish_catalogue(catalogue())
-    store.renew_runner("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).publish(catalogue())
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("L4_PORT", str(urlsplit(url).port))
     monkeypatch.chdir(tmp_path)
 

@@ -21,6 +21,7 @@ from service.errors import (
     WrongStateError,
 )
 from service.ledger import StudyLedger
+from service.runners import Runners
 from service.states import ENDED, SOURCES, State
 from service.store import Store
 from service.tables import events
@@ -217,14 +218,14 @@ def test_the_environment_is_noted_until_the_end_and_the_experiment_after_it_too(
 
 def test_the_catalogue_is_the_last_one_published(store: Store, catalogue: Catalogue) -> None:
     with pytest.raises(NoCatalogueError, match="no runner has published"):
-        store.catalogue()
+        Runners(store).catalogue()
 
-    store.publish_catalogue(catalogue)
-    assert store.catalogue() == catalogue
+    Runners(store).publish(catalogue)
+    assert Runners(store).catalogue() == catalogue
 
     fewer = catalogue.model_copy(update={"workloads": catalogue.workloads[:1]})
-    store.publish_catalogue(fewer)
-    assert store.catalogue() == fewer
+    Runners(store).publish(fewer)
+    assert Runners(store).catalogue() == fewer
 
 
 def test_a_missing_report_is_explained(store: Store, spec: StudySpec) -> None:

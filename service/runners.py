@@ -1,0 +1,86 @@
+"""The runners at work, and what they can train, as the database knows it."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select
+
+from service.database import put
+from service.errors import NoCatalogueError, NoRunnerError
+from service.store import Store
+from service.tables import catalogue, runners
+from studies.catalogue import Catalogue
+
+
+class Runners:
+    """The runners of one database.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Keep the database; nothing is read or written yet."""
+        self._store = store
+
+    def publish(self, published: Catalogue) -> None:
+        """Replace the catalogue.
+
+        Args:
+            published: What the runner can train.
+        """
+        with self._store.writing() as connection:
+            put(connection, catalogue, [{"id": 1, "content": published.model_dump_json()}])
+
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue.
+
+        Raises:
+            NoCatalogueError: No runner has published one yet.
+        """
+        with self._store.reading() as connection:
+            content = connection.execute(select(catalogue.c.content)).scalar_one_or_none()
+        if content is None:
+            raise NoCatalogueError(
+                "no runner has published yet what it can train; try again in some seconds, "
+                "or start one (`l4-studies serve` starts one with the service)"
+            )
+        return Catalogue.model_validate_json(content)
+
+    def renew(self, runner_id: str, now: datetime, seconds: float) -> None:
+        """Say that a runner is at work, for some seconds; forget those that stopped saying so.
+
+        Args:
+            runner_id: The runner.
+            now: The time.
+            seconds: For how long.
+        """
+        expires_at = now + timedelta(seconds=seconds)
+        with self._store.writing() as connection:
+            connection.execute(delete(runners).where((runners.c.id == runner_id) | (runners.c.expires_at <= now)))
+            connection.execute(insert(runners).values(id=runner_id, expires_at=expires_at))
+
+    def remove(self, runner_id: str) -> None:
+        """Say that a runner stops.
+
+        Args:
+            runner_id: The runner.
+        """
+        with self._store.writing() as connection:
+            connection.execute(delete(runners).where(runners.c.id == runner_id))
+
+    def require(self, now: datetime) -> None:
+        """Return if a runner is at work.
+
+        Args:
+            now: The time.
+
+        Raises:
+            NoRunnerError: None is.
+        """
+        with self._store.reading() as connection:
+            found = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()
+        if found is None:
+            raise NoRunnerError(
+                "no runner is at work, so that studies would wait in the queue; try again in some seconds, "
+                "or start one (`l4-studies serve` starts one with the service)"
+            )

@@ -1,0 +1,69 @@
+"""What is said of a study besides its state."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from service.conditions import conditions
+from service.entities import StudyRow
+from service.states import State
+from service.store import Store
+from studies.rows import Lane, Outcome, Pack, Rows, Run, Stage, Trial
+from studies.spec import StudySpec
+
+
+@pytest.fixture
+def study(store: Store, spec: StudySpec) -> StudyRow:
+    return store.study(store.add_study(spec, datetime.now(UTC)))
+
+
+def searched(best: float) -> Rows:
+    """Return the rows of a whole search of `sgd` on `digits_mlp`, from 0.001 to 0.1, with its best learning rate."""
+    rates = (0.001, 0.01, 0.05, 0.1)
+    lanes = tuple(Lane(trial=number, seed=0) for number in range(len(rates)))
+    pack = Pack(workload="digits_mlp", arm="sgd", number=0, stage=Stage.SEARCH, batch=0, lanes=lanes, done=True)
+    return Rows(
+        trials=tuple(
+            Trial(workload="digits_mlp", arm="sgd", number=number, batch=0, setting={"lr": rate, "eps": 1e-8})
+            for number, rate in enumerate(rates)
+        ),
+        packs=(pack,),
+        runs=tuple(
+            Run(
+                workload="digits_mlp",
+                arm="sgd",
+                trial=number,
+                seed=0,
+                stage=Stage.SEARCH,
+                outcome=Outcome.FINISHED,
+                steps=10,
+                start_loss=2.0,
+                train_loss=abs(rate - best),
+                metrics={"validation_loss": 1.0},
+                pack=0,
+                lane=number,
+            )
+            for number, rate in enumerate(rates)
+        ),
+    )
+
+
+def test_a_queued_study_says_how_many_are_before_it(store: Store, study: StudyRow, spec: StudySpec) -> None:
+    later = store.study(store.add_study(spec, datetime.now(UTC)))
+    assert (store.ahead(study), store.ahead(later)) == (0, 1)
+    assert conditions(study, Rows(), 0) == ("waits for a runner that has room",)
+    assert conditions(later, Rows(), 1) == ("waits behind 1 in the queue",)
+
+
+def test_a_paused_study_says_what_is_still_in_training(study: StudyRow) -> None:
+    paused = replace(study, state=State.PAUSED, held=True)
+    rows = replace(searched(0.01), packs=(replace(searched(0.01).packs[0], done=False),))
+    assert conditions(paused, rows, 0) == ("its driver finishes what is in training (at most 1 packs)",)
+    assert conditions(replace(paused, held=False), rows, 0) == ()
+
+
+def test_an_extended_range_is_named(study: StudyRow) -> None:
+    running = replace(study, state=State.RUNNING)
+    assert conditions(running, searched(0.01), 0) == ()
+    assert conditions(running, searched(0.1), 0) == ("range extended for sgd on digits_mlp: lr 0.001 to 1",)
