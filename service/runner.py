@@ -27,6 +27,8 @@ from studies.publish import catalogue
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+#: Exit statuses from here on are of processes that a signal ended.
+_BY_SIGNAL = 128
 #: A study whose driver died so often, with no pack trained in between, has failed.
 _DEATHS = 3
 #: A study has the machine for itself so long before the next driver is made ready.
@@ -141,7 +143,11 @@ class Runner:
         """Queue a study again whose driver died, unless its drivers die before they have trained anything."""
         claim = driven.claim
         words = self._last_words(driven)
-        reason = f"the driver process died (exit status {driven.child.exit_status}): {words.splitlines()[-1]}"
+        status = driven.child.exit_status
+        assert status is not None  # it has ended
+        reason = f"the driver process died (exit status {status})"
+        if status < _BY_SIGNAL and words:
+            reason += f": {words.splitlines()[-1]}"  # the exception's
         log.error("study %s: %s\n%s", claim.study_id, reason, words)
         packs = self._store.trained_packs(claim.study_id)
         before = self._deaths.get(claim.study_id)
@@ -150,7 +156,7 @@ class Runner:
         if count < _DEATHS:
             self._store.transition(claim.study_id, State.QUEUED, reason, claim.token)
         else:
-            self._store.transition(claim.study_id, State.FAILED, f"{count} times in a row {reason}", claim.token)
+            self._store.transition(claim.study_id, State.FAILED, f"{count} times in a row: {reason}", claim.token)
 
     def _keep_recorder(self) -> None:
         recorder = self._recorder
