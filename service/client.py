@@ -93,7 +93,7 @@ class Client:
             OSError: The file cannot be read.
         """
         body, content_type = _encoded(definition)
-        headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": key})
+        headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": quote(key)})
         answer = self._ask("POST", "/studies", content=body, headers=headers)
         return _read(StudyAnswer, answer)
 

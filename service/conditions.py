@@ -1,6 +1,7 @@
 """Why a study is where it is, in plain words."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from service.entities import StudyRow
 from service.states import State
@@ -8,23 +9,23 @@ from studies.choose import search
 from studies.rows import Rows, by_arm
 
 
-def conditions(study: StudyRow, rows: Rows, ahead: int) -> tuple[str, ...]:
+def conditions(study: StudyRow, rows: Rows, ahead: int, now: datetime) -> tuple[str, ...]:
     """Return what there is to say of a study besides its state and progress.
 
     Args:
         study: The study.
         rows: Its rows; the runs need no series.
         ahead: Studies that will be claimed before it.
+        now: The present time.
     """
-    return (*_waiting(study, rows, ahead), *_extended(study, rows))
+    return (*_waiting(study, rows, ahead, now), *_extended(study, rows))
 
 
-def _waiting(study: StudyRow, rows: Rows, ahead: int) -> Iterator[str]:
+def _waiting(study: StudyRow, rows: Rows, ahead: int, now: datetime) -> Iterator[str]:
     if study.state is State.QUEUED:
         yield "waits for a runner that has room" if ahead == 0 else f"waits behind {ahead} in the queue"
-    if study.state is State.PAUSED and study.held:
-        packs = sum(not pack.done for pack in rows.packs)
-        yield f"its driver finishes what is in training (at most {packs} packs)"
+    if study.state is State.PAUSED and study.held_until is not None and study.held_until >= now:
+        yield "its driver finishes what is in training"
 
 
 def _extended(study: StudyRow, rows: Rows) -> Iterator[str]:

@@ -41,7 +41,7 @@ class StudyRow:
         created_at: When it was added (UTC).
         started_at: When it was first claimed.
         ended_at: When it reached a terminal state.
-        held: Whether a driver has it.
+        held_until: When its driver's claim runs out; None where no driver has it.
         attempt: How often it was claimed.
         environment: What it runs on, as its driver recorded it; None before.
         experiment: Id of its MLflow experiment; None before there is one.
@@ -55,7 +55,7 @@ class StudyRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    held: bool
+    held_until: datetime | None
     attempt: int
     environment: Mapping[str, object] | None
     experiment: str | None
@@ -130,7 +130,7 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        held=row.lease_token is not None,
+        held_until=row.lease_expires_at,
         attempt=row.attempt,
         environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
         experiment=row.mlflow_experiment,

@@ -116,7 +116,11 @@ class StudyLedger:
         Raises:
             StoppedError: The study may no longer be written.
         """
-        self._write(lambda connection: let_go(connection, self._study_id, self._token, datetime.now(UTC)))
+
+        def change(connection: Connection) -> None:
+            let_go(connection, self._study_id, self._token, "", datetime.now(UTC))
+
+        self._write(change)
 
     def _write(self, change: Callable[[Connection], None]) -> None:
         """Change rows in one transaction, if the study may still be written."""
@@ -147,6 +151,7 @@ def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Tri
 
 
 def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Sequence[Run]) -> None:
+    connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0))
     marked = connection.execute(
         update(packs)
         .where(packs.c.study == study_id, packs.c.number == pack.number, packs.c.done.is_(False))

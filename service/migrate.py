@@ -36,9 +36,10 @@ def current(connection: Connection) -> str | None:
     if "alembic_version" in tables:
         return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
     if tables:
+        there = ", ".join(sorted(tables)[:3])
         raise ForeignDatabaseError(
-            f"the database has tables ({', '.join(sorted(tables)[:3])}, ...) that no known version of this service "
-            "made; move it away (SQLite: `studies.db` in L4_HOME), or name an empty one with L4_DATABASE"
+            f"the database has tables ({there}, ...) that others made, or this service before it kept its versions; "
+            "move it away (SQLite: `studies.db` in L4_HOME), or name an empty one with L4_DATABASE"
         )
     return None
 

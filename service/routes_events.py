@@ -35,7 +35,7 @@ async def follow_events(
     study_id: Annotated[str, Depends(_existing)],
     store: StoreGiven,
     last_event_id: Annotated[
-        int, Header(ge=0, lt=2**63, description="Only what happened after the event of this id.")
+        int, Header(ge=0, lt=2**31, description="Only what happened after the event of this id.")
     ] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """Return what happened to a study and what happens to it, until it has ended; the event's name is the new state."""
@@ -52,5 +52,6 @@ async def follow_events(
 
 def _look(store: Store, study_id: str, known: int) -> tuple[tuple[Event, ...], bool]:
     """Return the events after the one that is known, and whether there will be no more."""
-    ended = store.state(study_id) in ENDED  # before the events: once it has ended there come no more
-    return store.events(study_id, known), ended
+    state, found = store.state(study_id), store.events(study_id, known)
+    # one that had failed may have been retried in between
+    return found, (found[-1].state if found else state) in ENDED

@@ -97,7 +97,7 @@ def list_runs(study_id: StudyId, store: StoreGiven, limit: Limit = 100, cursor: 
 
 @router.post("/studies/{study_id}/pause", responses=_ASKED)
 def pause(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
-    """Start nothing new of a study; what is in training is finished. 409 where it has ended."""
+    """Hand out nothing more of a study; what is in training, or next in line, is finished. 409 where it has ended."""
     return _asked(verbs.pause, study_id, store, settings)
 
 
@@ -147,7 +147,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         **_summary(row).model_dump(),
         spec=row.spec,
         warnings=row.spec.warnings(),
-        conditions=conditions(row, rows, store.ahead(row)),
+        conditions=conditions(row, rows, store.ahead(row), datetime.now(UTC)),
         progress=ProgressAnswer(done=found.done, total=found.total),
         links=Links(
             self=path,

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,7 +15,6 @@ from sqlalchemy.exc import OperationalError
 
 from service.database import open_engine
 from service.entities import Claim
-from service.errors import ProcessDiedError
 from service.processes import Child, Command, last_lines
 from service.runners import Runners
 from service.settings import Settings, read_settings
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 #: Exit statuses from here on are of processes that a signal ended.
 _BY_SIGNAL = 128
-#: A study whose driver died so often, with no pack trained in between, has failed.
-_DEATHS = 3
+#: So much of an exception is told.
+_LONGEST = 300
 #: A study has the machine for itself so long before the next driver is made ready.
 _STARTING_SECONDS = 30.0
 
@@ -50,19 +50,6 @@ class Driven:
     since: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Deaths:
-    """How often a study's driver died without getting anywhere.
-
-    Args:
-        packs: Packs that were trained at the last death.
-        count: Deaths since there were more.
-    """
-
-    packs: int
-    count: int
-
-
 class Runner:
     """Claims studies and keeps their drivers.
 
@@ -76,7 +63,6 @@ class Runner:
         """Start with no study."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._driven: list[Driven] = []
-        self._deaths: dict[str, Deaths] = {}
         self._recorder: Child | None = None
         self._spare: Child | None = None
         self._id = secrets.token_hex(8)
@@ -94,26 +80,35 @@ class Runner:
             self._driven.append(self._start(claim))
         self._keep_spare()
 
-    def stop(self) -> None:
-        """Stop the recorder and all drivers, and give their studies back to the queue."""
-        Runners(self._store).remove(self._id)
+    def stop(self, reason: str = "") -> None:
+        """Stop the recorder and all drivers, and give their studies back to the queue.
+
+        Args:
+            reason: Of what this runner dies, empty where it was asked to stop.
+        """
         helpers = [child for child in (self._recorder, self._spare) if child is not None]
-        for child in helpers:
+        for child in (*helpers, *(driven.child for driven in self._driven)):
             child.ask_to_stop()
-        for driven in self._driven:
-            driven.child.ask_to_stop()
+        self._try(lambda: Runners(self._store).remove(self._id))
         for driven in self._driven:
             driven.child.wait()
-            self._conclude(driven, State.QUEUED)
+            self._try(lambda driven=driven: self._conclude(driven, reason))
         self._driven = []
         for child in helpers:
             child.wait()
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Do what a lease that runs out would do as well, later."""
+        try:
+            write()
+        except OperationalError:
+            log.exception("the database does not answer")
 
     def _goes_on(self, driven: Driven) -> bool:
         claim, now = driven.claim, datetime.now(UTC)
         if driven.child.exit_status is not None:
             driven.child.wait()
-            self._conclude(driven, State.FAILED)
+            self._conclude(driven, self._death(driven))
             return False
         try:
             state = self._store.heartbeat(claim.study_id, claim.token, now, self._settings.lease_seconds)
@@ -125,38 +120,32 @@ class Runner:
             driven.child.ask_to_stop()
         return True
 
-    def _conclude(self, driven: Driven, unfinished: State) -> None:
-        """Put a study whose driver has ended where it belongs; most drivers have done so themselves."""
+    def _conclude(self, driven: Driven, reason: str = "") -> None:
+        """Put a study whose driver has ended where it belongs; most drivers have done so themselves.
+
+        Args:
+            driven: The study.
+            reason: Of what its driver died, empty where it was asked to stop.
+        """
         claim = driven.claim
         try:
-            state = self._store.heartbeat(claim.study_id, claim.token, datetime.now(UTC), self._settings.lease_seconds)
-            if state is State.CANCELLING:
-                self._store.transition(claim.study_id, State.CANCELLED, "cancelled by request", claim.token)
-            elif unfinished is State.QUEUED or state is State.PAUSED:
-                self._store.release(claim.study_id, claim.token)
-            else:
-                self._mourn(driven)
+            state = self._store.release(claim.study_id, claim.token, reason)
         except StoppedError:
-            log.info("study %s is %s", claim.study_id, self._store.study(claim.study_id).state)
+            state = self._store.state(claim.study_id)
+        log.info("study %s is %s", claim.study_id, state)
 
-    def _mourn(self, driven: Driven) -> None:
-        """Queue a study again whose driver died, unless its drivers die before they have trained anything."""
-        claim = driven.claim
-        words = self._last_words(driven)
-        status = driven.child.exit_status
+    def _death(self, driven: Driven) -> str:
+        """Return of what a driver died, for people; the log gets more."""
+        words, status = self._last_words(driven), driven.child.exit_status
         assert status is not None  # it has ended
+        if status == 0:
+            return ""
         reason = f"the driver process died (exit status {status})"
+        log.error("study %s: %s\n%s", driven.claim.study_id, reason, words)
         if status < _BY_SIGNAL and words:
-            reason += f": {words.splitlines()[-1]}"  # the exception's
-        log.error("study %s: %s\n%s", claim.study_id, reason, words)
-        packs = self._store.trained_packs(claim.study_id)
-        before = self._deaths.get(claim.study_id)
-        count = before.count + 1 if before is not None and before.packs == packs else 1
-        self._deaths[claim.study_id] = Deaths(packs=packs, count=count)
-        if count < _DEATHS:
-            self._store.transition(claim.study_id, State.QUEUED, reason, claim.token)
-        else:
-            self._store.transition(claim.study_id, State.FAILED, f"{count} times in a row: {reason}", claim.token)
+            last = "".join(each for each in words.splitlines()[-1] if each.isprintable())
+            reason += f": {last[:_LONGEST]}"  # the exception's
+        return reason
 
     def _keep_recorder(self) -> None:
         recorder = self._recorder
@@ -181,16 +170,19 @@ class Runner:
 
     def _start(self, claim: Claim) -> Driven:
         log.info("study %s is driven", claim.study_id)
+        if self._spare is not None and self._spare.exit_status is not None:
+            self._keep_spare()
         child = self._spare or self._new_driver()
-        if child.exit_status is not None:  # it died waiting
-            child.wait()
-            child = self._new_driver()
         self._spare = None
         child.tell(f"{claim.study_id} {claim.token}")
         return Driven(claim=claim, child=child, since=time.monotonic())
 
     def _keep_spare(self) -> None:
         """Have a driver wait for the next study, made ready while none is starting: its imports take seconds."""
+        if self._spare is not None and self._spare.exit_status is not None:
+            self._spare.wait()
+            log.error("a driver that waited died\n%s", last_lines(self._spare.command.log))
+            self._spare = None
         if self._spare is None and all(time.monotonic() - each.since > _STARTING_SECONDS for each in self._driven):
             self._spare = self._new_driver()
 
@@ -219,17 +211,19 @@ def main() -> int:
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
         Runners(store).publish(catalogue())
-        runner = Runner(settings, store, ray_address)
+        runner, died = Runner(settings, store, ray_address), ""
         try:
             while not stopping.wait(_POLL_SECONDS):
                 if not settings.ray_address and not cluster.local_ray_lives():
-                    raise ProcessDiedError("a process of Ray died; the runner ends, to start with a new one")
+                    died = "a process of Ray died"
+                    log.error("%s; this runner ends, for another one to start with a new Ray", died)
+                    return 1
                 try:
                     runner.turn()
                 except OperationalError:
                     log.exception("the database does not answer; it is asked again")
         finally:
-            runner.stop()
+            runner.stop(died)
     finally:
         cluster.stop()
     return 0

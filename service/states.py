@@ -17,7 +17,7 @@ class State(StrEnum):
 
 #: Which states a study may come from, for each state it may go to.
 SOURCES: dict[State, tuple[State, ...]] = {
-    # a runner that stops gives its study back; resumed; taken up once more
+    # its runner stopped, or its driver died; resumed; retried
     State.QUEUED: (State.RUNNING, State.PAUSED, State.FAILED),
     # RUNNING again: taken up after its lease ran out; from PAUSED: resumed while its driver still held it
     State.RUNNING: (State.QUEUED, State.RUNNING, State.PAUSED),

@@ -15,7 +15,7 @@ from service.migrate import migrate
 from service.posting import add, earlier
 from service.queries import bad_cursor, read_rows, read_run_page
 from service.states import ENDED, State
-from service.tables import events, packs, reports, studies
+from service.tables import events, reports, studies
 from service.transitions import (
     claim_oldest,
     is_id,
@@ -175,12 +175,6 @@ class Store:
         with self.reading() as connection:
             return read_run_page(connection, study_id, limit, cursor)
 
-    def trained_packs(self, study_id: str) -> int:
-        """Return how many packs of a study are trained."""
-        query = select(func.count()).select_from(packs).where(packs.c.study == study_id, packs.c.done.is_(True))
-        with self.reading() as connection:
-            return connection.execute(query).scalar_one()
-
     def rows(self, study_id: str, *, series: bool = False) -> Rows:
         """Return all rows of a study, as `studies.rows.Ledger` has it.
 
@@ -241,19 +235,22 @@ class Store:
         with self.writing() as connection:
             move(connection, study_id, to, reason, token=token, now=datetime.now(UTC))
 
-    def release(self, study_id: str, token: str) -> None:
-        """Give up a study's claim: a running one is queued again, a paused one stays so.
+    def release(self, study_id: str, token: str, reason: str = "") -> State:
+        """Give up a study's claim, wherever the study is by now.
 
         Args:
             study_id: The study.
             token: Of the claim.
+            reason: Of what its driver died, empty where it did not.
+
+        Returns:
+            CANCELLED, PAUSED, QUEUED, or FAILED where its drivers died too often.
 
         Raises:
             StoppedError: The token holds the study no longer.
-            WrongStateError: The study was asked to stop.
         """
         with self.writing() as connection:
-            let_go(connection, study_id, token, datetime.now(UTC))
+            return let_go(connection, study_id, token, reason, datetime.now(UTC))
 
     def ask(self, study_id: str, verb: Verb) -> State:
         """Ask something of a study.
@@ -269,6 +266,8 @@ class Store:
             UnknownStudyError: There is no such study.
             WrongStateError: Its state does not allow it.
         """
+        if not is_id(study_id):
+            raise unknown(study_id)
         with self.writing() as connection:
             return verb(connection, study_id, datetime.now(UTC))
 
@@ -292,7 +291,9 @@ class Store:
         """
         abandoned = and_(studies.c.state == State.CANCELLING.value, studies.c.lease_expires_at < now)
         with self.writing() as connection:
-            for study_id in connection.execute(select(studies.c.id).where(abandoned)).scalars().all():
+            # two runners may look at once
+            found = connection.execute(select(studies.c.id).where(abandoned).with_for_update(skip_locked=True))
+            for study_id in found.scalars().all():
                 move(connection, study_id, State.CANCELLED, "cancelled by request", token=None, now=now)
 
     def set_environment(self, study_id: str, environment: Mapping[str, object]) -> None:
@@ -339,12 +340,11 @@ class Store:
             UnknownReportFileError: It has no such file.
         """
         study = self.study(study_id)
-        query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
-        with self.reading() as connection:
-            content = connection.execute(query).scalar_one_or_none()
-        if content is not None:
-            return content
         there = self.report_files(study_id)
+        if file in there:
+            query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
+            with self.reading() as connection:
+                return connection.execute(query).scalar_one()
         if there:
             raise UnknownReportFileError(f"study {study_id}'s report has no {shown(file)}; it has {', '.join(there)}")
         why = f": {study.reason}" if study.reason else ""

@@ -74,6 +74,7 @@ class _StudyColumns(TypedColumns):
     lease_token: Named[str | None] = Column(String(32))
     lease_expires_at: Named[datetime | None] = Column(UtcTime)
     attempt: Named[int]
+    fruitless: Named[int] = Column(Integer, server_default="0")
     environment: Named[str | None] = Column(Text)
     mlflow_experiment: Named[str | None] = Column(String(64))
 

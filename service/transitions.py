@@ -12,6 +12,11 @@ from service.states import ENDED, HELD, SOURCES, State
 from service.tables import events, studies
 from studies.errors import StoppedError
 
+#: A study that was taken up so often with no pack trained in between, and whose driver dies again, has failed.
+FRUITLESS = 3
+#: One that was taken up so often has too, though its drivers were not seen to die: their runners did.
+MOST_FRUITLESS = 5
+
 _ID = re.compile(r"[0-9a-f]{20}")
 
 
@@ -74,7 +79,7 @@ def claim_oldest(connection: Connection, now: datetime, lease_seconds: float) ->
         studies.c.state == State.QUEUED.value,
         and_(studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now),
     )
-    oldest = select(studies.c.id, studies.c.attempt).where(waits).order_by(studies.c.id).limit(1)
+    oldest = select(studies.c.id, studies.c.attempt, studies.c.fruitless).where(waits).order_by(studies.c.id).limit(1)
     # two runners at once get two studies
     oldest = oldest.with_for_update(skip_locked=True)
     found = connection.execute(oldest).one_or_none()
@@ -90,12 +95,17 @@ def claim_oldest(connection: Connection, now: datetime, lease_seconds: float) ->
             lease_token=claim.token,
             lease_expires_at=now + timedelta(seconds=lease_seconds),
             attempt=claim.attempt,
+            fruitless=studies.c.fruitless + 1,
             started_at=func.coalesce(studies.c.started_at, now),
         )
     )
     if taken.rowcount == 0:
         return None
     note(connection, claim.study_id, State.RUNNING, f"attempt {claim.attempt}", now)
+    if found.fruitless > MOST_FRUITLESS:
+        reason = f"taken up {found.fruitless} times in a row with no pack trained: its drivers and runners died"
+        move(connection, claim.study_id, State.FAILED, reason, token=claim.token, now=now)
+        return None
     return claim
 
 
@@ -122,26 +132,40 @@ def renew(connection: Connection, study_id: str, token: str, now: datetime, leas
     return state_for_update(connection, study_id)
 
 
-def let_go(connection: Connection, study_id: str, token: str, now: datetime) -> None:
-    """Give up the claim of a study that has not ended: a running one is queued again, a paused one stays so.
+def let_go(connection: Connection, study_id: str, token: str, reason: str, now: datetime) -> State:
+    """Give up a claim, wherever the study is by now: one that was asked to stop has done so, a paused one stays paused.
 
     Args:
         connection: In a transaction that writes.
         study_id: The study.
         token: Of the claim.
+        reason: Of what its driver died; empty where it did not, and the study was taken up in vain for once.
         now: The present time.
+
+    Returns:
+        CANCELLED, PAUSED, QUEUED, or FAILED where its drivers died too often with no pack trained in between.
 
     Raises:
         StoppedError: The token holds the study no longer.
-        WrongStateError: The study was asked to stop.
     """
-    if state_for_update(connection, study_id) is not State.PAUSED:
-        move(connection, study_id, State.QUEUED, "", token=token, now=now)
-        return
-    held = (studies.c.id == study_id, studies.c.lease_token == token)
-    free = update(studies).where(*held).values(lease_token=None, lease_expires_at=None)
-    if connection.execute(free).rowcount == 0:
+    own = (studies.c.id == study_id, studies.c.lease_token == token)
+    found = connection.execute(select(studies.c.state, studies.c.fruitless).where(*own).with_for_update()).one_or_none()
+    if found is None:
         raise lost(study_id)
+    if found.state == State.CANCELLING:
+        move(connection, study_id, State.CANCELLED, "cancelled by request", token=token, now=now)
+        return State.CANCELLED
+    if not reason:
+        connection.execute(update(studies).where(*own).values(fruitless=max(0, found.fruitless - 1)))
+    if found.state == State.PAUSED:
+        connection.execute(update(studies).where(*own).values(lease_token=None, lease_expires_at=None))
+        return State.PAUSED
+    if reason and found.fruitless >= FRUITLESS:
+        times = f"{found.fruitless} times in a row: " if found.fruitless > 1 else ""
+        move(connection, study_id, State.FAILED, times + reason, token=token, now=now)
+        return State.FAILED
+    move(connection, study_id, State.QUEUED, reason, token=token, now=now)
+    return State.QUEUED
 
 
 def is_held(connection: Connection, study_id: str, now: datetime) -> bool:

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, update
 
 from service.states import State
-from service.tables import recordings
+from service.tables import recordings, studies
 from service.transitions import is_held, move, refused, state_for_update
 
 
@@ -84,5 +84,6 @@ def retry(connection: Connection, study_id: str, now: datetime) -> State:
     if state is not State.FAILED:
         raise refused(study_id, state, "retried", "only a failed one can; post its spec again")
     connection.execute(delete(recordings).where(recordings.c.study == study_id))
+    connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0))
     move(connection, study_id, State.QUEUED, "retried by request", token=None, now=now)
     return State.QUEUED

@@ -97,7 +97,7 @@ def fitting(speeds: Sequence[Speed], runs: int) -> Speed:
 def narrowed(speed: Speed, runs: int, steps: int) -> Speed:
     """Return a compiled step's speed for packs halved as often as all runs still fit, where compiling it pays.
 
-    What a lane takes is taken to stay the same, and what compiling takes too.
+    What a lane takes is taken to stay the same, and what compiling takes too; where that is not known, nothing changes.
 
     Args:
         speed: A measurement.
@@ -113,6 +113,6 @@ def narrowed(speed: Speed, runs: int, steps: int) -> Speed:
     while lanes % 2 == 0 and lanes // 2 >= runs:
         lanes //= 2
     saved = steps * (speed.lanes - lanes) * speed.lane_seconds
-    if speed.mode is Mode.EAGER or saved < max(speed.making, COMPILING):
+    if not speed.making or saved < max(speed.making, COMPILING):
         return speed
     return replace(speed, lanes=lanes, seconds=lanes * speed.lane_seconds)

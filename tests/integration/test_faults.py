@@ -114,6 +114,7 @@ def disturbed(own: Settings, kills: list[str], drawn: random.Random, comparable:
         study_id = answered(lambda: client.submit(STUDY, key="disturbed")).id
         for part in kills:
             time.sleep(drawn.uniform(0.0, 6.0))
+            assert answered(lambda: client.study(study_id)).state not in ENDED, f"it ended before the {part} was killed"
             kill(service, part, drawn)
         found = ended(client, study_id)
         assert (found.state, found.reason) == (State.SUCCEEDED, "")

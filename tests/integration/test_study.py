@@ -115,7 +115,7 @@ def test_cancel_a_running_study(client: Client) -> None:
         {"name": "long", "workloads": [{"name": "digits_mlp", "steps": 10**6}], "arms": [{"name": "l4mom"}]}
     )
     _until(client, study.id, State.RUNNING)
-    assert client.cancel(study.id).state is State.CANCELLING
+    assert client.cancel(study.id).state in (State.CANCELLING, State.CANCELLED)
     assert finished(client, study.id).state is State.CANCELLED
     assert client.cancel(study.id).state is State.CANCELLED
 
@@ -131,7 +131,7 @@ def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
     paused = client.study(study.id)
     assert paused.state is State.PAUSED
     assert paused.progress.done < paused.progress.total
-    assert client.resume(study.id).state is State.QUEUED
+    assert client.resume(study.id).state in (State.QUEUED, State.RUNNING)
     assert finished(client, study.id).state is State.SUCCEEDED
     assert comparable(client.report(study.id)) == comparable(client.report(done.id))
 

@@ -1,7 +1,7 @@
 """What is said of a study besides its state."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,8 @@ from service.states import State
 from service.store import Store
 from studies.rows import Lane, Outcome, Pack, Rows, Run, Stage, Trial
 from studies.spec import StudySpec
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -52,18 +54,18 @@ def searched(best: float) -> Rows:
 def test_a_queued_study_says_how_many_are_before_it(store: Store, study: StudyRow, spec: StudySpec) -> None:
     later = store.study(store.add_study(spec, datetime.now(UTC)))
     assert (store.ahead(study), store.ahead(later)) == (0, 1)
-    assert conditions(study, Rows(), 0) == ("waits for a runner that has room",)
-    assert conditions(later, Rows(), 1) == ("waits behind 1 in the queue",)
+    assert conditions(study, Rows(), 0, NOW) == ("waits for a runner that has room",)
+    assert conditions(later, Rows(), 1, NOW) == ("waits behind 1 in the queue",)
 
 
-def test_a_paused_study_says_what_is_still_in_training(study: StudyRow) -> None:
-    paused = replace(study, state=State.PAUSED, held=True)
-    rows = replace(searched(0.01), packs=(replace(searched(0.01).packs[0], done=False),))
-    assert conditions(paused, rows, 0) == ("its driver finishes what is in training (at most 1 packs)",)
-    assert conditions(replace(paused, held=False), rows, 0) == ()
+def test_a_paused_study_says_that_its_driver_is_not_done(study: StudyRow) -> None:
+    paused = replace(study, state=State.PAUSED, held_until=NOW)
+    assert conditions(paused, Rows(), 0, NOW) == ("its driver finishes what is in training",)
+    assert conditions(paused, Rows(), 0, NOW + timedelta(seconds=1)) == ()  # its driver died
+    assert conditions(replace(paused, held_until=None), Rows(), 0, NOW) == ()
 
 
 def test_an_extended_range_is_named(study: StudyRow) -> None:
     running = replace(study, state=State.RUNNING)
-    assert conditions(running, searched(0.01), 0) == ()
-    assert conditions(running, searched(0.1), 0) == ("range extended for sgd on digits_mlp: lr 0.001 to 1",)
+    assert conditions(running, searched(0.01), 0, NOW) == ()
+    assert conditions(running, searched(0.1), 0, NOW) == ("range extended for sgd on digits_mlp: lr 0.001 to 1",)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from service import database as opening
 from service.database import open_engine
@@ -20,12 +21,12 @@ from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
-#: The connection is cut before the statement of this number, from 1 on; the last ones are past the end.
-STATEMENTS = range(1, 9)
+#: The connection is cut before the statement of this number, from 1 on; no step has more.
+STATEMENTS = range(1, 7)
 
 
 class Cut:
-    """Ends the connection of an engine, once, before a statement or before what it has done is kept.
+    """Ends the connection of an engine, once: before a statement, or when what was done is kept and nobody told.
 
     Args:
         engine: Whose.
@@ -36,7 +37,9 @@ class Cut:
         """Watch."""
         self._other = create_engine(postgresql.address(folder, "postgres"), isolation_level="AUTOCOMMIT")
         self.before, self.done, self._count = 0, False, 0
+        self.unheard = False
         event.listen(engine, "before_cursor_execute", self._statement)
+        event.listen(engine, "commit", self._commit)
 
     def _statement(self, connection: Connection, *_rest: object) -> None:
         self._count += 1
@@ -45,6 +48,12 @@ class Cut:
             process = connection.connection.driver_connection.info.backend_pid  # pyright: ignore
             with self._other.connect() as other:
                 other.exec_driver_sql(f"SELECT pg_terminate_backend({process}, 5000)")
+
+    def _commit(self, connection: Connection) -> None:
+        if self.unheard:
+            self.unheard = False
+            connection.connection.driver_connection.commit()  # pyright: ignore
+            raise OperationalError("COMMIT", {}, ConnectionError("nothing was heard of it"))
 
     def start(self, before: int) -> None:
         """Count statements from here on."""
@@ -111,3 +120,25 @@ def test_a_study_ends_once(ledger: StudyLedger, engine: Engine, cut: Cut, before
     assert [each.state for each in store.events(study.id)] == [State.QUEUED, State.RUNNING, State.SUCCEEDED]
     with pytest.raises(StoppedError):
         ledger.end(State.SUCCEEDED, "")
+
+
+def test_what_was_kept_but_not_heard_of_is_not_done_twice(ledger: StudyLedger, engine: Engine, cut: Cut) -> None:
+    pack = some_pack()
+    steps: list[Callable[[], object]] = [
+        lambda: ledger.add_plan([some_trial()], [pack]),
+        lambda: ledger.finish_pack(done(pack), runs_of(pack)),
+        lambda: ledger.save_report({"report.json": b"{}"}),
+    ]
+    for step in steps:
+        cut.unheard = True
+        step()
+        assert not cut.unheard
+    whole = Rows(trials=(some_trial(),), packs=(done(pack),), runs=tuple(runs_of(pack)))
+    assert ledger.rows(series=True) == whole
+    cut.unheard = True
+    with pytest.raises(StoppedError):  # it has ended, as asked; a driver takes it for a study that others ended
+        ledger.end(State.SUCCEEDED, "")
+    store = Store(engine)
+    study = store.studies(1).items[0]
+    assert (study.state, store.report_files(study.id)) == (State.SUCCEEDED, ("report.json",))
+    assert [each.state for each in store.events(study.id)] == [State.QUEUED, State.RUNNING, State.SUCCEEDED]
