@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import os
 import signal
 import sys
 import threading
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 _RUNS_A_TURN = 20
 _POLL_SECONDS = 0.5
 _RETRY = timedelta(seconds=30)
+#: Training goes first where there are more programs than processors.
+_NICE = 10
 #: How MLflow calls the ends of a study.
 _STATUS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
 
@@ -117,6 +120,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    os.nice(_NICE)
     settings = read_settings()
     held: TextIO | None = None
     while held is None:
