@@ -161,8 +161,7 @@ def let_go(connection: Connection, study_id: str, token: str, reason: str, now: 
         connection.execute(update(studies).where(*own).values(lease_token=None, lease_expires_at=None))
         return State.PAUSED
     if reason and found.fruitless >= FRUITLESS:
-        times = f"{found.fruitless} times in a row: " if found.fruitless > 1 else ""
-        move(connection, study_id, State.FAILED, times + reason, token=token, now=now)
+        move(connection, study_id, State.FAILED, f"{found.fruitless} times in a row: {reason}", token=token, now=now)
         return State.FAILED
     move(connection, study_id, State.QUEUED, reason, token=token, now=now)
     return State.QUEUED

@@ -1,0 +1,74 @@
+"""Studies whose drivers and runners die: they go on, unless that happens in vain again and again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service import verbs
+from service.entities import Claim
+from service.ledger import StudyLedger
+from service.states import State
+from service.store import Store, Verb
+from service.transitions import FRUITLESS, MOST_FRUITLESS
+from studies.spec import StudySpec
+from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+LEASE = 30.0
+
+
+@pytest.fixture
+def study(store: Store, spec: StudySpec) -> str:
+    return store.add_study(spec, NOW)
+
+
+def claimed(store: Store, now: datetime = NOW) -> Claim:
+    claim = store.claim(now, LEASE)
+    assert claim is not None
+    return claim
+
+
+def test_it_has_failed_when_its_drivers_die_in_vain(store: Store, study: str) -> None:
+    for death in range(1, FRUITLESS + 1):
+        state = store.release(study, claimed(store).token, "it died")
+        assert state is (State.QUEUED if death < FRUITLESS else State.FAILED)
+    assert store.study(study).reason == f"{FRUITLESS} times in a row: it died"
+    assert [event.reason for event in store.events(study) if event.state is State.QUEUED] == ["", "it died", "it died"]
+    store.ask(study, verbs.retry)
+    assert store.release(study, claimed(store).token, "it died") is State.QUEUED
+
+
+def test_it_goes_on_where_a_pack_was_trained_in_between(store: Store, study: str) -> None:
+    for number in range(2 * FRUITLESS):
+        claim = claimed(store)
+        ledger, pack = StudyLedger(store, study, claim.token), some_pack(number)
+        ledger.add_plan([some_trial(number)], [pack])
+        ledger.finish_pack(done(pack), runs_of(pack))
+        assert store.release(study, claim.token, "it died") is State.QUEUED
+
+
+def test_it_goes_on_where_its_runner_was_asked_to_stop(store: Store, study: str) -> None:
+    for _ in range(2 * MOST_FRUITLESS):
+        assert store.release(study, claimed(store).token) is State.QUEUED
+
+
+def test_it_has_failed_when_its_runners_die_in_vain(store: Store, study: str) -> None:
+    now = NOW
+    while store.claim(now, LEASE) is not None:
+        now += timedelta(seconds=LEASE + 1)
+    found = store.study(study)
+    assert (found.state, found.attempt) == (State.FAILED, MOST_FRUITLESS + 2)
+    assert "with no pack trained" in found.reason
+
+
+@pytest.mark.parametrize(("verb", "end"), [(verbs.pause, State.PAUSED), (verbs.cancel, State.CANCELLED)])
+def test_what_was_asked_meanwhile_holds_when_its_driver_dies(
+    store: Store, spec: StudySpec, verb: Verb, end: State
+) -> None:
+    study = store.add_study(spec, NOW)
+    claim = claimed(store)
+    store.ask(study, verb)
+    assert store.release(study, claim.token, "it died") is store.state(study) is end
+    assert store.study(study).held_until is None
