@@ -8,17 +8,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
 
 from service import screen, serve
 from service.client import Client, Form
-from service.database import open_engine
 from service.errors import ServiceError
-from service.migrate import head
 from service.schemas import StudyAnswer
 from service.settings import read_settings
 from service.states import State
-from service.store import Store
 
 app = typer.Typer(
     help="Settles whether an optimizer really beats tuned baselines.",
@@ -43,15 +39,14 @@ def serve_command() -> None:
 @app.command("migrate")
 def migrate_command() -> None:
     """Bring the database to this version's tables; `serve` does so itself."""
+    from service.migrate import migrate_database  # noqa: PLC0415 - the other commands need no database
+
     try:
-        settings = read_settings()
-        settings.home.mkdir(parents=True, exist_ok=True)
-        store = Store(open_engine(settings.database_url))
-        store.migrate()
-        Console().print(f"The database is at revision {head()}", highlight=False)
-    except (ServiceError, OSError, OperationalError) as error:
+        revision = migrate_database(read_settings())
+    except (ServiceError, OSError) as error:
         screen.show_error(error)
         raise typer.Exit(1) from error
+    Console().print(f"The database is at revision {revision}", highlight=False)
 
 
 @app.command()

@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import OperationalError
 
-from service.errors import ForeignDatabaseError
+from service.database import for_writing, open_engine
+from service.errors import ForeignDatabaseError, UnreachableError
+from service.settings import Settings
 
 _FOLDER = Path(__file__).with_name("migrations")
 #: Any number, the same for all processes: who migrates holds PostgreSQL's lock of it.
@@ -72,3 +75,25 @@ def migrate(connection: Connection, to: str | None = None) -> None:
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, to or head())
+
+
+def migrate_database(settings: Settings) -> str:
+    """Bring a deployment's database to the newest revision, and return that.
+
+    Args:
+        settings: The deployment's.
+
+    Raises:
+        ForeignDatabaseError: The database is of a newer version, or not of this service.
+        UnreachableError: It does not answer.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    engine = for_writing(open_engine(settings.database_url))
+    try:
+        with engine.begin() as connection:
+            migrate(connection)
+    except OperationalError as error:
+        raise UnreachableError(f"the database at {engine.url!r} does not answer: {error.orig}") from error
+    finally:
+        engine.dispose()
+    return head()

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from service import verbs
 from service.cli import app
 from service.ledger import StudyLedger
+from service.migrate import head
 from service.states import State
 from service.store import Store
 from studies.spec import StudySpec
@@ -152,3 +153,14 @@ def test_the_command_line_loads_no_training_library() -> None:
     script = "import sys, service.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert heavy.isdisjoint(loaded)
+
+
+def test_migrate_makes_the_tables_and_says_what_is_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L4_HOME", str(tmp_path / "home"))
+    for _ in range(2):
+        made = CliRunner().invoke(app, ["migrate"])
+        assert (made.exit_code, made.stdout) == (0, f"The database is at revision {head()}\n")
+    monkeypatch.setenv("L4_DATABASE", f"postgresql+psycopg://l4@/none?host={tmp_path}")
+    refused = CliRunner().invoke(app, ["migrate"])
+    assert refused.exit_code == 1
+    assert "does not answer" in refused.stderr
