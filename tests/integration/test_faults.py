@@ -127,6 +127,7 @@ def disturbed(own: Settings, kills: list[str], drawn: random.Random, comparable:
     assert not [each for each in own_processes if each.pid != os.getpid()]
 
 
+@pytest.mark.slow
 def test_every_part_is_killed_once(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
     drawn = random.Random(1)
     disturbed(own, drawn.sample(list(PARTS), len(PARTS)), drawn, comparable)
