@@ -110,7 +110,7 @@ def report(
 
 @app.command()
 def pause(study_id: StudyId, url: Url = None) -> None:
-    """Start nothing new of a study; what is in training is finished."""
+    """Hand out nothing more of a study; what is in training, or next in line, is finished."""
     _ask(url, lambda client: client.pause(study_id))
 
 

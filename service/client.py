@@ -168,7 +168,7 @@ class Client:
         return self._ask("GET", path, headers={"Accept": "*/*"}).content
 
     def pause(self, study_id: str) -> StudyAnswer:
-        """Start nothing new of a study; what is in training is finished.
+        """Hand out nothing more of a study; what is in training, or next in line, is finished.
 
         Args:
             study_id: Its id.

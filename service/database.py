@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -26,8 +26,9 @@ def open_engine(url: str) -> Engine:
     Args:
         url: SQLAlchemy's address, as in `sqlite:////data/studies.db` or `postgresql+psycopg://user@host/studies`.
     """
-    engine = create_engine(url, pool_pre_ping=True)  # a server may have been started again
-    if engine.dialect.name == "sqlite":
+    kind = make_url(url).get_backend_name()
+    engine = create_engine(url, pool_pre_ping=kind != "sqlite")  # a server may have been started again
+    if kind == "sqlite":
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
     return engine

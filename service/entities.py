@@ -40,7 +40,7 @@ class StudyRow:
         reason: Why it is there; empty where there is nothing to say.
         created_at: When it was added (UTC).
         started_at: When it was first claimed.
-        ended_at: When it reached a terminal state.
+        ended_at: When it ended; None again once it is retried.
         held_until: When its driver's claim runs out; None where no driver has it.
         attempt: How often it was claimed.
         environment: What it runs on, as its driver recorded it; None before.

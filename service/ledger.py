@@ -11,7 +11,7 @@ from service.speeds import read_speeds, replace_speeds
 from service.states import WRITABLE, State
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
-from service.transitions import is_in, let_go, lost, move
+from service.transitions import is_in, lost, move
 from studies.rows import Pack, Rows, Run, Trial
 from studies.speeds import Speed, Subject
 
@@ -111,16 +111,12 @@ class StudyLedger:
         self._write(lambda connection: move(connection, self._study_id, to, reason, token=self._token, now=now))
 
     def let_go(self) -> None:
-        """Give up the study's claim: a running one is queued again, a paused one stays so.
+        """Give up the study's claim: a running one is queued again, a paused one stays so, one asked to stop has.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The token holds the study no longer.
         """
-
-        def change(connection: Connection) -> None:
-            let_go(connection, self._study_id, self._token, "", datetime.now(UTC))
-
-        self._write(change)
+        persistently(lambda: self._store.release(self._study_id, self._token))
 
     def _write(self, change: Callable[[Connection], None]) -> None:
         """Change rows in one transaction, if the study may still be written."""

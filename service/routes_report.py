@@ -4,7 +4,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Path, Response
 from starlette.exceptions import HTTPException
 
 from service.dependencies import StoreGiven, StudyId
@@ -23,6 +23,9 @@ class Form(StrEnum):
     MARKDOWN = "md"
     CSV = "csv"
 
+
+#: PostgreSQL holds no text with a NUL, and refuses to look for one.
+Figure = Annotated[str, Path(pattern=r"^[^\x00]+$", description="The figure's name, as the Markdown names it.")]
 
 _MEDIA_TYPES = {
     Form.JSON: "application/json",
@@ -75,7 +78,7 @@ def show_report_form(study_id: StudyId, form: Form, store: StoreGiven) -> Respon
     response_class=Response,
     responses={200: {"content": {_SVG: {"schema": {"type": "string"}}}}} | documented(*_MISSING),
 )
-def show_figure(study_id: StudyId, figure: str, store: StoreGiven) -> Response:
+def show_figure(study_id: StudyId, figure: Figure, store: StoreGiven) -> Response:
     """Return one figure of the report."""
     return Response(store.report_file(study_id, f"{figure}.svg"), headers=_HEADERS, media_type=_SVG)
 

@@ -17,6 +17,7 @@ from service.problems import documented
 from service.runners import Runners
 from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
+from service.states import State
 from service.store import Store, Verb
 from studies.plan import progress
 from studies.resolve import resolve
@@ -138,8 +139,8 @@ def _summary(row: StudyRow) -> StudySummary:
 
 
 def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
-    rows = store.rows(row.id)
-    found = progress(row.spec, rows)
+    found = progress(row.spec, store.rows(row.id))
+    ahead = store.ahead(row) if row.state is State.QUEUED else 0
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
     experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
@@ -147,7 +148,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         **_summary(row).model_dump(),
         spec=row.spec,
         warnings=row.spec.warnings(),
-        conditions=conditions(row, rows, store.ahead(row), datetime.now(UTC)),
+        conditions=conditions(row, found.searches, ahead, datetime.now(UTC)),
         progress=ProgressAnswer(done=found.done, total=found.total),
         links=Links(
             self=path,

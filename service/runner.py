@@ -62,6 +62,7 @@ class Runner:
     def __init__(self, settings: Settings, store: Store, ray_address: str) -> None:
         """Start with no study."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
+        self._runners = Runners(store)
         self._driven: list[Driven] = []
         self._recorder: Child | None = None
         self._spare: Child | None = None
@@ -70,7 +71,7 @@ class Runner:
     def turn(self) -> None:
         """Renew the leases and the runner's own, end what ended or was cancelled, and claim what there is room for."""
         self._keep_recorder()
-        Runners(self._store).renew(self._id, datetime.now(UTC), self._settings.lease_seconds)
+        self._runners.renew(self._id, datetime.now(UTC), self._settings.lease_seconds)
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._driven) < self._settings.concurrent_studies:
@@ -89,7 +90,7 @@ class Runner:
         helpers = [child for child in (self._recorder, self._spare) if child is not None]
         for child in (*helpers, *(driven.child for driven in self._driven)):
             child.ask_to_stop()
-        self._try(lambda: Runners(self._store).remove(self._id))
+        self._try(lambda: self._runners.remove(self._id))
         for driven in self._driven:
             driven.child.wait()
             self._try(lambda driven=driven: self._conclude(driven, reason))

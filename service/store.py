@@ -340,11 +340,12 @@ class Store:
             UnknownReportFileError: It has no such file.
         """
         study = self.study(study_id)
+        query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
+        with self.reading() as connection:
+            content = connection.execute(query).scalar_one_or_none()
+        if content is not None:
+            return content
         there = self.report_files(study_id)
-        if file in there:
-            query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
-            with self.reading() as connection:
-                return connection.execute(query).scalar_one()
         if there:
             raise UnknownReportFileError(f"study {study_id}'s report has no {shown(file)}; it has {', '.join(there)}")
         why = f": {study.reason}" if study.reason else ""

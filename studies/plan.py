@@ -32,10 +32,12 @@ class Progress:
     Args:
         done: Runs in the database.
         total: Runs expected, as far as the rows tell; a range extension adds to it.
+        searches: Where each search stands, by (workload, arm).
     """
 
     done: int
     total: int
+    searches: Mapping[tuple[str, str], Search]
 
 
 def additions(
@@ -101,12 +103,14 @@ def progress(spec: StudySpec, rows: Rows) -> Progress:
         spec: The study.
         rows: Its rows; the runs need no series.
     """
-    total, apart = 0, by_arm(rows)
-    for workload in spec.workloads:
-        for arm in spec.arms:
-            found = search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
-            total += found.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds
-    return Progress(done=len(rows.runs), total=total)
+    apart = by_arm(rows)
+    found = {
+        (workload.name, arm.name): search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
+        for workload in spec.workloads
+        for arm in spec.arms
+    }
+    total = sum(each.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds for each in found.values())
+    return Progress(done=len(rows.runs), total=total, searches=found)
 
 
 def _next_batch(

@@ -194,6 +194,12 @@ def test_unknown_studies(api: httpx.Client, study_id: str) -> None:
     problem_of(api.post(f"/studies/{study_id}/cancel"), 404)
 
 
+def test_no_figure_has_a_nul_in_its_name(api: httpx.Client, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    problem_of(api.get(f"/studies/{study_id}/report/a.svg"), 409)
+    problem_of(api.get(f"/studies/{study_id}/report/a%00.svg"), 404)
+
+
 def test_unknown_paths_and_methods(api: httpx.Client) -> None:
     problem_of(api.get("/nothing"), 404)
     problem_of(api.get("/studies/"), 404)

@@ -1,5 +1,6 @@
 """What is said of a study besides its state."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,8 @@ from service.conditions import conditions
 from service.entities import StudyRow
 from service.states import State
 from service.store import Store
+from studies.choose import Search
+from studies.plan import progress
 from studies.rows import Lane, Outcome, Pack, Rows, Run, Stage, Trial
 from studies.spec import StudySpec
 
@@ -51,21 +54,25 @@ def searched(best: float) -> Rows:
     )
 
 
+def standing(study: StudyRow, best: float) -> Mapping[tuple[str, str], Search]:
+    return progress(study.spec, searched(best)).searches
+
+
 def test_a_queued_study_says_how_many_are_before_it(store: Store, study: StudyRow, spec: StudySpec) -> None:
     later = store.study(store.add_study(spec, datetime.now(UTC)))
     assert (store.ahead(study), store.ahead(later)) == (0, 1)
-    assert conditions(study, Rows(), 0, NOW) == ("waits for a runner that has room",)
-    assert conditions(later, Rows(), 1, NOW) == ("waits behind 1 in the queue",)
+    assert conditions(study, {}, 0, NOW) == ("waits for a runner that has room",)
+    assert conditions(later, {}, 1, NOW) == ("waits behind 1 in the queue",)
 
 
 def test_a_paused_study_says_that_its_driver_is_not_done(study: StudyRow) -> None:
     paused = replace(study, state=State.PAUSED, held_until=NOW)
-    assert conditions(paused, Rows(), 0, NOW) == ("its driver finishes what is in training",)
-    assert conditions(paused, Rows(), 0, NOW + timedelta(seconds=1)) == ()  # its driver died
-    assert conditions(replace(paused, held_until=None), Rows(), 0, NOW) == ()
+    assert conditions(paused, {}, 0, NOW) == ("its driver finishes what is in training",)
+    assert conditions(paused, {}, 0, NOW + timedelta(seconds=1)) == ()  # its driver died
+    assert conditions(replace(paused, held_until=None), {}, 0, NOW) == ()
 
 
 def test_an_extended_range_is_named(study: StudyRow) -> None:
     running = replace(study, state=State.RUNNING)
-    assert conditions(running, searched(0.01), 0, NOW) == ()
-    assert conditions(running, searched(0.1), 0, NOW) == ("range extended for sgd on digits_mlp: lr 0.001 to 1",)
+    assert conditions(running, standing(study, 0.01), 0, NOW) == ()
+    assert conditions(running, standing(study, 0.1), 0, NOW) == ("range extended for sgd on digits_mlp: lr 0.001 to 1",)
