@@ -56,11 +56,12 @@ def submit(
     key: Annotated[
         str | None, typer.Option(help="Any text; submitted again with the same one it is the same study.")
     ] = None,
+    priority: Annotated[int, typer.Option(min=-100, max=100, help="The higher the sooner it is taken up.")] = 0,
     url: Url = None,
 ) -> None:
     """Submit a study and print its id."""
     with _session(url) as (client, console):
-        study = client.submit(file, key=key)
+        study = client.submit(file, key=key, priority=priority)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
             console.print(f"[yellow]Warning:[/] {warning}", highlight=False)
@@ -73,6 +74,15 @@ def list_command(url: Url = None) -> None:
     """List the studies, newest first."""
     with _session(url) as (client, console):
         console.print(screen.study_list(client.studies()))
+
+
+@app.command("queue")
+def queue_command(url: Url = None) -> None:
+    """List the studies that wait, in the order in which they will be taken up."""
+    with _session(url) as (client, console):
+        queue = client.queue()
+        console.print(screen.queue_list(queue.studies))
+        console.print(f"{queue.total} in the queue", highlight=False)
 
 
 @app.command()

@@ -14,7 +14,17 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from service.errors import RequestRefusedError, UnreachableError
-from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
+from service.schemas import (
+    Health,
+    Problem,
+    QueueAnswer,
+    RunAnswer,
+    RunPage,
+    StudyAnswer,
+    StudyPage,
+    StudySummary,
+    WorkloadAnswer,
+)
 from service.states import ENDED
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
@@ -79,13 +89,18 @@ class Client:
         return _read(Health, self._ask("GET", "/readyz"))
 
     def submit(
-        self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path, *, key: str | None = None
+        self,
+        definition: StudyDefinition | Mapping[str, object] | str | bytes | Path,
+        *,
+        key: str | None = None,
+        priority: int = 0,
     ) -> StudyAnswer:
         """Submit a study.
 
         Args:
             definition: The study: as a model or mapping, as JSON or YAML text, or as the path of such a file.
             key: Any text; submitted again with the same one, as after an answer that did not come, it is one study.
+            priority: The higher the sooner it is taken up.
 
         Raises:
             RequestRefusedError: The definition has faults; all are in the message.
@@ -94,7 +109,7 @@ class Client:
         """
         body, content_type = _encoded(definition)
         headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": quote(key)})
-        answer = self._ask("POST", "/studies", content=body, headers=headers)
+        answer = self._ask("POST", "/studies", params={"priority": str(priority)}, content=body, headers=headers)
         return _read(StudyAnswer, answer)
 
     def studies(self) -> Iterator[StudySummary]:
@@ -105,6 +120,10 @@ class Client:
             page = _read(StudyPage, answer)
             yield from page.studies
             cursor = page.next_cursor
+
+    def queue(self) -> QueueAnswer:
+        """Return how many studies wait for a driver, and the first of them in the order of their turns."""
+        return _read(QueueAnswer, self._ask("GET", "/queue"))
 
     def study(self, study_id: str) -> StudyAnswer:
         """Return a study.

@@ -27,6 +27,8 @@ def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
         yield "waits for a runner that has room" if ahead == 0 else f"waits behind {ahead} in the queue"
     if study.state is State.PAUSED and study.held_until is not None and study.held_until >= now:
         yield "its driver finishes what is in training"
+    if study.state is State.RUNNING and study.waiting:
+        yield study.waiting
 
 
 def _extended(searches: Mapping[tuple[str, str], Search]) -> Iterator[str]:

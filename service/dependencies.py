@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from service.news import News
 from service.settings import Settings
 from service.store import Store
 
@@ -16,6 +17,11 @@ def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
+def _news(request: Request) -> News:
+    return cast(News, request.app.state.news)
+
+
 StoreGiven = Annotated[Store, Depends(_store)]
 SettingsGiven = Annotated[Settings, Depends(_settings)]
+NewsGiven = Annotated[News, Depends(_news)]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]

@@ -11,13 +11,15 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import final
+from typing import Generic, TypeVar, final
 
 from service.database import open_engine, persistently
 from service.ledger import StudyLedger
 from service.settings import Settings, read_settings
+from service.shares import Share, share
 from service.states import State
 from service.store import Store
 from studies import cluster
@@ -28,6 +30,8 @@ from studies.pacing import Place
 from studies.render import render
 from studies.report import Provenance, build_report
 from studies.weights import Weights
+
+Found = TypeVar("Found")
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +74,7 @@ def _drive(
             hardware=found.hardware,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
-        paused=_Paused(store, study_id),
+        paused=_Recent(lambda: store.state(study_id) is State.PAUSED),
     )
     persistently(lambda: store.set_environment(study_id, found.model_dump()))
     cluster.run(
@@ -79,6 +83,8 @@ def _drive(
         name=f"{study_id}-{row.attempt}",
         storage=settings.study_folder(study_id) / "tune",
         stopping=stopping.is_set,
+        gpus=settings.gpus_per_pack,
+        most=_most(settings, store, study_id),
     )
     if not driver.complete():
         log.info("study %s is paused", study_id)
@@ -98,24 +104,35 @@ def _drive(
     ledger.end(State.SUCCEEDED, "")
 
 
+def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], int | None]:
+    """Return what says how many packs the study may have in training, from the GPUs of each."""
+
+    def read() -> Share:
+        with store.reading() as connection:
+            return share(connection, study_id, datetime.now(UTC))
+
+    gpus, part = settings.gpus_per_owner, _Recent(read)
+    return lambda each: None if gpus is None or each == 0 else part().packs(gpus, each)
+
+
 @final
-class _Paused:
-    """Says whether a study is paused, as the database had it half a second ago at most.
+class _Recent(Generic[Found]):
+    """What the database says, as it was half a second ago at most.
 
     Args:
-        store: The database.
-        study_id: The study.
+        read: Asks it.
     """
 
-    def __init__(self, store: Store, study_id: str) -> None:
+    def __init__(self, read: Callable[[], Found]) -> None:
         """Look at the first call."""
-        self._store, self._study_id = store, study_id
-        self._found, self._next = False, 0.0
+        self._read = read
+        self._found: Found | None = None
+        self._next = 0.0
 
-    def __call__(self) -> bool:
+    def __call__(self) -> Found:
         """Return the answer."""
-        if time.monotonic() >= self._next:
-            self._found = persistently(lambda: self._store.state(self._study_id)) is State.PAUSED
+        if self._found is None or time.monotonic() >= self._next:
+            self._found = persistently(self._read)
             self._next = time.monotonic() + _LOOK_SECONDS
         return self._found
 

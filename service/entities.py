@@ -34,6 +34,8 @@ class StudyRow:
 
     Args:
         id: Sorts by the time of creation.
+        owner: Whose it is; None where it was posted with access off.
+        priority: The higher the sooner it is taken up.
         spec: Complete.
         spec_hash: SHA-256 of the spec without the name.
         state: Where it is.
@@ -41,6 +43,7 @@ class StudyRow:
         created_at: When it was added (UTC).
         started_at: When it was first claimed.
         ended_at: When it ended; None again once it is retried.
+        waiting: What its next pack waits for; None where none waits for long.
         held_until: When its driver's claim runs out; None where no driver has it.
         attempt: How often it was claimed.
         environment: What it runs on, as its driver recorded it; None before.
@@ -48,6 +51,8 @@ class StudyRow:
     """
 
     id: str
+    owner: str | None
+    priority: int
     spec: StudySpec
     spec_hash: str
     state: State
@@ -55,6 +60,7 @@ class StudyRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    waiting: str | None
     held_until: datetime | None
     attempt: int
     environment: Mapping[str, object] | None
@@ -123,6 +129,8 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
     """Return the study of a row."""
     return StudyRow(
         id=row.id,
+        owner=row.owner,
+        priority=row.priority,
         spec=StudySpec.model_validate_json(row.spec),
         spec_hash=row.spec_hash,
         state=State(row.state),
@@ -130,6 +138,7 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        waiting=row.waiting,
         held_until=row.lease_expires_at,
         attempt=row.attempt,
         environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),

@@ -82,6 +82,15 @@ class StudyLedger:
         """
         self._write(lambda connection: replace_speeds(connection, subject, speeds))
 
+    def note_wait(self, reason: str) -> None:
+        """Write what the study's next pack waits for, in plain words; empty where none waits for long.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        own = update(studies).where(studies.c.id == self._study_id).values(waiting=reason or None)
+        self._write(lambda connection: connection.execute(own))
+
     def save_report(self, files: Mapping[str, bytes]) -> None:
         """Write the report's forms by file name, in place of those before.
 
@@ -118,7 +127,7 @@ class StudyLedger:
         """
         persistently(lambda: self._store.release(self._study_id, self._token))
 
-    def _write(self, change: Callable[[Connection], None]) -> None:
+    def _write(self, change: Callable[[Connection], object]) -> None:
         """Change rows in one transaction, if the study may still be written."""
         held = (
             select(studies.c.id)

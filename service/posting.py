@@ -12,7 +12,15 @@ from service.transitions import new_id, note, shown
 from studies.spec import StudySpec
 
 
-def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey | None) -> str:
+def add(
+    connection: Connection,
+    spec: StudySpec,
+    now: datetime,
+    key: PostedKey | None,
+    *,
+    owner: str | None,
+    priority: int,
+) -> str:
     """Add a study to the queue, and return its id; that of the earlier one where the key came before.
 
     Args:
@@ -20,6 +28,8 @@ def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey |
         spec: Complete.
         now: The time of creation.
         key: What its client gave with it, if anything.
+        owner: Whose it is; None where access is off.
+        priority: The higher the sooner it is taken up.
 
     Raises:
         KeyReusedError: The key came with another body before.
@@ -33,6 +43,8 @@ def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey |
         insert(studies).values(
             id=study_id,
             name=spec.name,
+            owner=owner,
+            priority=priority,
             spec=spec.model_dump_json(),
             spec_hash=spec.content_hash,
             state=State.QUEUED.value,

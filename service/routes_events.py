@@ -1,6 +1,5 @@
 """What happens to a study, as server-sent events."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
@@ -9,7 +8,7 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service.dependencies import StoreGiven, StudyId
+from service.dependencies import NewsGiven, StoreGiven, StudyId
 from service.entities import Event
 from service.problems import documented
 from service.schemas import EventAnswer
@@ -17,8 +16,6 @@ from service.states import ENDED
 from service.store import Store
 
 router = APIRouter(tags=["studies"])
-
-_LOOK_SECONDS = 0.5
 
 
 def _existing(study_id: StudyId, store: StoreGiven) -> str:
@@ -34,6 +31,7 @@ def _existing(study_id: StudyId, store: StoreGiven) -> str:
 async def follow_events(
     study_id: Annotated[str, Depends(_existing)],
     store: StoreGiven,
+    news: NewsGiven,
     last_event_id: Annotated[
         int, Header(ge=0, lt=2**31, description="Only what happened after the event of this id.")
     ] = 0,
@@ -41,17 +39,19 @@ async def follow_events(
     """Return what happened to a study and what happens to it, until it has ended; the event's name is the new state."""
     known, ended = last_event_id, False
     while not ended:
-        found, ended = await run_in_threadpool(_look, store, study_id, known)
+        # what was seen is the study's: a client may say that it knows more
+        seen, found, ended = await run_in_threadpool(_look, store, study_id, known)
         for event in found:
             known = event.id
             answer = EventAnswer(at=event.at, state=event.state, reason=event.reason)
             yield ServerSentEvent(id=str(event.id), event=event.state.value, data=answer)
         if not ended:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await news.after(study_id, seen)
 
 
-def _look(store: Store, study_id: str, known: int) -> tuple[tuple[Event, ...], bool]:
-    """Return the events after the one that is known, and whether there will be no more."""
+def _look(store: Store, study_id: str, known: int) -> tuple[int, tuple[Event, ...], bool]:
+    """Return the last event's id, the events after the one that is known, and whether there will be no more."""
+    seen = store.latest_events([study_id]).get(study_id, 0)
     state, found = store.state(study_id), store.events(study_id, known)
     # one that had failed may have been retried in between
-    return found, (found[-1].state if found else state) in ENDED
+    return seen, found, (found[-1].state if found else state) in ENDED

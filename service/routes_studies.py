@@ -1,6 +1,7 @@
 """Posting and listing studies, following them, and what can be asked of them."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from service.entities import PostedKey, RunRow, StudyRow
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.posted import PostedBody
 from service.problems import documented
+from service.queue import Waiting
 from service.runners import Runners
 from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
@@ -27,6 +29,7 @@ router = APIRouter(tags=["studies"])
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
@@ -64,6 +67,7 @@ def submit(
     store: StoreGiven,
     settings: SettingsGiven,
     response: Response,
+    priority: Priority = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> StudyAnswer:
     """Submit a study; it is checked at once, all faults are named together, and it runs when its turn comes."""
@@ -71,7 +75,7 @@ def submit(
     study_id = None if key is None else store.posted(key)
     if study_id is None:
         spec = resolve(posted.parse(), Runners(store).catalogue())
-        study_id = store.add_study(spec, datetime.now(UTC), key)
+        study_id = store.add_study(spec, datetime.now(UTC), key, priority=priority)
     response.headers["Location"] = f"/studies/{study_id}"
     return _answer(store.study(study_id), store, settings)
 
@@ -129,6 +133,8 @@ def _summary(row: StudyRow) -> StudySummary:
     return StudySummary(
         id=row.id,
         name=row.spec.name,
+        owner=row.owner,
+        priority=row.priority,
         state=row.state,
         reason=row.reason,
         spec_hash=row.spec_hash,
@@ -140,7 +146,8 @@ def _summary(row: StudyRow) -> StudySummary:
 
 def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
     found = progress(row.spec, store.rows(row.id))
-    ahead = store.ahead(row) if row.state is State.QUEUED else 0
+    now = datetime.now(UTC)
+    ahead = _ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
     experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
@@ -148,7 +155,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         **_summary(row).model_dump(),
         spec=row.spec,
         warnings=row.spec.warnings(),
-        conditions=conditions(row, found.searches, ahead, datetime.now(UTC)),
+        conditions=conditions(row, found.searches, ahead, now),
         progress=ProgressAnswer(done=found.done, total=found.total),
         links=Links(
             self=path,
@@ -158,6 +165,11 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
             mlflow=None if row.experiment is None else experiment,
         ),
     )
+
+
+def _ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
+    """Return how many studies will be taken up before one; 0 where it was taken up meanwhile."""
+    return next((place for place, study in enumerate(waiting) if study.id == row.id), 0)
 
 
 def _run(row: RunRow) -> RunAnswer:

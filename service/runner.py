@@ -75,7 +75,8 @@ class Runner:
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._driven) < self._settings.concurrent_studies:
-            claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds)
+            most = self._settings.studies_per_owner
+            claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, most)
             if claim is None:
                 break
             self._driven.append(self._start(claim))

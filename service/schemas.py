@@ -80,6 +80,8 @@ class StudySummary(_Answer):
     Args:
         id: Its id.
         name: Its title.
+        owner: Whose it is; None where it was posted with access off.
+        priority: The higher the sooner it is taken up.
         state: Where it is.
         reason: Why it is there, in plain words; empty where there is nothing to say.
         spec_hash: SHA-256 of the spec without the name.
@@ -90,6 +92,8 @@ class StudySummary(_Answer):
 
     id: str
     name: str
+    owner: str | None
+    priority: int
     state: State
     reason: str
     spec_hash: str
@@ -114,6 +118,34 @@ class StudyAnswer(StudySummary):
     conditions: tuple[str, ...]
     progress: ProgressAnswer
     links: Links
+
+
+class QueuedAnswer(_Answer):
+    """A study in the queue.
+
+    Args:
+        id: Its id.
+        name: Its title.
+        owner: Whose it is; None where it was posted with access off.
+        priority: The higher the sooner it is taken up.
+    """
+
+    id: str
+    name: str
+    owner: str | None
+    priority: int
+
+
+class QueueAnswer(_Answer):
+    """The queue.
+
+    Args:
+        total: Studies in it.
+        studies: The first of them, in the order in which they will be taken up.
+    """
+
+    total: int
+    studies: tuple[QueuedAnswer, ...]
 
 
 class EventAnswer(_Answer):

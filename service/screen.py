@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.schemas import StudyAnswer, StudySummary
+from service.schemas import QueuedAnswer, StudyAnswer, StudySummary
 from service.states import ENDED, State
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
@@ -100,6 +100,20 @@ def study_list(studies: Iterable[StudySummary]) -> Table:
             _took(study.started_at, study.ended_at),
             escape(study.name),
         )
+    return table
+
+
+def queue_list(studies: Iterable[QueuedAnswer]) -> Table:
+    """Return the queue as a table.
+
+    Args:
+        studies: In the order in which they will be taken up.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("place", "id", "priority", "owner", "name"):
+        table.add_column(column, no_wrap=column == "id", justify="right" if column in ("place", "priority") else "left")
+    for place, study in enumerate(studies, 1):
+        table.add_row(str(place), study.id, str(study.priority), escape(study.owner or "-"), escape(study.name))
     return table
 
 

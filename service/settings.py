@@ -1,11 +1,19 @@
 """The settings of the service, one class, read from the environment in `main` functions only."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import BadSettingError
+
+
+def _whole_or_part(gpus: float | None) -> float | None:
+    """Return a number of GPUs that Ray can give."""
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise ValueError("give a part of one GPU, as in 0.5, or a whole number of them")
+    return gpus
 
 
 class Settings(BaseSettings):
@@ -22,6 +30,9 @@ class Settings(BaseSettings):
         data_dir: Folder of the data sets; missing ones are downloaded into it.
         cpus: Processors for training on a local Ray; all of the machine's where None.
         concurrent_studies: Studies that one runner drives at the same time.
+        studies_per_owner: Studies of one owner that are driven at the same time; any number where None.
+        gpus_per_pack: GPUs of each pack, a part of one or a whole number; one on a cluster that has any, where None.
+        gpus_per_owner: GPUs for the packs of one owner's studies together; any number where None.
         lease_seconds: How long a runner that stopped answering keeps its study.
         body_limit: Largest accepted request body, in bytes.
     """
@@ -38,6 +49,9 @@ class Settings(BaseSettings):
     data_dir: Path = Path("out/data")
     cpus: int | None = Field(default=None, ge=1)
     concurrent_studies: int = Field(default=1, ge=1)
+    studies_per_owner: int | None = Field(default=None, ge=1)
+    gpus_per_pack: Annotated[float | None, AfterValidator(_whole_or_part)] = Field(default=None, ge=0)
+    gpus_per_owner: float | None = Field(default=None, gt=0)
     lease_seconds: float = Field(default=30.0, gt=0)
     body_limit: int = Field(default=262_144, ge=1024)
 

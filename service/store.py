@@ -1,32 +1,24 @@
 """The studies in the database: added, claimed, moved from state to state by guarded writes, and read."""
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from service.claims import claim_next, let_go, renew
 from service.database import for_reading, for_writing
 from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyRow, read_study
 from service.errors import NoReportError, UnknownReportFileError, WrongStateError
 from service.migrate import migrate
 from service.posting import add, earlier
 from service.queries import bad_cursor, read_rows, read_run_page
+from service.queue import Waiting, queue
 from service.states import ENDED, State
 from service.tables import events, reports, studies
-from service.transitions import (
-    claim_oldest,
-    is_id,
-    is_in,
-    let_go,
-    move,
-    renew,
-    shown,
-    state_for_update,
-    unknown,
-)
+from service.transitions import is_id, is_in, move, shown, state_for_update, unknown
 from studies.rows import Rows
 from studies.spec import StudySpec
 
@@ -69,13 +61,23 @@ class Store:
 
     # --- adding and reading ---------------------------------------------------------------------------------------
 
-    def add_study(self, spec: StudySpec, now: datetime, key: PostedKey | None = None) -> str:
+    def add_study(
+        self,
+        spec: StudySpec,
+        now: datetime,
+        key: PostedKey | None = None,
+        *,
+        owner: str | None = None,
+        priority: int = 0,
+    ) -> str:
         """Add a study to the queue.
 
         Args:
             spec: Complete.
             now: The time of creation.
             key: What its client gave with it; a study that came with the same one before is that study.
+            owner: Whose it is; None where access is off.
+            priority: The higher the sooner it is taken up.
 
         Returns:
             Its id, later ones sort later.
@@ -85,7 +87,7 @@ class Store:
         """
         try:
             with self.writing() as connection:
-                return add(connection, spec, now, key)
+                return add(connection, spec, now, key, owner=owner, priority=priority)
         except IntegrityError:
             # another request with the same key was kept first
             found = None if key is None else self.posted(key)
@@ -139,11 +141,14 @@ class Store:
         more = len(found) > limit
         return Page(items=tuple(found[:limit]), next_cursor=found[limit - 1].id if more else None)
 
-    def ahead(self, study: StudyRow) -> int:
-        """Return how many studies in the queue will be claimed before one."""
-        before = (studies.c.state == State.QUEUED.value, studies.c.id < study.id)
+    def queue(self, now: datetime) -> tuple[Waiting, ...]:
+        """Return the queued studies in the order in which they will be taken up.
+
+        Args:
+            now: The present time.
+        """
         with self.reading() as connection:
-            return connection.execute(select(func.count()).select_from(studies).where(*before)).scalar_one()
+            return tuple(queue(connection, now))
 
     def events(self, study_id: str, after: int = 0) -> tuple[Event, ...]:
         """Return what happened to a study, in its order.
@@ -158,6 +163,17 @@ class Store:
                 Event(id=row.id, at=row.at, state=State(row.kind), reason=row.message)
                 for row in connection.execute(query)
             )
+
+    def latest_events(self, study_ids: Sequence[str]) -> dict[str, int]:
+        """Return the id of the last event of each of some studies.
+
+        Args:
+            study_ids: The studies.
+        """
+        latest = func.max(events.c.id).label("latest")
+        query = select(events.c.study, latest).where(events.c.study.in_(study_ids)).group_by(events.c.study)
+        with self.reading() as connection:
+            return {row.study: row.latest for row in connection.execute(query)}
 
     def run_page(self, study_id: str, limit: int, cursor: str | None = None) -> Page[RunRow]:
         """Return a study's runs, without series, in order of (workload, arm, stage, trial, seed).
@@ -187,18 +203,19 @@ class Store:
 
     # --- the states -----------------------------------------------------------------------------------------------
 
-    def claim(self, now: datetime, lease_seconds: float) -> Claim | None:
-        """Take the oldest study that waits for a driver: queued, or running with a lease that ran out.
+    def claim(self, now: datetime, lease_seconds: float, most: int | None = None) -> Claim | None:
+        """Take the next study that waits for a driver: running with a lease that ran out, or first in the queue.
 
         Args:
             now: The present time.
             lease_seconds: How long the claim holds without a heartbeat.
+            most: Studies of one owner that drivers may hold at once; None for any number.
 
         Returns:
-            The claim, None where nothing waits (or another runner was faster).
+            The claim, None where nothing waits.
         """
         with self.writing() as connection:
-            return claim_oldest(connection, now, lease_seconds)
+            return claim_next(connection, now, lease_seconds, most)
 
     def heartbeat(self, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
         """Renew a lease.

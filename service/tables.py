@@ -64,6 +64,7 @@ metadata = MetaData()
 class _StudyColumns(TypedColumns):
     id: Named[str] = Column(_ID, primary_key=True)
     name: Named[str] = Column(_NAME)
+    owner: Named[str | None] = Column(_NAME)
     spec: Named[str] = Column(Text)
     spec_hash: Named[str] = Column(String(64))
     state: Named[str] = Column(String(16))
@@ -75,6 +76,8 @@ class _StudyColumns(TypedColumns):
     lease_expires_at: Named[datetime | None] = Column(UtcTime)
     attempt: Named[int]
     fruitless: Named[int] = Column(Integer, server_default="0")
+    priority: Named[int] = Column(Integer, server_default="0")
+    waiting: Named[str | None] = Column(Text)
     environment: Named[str | None] = Column(Text)
     mlflow_experiment: Named[str | None] = Column(String(64))
 
@@ -176,7 +179,13 @@ class _EventColumns(TypedColumns):
     message: Named[str] = Column(Text)
 
 
-studies = Table("studies", metadata, _StudyColumns, Index("studies_by_state", "state", "id"))
+studies = Table(
+    "studies",
+    metadata,
+    _StudyColumns,
+    Index("studies_by_state", "state", "id"),
+    Index("studies_by_owner", "owner", "started_at"),
+)
 
 #: One row for each study that was posted with a key: the same key and body are the same study.
 requests = Table("requests", metadata, _RequestColumns)

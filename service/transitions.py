@@ -2,20 +2,14 @@
 
 import re
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from service.entities import Claim
 from service.errors import UnknownStudyError, WrongStateError
 from service.states import ENDED, HELD, SOURCES, State
 from service.tables import events, studies
 from studies.errors import StoppedError
-
-#: A study that was taken up so often with no pack trained in between, and whose driver dies again, has failed.
-FRUITLESS = 3
-#: One that was taken up so often has too, though its drivers were not seen to die: their runners did.
-MOST_FRUITLESS = 5
 
 _ID = re.compile(r"[0-9a-f]{20}")
 
@@ -52,7 +46,7 @@ def move(connection: Connection, study_id: str, to: State, reason: str, *, token
     """
     guarded = update(studies).where(studies.c.id == study_id, is_in(SOURCES[to])).values(state=to.value, reason=reason)
     if to not in HELD:
-        guarded = guarded.values(lease_token=None, lease_expires_at=None)
+        guarded = guarded.values(lease_token=None, lease_expires_at=None, waiting=None)
     guarded = guarded.values(ended_at=now if to in ENDED else None)
     if token is not None:
         guarded = guarded.where(studies.c.lease_token == token)
@@ -62,116 +56,6 @@ def move(connection: Connection, study_id: str, to: State, reason: str, *, token
             raise lost(study_id)
         raise WrongStateError(f"study {study_id} is {state}; it cannot become {to}")
     note(connection, study_id, to, reason, now)
-
-
-def claim_oldest(connection: Connection, now: datetime, lease_seconds: float) -> Claim | None:
-    """Take the oldest study that is queued, or running with a lease that ran out.
-
-    Args:
-        connection: In a transaction that writes.
-        now: The present time.
-        lease_seconds: How long the claim holds without a heartbeat.
-
-    Returns:
-        The claim, None where nothing waits or another runner was faster.
-    """
-    waits = or_(
-        studies.c.state == State.QUEUED.value,
-        and_(studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now),
-    )
-    oldest = select(studies.c.id, studies.c.attempt, studies.c.fruitless).where(waits).order_by(studies.c.id).limit(1)
-    # two runners at once get two studies
-    oldest = oldest.with_for_update(skip_locked=True)
-    found = connection.execute(oldest).one_or_none()
-    if found is None:
-        return None
-    claim = Claim(study_id=found.id, token=secrets.token_hex(16), attempt=found.attempt + 1)
-    taken = connection.execute(
-        update(studies)
-        .where(studies.c.id == claim.study_id, studies.c.attempt == found.attempt, waits)
-        .values(
-            state=State.RUNNING.value,
-            reason="",
-            lease_token=claim.token,
-            lease_expires_at=now + timedelta(seconds=lease_seconds),
-            attempt=claim.attempt,
-            fruitless=studies.c.fruitless + 1,
-            started_at=func.coalesce(studies.c.started_at, now),
-        )
-    )
-    if taken.rowcount == 0:
-        return None
-    note(connection, claim.study_id, State.RUNNING, f"attempt {claim.attempt}", now)
-    if found.fruitless > MOST_FRUITLESS:
-        reason = f"taken up {found.fruitless} times in a row with no pack trained: its drivers and runners died"
-        move(connection, claim.study_id, State.FAILED, reason, token=claim.token, now=now)
-        return None
-    return claim
-
-
-def renew(connection: Connection, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
-    """Renew a lease, and return RUNNING, PAUSED or CANCELLING.
-
-    Args:
-        connection: In a transaction that writes.
-        study_id: The study.
-        token: Of the claim.
-        now: The present time.
-        lease_seconds: How long it holds from now.
-
-    Raises:
-        StoppedError: The token holds the study no longer.
-    """
-    renewed = connection.execute(
-        update(studies)
-        .where(studies.c.id == study_id, studies.c.lease_token == token, is_in(HELD))
-        .values(lease_expires_at=now + timedelta(seconds=lease_seconds))
-    )
-    if renewed.rowcount == 0:
-        raise lost(study_id)
-    return state_for_update(connection, study_id)
-
-
-def let_go(connection: Connection, study_id: str, token: str, reason: str, now: datetime) -> State:
-    """Give up a claim, wherever the study is by now: one that was asked to stop has done so, a paused one stays paused.
-
-    Args:
-        connection: In a transaction that writes.
-        study_id: The study.
-        token: Of the claim.
-        reason: Of what its driver died; empty where it did not, and the study was taken up in vain for once.
-        now: The present time.
-
-    Returns:
-        CANCELLED, PAUSED, QUEUED, or FAILED where its drivers died too often with no pack trained in between.
-
-    Raises:
-        StoppedError: The token holds the study no longer.
-    """
-    own = (studies.c.id == study_id, studies.c.lease_token == token)
-    found = connection.execute(select(studies.c.state, studies.c.fruitless).where(*own).with_for_update()).one_or_none()
-    if found is None:
-        raise lost(study_id)
-    if found.state == State.CANCELLING:
-        move(connection, study_id, State.CANCELLED, "cancelled by request", token=token, now=now)
-        return State.CANCELLED
-    if not reason:
-        connection.execute(update(studies).where(*own).values(fruitless=max(0, found.fruitless - 1)))
-    if found.state == State.PAUSED:
-        connection.execute(update(studies).where(*own).values(lease_token=None, lease_expires_at=None))
-        return State.PAUSED
-    if reason and found.fruitless >= FRUITLESS:
-        move(connection, study_id, State.FAILED, f"{found.fruitless} times in a row: {reason}", token=token, now=now)
-        return State.FAILED
-    move(connection, study_id, State.QUEUED, reason, token=token, now=now)
-    return State.QUEUED
-
-
-def is_held(connection: Connection, study_id: str, now: datetime) -> bool:
-    """Say whether a driver holds a study: it has a claim, and renews it."""
-    query = select(studies.c.lease_expires_at).where(studies.c.id == study_id)
-    expires_at = connection.execute(query).scalar_one()
-    return expires_at is not None and expires_at >= now
 
 
 def state_for_update(connection: Connection, study_id: str) -> State:

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, update
 
+from service.claims import is_held
 from service.states import State
 from service.tables import recordings, studies
-from service.transitions import is_held, move, refused, state_for_update
+from service.transitions import move, refused, state_for_update
 
 
 def pause(connection: Connection, study_id: str, now: datetime) -> State:

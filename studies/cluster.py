@@ -18,6 +18,7 @@ from ray.tune.stopper import Stopper
 
 from studies.calibrate import Probe, calibrate
 from studies.errors import OutOfMemoryError, StoppedError, StudiesError
+from studies.line import Line
 from studies.speeds import Speed
 from studies.worker import Failure, Job, Trained, work
 
@@ -64,6 +65,14 @@ class Source(Protocol):
         """
         ...
 
+    def waits(self, reason: str) -> None:
+        """Take note of what the next pack waits for.
+
+        Args:
+            reason: In plain words; empty where none waits for long.
+        """
+        ...
+
 
 def start_local(cpus: int | None) -> str:
     """Start Ray on this machine, owned by this process, and return its address.
@@ -86,7 +95,17 @@ def stop() -> None:
     ray.shutdown()
 
 
-def run(source: Source, *, address: str, name: str, storage: Path, stopping: Callable[[], bool]) -> None:
+def run(
+    source: Source,
+    *,
+    address: str,
+    name: str,
+    storage: Path,
+    stopping: Callable[[], bool],
+    gpus: float | None = None,
+    most: Callable[[float], int | None] = lambda share: None,
+    train: Callable[[Job, str], Trained] = work,
+) -> None:
     """Train everything a source hands out, as one Tune experiment.
 
     Args:
@@ -95,6 +114,9 @@ def run(source: Source, *, address: str, name: str, storage: Path, stopping: Cal
         name: The experiment's name.
         storage: Folder for what Tune itself writes.
         stopping: Asked all the time; True ends the experiment.
+        gpus: GPUs of each pack, a part of one or a whole number; None for one where the cluster has any, else none.
+        most: From the GPUs of a pack to how many packs may be out at once, asked all the time; None for any number.
+        train: Trains a pack in a worker, on a device as torch names it.
 
     Raises:
         StoppedError: Where `stopping` ended it.
@@ -102,11 +124,15 @@ def run(source: Source, *, address: str, name: str, storage: Path, stopping: Cal
     guard = _Guard(source, stopping)
     _init(address=address, log_to_driver=False, configure_logging=False)
     try:
-        gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+        share = float(_cluster_gpus() >= 1) if gpus is None else gpus
+        line = Line(
+            lambda: f"{share:g} GPU, and the cluster has {_cluster_gpus():g}" if share else "a CPU",
+            lambda reason: guard.call(lambda source: source.waits(reason), None),
+        )
         tuner = Tuner(
-            tune.with_resources(_Worker, {"cpu": 1, "gpu": gpu}),
+            tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
             tune_config=TuneConfig(
-                search_alg=_Planned(guard),
+                search_alg=_Planned(guard, line, train, lambda: most(share)),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_pack_name,
@@ -116,8 +142,8 @@ def run(source: Source, *, address: str, name: str, storage: Path, stopping: Cal
                 name=name,
                 storage_path=str(storage.absolute()),
                 verbose=0,
-                callbacks=[_Sink(guard)],
-                stop=_Stop(guard),
+                callbacks=[_Sink(guard, line)],
+                stop=_Stop(guard, line),
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             ),
         )
@@ -128,6 +154,10 @@ def run(source: Source, *, address: str, name: str, storage: Path, stopping: Cal
         raise guard.error
     if stopping():
         raise StoppedError("the study was asked to stop")
+
+
+def _cluster_gpus() -> float:
+    return ray.cluster_resources().get("GPU", 0.0)
 
 
 def _init(**options: Any) -> None:
@@ -168,16 +198,17 @@ class _Guard:
 class _Stop(Stopper):
     """Ends the experiment when the guard says so."""
 
-    def __init__(self, guard: _Guard) -> None:
-        """Keep the guard."""
-        self._guard = guard
+    def __init__(self, guard: _Guard, line: Line) -> None:
+        """Keep both."""
+        self._guard, self._line = guard, line
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stop no single pack."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether to stop all packs."""
+        """Whether to stop all packs; asked all the time, whatever happens."""
+        self._line.look()
         return self._guard.ended()
 
 
@@ -187,6 +218,7 @@ class _Worker(Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first pack."""
         self._job: Job | Probe = config["job"]
+        self._train: Callable[[Job, str], Trained] = config["train"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack."""
@@ -199,7 +231,7 @@ class _Worker(Trainable):
         try:
             if isinstance(self._job, Probe):
                 return {"done": True, "speeds": calibrate(self._job, device)}
-            return {"done": True, "trained": work(self._job, device)}
+            return {"done": True, "trained": self._train(self._job, device)}
         except OutOfMemoryError as error:
             return {"done": True, "fault": str(error), "failure": Failure.MEMORY}
         except StudiesError as error:
@@ -209,17 +241,27 @@ class _Worker(Trainable):
 class _Planned(Searcher):
     """Suggests the packs that a source hands out."""
 
-    def __init__(self, guard: _Guard) -> None:
-        """Keep the guarded source."""
+    def __init__(
+        self, guard: _Guard, line: Line, train: Callable[[Job, str], Trained], most: Callable[[], int | None]
+    ) -> None:
+        """Keep the guarded source, and what workers do with what it hands out."""
         super().__init__()
-        self._guard = guard
+        self._guard, self._line, self._train, self._most = guard, line, train, most
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack, None for later, or that there are no more."""
         if self._guard.call(lambda source: source.finished(), True):
             return Searcher.FINISHED
-        job = self._guard.call(lambda source: source.take(), None)
-        return None if job is None else {"job": job}
+        most = self._most()
+        held_back = most is not None and len(self._line) >= most
+        self._line.held_back(
+            f"{len(self._line)} packs are in training, as many as its owner may have" if held_back else ""
+        )
+        job = None if held_back else self._guard.call(lambda source: source.take(), None)
+        if job is None:
+            return None
+        self._line.handed_out(job.number)
+        return {"job": job, "train": self._train}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: results and errors go through the callback, which sees them first."""
@@ -234,15 +276,20 @@ class _Planned(Searcher):
 class _Sink(Callback):
     """Hands measurements and failures to a source."""
 
-    def __init__(self, guard: _Guard) -> None:
-        """Keep the guarded source."""
-        self._guard = guard
+    def __init__(self, guard: _Guard, line: Line) -> None:
+        """Keep the guarded source, and the line that packs stand in."""
+        self._guard, self._line = guard, line
+
+    def on_trial_start(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Note that a pack has its worker."""
+        self._line.started(_number(trial))
 
     def on_trial_result(
         self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
         number = _number(trial)
+        self._line.came_back(number)
         if "fault" in result:
             self._guard.call(lambda source: source.failed(number, result["fault"], result["failure"]), None)
         elif "speeds" in result:
@@ -255,6 +302,7 @@ class _Sink(Callback):
     def on_trial_error(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Say in plain words why a pack failed."""
         number = _number(trial)
+        self._line.came_back(number)
         error = trial.get_pickled_error()
         log.error("pack %s failed", number, exc_info=error)
         reason, failure = _plain(error)

@@ -91,6 +91,10 @@ class Driver:
         """Take what a probe found, for this study and those to come."""
         self._pacing.measured(probe, speeds)
 
+    def waits(self, reason: str) -> None:
+        """Write what the next pack waits for; empty where none waits for long."""
+        self._ledger.note_wait(reason)
+
     def failed(self, number: int, reason: str, failure: Failure) -> None:
         """Hand a lost pack or probe out again, halve one that did not fit into memory, or give the study up.
 

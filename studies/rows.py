@@ -207,6 +207,10 @@ class Ledger(Protocol):
         """Write what was measured of a subject, in place of what was before."""
         ...
 
+    def note_wait(self, reason: str) -> None:
+        """Write what the study's next pack waits for, in plain words; empty where none waits for long."""
+        ...
+
     def save_report(self, files: Mapping[str, bytes]) -> None:
         """Write the report's forms by file name (`report.json`, `report.html`, ...)."""
         ...

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.database import open_engine
+from service.news import News
 from service.runners import Runners
 from service.settings import Settings
 from service.store import Store
@@ -44,7 +45,7 @@ def server_url(app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def empty_api(app: FastAPI, server_url: str, store: Store) -> Iterator[httpx.Client]:
     """A client of a service with an empty database, that no runner has been near."""
-    app.state.store = store
+    app.state.store, app.state.news = store, News(store)
     with httpx.Client(base_url=server_url) as client:
         yield client
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,6 @@ from service.settings import Settings
 from service.states import ENDED, State
 from tests.integration.recorded import mlflow_runs
 
-#: 66 runs, each a pack of its own.
-STUDY: dict[str, Any] = {
-    "name": "to be disturbed",
-    "workloads": [{"name": "digits_mlp", "steps": 1500, "lanes": 1}, {"name": "linear_regression", "lanes": 1}],
-    "arms": [
-        {"name": "l4mom"},
-        {"name": "sgd", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
-        {"name": "adam", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
-    ],
-    "protocol": {"sampler": "tpe", "trials": 9, "batch": 3, "confirm_seeds": 4},
-}
 #: What is killed: words of its command, the last of them in no other.
 PARTS = {
     "HTTP process": "-m service.app",
@@ -43,6 +33,27 @@ PARTS = {
     "raylet": "raylet/raylet",
 }
 SECONDS = 900.0
+
+
+def study(epochs: int) -> dict[str, Any]:
+    """Return a study of 66 runs, each a pack of its own.
+
+    Args:
+        epochs: Of the runs of `digits_mlp`.
+    """
+    return {
+        "name": "to be disturbed",
+        "workloads": [
+            {"name": "digits_mlp", "steps": 18 * epochs, "lanes": 1},
+            {"name": "linear_regression", "lanes": 1},
+        ],
+        "arms": [
+            {"name": "l4mom"},
+            {"name": "sgd", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
+            {"name": "adam", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
+        ],
+        "protocol": {"sampler": "tpe", "trials": 9, "batch": 3, "confirm_seeds": 4},
+    }
 
 
 @pytest.fixture
@@ -99,23 +110,37 @@ def kill(service: psutil.Process, part: str, drawn: random.Random) -> None:
 def ended(client: Client, study_id: str) -> StudyAnswer:
     """Wait until a study has ended."""
     deadline = time.monotonic() + SECONDS
-    while (study := answered(lambda: client.study(study_id))).state not in ENDED:
-        assert time.monotonic() < deadline, study
+    while (found := answered(lambda: client.study(study_id))).state not in ENDED:
+        assert time.monotonic() < deadline, found
         time.sleep(0.2)
-    return study
+    return found
 
 
-def disturbed(own: Settings, kills: list[str], drawn: random.Random, comparable: Callable[[bytes], bytes]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """What is killed.
+
+    Args:
+        part: Its name.
+        after: Seconds since the kill before.
+    """
+
+    part: str
+    after: float
+
+
+def disturbed(own: Settings, epochs: int, kills: list[Kill], comparable: Callable[[bytes], bytes]) -> None:
     """Compare a study that is left alone with one that is not."""
+    drawn = random.Random(0)
     with serving(own) as service, Client(own.url) as client:
-        undisturbed = ended(client, answered(lambda: client.submit(STUDY)).id)
+        undisturbed = ended(client, answered(lambda: client.submit(study(epochs))).id)
         assert undisturbed.state is State.SUCCEEDED
         assert undisturbed.progress.done >= 60
-        study_id = answered(lambda: client.submit(STUDY, key="disturbed")).id
-        for part in kills:
-            time.sleep(drawn.uniform(0.0, 6.0))
-            assert answered(lambda: client.study(study_id)).state not in ENDED, f"it ended before the {part} was killed"
-            kill(service, part, drawn)
+        study_id = answered(lambda: client.submit(study(epochs), key="disturbed")).id
+        for each in kills:
+            time.sleep(each.after)
+            assert answered(lambda: client.study(study_id)).state not in ENDED, f"it ended before {each}"
+            kill(service, each.part, drawn)
         found = ended(client, study_id)
         assert (found.state, found.reason) == (State.SUCCEEDED, "")
         assert comparable(client.report(found.id)) == comparable(client.report(undisturbed.id))
@@ -127,13 +152,14 @@ def disturbed(own: Settings, kills: list[str], drawn: random.Random, comparable:
     assert not [each for each in own_processes if each.pid != os.getpid()]
 
 
-@pytest.mark.slow
 def test_every_part_is_killed_once(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
     drawn = random.Random(1)
-    disturbed(own, drawn.sample(list(PARTS), len(PARTS)), drawn, comparable)
+    kills = [Kill(part=part, after=drawn.uniform(0.0, 6.0)) for part in drawn.sample(list(PARTS), len(PARTS))]
+    disturbed(own, 100, kills, comparable)
 
 
 @pytest.mark.slow
 def test_parts_are_killed_at_random_moments(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
     drawn = random.Random(2)
-    disturbed(own, drawn.choices(list(PARTS), k=25), drawn, comparable)
+    kills = [Kill(part=part, after=drawn.uniform(0.0, 12.0)) for part in drawn.choices(list(PARTS), k=25)]
+    disturbed(own, 500, kills, comparable)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+from service.claims import FRUITLESS
 from service.client import Client, Form
 from service.errors import RequestRefusedError
 from service.schemas import StudyAnswer
@@ -206,8 +207,8 @@ def test_a_study_whose_drivers_die_has_failed_and_is_retried(settings: Settings,
             os.kill(driver, signal.SIGKILL)
             killed.add(driver)
         time.sleep(0.1)
-    assert client.study(study.id).reason == "3 times in a row: the driver process died (exit status 137)"
-    assert len(killed) == 3
+    assert client.study(study.id).reason == f"{FRUITLESS} times in a row: the driver process died (exit status 137)"
+    assert len(killed) == FRUITLESS
     assert client.retry(study.id).ended_at is None
     _until(client, study.id, State.RUNNING)
     client.cancel(study.id)

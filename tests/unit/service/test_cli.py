@@ -164,3 +164,15 @@ def test_migrate_makes_the_tables_and_says_what_is_in_the_way(tmp_path: Path, mo
     refused = CliRunner().invoke(app, ["migrate"])
     assert refused.exit_code == 1
     assert "does not answer" in refused.stderr
+
+
+@pytest.mark.usefixtures("published")
+def test_the_urgent_are_first_in_the_queue(run: Run, store: Store, file: Path) -> None:
+    run("submit", file)
+    assert run("submit", file, "--priority", 5).exit_code == 0
+    assert run("submit", file, "--priority", 101).exit_code == 2
+    newest, oldest = store.studies(10).items
+    assert (newest.priority, oldest.priority) == (5, 0)
+    lines = run("queue").stdout.splitlines()
+    assert [line.split()[:3] for line in lines[1:3]] == [["1", newest.id, "5"], ["2", oldest.id, "0"]]
+    assert lines[-1] == "2 in the queue"

@@ -216,3 +216,13 @@ def test_another_program_is_not_mistaken_for_the_service() -> None:
             with pytest.raises(UnreachableError, match=r"502 Bad Gateway"):
                 client.workloads()
         server.shutdown()
+
+
+@pytest.mark.usefixtures("published")
+def test_the_queue_is_read_in_its_order(client: Client, definition: dict[str, Any]) -> None:
+    first, urgent = client.submit(definition), client.submit(definition, priority=1)
+    assert [(each.id, each.name, each.priority, each.owner) for each in client.queue().studies] == [
+        (urgent.id, urgent.name, 1, None),
+        (first.id, first.name, 0, None),
+    ]
+    assert client.study(first.id).conditions == ("waits behind 1 in the queue",)

@@ -8,6 +8,7 @@ import pytest
 
 from service.conditions import conditions
 from service.entities import StudyRow
+from service.ledger import StudyLedger
 from service.states import State
 from service.store import Store
 from studies.choose import Search
@@ -60,9 +61,19 @@ def standing(study: StudyRow, best: float) -> Mapping[tuple[str, str], Search]:
 
 def test_a_queued_study_says_how_many_are_before_it(store: Store, study: StudyRow, spec: StudySpec) -> None:
     later = store.study(store.add_study(spec, datetime.now(UTC)))
-    assert (store.ahead(study), store.ahead(later)) == (0, 1)
+    assert [each.id for each in store.queue(NOW)] == [study.id, later.id]
     assert conditions(study, {}, 0, NOW) == ("waits for a runner that has room",)
     assert conditions(later, {}, 1, NOW) == ("waits behind 1 in the queue",)
+
+
+def test_a_running_study_says_what_its_next_pack_waits_for(store: Store, study: StudyRow) -> None:
+    claim = store.claim(NOW, 30.0)
+    assert claim is not None
+    ledger = StudyLedger(store, study.id, claim.token)
+    ledger.note_wait("the next waits for a CPU")
+    assert conditions(store.study(study.id), {}, 0, NOW) == ("the next waits for a CPU",)
+    ledger.let_go()
+    assert conditions(store.study(study.id), {}, 0, NOW) == ("waits for a runner that has room",)
 
 
 def test_a_paused_study_says_that_its_driver_is_not_done(study: StudyRow) -> None:

@@ -1,0 +1,61 @@
+"""Tells streams that something happened to their study: one look at the database for all of them."""
+
+import asyncio
+from collections import defaultdict
+from typing import final
+
+from fastapi.concurrency import run_in_threadpool
+
+from service.store import Store
+
+_LOOK_SECONDS = 0.5
+
+
+@final
+class News:
+    """Watches the studies that somebody waits for.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Watch nothing yet."""
+        self._store = store
+        self._waiting: dict[str, dict[asyncio.Future[None], int]] = defaultdict(dict)
+        self._looking: asyncio.Task[None] | None = None
+
+    async def after(self, study_id: str, known: int) -> None:
+        """Return when a study has an event that is later than one.
+
+        Args:
+            study_id: The study.
+            known: The id of that one.
+
+        Raises:
+            OperationalError: The database does not answer.
+        """
+        arrived = asyncio.get_running_loop().create_future()
+        self._waiting[study_id][arrived] = known
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            await arrived
+        finally:
+            del self._waiting[study_id][arrived]
+            if not self._waiting[study_id]:
+                del self._waiting[study_id]
+
+    async def _look(self) -> None:
+        while self._waiting:
+            try:
+                latest = await run_in_threadpool(self._store.latest_events, tuple(self._waiting))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is of those who wait
+                for arrived in [each for waiting in self._waiting.values() for each in waiting if not each.done()]:
+                    arrived.set_exception(error)
+                return
+            for study_id, event_id in latest.items():
+                for arrived, known in self._waiting.get(study_id, {}).items():
+                    if event_id > known and not arrived.done():
+                        arrived.set_result(None)
+            await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,86 @@
+"""Hands five packs to a Ray cluster, each of them half a GPU, and trains them by waiting for a file.
+
+python -m tests.integration.gpu_packs RAY_ADDRESS FOLDER
+
+FOLDER gets `waits` with what the source is told, and a file for each pack with its CUDA_VISIBLE_DEVICES; the packs end
+when `go` is there.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from studies import cluster
+from studies.speeds import Mode, Speed
+from studies.worker import Failure, Job, Trained
+from tests.unit.studies.test_worker import job
+
+PACKS = 5
+
+
+def wait(job: Job, device: str) -> Trained:
+    """Train a pack: say which GPU it has, and wait."""
+    (job.data_dir / f"pack-{job.number}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    while not (job.data_dir / "go").exists():
+        time.sleep(0.05)
+    return Trained(measurements=(), parameters=(), mode=Mode.EAGER, seconds=0.0, host=device)
+
+
+class Source:
+    """Five packs.
+
+    Args:
+        folder: Where they write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Start with all of them."""
+        self._folder = folder
+        self._left = list(range(PACKS))
+        self._out: set[int] = set()
+
+    def finished(self) -> bool:
+        """Whether all came back."""
+        return not self._left and not self._out
+
+    def take(self) -> Job | None:
+        """Hand out the next."""
+        if not self._left:
+            return None
+        number = self._left.pop(0)
+        self._out.add(number)
+        return replace(job(), number=number, data_dir=self._folder)
+
+    def trained(self, pack: int, result: Trained) -> None:
+        """Take one back."""
+        assert result.host == "cuda"
+        self._out.remove(pack)
+
+    def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
+        """No probes are handed out."""
+        raise AssertionError(probe)
+
+    def failed(self, number: int, reason: str, failure: Failure) -> None:
+        """None may fail."""
+        raise AssertionError(reason)
+
+    def waits(self, reason: str) -> None:
+        """Write what is told."""
+        with (self._folder / "waits").open("a") as file:
+            file.write(reason + "\n")
+
+
+if __name__ == "__main__":
+    address, folder = sys.argv[1], Path(sys.argv[2])
+    cluster.run(
+        Source(folder),
+        address=address,
+        name="gpus",
+        storage=folder / "tune",
+        stopping=lambda: False,
+        gpus=0.5,
+        train=wait,
+    )

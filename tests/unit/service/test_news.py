@@ -1,0 +1,60 @@
+"""Streams that wait for what happens to their studies."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from service import verbs
+from service.database import open_engine
+from service.news import News
+from service.store import Store
+from studies.spec import StudySpec
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_those_who_wait_for_a_study_are_told_and_no_others(store: Store, spec: StudySpec) -> None:
+    first, second = store.add_study(spec, NOW), store.add_study(spec, NOW)
+    seen = store.latest_events([first, second])
+    news = News(store)
+
+    async def follow() -> None:
+        both = [asyncio.create_task(news.after(first, seen[first])) for _ in range(20)]
+        other = asyncio.create_task(news.after(second, seen[second]))
+        await asyncio.sleep(0.05)
+        store.ask(first, verbs.pause)
+        await asyncio.wait_for(asyncio.gather(*both), 10)
+        assert not other.done()
+        store.ask(second, verbs.cancel)
+        await asyncio.wait_for(other, 10)
+        await asyncio.wait_for(news.after(first, seen[first]), 10)  # long since there
+
+    asyncio.run(follow())
+
+
+def test_one_that_waits_no_more_is_forgotten(store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    seen = store.latest_events([study_id])[study_id]
+    news = News(store)
+
+    async def follow() -> None:
+        gone, stays = (asyncio.create_task(news.after(study_id, seen)) for _ in range(2))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        store.ask(study_id, verbs.pause)
+        await asyncio.wait_for(stays, 10)
+        assert gone.cancelled()
+
+    asyncio.run(follow())
+
+
+def test_those_who_wait_learn_that_the_database_does_not_answer() -> None:
+    news = News(Store(open_engine("sqlite://")))  # one without tables
+
+    async def follow() -> None:
+        with pytest.raises(OperationalError):
+            await asyncio.wait_for(news.after("0" * 20, 0), 10)
+
+    asyncio.run(follow())
