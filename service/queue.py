@@ -1,12 +1,12 @@
 """The order in which waiting studies are taken up: the urgent first, then in turns among their owners, then by age."""
 
 import heapq
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
 from service.states import HELD, State
 from service.tables import studies
@@ -97,9 +97,8 @@ def running(connection: Connection, now: datetime) -> dict[str | None, int]:
         connection: In a transaction.
         now: The present time.
     """
-    held = and_(is_in(HELD), studies.c.lease_expires_at >= now)
-    counted = select(studies.c.owner, func.count().label("count")).where(held).group_by(studies.c.owner)
-    return {row.owner: row.count for row in connection.execute(counted)}
+    held = (is_in(HELD), studies.c.lease_expires_at >= now)
+    return Counter(connection.execute(select(studies.c.owner).where(*held)).scalars())
 
 
 def _served(connection: Connection, now: datetime) -> dict[str | None, Served]:
