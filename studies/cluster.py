@@ -121,18 +121,14 @@ def run(
     Raises:
         StoppedError: Where `stopping` ended it.
     """
-    guard = _Guard(source, stopping)
+    guard = _Guard(source, stopping, train, most)
     _init(address=address, log_to_driver=False, configure_logging=False)
     try:
-        share = float(_cluster_gpus() >= 1) if gpus is None else gpus
-        line = Line(
-            lambda: f"{share:g} GPU, and the cluster has {_cluster_gpus():g}" if share else "a CPU",
-            lambda reason: guard.call(lambda source: source.waits(reason), None),
-        )
+        share = guard.share = float(_cluster_gpus() >= 1) if gpus is None else gpus
         tuner = Tuner(
             tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
             tune_config=TuneConfig(
-                search_alg=_Planned(guard, line, train, lambda: most(share)),
+                search_alg=_Planned(guard),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_pack_name,
@@ -142,8 +138,8 @@ def run(
                 name=name,
                 storage_path=str(storage.absolute()),
                 verbose=0,
-                callbacks=[_Sink(guard, line)],
-                stop=_Stop(guard, line),
+                callbacks=[_Sink(guard)],
+                stop=_Stop(guard),
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             ),
         )
@@ -169,11 +165,19 @@ def _init(**options: Any) -> None:
 
 
 class _Guard:
-    """A source whose errors are kept for `run` to raise: Tune would bury them in its own."""
+    """A source whose errors are kept for `run` to raise, Tune would bury them in its own; and what goes with it."""
 
-    def __init__(self, source: Source, stopping: Callable[[], bool]) -> None:
-        """Keep both."""
-        self._source, self._stopping = source, stopping
+    def __init__(
+        self,
+        source: Source,
+        stopping: Callable[[], bool],
+        train: Callable[[Job, str], Trained],
+        most: Callable[[float], int | None],
+    ) -> None:
+        """Keep what `run` was given; the GPUs of a pack are known once the cluster is."""
+        self._source, self._stopping, self._most = source, stopping, most
+        self.train, self.share = train, 0.0
+        self.line = Line(self._needs, lambda reason: self.call(lambda source: source.waits(reason), None))
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -190,17 +194,27 @@ class _Guard:
             self.error = error
             return otherwise
 
+    def held_back(self) -> bool:
+        """Whether as many packs are out as may be."""
+        most, out = self._most(self.share), len(self.line)
+        held_back = most is not None and out >= most
+        self.line.held_back(f"{out} packs are out, as many as its owner's GPUs allow it" if held_back else "")
+        return held_back
+
     def ended(self) -> bool:
         """Whether the experiment is to end now."""
         return self.error is not None or self._stopping()
+
+    def _needs(self) -> str:
+        return f"{self.share:g} GPU, and the cluster has {_cluster_gpus():g}" if self.share else "a CPU"
 
 
 class _Stop(Stopper):
     """Ends the experiment when the guard says so."""
 
-    def __init__(self, guard: _Guard, line: Line) -> None:
-        """Keep both."""
-        self._guard, self._line = guard, line
+    def __init__(self, guard: _Guard) -> None:
+        """Keep the guard."""
+        self._guard = guard
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stop no single pack."""
@@ -208,7 +222,7 @@ class _Stop(Stopper):
 
     def stop_all(self) -> bool:
         """Whether to stop all packs; asked all the time, whatever happens."""
-        self._line.look()
+        self._guard.line.look()
         return self._guard.ended()
 
 
@@ -241,27 +255,20 @@ class _Worker(Trainable):
 class _Planned(Searcher):
     """Suggests the packs that a source hands out."""
 
-    def __init__(
-        self, guard: _Guard, line: Line, train: Callable[[Job, str], Trained], most: Callable[[], int | None]
-    ) -> None:
-        """Keep the guarded source, and what workers do with what it hands out."""
+    def __init__(self, guard: _Guard) -> None:
+        """Keep the guarded source."""
         super().__init__()
-        self._guard, self._line, self._train, self._most = guard, line, train, most
+        self._guard = guard
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack, None for later, or that there are no more."""
         if self._guard.call(lambda source: source.finished(), True):
             return Searcher.FINISHED
-        most = self._most()
-        held_back = most is not None and len(self._line) >= most
-        self._line.held_back(
-            f"{len(self._line)} packs are in training, as many as its owner may have" if held_back else ""
-        )
-        job = None if held_back else self._guard.call(lambda source: source.take(), None)
+        job = None if self._guard.held_back() else self._guard.call(lambda source: source.take(), None)
         if job is None:
             return None
-        self._line.handed_out(job.number)
-        return {"job": job, "train": self._train}
+        self._guard.line.handed_out(job.number)
+        return {"job": job, "train": self._guard.train}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: results and errors go through the callback, which sees them first."""
@@ -276,20 +283,20 @@ class _Planned(Searcher):
 class _Sink(Callback):
     """Hands measurements and failures to a source."""
 
-    def __init__(self, guard: _Guard, line: Line) -> None:
-        """Keep the guarded source, and the line that packs stand in."""
-        self._guard, self._line = guard, line
+    def __init__(self, guard: _Guard) -> None:
+        """Keep the guarded source."""
+        self._guard = guard
 
     def on_trial_start(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Note that a pack has its worker."""
-        self._line.started(_number(trial))
+        self._guard.line.started(_number(trial))
 
     def on_trial_result(
         self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
         number = _number(trial)
-        self._line.came_back(number)
+        self._guard.line.came_back(number)
         if "fault" in result:
             self._guard.call(lambda source: source.failed(number, result["fault"], result["failure"]), None)
         elif "speeds" in result:
@@ -302,7 +309,7 @@ class _Sink(Callback):
     def on_trial_error(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Say in plain words why a pack failed."""
         number = _number(trial)
-        self._line.came_back(number)
+        self._guard.line.came_back(number)
         error = trial.get_pickled_error()
         log.error("pack %s failed", number, exc_info=error)
         reason, failure = _plain(error)

@@ -73,7 +73,7 @@ def serving(settings: Settings) -> Generator[psutil.Process]:
     try:
         yield psutil.Process(process.pid)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(60)
 
 

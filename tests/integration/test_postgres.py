@@ -4,21 +4,22 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, func, make_url, select
 
 from service.client import Client
 from service.database import open_engine
 from service.errors import RequestRefusedError
+from service.processes import Child
 from service.schemas import StudyAnswer
-from service.serve import running
+from service.serve import parts, running
 from service.settings import Settings
 from service.states import ENDED, State
 from service.store import Store
+from service.tables import runners
 from tests import postgres as postgresql
 from tests.integration.recorded import mlflow_runs
 from tests.integration.test_study import SMALL
@@ -81,26 +82,40 @@ def test_a_study_is_the_same_with_every_connection_cut_again_and_again(
     assert len(keys) == len(set(keys)) == 1 + cut.progress.done
 
 
-def test_two_runners_share_the_queue_and_never_a_study(own: Settings) -> None:
-    """As two runners claim at once: every study goes to one of them."""
-    with Client(own.url) as client:
-        study = client.submit(SMALL)
-        while client.study(study.id).state is State.QUEUED:
-            time.sleep(0.1)
-        waiting = [client.submit(SMALL).id for _ in range(8)]
-    engines = [open_engine(own.database_url) for _ in range(2)]
-    stores = [Store(engine) for engine in engines]
-    claimed: list[list[str]] = [[], []]
-
-    def claim(place: int) -> None:
-        while (found := stores[place].claim(datetime.now(UTC), 3600)) is not None:
-            claimed[place].append(found.study_id)
-
-    threads = [threading.Thread(target=claim, args=(place,)) for place in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for engine in engines:
+def test_two_runners_share_the_queue_and_never_a_study(own: Settings, tmp_path: Path) -> None:
+    other = own.model_copy(update={"home": tmp_path / "other"})
+    other.home.mkdir()
+    second = Child(parts(other)[-1].command)
+    try:
+        with Client(own.url) as client:
+            _until_runners(own, 2)
+            ids = [client.submit(SMALL).id for _ in range(4)]
+            studies = [ended(client, study_id) for study_id in ids]
+        assert {study.state for study in studies} == {State.SUCCEEDED}
+        driven = [
+            [study_id for study_id in ids if f"study {study_id} is driven" in log.read_text()]
+            for log in (own.home / "logs" / "runner.log", other.home / "logs" / "runner.log")
+        ]
+        assert sorted(driven[0] + driven[1]) == ids
+        assert all(driven)
+        engine = open_engine(own.database_url)
+        for study_id in ids:
+            taken = [event.reason for event in Store(engine).events(study_id) if event.state is State.RUNNING]
+            assert taken == ["attempt 1"]
         engine.dispose()
-    assert sorted(claimed[0] + claimed[1]) == waiting
+    finally:
+        second.ask_to_stop()
+        second.wait()
+
+
+def _until_runners(settings: Settings, count: int) -> None:
+    """Wait until so many runners are at work."""
+    engine = open_engine(settings.database_url)
+    deadline = time.monotonic() + 120
+    found = 0
+    while found < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        with Store(engine).reading() as connection:
+            found = connection.execute(select(func.count()).select_from(runners)).scalar_one()
+    engine.dispose()
