@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Row
 
+from service.roles import Role
 from service.states import State
 from studies.rows import Run
 from studies.spec import StudySpec
@@ -45,6 +46,7 @@ class StudyRow:
         attempt: How often it was claimed.
         environment: What it runs on, as its driver recorded it; None before.
         experiment: Id of its MLflow experiment; None before there is one.
+        owner: Name of the API key that it was posted with; None where it was posted without one.
     """
 
     id: str
@@ -59,6 +61,7 @@ class StudyRow:
     attempt: int
     environment: Mapping[str, object] | None
     experiment: str | None
+    owner: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,21 @@ class PostedKey:
 
     key: str
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who sends a request.
+
+    Args:
+        key_id: Of the API key; None where none is needed.
+        name: The key's, which is the owner of what is posted with it; None where none is needed.
+        role: What the caller may do.
+    """
+
+    key_id: str | None
+    name: str | None
+    role: Role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,4 +152,5 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
         attempt=row.attempt,
         environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
         experiment=row.mlflow_experiment,
+        owner=row.owner,
     )

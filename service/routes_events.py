@@ -9,14 +9,17 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from service.access import CallerGiven, needs
 from service.dependencies import StoreGiven, StudyId
-from service.entities import Event
+from service.entities import Caller, Event
+from service.keys import Keys
 from service.problems import documented
+from service.roles import Role
 from service.schemas import EventAnswer
 from service.states import ENDED
 from service.store import Store
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 
 _LOOK_SECONDS = 0.5
 
@@ -34,6 +37,7 @@ def _existing(study_id: StudyId, store: StoreGiven) -> str:
 async def follow_events(
     study_id: Annotated[str, Depends(_existing)],
     store: StoreGiven,
+    caller: CallerGiven,
     last_event_id: Annotated[
         int, Header(ge=0, lt=2**31, description="Only what happened after the event of this id.")
     ] = 0,
@@ -41,7 +45,7 @@ async def follow_events(
     """Return what happened to a study and what happens to it, until it has ended; the event's name is the new state."""
     known, ended = last_event_id, False
     while not ended:
-        found, ended = await run_in_threadpool(_look, store, study_id, known)
+        found, ended = await run_in_threadpool(_look, store, caller, study_id, known)
         for event in found:
             known = event.id
             answer = EventAnswer(at=event.at, state=event.state, reason=event.reason)
@@ -50,8 +54,10 @@ async def follow_events(
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _look(store: Store, study_id: str, known: int) -> tuple[tuple[Event, ...], bool]:
+def _look(store: Store, caller: Caller, study_id: str, known: int) -> tuple[tuple[Event, ...], bool]:
     """Return the events after the one that is known, and whether there will be no more."""
+    if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
+        return (), True
     state, found = store.state(study_id), store.events(study_id, known)
     # one that had failed may have been retried in between
     return found, (found[-1].state if found else state) in ENDED

@@ -86,6 +86,7 @@ class StudySummary(_Answer):
         created_at: When it was posted (UTC).
         started_at: When a runner first took it up.
         ended_at: When it ended.
+        owner: Name of the API key that it was posted with; None where none was needed.
     """
 
     id: str
@@ -96,6 +97,7 @@ class StudySummary(_Answer):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    owner: str | None
 
 
 class StudyAnswer(StudySummary):

@@ -69,13 +69,14 @@ class Store:
 
     # --- adding and reading ---------------------------------------------------------------------------------------
 
-    def add_study(self, spec: StudySpec, now: datetime, key: PostedKey | None = None) -> str:
+    def add_study(self, spec: StudySpec, now: datetime, key: PostedKey | None = None, owner: str | None = None) -> str:
         """Add a study to the queue.
 
         Args:
             spec: Complete.
             now: The time of creation.
-            key: What its client gave with it; a study that came with the same one before is that study.
+            key: What its client gave with it; a study that its owner posted with the same one before is that study.
+            owner: Name of the API key that it was posted with, if any.
 
         Returns:
             Its id, later ones sort later.
@@ -85,25 +86,26 @@ class Store:
         """
         try:
             with self.writing() as connection:
-                return add(connection, spec, now, key)
+                return add(connection, spec, now, key, owner)
         except IntegrityError:
             # another request with the same key was kept first
-            found = None if key is None else self.posted(key)
+            found = None if key is None else self.posted(key, owner)
             if found is None:
                 raise
             return found
 
-    def posted(self, key: PostedKey) -> str | None:
-        """Return the id of the study that came with a key, None where none did.
+    def posted(self, key: PostedKey, owner: str | None = None) -> str | None:
+        """Return the id of the study that an owner posted with a key, None where there is none.
 
         Args:
             key: The key with the body that it came with now.
+            owner: Name of the API key that it came with, if any.
 
         Raises:
             KeyReusedError: It came with another body before.
         """
         with self.reading() as connection:
-            return earlier(connection, key)
+            return earlier(connection, key, owner)
 
     def study(self, study_id: str) -> StudyRow:
         """Return a study.

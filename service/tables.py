@@ -77,9 +77,20 @@ class _StudyColumns(TypedColumns):
     fruitless: Named[int] = Column(Integer, server_default="0")
     environment: Named[str | None] = Column(Text)
     mlflow_experiment: Named[str | None] = Column(String(64))
+    owner: Named[str | None] = Column(_NAME)
+
+
+class _KeyColumns(TypedColumns):
+    id: Named[str] = Column(String(12), primary_key=True)
+    name: Named[str] = Column(_NAME)
+    role: Named[str] = Column(String(16))
+    digest: Named[str] = Column(String(64))
+    created_at: Named[datetime] = Column(UtcTime)
+    revoked_at: Named[datetime | None] = Column(UtcTime)
 
 
 class _RequestColumns(TypedColumns):
+    owner: Named[str] = Column(_NAME, primary_key=True)
     key: Named[str] = Column(String(255), primary_key=True)
     digest: Named[str] = Column(String(64))
     study: Named[str] = Column(_ID, ForeignKey("studies.id"))
@@ -178,7 +189,11 @@ class _EventColumns(TypedColumns):
 
 studies = Table("studies", metadata, _StudyColumns, Index("studies_by_state", "state", "id"))
 
-#: One row for each study that was posted with a key: the same key and body are the same study.
+#: One row for each API key; with what is here no request can be made, for the secret is not.
+api_keys = Table("api_keys", metadata, _KeyColumns)
+
+#: One row for each study that was posted with an idempotency key: the same owner, key and body are the same study.
+#: The owner is empty where there is none.
 requests = Table("requests", metadata, _RequestColumns)
 
 trials = Table("trials", metadata, _TrialColumns)
