@@ -1,17 +1,28 @@
 """The HTTP service: `python -m service.app`."""
 
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.exceptions import ExceptionMiddleware
 
-from service import routes_catalogue, routes_events, routes_health, routes_queue, routes_report, routes_studies
+from service import (
+    routes_catalogue,
+    routes_docs,
+    routes_events,
+    routes_health,
+    routes_queue,
+    routes_report,
+    routes_studies,
+)
 from service.database import open_engine
+from service.guard import Guard
 from service.news import News
 from service.problems import answer_with_problems
 from service.schemas import Problem
+from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.store import Store
 from studies.spec import StudyDefinition
@@ -28,13 +39,26 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         settings: What the deployment chose.
         store: The database, its tables made.
     """
-    app = FastAPI(title="L4 Studies", summary=_SUMMARY, version="1", redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="L4 Studies", summary=_SUMMARY, version="1", openapi_url=None, redirect_slashes=False)
     app.state.settings = settings
     app.state.store = store
     app.state.news = News(store)
-    for routes in (routes_studies, routes_queue, routes_events, routes_report, routes_catalogue, routes_health):
+    for routes in (
+        routes_studies,
+        routes_queue,
+        routes_events,
+        routes_report,
+        routes_catalogue,
+        routes_health,
+        routes_docs,
+    ):
         app.include_router(routes.router)
     answer_with_problems(app)
+    expected = {kind: handler for kind, handler in app.exception_handlers.items() if kind is not Exception}
+    # from the inside out; what the guard raises is answered as what a route raises
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(ExceptionMiddleware, handlers=expected)
+    app.add_middleware(SecurityHeaders, no_store=settings.needs_keys)
     app.openapi = lambda: _document(app)
     return app
 
@@ -44,7 +68,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, summary=app.summary, version=app.version, routes=app.routes)
         schemas = document["components"]["schemas"]
+        needs_keys = cast(Settings, app.state.settings).needs_keys
         for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            if "security" in operation and not needs_keys:
+                operation["security"].append({})  # or none
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]  # a path that does not fit is a 404 here
         del schemas["HTTPValidationError"], schemas["ValidationError"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service import screen, serve
+from service import cli_keys, screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
 from service.schemas import StudyAnswer
@@ -27,7 +27,15 @@ Url = Annotated[
     str | None,
     typer.Option("--url", envvar="L4_URL", help="Where the service is; where `serve` has it if not given."),
 ]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key", envvar="L4_API_KEY", help="The key to use it with; better in the environment, where none sees it."
+    ),
+]
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
+
+app.add_typer(cli_keys.app, name="keys")
 
 
 @app.command("serve")
@@ -58,9 +66,10 @@ def submit(
     ] = None,
     priority: Annotated[int, typer.Option(min=-100, max=100, help="The higher the sooner it is taken up.")] = 0,
     url: Url = None,
+    api_key: ApiKey = None,
 ) -> None:
     """Submit a study and print its id."""
-    with _session(url) as (client, console):
+    with _session(url, api_key) as (client, console):
         study = client.submit(file, key=key, priority=priority)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
@@ -70,32 +79,32 @@ def submit(
 
 
 @app.command("list")
-def list_command(url: Url = None) -> None:
+def list_command(url: Url = None, api_key: ApiKey = None) -> None:
     """List the studies, newest first."""
-    with _session(url) as (client, console):
+    with _session(url, api_key) as (client, console):
         console.print(screen.study_list(client.studies()))
 
 
 @app.command("queue")
-def queue_command(url: Url = None) -> None:
+def queue_command(url: Url = None, api_key: ApiKey = None) -> None:
     """List the studies that wait, in the order in which they will be taken up."""
-    with _session(url) as (client, console):
+    with _session(url, api_key) as (client, console):
         queue = client.queue()
         console.print(screen.queue_list(queue.studies))
         console.print(f"{queue.total} in the queue", highlight=False)
 
 
 @app.command()
-def show(study_id: StudyId, url: Url = None) -> None:
+def show(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Show a study: its state, progress, protocol and links."""
-    with _session(url) as (client, console):
+    with _session(url, api_key) as (client, console):
         console.print(screen.study_summary(client.study(study_id), client.url))
 
 
 @app.command()
-def watch(study_id: StudyId, url: Url = None) -> None:
+def watch(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Watch a study until it has ended; Ctrl-C only stops the watching."""
-    with _session(url) as (client, console):
+    with _session(url, api_key) as (client, console):
         _watch(client, console, study_id)
 
 
@@ -108,9 +117,10 @@ def report(
         typer.Option(help="The file to write, a Markdown report's figures beside it; standard output where not given."),
     ] = None,
     url: Url = None,
+    api_key: ApiKey = None,
 ) -> None:
     """Print or save a study's report."""
-    with _session(url) as (client, console):
+    with _session(url, api_key) as (client, console):
         if out is None:
             sys.stdout.buffer.write(client.report(study_id, form))
             return
@@ -119,38 +129,38 @@ def report(
 
 
 @app.command()
-def pause(study_id: StudyId, url: Url = None) -> None:
+def pause(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Hand out nothing more of a study; what is in training, or next in line, is finished."""
-    _ask(url, lambda client: client.pause(study_id))
+    _ask(url, api_key, lambda client: client.pause(study_id))
 
 
 @app.command()
-def resume(study_id: StudyId, url: Url = None) -> None:
+def resume(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Let a paused study go on."""
-    _ask(url, lambda client: client.resume(study_id))
+    _ask(url, api_key, lambda client: client.resume(study_id))
 
 
 @app.command()
-def cancel(study_id: StudyId, url: Url = None) -> None:
+def cancel(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Stop a study now; what it has measured is kept."""
-    _ask(url, lambda client: client.cancel(study_id))
+    _ask(url, api_key, lambda client: client.cancel(study_id))
 
 
 @app.command()
-def retry(study_id: StudyId, url: Url = None) -> None:
+def retry(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Queue a failed study again; it goes on from its finished runs."""
-    _ask(url, lambda client: client.retry(study_id))
+    _ask(url, api_key, lambda client: client.retry(study_id))
 
 
-def _ask(url: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
-    with _session(url) as (client, console):
+def _ask(url: str | None, api_key: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
+    with _session(url, api_key) as (client, console):
         console.print(screen.state_text(verb(client).state))
 
 
 @contextmanager
-def _session(url: str | None) -> Generator[tuple[Client, Console]]:
+def _session(url: str | None, api_key: str | None) -> Generator[tuple[Client, Console]]:
     try:
-        with Client(url or read_settings().url) as client:
+        with Client(url or read_settings().url, key=api_key) as client:
             yield client, Console()
     except (ServiceError, OSError) as error:
         screen.show_error(error)

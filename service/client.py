@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from service.errors import RequestRefusedError, UnreachableError
+from service.api_key import FORM, parse_key
+from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
 from service.schemas import (
     Health,
     Problem,
@@ -51,17 +52,23 @@ class Client:
 
     Args:
         url: Where the service is, as in `http://127.0.0.1:8440`.
+        key: The API key to use it with, where one is needed; it is in no message.
         timeout: Seconds to wait for an answer.
+
+    Raises:
+        MalformedKeyError: The key has not the form of one.
     """
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0) -> None:
         """Connect on first use."""
+        if key is not None and parse_key(key) is None:
+            raise MalformedKeyError(f"the API key that was given (not shown here) has not the form {FORM}; look at it")
         self.url = url.rstrip("/")
         loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            headers={"Accept": _JSON},
+            headers={"Accept": _JSON} | ({} if key is None else {"Authorization": f"Bearer {key}"}),
             trust_env=not loopback,  # a proxy would look for the service on its own machine
         )
 

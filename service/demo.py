@@ -1,5 +1,6 @@
 """The demonstration: one small study from POST to report, on a service that it starts itself where none answers."""
 
+import os
 import signal
 import sys
 from collections.abc import Generator
@@ -37,7 +38,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = read_settings()
-        with Client(settings.url) as client, _service(settings, client, console) as service:
+        key = os.environ.get("L4_API_KEY") or None
+        with Client(settings.url, key=key) as client, _service(settings, client, console) as service:
             study = _run_study(client, service, console)
             if study.state is not State.SUCCEEDED:
                 show_error(ServiceError(f"the study is {study.state}: {study.reason or 'no reason was given'}"))

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Row
 
+from service.roles import Role
 from service.states import State
 from studies.rows import Run
 from studies.spec import StudySpec
@@ -34,7 +35,7 @@ class StudyRow:
 
     Args:
         id: Sorts by the time of creation.
-        owner: Whose it is; None where it was posted with access off.
+        owner: Name of the API key that it was posted with; None where it was posted without one.
         priority: The higher the sooner it is taken up.
         spec: Complete.
         spec_hash: SHA-256 of the spec without the name.
@@ -78,6 +79,21 @@ class PostedKey:
 
     key: str
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who sends a request.
+
+    Args:
+        key_id: Of the API key; None where none is needed.
+        name: The key's, which is the owner of what is posted with it; None where none is needed.
+        role: What the caller may do.
+    """
+
+    key_id: str | None
+    name: str | None
+    role: Role
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,40 @@ class ServiceError(Exception):
     """Base of every error this package raises on purpose; its message shows the value and the remedy."""
 
 
+class UnauthenticatedError(ServiceError):
+    """A request without an API key that is worth anything."""
+
+
+class ForbiddenError(ServiceError):
+    """A request that the role of its API key does not allow."""
+
+
+class TooManyRequestsError(ServiceError):
+    """A client that asks too often.
+
+    Args:
+        message: Which limit it is.
+        seconds: Until it may ask again.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        """Keep the seconds."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class UnknownKeyError(ServiceError):
+    """No API key has that id."""
+
+
+class BadKeyNameError(ServiceError):
+    """A name that no API key can have."""
+
+
+class MalformedKeyError(ServiceError):
+    """A text that is given as an API key and has not the form of one."""
+
+
 class UnknownStudyError(ServiceError):
     """No study has that id."""
 

@@ -1,5 +1,6 @@
 """A posted body before it is parsed: of a known media type, read as a stream, never larger than allowed."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
     "text/x-yaml": parse_yaml,
 }
 _ACCEPTED = "application/json, application/yaml"
+#: A body may take so long to arrive: one that comes byte by byte would keep its connection for ever.
+_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +58,16 @@ async def _read(request: Request, settings: SettingsGiven) -> Posted:
     if declared.isdecimal() and int(declared[:20]) > settings.body_limit:
         raise _too_large(settings.body_limit)
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > settings.body_limit:
-            raise _too_large(settings.body_limit)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > settings.body_limit:
+                    raise _too_large(settings.body_limit)
+    except TimeoutError as error:
+        raise _refused(
+            HTTPStatus.REQUEST_TIMEOUT, f"the body took longer than {_SECONDS:g} s; send it again"
+        ) from error
     return Posted(content=bytes(content), parser=parser)
 
 
@@ -77,12 +86,12 @@ def _parser(request: Request) -> Callable[[bytes], object]:
 
 
 def _too_large(limit: int) -> HTTPException:
+    return _refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes; a study is small")
+
+
+def _refused(status: HTTPStatus, detail: str) -> HTTPException:
     # the rest of the body is not read, so that the connection is of no further use
-    return HTTPException(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {limit} bytes; a study is small",
-        headers={"Connection": "close"},
-    )
+    return HTTPException(status, detail, headers={"Connection": "close"})
 
 
 PostedBody = Annotated[Posted, Depends(_read)]

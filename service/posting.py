@@ -28,14 +28,14 @@ def add(
         spec: Complete.
         now: The time of creation.
         key: What its client gave with it, if anything.
-        owner: Whose it is; None where access is off.
+        owner: Name of the API key that it was posted with, if any.
         priority: The higher the sooner it is taken up.
 
     Raises:
         KeyReusedError: The key came with another body before.
         IntegrityError: It came in a transaction that goes on beside this one.
     """
-    found = None if key is None else earlier(connection, key)
+    found = None if key is None else earlier(connection, key, owner)
     if found is not None:
         return found
     study_id = new_id(now)
@@ -55,21 +55,23 @@ def add(
     )
     note(connection, study_id, State.QUEUED, "", now)
     if key is not None:
-        connection.execute(insert(requests).values(key=key.key, digest=key.digest, study=study_id))
+        connection.execute(insert(requests).values(owner=owner or "", key=key.key, digest=key.digest, study=study_id))
     return study_id
 
 
-def earlier(connection: Connection, key: PostedKey) -> str | None:
-    """Return the id of the study that came with a key, None where none did.
+def earlier(connection: Connection, key: PostedKey, owner: str | None) -> str | None:
+    """Return the id of the study that an owner posted with a key, None where there is none.
 
     Args:
         connection: In a transaction.
         key: The key with the body that it came with now.
+        owner: Who posts it now; keys of others are not looked at.
 
     Raises:
         KeyReusedError: It came with another body before.
     """
-    found = connection.execute(select(requests).where(requests.c.key == key.key)).one_or_none()
+    own = (requests.c.owner == (owner or ""), requests.c.key == key.key)
+    found = connection.execute(select(requests).where(*own)).one_or_none()
     if found is None:
         return None
     if found.digest != key.digest:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,21 +13,26 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from service.errors import (
     BadBodyError,
     BadCursorError,
+    ForbiddenError,
     KeyReusedError,
     NoCatalogueError,
     NoReportError,
     NoRunnerError,
     ServiceError,
+    TooManyRequestsError,
+    UnauthenticatedError,
     UnknownReportFileError,
     UnknownStudyError,
     WrongStateError,
 )
 from service.schemas import FaultAnswer, Problem
+from service.security_headers import ALWAYS
 from studies.resolve import InvalidStudyError, pointer
 
 _MEDIA_TYPE = "application/problem+json"
@@ -68,6 +74,11 @@ _INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-quer
 _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
 _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
 _KINDS: dict[type[ServiceError], Kind] = {
+    UnauthenticatedError: Kind(status=HTTPStatus.UNAUTHORIZED, name="unauthenticated", title="A key is needed"),
+    ForbiddenError: Kind(status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not allow it"),
+    TooManyRequestsError: Kind(
+        status=HTTPStatus.TOO_MANY_REQUESTS, name="too-many-requests", title="Too many requests"
+    ),
     UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
     UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
     KeyReusedError: Kind(
@@ -80,16 +91,33 @@ _KINDS: dict[type[ServiceError], Kind] = {
 }
 
 
+#: What any operation that takes a key can answer with: the guard, the role, the database.
+_ANY_TIME = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about the problems of an operation, 503 for the database always among them.
+    """Return what OpenAPI says about the problems of an operation that takes a key.
 
     Args:
-        statuses: Of the problems it can answer with.
+        statuses: Of the problems it can answer with, besides those that any can.
+    """
+    return only(*statuses, *_ANY_TIME)
+
+
+def only(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says about the problems of an operation that takes no key.
+
+    Args:
+        statuses: Of all problems it can answer with.
     """
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        int(status): {"description": status.phrase, "content": {_MEDIA_TYPE: {"schema": schema}}}
-        for status in (*statuses, HTTPStatus.SERVICE_UNAVAILABLE)
+        int(status): {"description": status.phrase, "content": {_MEDIA_TYPE: {"schema": schema}}} for status in statuses
     }
 
 
@@ -104,6 +132,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(BadCursorError, _bad_cursor)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_left)
     app.add_exception_handler(OperationalError, _database_error)
     app.add_exception_handler(PoolTimeoutError, _database_error)
     app.add_exception_handler(Exception, _unexpected)
@@ -145,7 +174,17 @@ async def _bad_cursor(_request: Request, error: Exception) -> Response:
 
 async def _known_error(_request: Request, error: Exception) -> Response:
     kind = next(kind for known, kind in _KINDS.items() if isinstance(error, known))
-    return _answer(kind.problem(str(error)))
+    return _answer(kind.problem(str(error)), _headers(error))
+
+
+def _headers(error: Exception) -> dict[str, str] | None:
+    match error:
+        case UnauthenticatedError():
+            return {"WWW-Authenticate": "Bearer"}
+        case TooManyRequestsError():
+            return {"Retry-After": str(math.ceil(error.seconds))}
+        case _:
+            return None
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -153,7 +192,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail
     if detail == phrase:
-        detail = f"{request.method} {request.url.path}: {phrase}; see /docs for what there is"
+        detail = f"{request.method} {request.scope['path']}: {phrase}; see /docs for what there is"
     problem = Problem(type="about:blank", title=phrase, status=error.status_code, detail=detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return _answer(problem, {"Allow": ", ".join(_allowed_methods(request))})
@@ -170,6 +209,11 @@ def _allowed_methods(request: Request) -> list[str]:
     ]
 
 
+async def _client_left(_request: Request, _error: Exception) -> Response:
+    # while its body was read; nobody sees the answer
+    return _answer(_UNREADABLE_BODY.problem("the connection was closed before the body had arrived"))
+
+
 async def _database_error(_request: Request, error: Exception) -> Response:
     _LOG.error("the database does not answer", exc_info=error)
     return _answer(_DATABASE.problem("The database does not answer, try again later; the log has more."))
@@ -179,4 +223,5 @@ async def _unexpected(_request: Request, _error: Exception) -> Response:
     # the server logs the error itself, with its traceback
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "An error of the service, not of the request; its log has more."
-    return _answer(Problem(type="about:blank", title=status.phrase, status=status, detail=detail))
+    # this is answered outside of all middleware
+    return _answer(Problem(type="about:blank", title=status.phrase, status=status, detail=detail), ALWAYS)

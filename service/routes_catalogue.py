@@ -1,14 +1,16 @@
 """What a study can name: workloads and optimizers, as the runner published them."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from service.access import needs
 from service.dependencies import StoreGiven
 from service.problems import documented
+from service.roles import Role
 from service.runners import Runners
 from service.schemas import WorkloadAnswer
 from studies.catalogue import OptimizerEntry
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(tags=["catalogue"], dependencies=[Depends(needs(Role.READER))])
 
 
 @router.get("/workloads", responses=documented())

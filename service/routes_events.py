@@ -8,14 +8,17 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from service.access import CallerGiven, needs
 from service.dependencies import NewsGiven, StoreGiven, StudyId
-from service.entities import Event
+from service.entities import Caller, Event
+from service.keys import Keys
 from service.problems import documented
+from service.roles import Role
 from service.schemas import EventAnswer
 from service.states import ENDED
 from service.store import Store
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 
 
 def _existing(study_id: StudyId, store: StoreGiven) -> str:
@@ -32,6 +35,7 @@ async def follow_events(
     study_id: Annotated[str, Depends(_existing)],
     store: StoreGiven,
     news: NewsGiven,
+    caller: CallerGiven,
     last_event_id: Annotated[
         int, Header(ge=0, lt=2**31, description="Only what happened after the event of this id.")
     ] = 0,
@@ -40,7 +44,7 @@ async def follow_events(
     known, ended = last_event_id, False
     while not ended:
         # what was seen is the study's: a client may say that it knows more
-        seen, found, ended = await run_in_threadpool(_look, store, study_id, known)
+        seen, found, ended = await run_in_threadpool(_look, store, caller, study_id, known)
         for event in found:
             known = event.id
             answer = EventAnswer(at=event.at, state=event.state, reason=event.reason)
@@ -49,8 +53,10 @@ async def follow_events(
             await news.after(study_id, seen)
 
 
-def _look(store: Store, study_id: str, known: int) -> tuple[int, tuple[Event, ...], bool]:
+def _look(store: Store, caller: Caller, study_id: str, known: int) -> tuple[int, tuple[Event, ...], bool]:
     """Return the last event's id, the events after the one that is known, and whether there will be no more."""
+    if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
+        return known, (), True
     seen = store.latest_events([study_id]).get(study_id, 0)
     state, found = store.state(study_id), store.events(study_id, known)
     # one that had failed may have been retried in between

@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from service.access import needs
 from service.dependencies import StoreGiven
 from service.problems import documented
+from service.roles import Role
 from service.schemas import QueueAnswer, QueuedAnswer
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 
 
 @router.get("/queue", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))

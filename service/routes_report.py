@@ -4,15 +4,17 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from starlette.exceptions import HTTPException
 
+from service.access import needs
 from service.dependencies import StoreGiven, StudyId
 from service.negotiation import preferred
 from service.problems import documented
+from service.roles import Role
 from service.store import Store
 
-router = APIRouter(tags=["report"])
+router = APIRouter(tags=["report"], dependencies=[Depends(needs(Role.READER))])
 
 
 class Form(StrEnum):
@@ -40,9 +42,7 @@ _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    )
 }
 _CONTENT: dict[str, Any] = {
     media_type: {"schema": {"type": "object" if form is Form.JSON else "string"}} for media_type, form in _FORMS.items()

@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from service import verbs
+from service.access import CallerGiven, OwnStudyId, needs
 from service.conditions import conditions
 from service.dependencies import SettingsGiven, StoreGiven, StudyId
 from service.entities import PostedKey, RunRow, StudyRow
+from service.errors import ForbiddenError
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.posted import PostedBody
 from service.problems import documented
 from service.queue import Waiting
+from service.roles import Role
 from service.runners import Runners
 from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
@@ -25,7 +28,9 @@ from studies.plan import progress
 from studies.resolve import resolve
 from studies.rows import Outcome
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+#: What changes something.
+_SUBMITTERS = [Depends(needs(Role.SUBMITTER))]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
@@ -53,10 +58,12 @@ _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"t
 @router.post(
     "/studies",
     status_code=HTTPStatus.ACCEPTED,
+    dependencies=_SUBMITTERS,
     openapi_extra=_POSTED,
     responses={202: _LOCATION}
     | documented(
         HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -64,6 +71,7 @@ _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"t
 )
 def submit(
     posted: PostedBody,
+    caller: CallerGiven,
     store: StoreGiven,
     settings: SettingsGiven,
     response: Response,
@@ -72,10 +80,12 @@ def submit(
 ) -> StudyAnswer:
     """Submit a study; it is checked at once, all faults are named together, and it runs when its turn comes."""
     key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=posted.digest)
-    study_id = None if key is None else store.posted(key)
+    study_id = None if key is None else store.posted(key, caller.name)
     if study_id is None:
+        if priority > 0 and caller.role is not Role.ADMIN:
+            raise ForbiddenError(f"a priority of {priority} takes an admin's key; a submitter's studies have 0 or less")
         spec = resolve(posted.parse(), Runners(store).catalogue())
-        study_id = store.add_study(spec, datetime.now(UTC), key, priority=priority)
+        study_id = store.add_study(spec, datetime.now(UTC), key, caller.name, priority=priority)
     response.headers["Location"] = f"/studies/{study_id}"
     return _answer(store.study(study_id), store, settings)
 
@@ -100,26 +110,26 @@ def list_runs(study_id: StudyId, store: StoreGiven, limit: Limit = 100, cursor: 
     return RunPage(runs=tuple(_run(row) for row in page.items), next_cursor=page.next_cursor)
 
 
-@router.post("/studies/{study_id}/pause", responses=_ASKED)
-def pause(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+@router.post("/studies/{study_id}/pause", dependencies=_SUBMITTERS, responses=_ASKED)
+def pause(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Hand out nothing more of a study; what is in training, or next in line, is finished. 409 where it has ended."""
     return _asked(verbs.pause, study_id, store, settings)
 
 
-@router.post("/studies/{study_id}/resume", responses=_ASKED)
-def resume(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+@router.post("/studies/{study_id}/resume", dependencies=_SUBMITTERS, responses=_ASKED)
+def resume(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Let a paused study go on. 409 where it has ended."""
     return _asked(verbs.resume, study_id, store, settings)
 
 
-@router.post("/studies/{study_id}/cancel", responses=_ASKED)
-def cancel(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+@router.post("/studies/{study_id}/cancel", dependencies=_SUBMITTERS, responses=_ASKED)
+def cancel(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Stop a study now; its finished runs are kept. 409 where it has ended otherwise."""
     return _asked(verbs.cancel, study_id, store, settings)
 
 
-@router.post("/studies/{study_id}/retry", responses=_ASKED)
-def retry(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+@router.post("/studies/{study_id}/retry", dependencies=_SUBMITTERS, responses=_ASKED)
+def retry(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Queue a failed study again; it goes on from its finished runs. 409 where it ended otherwise."""
     return _asked(verbs.retry, study_id, store, settings)
 

@@ -80,7 +80,7 @@ class StudySummary(_Answer):
     Args:
         id: Its id.
         name: Its title.
-        owner: Whose it is; None where it was posted with access off.
+        owner: Name of the API key that it was posted with; None where none was needed.
         priority: The higher the sooner it is taken up.
         state: Where it is.
         reason: Why it is there, in plain words; empty where there is nothing to say.
@@ -126,7 +126,7 @@ class QueuedAnswer(_Answer):
     Args:
         id: Its id.
         name: Its title.
-        owner: Whose it is; None where it was posted with access off.
+        owner: Name of the API key that it was posted with; None where none was needed.
         priority: The higher the sooner it is taken up.
     """
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from service.api_key import KeyRow
 from service.schemas import QueuedAnswer, StudyAnswer, StudySummary
 from service.states import ENDED, State
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
@@ -117,6 +118,21 @@ def queue_list(studies: Iterable[QueuedAnswer]) -> Table:
     return table
 
 
+def key_list(keys: Iterable[KeyRow]) -> Table:
+    """Return API keys as a table.
+
+    Args:
+        keys: In the order to show.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("id", "name", "role", "made", "revoked"):
+        table.add_column(column, no_wrap=column == "id")
+    for key in keys:
+        revoked = "" if key.revoked_at is None else f"{key.revoked_at.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(key.id, escape(key.name), key.role, f"{key.created_at.astimezone():%Y-%m-%d %H:%M}", revoked)
+    return table
+
+
 def study_summary(study: StudyAnswer, url: str) -> Table:
     """Return a study as a table of two columns.
 
@@ -129,6 +145,8 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
     table.add_column(overflow="fold")
     table.add_row("name", escape(study.name))
     table.add_row("id", study.id)
+    if study.owner is not None:
+        table.add_row("owner", escape(study.owner))
     table.add_row("state", state_text(study.state))
     if study.reason:
         table.add_row("reason", escape(study.reason))

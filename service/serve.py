@@ -250,6 +250,8 @@ def main() -> int:
             console.print(f"\nStudies   {settings.url}  (API: {settings.url}/docs)", highlight=False)
             console.print(f"MLflow    {settings.tracking_uri}", highlight=False)
             console.print(f"Files     {settings.home.absolute()}", highlight=False)
+            if settings.needs_keys:
+                console.print("Access    by API key; `l4-studies keys create` makes one", highlight=False)
             console.print("\nSubmit a study with `l4-studies submit FILE`; Ctrl-C stops the service.\n")
             service.keep()
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """The settings of the service, one class, read from the environment in `main` functions only."""
 
+import ipaddress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +9,15 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import BadSettingError
+
+
+class Access(StrEnum):
+    """When an API key is needed."""
+
+    #: Where others than this machine can reach the service.
+    AUTO = "auto"
+    #: Always.
+    KEYS = "keys"
 
 
 def _whole_or_part(gpus: float | None) -> float | None:
@@ -21,7 +32,7 @@ class Settings(BaseSettings):
 
     Args:
         home: Folder of everything the embedded service keeps: database, MLflow's store, logs.
-        host: Address the HTTP service listens on.
+        host: Address the HTTP service listens on; API keys are needed on any but the machine's own (loopback).
         port: Port of the HTTP service.
         mlflow_port: Port of the embedded MLflow server.
         mlflow_uri: An MLflow server that runs elsewhere; the embedded one is not started then.
@@ -35,6 +46,8 @@ class Settings(BaseSettings):
         gpus_per_owner: GPUs for the packs of one owner's studies together; any number where None.
         lease_seconds: How long a runner that stopped answering keeps its study.
         body_limit: Largest accepted request body, in bytes.
+        access: Whether API keys are needed on the machine's own address too.
+        rate_limit: Requests a minute of one API key, or of one address where there is none; 0 for no limit.
     """
 
     model_config = SettingsConfigDict(env_prefix="L4_", frozen=True)
@@ -54,6 +67,8 @@ class Settings(BaseSettings):
     gpus_per_owner: float | None = Field(default=None, gt=0)
     lease_seconds: float = Field(default=30.0, gt=0)
     body_limit: int = Field(default=262_144, ge=1024)
+    access: Access = Access.AUTO
+    rate_limit: int = Field(default=6000, ge=0)
 
     @property
     def database_url(self) -> str:
@@ -75,12 +90,30 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """Where the HTTP service is reached from this machine."""
-        return f"http://{self.host}:{self.port}"
+        host = "127.0.0.1" if self.host in ("", "0.0.0.0") else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether the HTTP service is used with API keys only."""
+        return self.access is Access.KEYS or not is_loopback(self.host)
 
     @property
     def tracking_uri(self) -> str:
         """Where MLflow is reached."""
         return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a name or an address is the machine's own, that nobody else can reach.
+
+    Args:
+        host: As in `127.0.0.1`, `::1` or `localhost`; other names are not looked up.
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_settings() -> Settings:

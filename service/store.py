@@ -66,8 +66,8 @@ class Store:
         spec: StudySpec,
         now: datetime,
         key: PostedKey | None = None,
-        *,
         owner: str | None = None,
+        *,
         priority: int = 0,
     ) -> str:
         """Add a study to the queue.
@@ -75,8 +75,8 @@ class Store:
         Args:
             spec: Complete.
             now: The time of creation.
-            key: What its client gave with it; a study that came with the same one before is that study.
-            owner: Whose it is; None where access is off.
+            key: What its client gave with it; a study that its owner posted with the same one before is that study.
+            owner: Name of the API key that it was posted with, if any.
             priority: The higher the sooner it is taken up.
 
         Returns:
@@ -90,22 +90,23 @@ class Store:
                 return add(connection, spec, now, key, owner=owner, priority=priority)
         except IntegrityError:
             # another request with the same key was kept first
-            found = None if key is None else self.posted(key)
+            found = None if key is None else self.posted(key, owner)
             if found is None:
                 raise
             return found
 
-    def posted(self, key: PostedKey) -> str | None:
-        """Return the id of the study that came with a key, None where none did.
+    def posted(self, key: PostedKey, owner: str | None = None) -> str | None:
+        """Return the id of the study that an owner posted with a key, None where there is none.
 
         Args:
             key: The key with the body that it came with now.
+            owner: Name of the API key that it came with, if any.
 
         Raises:
             KeyReusedError: It came with another body before.
         """
         with self.reading() as connection:
-            return earlier(connection, key)
+            return earlier(connection, key, owner)
 
     def study(self, study_id: str) -> StudyRow:
         """Return a study.

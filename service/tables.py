@@ -82,7 +82,17 @@ class _StudyColumns(TypedColumns):
     mlflow_experiment: Named[str | None] = Column(String(64))
 
 
+class _KeyColumns(TypedColumns):
+    id: Named[str] = Column(String(12), primary_key=True)
+    name: Named[str] = Column(_NAME)
+    role: Named[str] = Column(String(16))
+    digest: Named[str] = Column(String(64))
+    created_at: Named[datetime] = Column(UtcTime)
+    revoked_at: Named[datetime | None] = Column(UtcTime)
+
+
 class _RequestColumns(TypedColumns):
+    owner: Named[str] = Column(_NAME, primary_key=True)
     key: Named[str] = Column(String(255), primary_key=True)
     digest: Named[str] = Column(String(64))
     study: Named[str] = Column(_ID, ForeignKey("studies.id"))
@@ -187,7 +197,11 @@ studies = Table(
     Index("studies_by_owner", "owner", "started_at"),
 )
 
-#: One row for each study that was posted with a key: the same key and body are the same study.
+#: One row for each API key; with what is here no request can be made, for the secret is not.
+api_keys = Table("api_keys", metadata, _KeyColumns)
+
+#: One row for each study that was posted with an idempotency key: the same owner, key and body are the same study.
+#: The owner is empty where there is none.
 requests = Table("requests", metadata, _RequestColumns)
 
 trials = Table("trials", metadata, _TrialColumns)

@@ -3,54 +3,19 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.acceptance.http_process import ROOT, free_port, started, wait_until_alive
+
 #: What must never be in the process: what trains, searches, records or draws, and what that needs.
 HEAVY = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "sklearn", "pandas", "matplotlib"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def started(home: Path, port: int) -> Generator[subprocess.Popen[bytes]]:
-    environment = os.environ | {"L4_HOME": str(home), "L4_PORT": str(port), "PYTHONPATH": str(ROOT)}
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "api.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "service.app"], env=environment, cwd=home, stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until_alive(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + 30
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        while True:
-            assert process.poll() is None, "it ended"
-            assert time.monotonic() < deadline, "it never answered"
-            try:
-                assert client.get("/healthz").status_code == 200
-            except httpx.TransportError:
-                time.sleep(0.01)
-            else:
-                return
 
 
 def test_its_start_takes_less_than_two_seconds_of_processor_time(tmp_path: Path) -> None:

@@ -1,45 +1,35 @@
 """The HTTP service as a client meets it: a real server on a free port, a real database."""
 
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
 from service.database import open_engine
 from service.news import News
 from service.runners import Runners
-from service.settings import Settings
+from service.settings import Access, Settings
 from service.store import Store
 from studies.catalogue import Catalogue
+from tests.conformance.serving import served
 
 
 @pytest.fixture(scope="session")
 def app() -> FastAPI:
     """The application; each test gives it a database of its own."""
-    settings = Settings(home=Path("unused"), mlflow_uri="http://mlflow.test")
+    settings = Settings(home=Path("unused"), mlflow_uri="http://mlflow.test", rate_limit=0)
     return create_app(settings, Store(open_engine("sqlite://")))
 
 
 @pytest.fixture(scope="session")
 def server_url(app: FastAPI) -> Iterator[str]:
     """Where the application is served."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    with served(app) as url:
+        yield url
 
 
 @pytest.fixture
@@ -56,3 +46,30 @@ def api(empty_api: httpx.Client, store: Store, catalogue: Catalogue) -> httpx.Cl
     Runners(store).publish(catalogue)
     Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     return empty_api
+
+
+@pytest.fixture(scope="session")
+def keyed_app() -> FastAPI:
+    """The application where keys are needed; each test gives it a database of its own."""
+    settings = Settings(home=Path("unused"), access=Access.KEYS, rate_limit=0)
+    return create_app(settings, Store(open_engine("sqlite://")))
+
+
+@pytest.fixture(scope="session")
+def keyed_url(keyed_app: FastAPI) -> Iterator[str]:
+    """Where that application is served; it does not mind how often it is asked without a key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.guard.FAILURES_A_MINUTE", 0)
+        with served(keyed_app) as url:
+            patch.undo()  # the guard was made at the start
+            yield url
+
+
+@pytest.fixture
+def keyed_api(keyed_app: FastAPI, keyed_url: str, store: Store, catalogue: Catalogue) -> Iterator[httpx.Client]:
+    """A client without a key of a service that can take studies of those that have one."""
+    keyed_app.state.store = store
+    Runners(store).publish(catalogue)
+    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    with httpx.Client(base_url=keyed_url) as client:
+        yield client

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.api_key import new_key
 from service.client import Client, Form
-from service.errors import RequestRefusedError, UnreachableError
+from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
 from service.ledger import StudyLedger
 from service.runners import Runners
 from service.states import State
@@ -179,6 +180,21 @@ def test_a_report_comes_in_every_form(client: Client, store: Store, spec: StudyS
 def test_the_catalogue_is_read(client: Client, catalogue: Catalogue) -> None:
     assert [entry.name for entry in client.workloads()] == [entry.name for entry in catalogue.workloads]
     assert client.optimizers() == catalogue.optimizers
+
+
+def test_what_is_no_key_is_not_sent_and_not_shown(closed_url: str) -> None:
+    for key in ("", "hunter2", f"{new_key().text}\n", "l4_ä"):
+        with pytest.raises(MalformedKeyError, match="not shown here") as refused:
+            Client(closed_url, key=key)
+        assert not key or key not in str(refused.value)
+
+
+def test_a_key_is_in_no_message(url: str, closed_url: str) -> None:
+    key = new_key().text
+    for address in (url, closed_url):
+        with Client(address, key=key) as client, pytest.raises((RequestRefusedError, UnreachableError)) as refused:
+            client.study("nonsense")
+        assert key not in str(refused.value)
 
 
 def test_where_nothing_answers_the_message_names_the_remedy(closed_url: str) -> None:

@@ -79,6 +79,20 @@ def test_a_study_posted_again_with_its_key_is_that_study(store: Store, spec: Stu
     assert store.add_study(spec, NOW, replace(key, key="other")) != study_id
 
 
+def test_a_key_of_another_owner_is_another_key(store: Store, spec: StudySpec) -> None:
+    key = PostedKey(key="mine", digest="a" * 64)
+    ids = {owner: store.add_study(spec, NOW, key, owner) for owner in (None, "ada", "bob")}
+    assert len(set(ids.values())) == 3
+    for owner, study_id in ids.items():
+        assert store.posted(key, owner) == store.add_study(spec, NOW, key, owner) == study_id
+        assert store.study(study_id).owner == owner
+    other = replace(key, digest="b" * 64)
+    assert store.posted(other, "eve") is None
+    with pytest.raises(KeyReusedError) as refused:
+        store.posted(other, "bob")
+    assert ids["bob"] in str(refused.value)
+
+
 def test_a_study_posted_by_many_at_once_with_one_key_is_one_study(store: Store, spec: StudySpec) -> None:
     key = PostedKey(key="mine", digest="a" * 64)
     with ThreadPoolExecutor(8) as pool:

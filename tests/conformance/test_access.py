@@ -1,0 +1,293 @@
+"""Who may ask what: every route of the application by every kind of caller, over HTTP."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from service.access import Needs, open_to_all
+from service.examples import STUDY_JSON
+from service.guard import OPEN_PATHS
+from service.keys import Keys
+from service.ledger import StudyLedger
+from service.roles import Role
+from service.schemas import StudyAnswer
+from service.security_headers import ALWAYS
+from service.states import State
+from service.store import Store
+from studies.spec import StudySpec
+from tests.conformance.answers import NOW, problem_of
+
+
+class As(StrEnum):
+    """A kind of caller."""
+
+    NOBODY = "without a key"
+    WRONG = "with a wrong secret"
+    REVOKED = "with a revoked key"
+    READER = "as a reader"
+    OWNER = "as the submitter that owns the study"
+    OTHER = "as another submitter"
+    ADMIN = "as an admin"
+
+
+EVERYBODY = frozenset(As)
+READERS = frozenset({As.READER, As.OWNER, As.OTHER, As.ADMIN})
+SUBMITTERS = READERS - {As.READER}
+OWNERS = SUBMITTERS - {As.OTHER}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What a route does with its callers.
+
+    Args:
+        who: May ask it; the others are answered 401 without a valid key, 403 with one.
+        status: Of the answer to them, of a study that is queued.
+        json: The body to ask it with.
+    """
+
+    who: frozenset[As]
+    status: int = 200
+    json: Any = None
+
+
+#: A new route needs a row here.
+TABLE = {
+    "GET /healthz": Row(who=EVERYBODY),
+    "GET /readyz": Row(who=EVERYBODY),
+    "GET /docs": Row(who=READERS),
+    "GET /openapi.json": Row(who=READERS),
+    "GET /workloads": Row(who=READERS),
+    "GET /optimizers": Row(who=READERS),
+    "GET /studies": Row(who=READERS),
+    "POST /studies": Row(who=SUBMITTERS, status=202, json=STUDY_JSON),
+    "GET /queue": Row(who=READERS),
+    "GET /studies/{study_id}": Row(who=READERS),
+    "GET /studies/{study_id}/runs": Row(who=READERS),
+    "GET /studies/{study_id}/events": Row(who=READERS),
+    "GET /studies/{study_id}/report": Row(who=READERS),
+    "GET /studies/{study_id}/report.{form}": Row(who=READERS),
+    "GET /studies/{study_id}/report/{figure}.svg": Row(who=READERS),
+    "POST /studies/{study_id}/pause": Row(who=OWNERS),
+    "POST /studies/{study_id}/resume": Row(who=OWNERS),
+    "POST /studies/{study_id}/cancel": Row(who=OWNERS),
+    "POST /studies/{study_id}/retry": Row(who=OWNERS),
+}
+#: What the parameters in paths stand for, beside the study.
+PARAMETERS = {"form": "json", "figure": "curves"}
+
+
+@pytest.fixture
+def keys(store: Store) -> dict[As, str]:
+    """A key of every kind of caller; empty for none."""
+    made = Keys(store)
+    owners = made.create("owner", Role.SUBMITTER, NOW)
+    revoked = made.create("former", Role.ADMIN, NOW)
+    made.revoke(revoked.split("_")[1], NOW)
+    return {
+        As.NOBODY: "",
+        As.WRONG: owners[:-1] + ("0" if owners[-1] != "0" else "1"),
+        As.REVOKED: revoked,
+        As.READER: made.create("reader", Role.READER, NOW),
+        As.OWNER: owners,
+        As.OTHER: made.create("other", Role.SUBMITTER, NOW),
+        As.ADMIN: made.create("admin", Role.ADMIN, NOW),
+    }
+
+
+@pytest.fixture
+def study_id(store: Store, spec: StudySpec) -> str:
+    """A queued study of the owner's, with a report of an earlier attempt."""
+    study_id = store.add_study(spec, NOW, owner="owner")
+    claim = store.claim(NOW, 1e6)
+    assert claim is not None
+    StudyLedger(store, study_id, claim.token).save_report({"report.json": b"{}", "curves.svg": b"<svg/>"})
+    store.release(study_id, claim.token)
+    return study_id
+
+
+def header(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, RouteContext]]:
+    for route in iter_route_contexts(app.routes):
+        for method in route.methods or ():
+            yield f"{method} {route.path}", route
+
+
+def dependencies(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for each in dependant.dependencies:
+        yield from dependencies(each)
+
+
+def test_every_route_is_in_the_table(keyed_app: FastAPI) -> None:
+    assert sorted(name for name, _ in routes(keyed_app)) == sorted(TABLE)
+
+
+def test_every_route_declares_what_it_needs(app: FastAPI, keyed_app: FastAPI) -> None:
+    for name, route in (*routes(app), *routes(keyed_app)):
+        assert isinstance(route.original_route, APIRoute), f"{name} can declare nothing"
+        declared = list(dependencies(route.dependant))
+        is_open = open_to_all in declared
+        needed = [each for each in declared if isinstance(each, Needs)]
+        assert is_open or needed, f"{name} declares no role: see service/access.py"
+        assert is_open == (route.path in OPEN_PATHS)
+        assert not (is_open and needed)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_who_may_ask(keyed_api: httpx.Client, keys: dict[As, str], study_id: str, name: str) -> None:
+    method, path = name.split(" ")
+    row, path = TABLE[name], path.format(study_id=study_id, **PARAMETERS)
+    for caller, key in keys.items():
+        request = keyed_api.build_request(method, path, json=row.json, headers=header(key))
+        answer = keyed_api.send(request, stream=True)  # events have no end
+        if caller in row.who:
+            assert answer.status_code == row.status, f"{name} {caller}"
+        else:
+            answer.read()
+            found = problem_of(answer, 403 if caller in READERS else 401)
+            assert (answer.headers.get("www-authenticate") == "Bearer") == (found.status == 401)
+            assert "keys create" in found.detail or "owner's key" in found.detail
+            assert key[16:] not in answer.text or not key
+        answer.close()
+        assert ALWAYS.keys() <= {each.title() for each in answer.headers}, f"{name} {caller}"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.who == OWNERS])
+def test_what_was_refused_has_changed_nothing(
+    keyed_api: httpx.Client, keys: dict[As, str], store: Store, study_id: str, name: str
+) -> None:
+    method, path = name.split(" ")
+    before = store.study(study_id), store.events(study_id)
+    for caller in EVERYBODY - OWNERS:
+        keyed_api.request(method, path.format(study_id=study_id), headers=header(keys[caller]))
+    assert (store.study(study_id), store.events(study_id)) == before
+
+
+def test_a_study_without_an_owner_is_the_admins(
+    keyed_api: httpx.Client, keys: dict[As, str], store: Store, spec: StudySpec
+) -> None:
+    path = f"/studies/{store.add_study(spec, NOW)}/pause"
+    refused = problem_of(keyed_api.post(path, headers=header(keys[As.OWNER])), 403)
+    assert "nobody's" in refused.detail
+    assert keyed_api.post(path, headers=header(keys[As.ADMIN])).status_code == 200
+
+
+def test_unknown_paths_studies_and_methods_are_told_to_holders_of_keys_only(
+    keyed_api: httpx.Client, keys: dict[As, str]
+) -> None:
+    asked = (("GET", "/nothing", 404), ("DELETE", "/studies", 405), ("POST", f"/studies/{'0' * 20}/cancel", 404))
+    for method, path, status in asked:
+        problem_of(keyed_api.request(method, path), 401)
+        problem_of(keyed_api.request(method, path, headers=header(keys[As.OWNER])), status)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["Basic {}", "{}", "Bearer", "Bearer x", "Bearer {}x", "Bearer l4__", "Bearer {} {}", "Bearer\t{}"],
+)
+def test_what_is_not_sent_as_a_key_is_none(keyed_api: httpx.Client, keys: dict[As, str], authorization: str) -> None:
+    key = keys[As.ADMIN]
+    answer = keyed_api.get("/studies", headers={"Authorization": authorization.format(key, key)})
+    problem_of(answer, 401)
+    assert key not in answer.text
+
+
+def test_a_body_is_not_read_before_its_sender_may_post(keyed_api: httpx.Client, keys: dict[As, str]) -> None:
+    for key, status in ((keys[As.NOBODY], 401), (keys[As.READER], 403), (keys[As.OTHER], 400)):
+        headers = {"Content-Type": "application/json"} | header(key)
+        problem_of(keyed_api.post("/studies", content=b"no study", headers=headers), status)
+
+
+def test_a_study_is_its_posters(keyed_api: httpx.Client, keys: dict[As, str]) -> None:
+    posted = keyed_api.post("/studies", json=STUDY_JSON, headers=header(keys[As.OTHER]))
+    study = StudyAnswer.model_validate_json(posted.content)
+    assert study.owner == "other"
+    listed = keyed_api.get("/studies", headers=header(keys[As.READER])).json()["studies"]
+    assert [each["owner"] for each in listed] == ["other"]
+
+
+def test_an_idempotency_key_is_its_owners(keyed_api: httpx.Client, keys: dict[As, str], store: Store) -> None:
+    named = {"Idempotency-Key": "the first"}
+    ids = {
+        caller: [
+            keyed_api.post("/studies", json=STUDY_JSON, headers=named | header(keys[caller])).json()["id"]
+            for _ in range(2)
+        ]
+        for caller in (As.OWNER, As.OTHER)
+    }
+    assert ids[As.OWNER][0] == ids[As.OWNER][1] != ids[As.OTHER][0] == ids[As.OTHER][1]
+    other = STUDY_JSON | {"name": "Another"}
+    assert keyed_api.post("/studies", json=other, headers=named | header(keys[As.ADMIN])).status_code == 202
+    refused = problem_of(keyed_api.post("/studies", json=other, headers=named | header(keys[As.OTHER])), 422)
+    assert ids[As.OTHER][0] in refused.detail
+    assert ids[As.OWNER][0] not in refused.detail
+
+
+def test_a_revoked_key_is_worth_nothing_at_once(
+    keyed_api: httpx.Client, keys: dict[As, str], store: Store, study_id: str
+) -> None:
+    headers = header(keys[As.READER])
+    with keyed_api.stream("GET", f"/studies/{study_id}/events", headers=headers) as events:
+        lines = events.iter_lines()
+        assert next(line for line in lines if line.startswith("event")) == "event: QUEUED"
+        Keys(store).revoke(keys[As.READER].split("_")[1], datetime.now(UTC))
+        assert "revoked" in problem_of(keyed_api.get("/studies", headers=headers), 401).detail
+        store.transition(study_id, State.FAILED, "after the key was revoked")
+        assert not [line for line in lines if "FAILED" in line]
+
+
+def test_where_no_key_is_needed_only_this_machine_is_meant(api: httpx.Client, definition: dict[str, Any]) -> None:
+    for host in ("localhost:1", "127.0.0.1", "[::1]:8440", "127.9.9.9"):
+        assert api.get("/studies", headers={"Host": host}).status_code == 200
+    for host in ("rebound.example", "10.0.0.1:8440", "127.0.0.1.example", "[::1", "localhost.", "a@127.0.0.1", "[]"):
+        for path in ("/studies", "/docs", "/nothing"):
+            assert "L4_ACCESS=keys" in problem_of(api.get(path, headers={"Host": host}), 403).detail
+        assert api.get("/healthz", headers={"Host": host}).status_code == 200
+    answer = api.post("/studies", json=definition, headers=header("l4_nobody_looks"))
+    assert (answer.status_code, answer.json()["owner"]) == (202, None)
+
+
+def test_pages_are_allowed_what_they_need(api: httpx.Client) -> None:
+    policy = api.get("/docs").headers["content-security-policy"]
+    assert "script-src https://cdn.jsdelivr.net 'sha256-" in policy
+    assert "script-src" in policy
+    assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+    assert "default-src 'none'" in api.get("/studies").headers["content-security-policy"]
+    assert "cache-control" not in api.get("/studies").headers
+
+
+def test_an_error_of_the_service_has_the_headers_too(empty_api: httpx.Client, store: Store) -> None:
+    with store.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO catalogue VALUES (1, 'nonsense')")
+    answer = empty_api.get("/workloads")
+    problem_of(answer, 500)
+    assert ALWAYS.keys() <= {each.title() for each in answer.headers}
+
+
+def test_a_database_that_does_not_answer_is_a_503_before_any_route(
+    keyed_api: httpx.Client, keys: dict[As, str], store: Store
+) -> None:
+    with store.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE api_keys")
+    found = problem_of(keyed_api.get("/studies", headers=header(keys[As.READER])), 503)
+    assert "database" in found.detail
+    assert keyed_api.get("/healthz").status_code == 200
+
+
+def test_only_admins_put_studies_before_those_of_others(keyed_api: httpx.Client, keys: dict[As, str]) -> None:
+    for caller, priority, status in ((As.OTHER, 0, 202), (As.OTHER, -5, 202), (As.OTHER, 1, 403), (As.ADMIN, 1, 202)):
+        path = f"/studies?priority={priority}"
+        assert keyed_api.post(path, json=STUDY_JSON, headers=header(keys[caller])).status_code == status

@@ -1,0 +1,34 @@
+"""The text of API keys."""
+
+import hashlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api_key import new_key, parse_key
+
+
+def test_keys_differ_and_are_read_back() -> None:
+    made = [new_key() for _ in range(100)]
+    assert len({key.id for key in made}) == len({key.secret for key in made}) == 100
+    assert [parse_key(key.text) for key in made] == made
+    assert {len(bytes.fromhex(key.secret)) for key in made} == {32}
+
+
+def test_a_secret_is_in_no_message() -> None:
+    key = new_key()
+    assert key.id in repr(key)
+    assert key.secret not in repr(key)
+    assert key.digest == hashlib.sha256(key.secret.encode()).hexdigest()
+
+
+def test_what_is_almost_a_key_is_none() -> None:
+    text = new_key().text
+    for almost in (text.upper(), f"{text}\n", f" {text}", text[:-1], f"{text}0", text.replace("_", "-")):
+        assert parse_key(almost) is None
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    found = parse_key(text)
+    assert found is None or found.text == text
