@@ -29,11 +29,27 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyHead:
+    """A study as lists show it; fields as in `StudyRow`."""
+
+    id: str
+    name: str
+    spec_hash: str
+    state: State
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyRow:
     """A study as the database holds it.
 
     Args:
         id: Sorts by the time of creation.
+        name: The spec's.
         spec: Complete.
         spec_hash: SHA-256 of the spec without the name.
         state: Where it is.
@@ -41,6 +57,7 @@ class StudyRow:
         created_at: When it was added (UTC).
         started_at: When it was first claimed.
         ended_at: When it ended; None again once it is retried.
+        archived_at: When it was put out of the lists; None where it was not.
         held_until: When its driver's claim runs out; None where no driver has it.
         attempt: How often it was claimed.
         environment: What it runs on, as its driver recorded it; None before.
@@ -48,6 +65,7 @@ class StudyRow:
     """
 
     id: str
+    name: str
     spec: StudySpec
     spec_hash: str
     state: State
@@ -55,6 +73,7 @@ class StudyRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    archived_at: datetime | None
     held_until: datetime | None
     attempt: int
     environment: Mapping[str, object] | None
@@ -119,10 +138,26 @@ class Claim:
     attempt: int
 
 
+def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
+    """Return what lists show of the study of a row."""
+    return StudyHead(
+        id=row.id,
+        name=row.name,
+        spec_hash=row.spec_hash,
+        state=State(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        archived_at=row.archived_at,
+    )
+
+
 def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
     """Return the study of a row."""
     return StudyRow(
         id=row.id,
+        name=row.name,
         spec=StudySpec.model_validate_json(row.spec),
         spec_hash=row.spec_hash,
         state=State(row.state),
@@ -130,6 +165,7 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        archived_at=row.archived_at,
         held_until=row.lease_expires_at,
         attempt=row.attempt,
         environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),

@@ -12,7 +12,7 @@ from service.transitions import new_id, note, shown
 from studies.spec import StudySpec
 
 
-def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey | None) -> str:
+def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey | None, reason: str = "") -> str:
     """Add a study to the queue, and return its id; that of the earlier one where the key came before.
 
     Args:
@@ -20,6 +20,7 @@ def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey |
         spec: Complete.
         now: The time of creation.
         key: What its client gave with it, if anything.
+        reason: Why it is there, in plain words; empty where it was posted.
 
     Raises:
         KeyReusedError: The key came with another body before.
@@ -36,12 +37,12 @@ def add(connection: Connection, spec: StudySpec, now: datetime, key: PostedKey |
             spec=spec.model_dump_json(),
             spec_hash=spec.content_hash,
             state=State.QUEUED.value,
-            reason="",
+            reason=reason,
             created_at=now,
             attempt=0,
         )
     )
-    note(connection, study_id, State.QUEUED, "", now)
+    note(connection, study_id, State.QUEUED, reason, now)
     if key is not None:
         connection.execute(insert(requests).values(key=key.key, digest=key.digest, study=study_id))
     return study_id

@@ -1,25 +1,26 @@
 """Posting and listing studies, following them, and what can be asked of them."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from service import verbs
-from service.conditions import conditions
-from service.dependencies import SettingsGiven, StoreGiven, StudyId
-from service.entities import PostedKey, RunRow, StudyRow
+from service.answers import answer, summary
+from service.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
+from service.entities import PostedKey, RunRow
 from service.examples import STUDY_JSON, STUDY_YAML
+from service.listing import Wanted
 from service.posted import PostedBody
-from service.problems import documented
+from service.problems import LOCATION, documented
 from service.runners import Runners
-from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
+from service.schemas import RunAnswer, RunPage, StudyAnswer, StudyPage
 from service.settings import Settings
 from service.states import State
 from service.store import Store, Verb
-from studies.plan import progress
 from studies.resolve import resolve
 from studies.rows import Outcome
 
@@ -27,10 +28,12 @@ router = APIRouter(tags=["studies"])
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
+States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
+#: PostgreSQL holds no text with a NUL, and refuses to look for one.
+NamePart = Annotated[
+    str, Query(max_length=100, pattern=r"^[^\x00]*$", description="A part of the name, in capitals or not.")
 ]
+Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
 
 _DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
 _POSTED: dict[str, Any] = {
@@ -44,14 +47,13 @@ _POSTED: dict[str, Any] = {
     }
 }
 _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-_LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
 
 @router.post(
     "/studies",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_POSTED,
-    responses={202: _LOCATION}
+    responses={202: LOCATION}
     | documented(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -73,20 +75,27 @@ def submit(
         spec = resolve(posted.parse(), Runners(store).catalogue())
         study_id = store.add_study(spec, datetime.now(UTC), key)
     response.headers["Location"] = f"/studies/{study_id}"
-    return _answer(store.study(study_id), store, settings)
+    return answer(store.study(study_id), store, settings)
 
 
 @router.get("/studies", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
-def list_studies(store: StoreGiven, limit: Limit = 50, cursor: Cursor = None) -> StudyPage:
+def list_studies(
+    store: StoreGiven,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    state: States = (),
+    name: NamePart = "",
+    archived: Archived = False,
+) -> StudyPage:
     """Return studies, newest first."""
-    page = store.studies(limit, cursor)
-    return StudyPage(studies=tuple(_summary(row) for row in page.items), next_cursor=page.next_cursor)
+    page = store.studies(limit, cursor, Wanted(states=tuple(state), name=name, archived=archived))
+    return StudyPage(studies=tuple(summary(row) for row in page.items), next_cursor=page.next_cursor)
 
 
 @router.get("/studies/{study_id}", responses=documented(HTTPStatus.NOT_FOUND))
 def show_study(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Return a study: its complete spec, its state, how far it is."""
-    return _answer(store.study(study_id), store, settings)
+    return answer(store.study(study_id), store, settings)
 
 
 @router.get("/studies/{study_id}/runs", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -122,42 +131,7 @@ def retry(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> Stud
 
 def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyAnswer:
     store.ask(study_id, verb)
-    return _answer(store.study(study_id), store, settings)
-
-
-def _summary(row: StudyRow) -> StudySummary:
-    return StudySummary(
-        id=row.id,
-        name=row.spec.name,
-        state=row.state,
-        reason=row.reason,
-        spec_hash=row.spec_hash,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-    )
-
-
-def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
-    found = progress(row.spec, store.rows(row.id))
-    ahead = store.ahead(row) if row.state is State.QUEUED else 0
-    path = f"/studies/{row.id}"
-    has_report = bool(store.report_files(row.id))
-    experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
-    return StudyAnswer(
-        **_summary(row).model_dump(),
-        spec=row.spec,
-        warnings=row.spec.warnings(),
-        conditions=conditions(row, found.searches, ahead, datetime.now(UTC)),
-        progress=ProgressAnswer(done=found.done, total=found.total),
-        links=Links(
-            self=path,
-            runs=f"{path}/runs",
-            events=f"{path}/events",
-            report=f"{path}/report" if has_report else None,
-            mlflow=None if row.experiment is None else experiment,
-        ),
-    )
+    return answer(store.study(study_id), store, settings)
 
 
 def _run(row: RunRow) -> RunAnswer:

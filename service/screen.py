@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.schemas import StudyAnswer, StudySummary
+from service.schemas import CancelledAnswer, StudyAnswer, StudySummary
 from service.states import ENDED, State
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
@@ -103,6 +103,21 @@ def study_list(studies: Iterable[StudySummary]) -> Table:
     return table
 
 
+def cancelled_list(studies: Iterable[CancelledAnswer]) -> Table:
+    """Return what became of studies that were to be cancelled, as a table.
+
+    Args:
+        studies: In the order to show.
+    """
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for study in studies:
+        said = "" if study.problem is None else escape(study.problem.detail)
+        table.add_row(escape(study.id), said if study.state is None else state_text(study.state))
+    return table
+
+
 def study_summary(study: StudyAnswer, url: str) -> Table:
     """Return a study as a table of two columns.
 
@@ -118,6 +133,8 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
     table.add_row("state", state_text(study.state))
     if study.reason:
         table.add_row("reason", escape(study.reason))
+    if study.archived_at is not None:
+        table.add_row("archived", f"{study.archived_at.astimezone():%Y-%m-%d %H:%M}")
     for condition in study.conditions:
         table.add_row("", escape(condition))
     table.add_row("runs", f"{study.progress.done} of {study.progress.total}")

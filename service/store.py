@@ -9,11 +9,13 @@ from sqlalchemy import Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.database import for_reading, for_writing
-from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyRow, read_study
+from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyHead, StudyRow, read_study
 from service.errors import NoReportError, UnknownReportFileError, WrongStateError
+from service.listing import Wanted, read_study_page
 from service.migrate import migrate
 from service.posting import add, earlier
-from service.queries import bad_cursor, read_rows, read_run_page
+from service.progresses import Progresses
+from service.queries import read_rows, read_run_page
 from service.states import ENDED, State
 from service.tables import events, reports, studies
 from service.transitions import (
@@ -27,6 +29,7 @@ from service.transitions import (
     state_for_update,
     unknown,
 )
+from studies.progress import Progress
 from studies.rows import Rows
 from studies.spec import StudySpec
 
@@ -45,6 +48,7 @@ class Store:
         """Keep the engine; nothing is read or written yet."""
         self._reader = for_reading(engine)
         self._writer = for_writing(engine)
+        self._progresses = Progresses()
 
     def migrate(self) -> None:
         """Bring the tables to this version's.
@@ -69,13 +73,14 @@ class Store:
 
     # --- adding and reading ---------------------------------------------------------------------------------------
 
-    def add_study(self, spec: StudySpec, now: datetime, key: PostedKey | None = None) -> str:
+    def add_study(self, spec: StudySpec, now: datetime, key: PostedKey | None = None, reason: str = "") -> str:
         """Add a study to the queue.
 
         Args:
             spec: Complete.
             now: The time of creation.
             key: What its client gave with it; a study that came with the same one before is that study.
+            reason: Why it is there, in plain words; empty where it was posted.
 
         Returns:
             Its id, later ones sort later.
@@ -85,7 +90,7 @@ class Store:
         """
         try:
             with self.writing() as connection:
-                return add(connection, spec, now, key)
+                return add(connection, spec, now, key, reason)
         except IntegrityError:
             # another request with the same key was kept first
             found = None if key is None else self.posted(key)
@@ -119,25 +124,28 @@ class Store:
             raise unknown(study_id)
         return read_study(row)
 
-    def studies(self, limit: int, cursor: str | None = None) -> Page[StudyRow]:
+    def studies(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page[StudyHead]:
         """Return studies, newest first.
 
         Args:
             limit: Most studies in the page.
             cursor: Of the page before; None for the first.
+            wanted: Which ones; all but the archived where None.
 
         Raises:
             BadCursorError: The cursor is none of this service's.
         """
-        query = select(studies).order_by(studies.c.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            if not is_id(cursor):
-                raise bad_cursor(cursor)
-            query = query.where(studies.c.id < cursor)
         with self.reading() as connection:
-            found = [read_study(row) for row in connection.execute(query)]
-        more = len(found) > limit
-        return Page(items=tuple(found[:limit]), next_cursor=found[limit - 1].id if more else None)
+            return read_study_page(connection, wanted or Wanted(), limit, cursor)
+
+    def progress(self, study: StudyRow) -> Progress:
+        """Return how far a study is.
+
+        Args:
+            study: The study.
+        """
+        with self.reading() as connection:
+            return self._progresses.of(connection, study)
 
     def ahead(self, study: StudyRow) -> int:
         """Return how many studies in the queue will be claimed before one."""

@@ -71,6 +71,7 @@ class _StudyColumns(TypedColumns):
     created_at: Named[datetime] = Column(UtcTime)
     started_at: Named[datetime | None] = Column(UtcTime)
     ended_at: Named[datetime | None] = Column(UtcTime)
+    archived_at: Named[datetime | None] = Column(UtcTime)
     lease_token: Named[str | None] = Column(String(32))
     lease_expires_at: Named[datetime | None] = Column(UtcTime)
     attempt: Named[int]
@@ -82,7 +83,7 @@ class _StudyColumns(TypedColumns):
 class _RequestColumns(TypedColumns):
     key: Named[str] = Column(String(255), primary_key=True)
     digest: Named[str] = Column(String(64))
-    study: Named[str] = Column(_ID, ForeignKey("studies.id"))
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), index=True)
 
 
 class _TrialColumns(TypedColumns):
@@ -149,6 +150,12 @@ class _RecordingColumns(TypedColumns):
     at: Named[datetime] = Column(UtcTime)
 
 
+class _DeletionColumns(TypedColumns):
+    study: Named[str] = Column(_ID, primary_key=True)
+    at: Named[datetime] = Column(UtcTime)
+    mlflow: Named[bool]
+
+
 class _CatalogueColumns(TypedColumns):
     id: Named[int] = Column(Integer, primary_key=True)
     content: Named[str] = Column(Text)
@@ -206,6 +213,9 @@ reports = Table("reports", metadata, _ReportColumns)
 
 #: One row for each ended study of which MLflow has everything.
 recordings = Table("recordings", metadata, _RecordingColumns)
+
+#: One row for each study that was deleted and has something left outside the database: files, or what MLflow has of it.
+deletions = Table("deletions", metadata, _DeletionColumns)
 
 #: At most one row, what the last started runner can train.
 catalogue = Table("catalogue", metadata, _CatalogueColumns)
