@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -227,7 +227,7 @@ def _report_record(study_id: str, content: bytes) -> Record:
 
 
 @contextmanager
-def serving(settings: Settings, empty_port: int) -> Iterator[None]:
+def serving(settings: Settings, empty_port: int) -> Generator[None]:
     """Run the service's process, and one with an empty route."""
     empty = multiprocessing.get_context("spawn").Process(target=serve_nothing, args=(empty_port,))
     empty.start()

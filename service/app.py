@@ -48,8 +48,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 del operation["responses"]["422"]  # a path that does not fit is a 404 here
         del schemas["HTTPValidationError"], schemas["ValidationError"]
         schemas |= models_json_schema(
-            [(model, "validation") for model in (StudyDefinition, CloneRequest, CancelRequest)]
-            + [(Problem, "serialization")],
+            [
+                (StudyDefinition, "validation"),
+                (CloneRequest, "validation"),
+                (CancelRequest, "validation"),
+                (Problem, "serialization"),
+            ],
             ref_template="#/components/schemas/{model}",
         )[1]["$defs"]
         app.openapi_schema = document

@@ -60,7 +60,10 @@ class Recorder:
         Returns:
             Whether there may be more to record at once.
         """
-        due = [each for each in self._recordings.unfinished() if self._retry_at.get(each, now) <= now]
+        unfinished = self._recordings.unfinished()
+        for study_id in self._trackers.keys() - unfinished:
+            del self._trackers[study_id]  # it was deleted
+        due = [each for each in unfinished if self._retry_at.get(each, now) <= now]
         more = [self._try(study_id, now) for study_id in due]
         for deletion in self._deletions.pending():
             if self._retry_at.get(deletion.study_id, now) <= now:
@@ -71,8 +74,7 @@ class Recorder:
         try:
             return self._record(study_id)
         except UnknownStudyError:
-            self._trackers.pop(study_id, None)  # it was just deleted
-            return False
+            return False  # it was just deleted
         except Exception:
             # MLflow is not there, or refuses: the study itself is none the worse for it
             log.exception("study %s was not recorded; it is tried again in %s", study_id, _RETRY)
@@ -82,7 +84,6 @@ class Recorder:
 
     def _delete(self, deletion: Deletion, now: datetime) -> None:
         study_id = deletion.study_id
-        self._trackers.pop(study_id, None)
         try:
             if deletion.mlflow:
                 forget(uri=self._settings.tracking_uri, study_id=study_id)

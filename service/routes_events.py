@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.dependencies import StoreGiven, StudyId
 from service.entities import Event
+from service.errors import UnknownStudyError
 from service.problems import documented
 from service.schemas import EventAnswer
 from service.states import ENDED
@@ -52,6 +53,9 @@ async def follow_events(
 
 def _look(store: Store, study_id: str, known: int) -> tuple[tuple[Event, ...], bool]:
     """Return the events after the one that is known, and whether there will be no more."""
-    state, found = store.state(study_id), store.events(study_id, known)
+    try:
+        state, found = store.state(study_id), store.events(study_id, known)
+    except UnknownStudyError:
+        return (), True  # it was deleted meanwhile
     # one that had failed may have been retried in between
     return found, (found[-1].state if found else state) in ENDED

@@ -85,7 +85,7 @@ def unarchive_study(study_id: StudyId, store: StoreGiven, settings: SettingsGive
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
     responses={202: {"description": "It is gone; what is left of it outside the database follows."}}
-    | documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    | documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 def delete_study(
     study_id: StudyId,
