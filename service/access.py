@@ -75,7 +75,18 @@ async def open_to_all() -> None:
     """Declare that a route needs no key."""
 
 
-def _own_study(study_id: StudyId, store: StoreGiven, caller: CallerGiven) -> str:
+def own_study(study_id: StudyId, store: StoreGiven, caller: CallerGiven) -> str:
+    """Return the id of a study that the caller may change.
+
+    Args:
+        study_id: The study.
+        store: The database.
+        caller: Who asks.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        ForbiddenError: It is another one's.
+    """
     if caller.role is not Role.ADMIN:
         owner = store.study(study_id).owner
         if owner != caller.name:
@@ -88,4 +99,4 @@ def _own_study(study_id: StudyId, store: StoreGiven, caller: CallerGiven) -> str
 
 
 #: The id of a study that the caller may change.
-OwnStudyId = Annotated[str, Depends(_own_study)]
+OwnStudyId = Annotated[str, Depends(own_study)]

@@ -13,10 +13,12 @@ from service import (
     routes_docs,
     routes_events,
     routes_health,
+    routes_keeping,
     routes_queue,
     routes_report,
     routes_studies,
 )
+from service.asked import CancelRequest, CloneRequest
 from service.database import open_engine
 from service.guard import Guard
 from service.news import News
@@ -46,6 +48,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     for routes in (
         routes_studies,
         routes_queue,
+        routes_keeping,
         routes_events,
         routes_report,
         routes_catalogue,
@@ -76,7 +79,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 del operation["responses"]["422"]  # a path that does not fit is a 404 here
         del schemas["HTTPValidationError"], schemas["ValidationError"]
         schemas |= models_json_schema(
-            [(StudyDefinition, "validation"), (Problem, "serialization")],
+            [
+                (StudyDefinition, "validation"),
+                (CloneRequest, "validation"),
+                (CancelRequest, "validation"),
+                (Problem, "serialization"),
+            ],
             ref_template="#/components/schemas/{model}",
         )[1]["$defs"]
         app.openapi_schema = document

@@ -33,6 +33,10 @@ ApiKey = Annotated[
         "--api-key", envvar="L4_API_KEY", help="The key to use it with; better in the environment, where none sees it."
     ),
 ]
+Key = Annotated[str | None, typer.Option(help="Any text; submitted again with the same one it is the same study.")]
+Name = Annotated[str | None, typer.Option(help="Another title.")]
+States = Annotated[list[State] | None, typer.Option("--state", help="In this state; may be given several times.")]
+NamePart = Annotated[str, typer.Option("--name", help="A part of the name, in capitals or not.")]
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 
 app.add_typer(cli_keys.app, name="keys")
@@ -61,9 +65,7 @@ def migrate_command() -> None:
 def submit(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The study, as YAML or JSON.")],
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it has ended.")] = False,
-    key: Annotated[
-        str | None, typer.Option(help="Any text; submitted again with the same one it is the same study.")
-    ] = None,
+    key: Key = None,
     priority: Annotated[int, typer.Option(min=-100, max=100, help="The higher the sooner it is taken up.")] = 0,
     url: Url = None,
     api_key: ApiKey = None,
@@ -78,11 +80,24 @@ def submit(
             _watch(client, console, study.id)
 
 
+@app.command()
+def clone(study_id: StudyId, name: Name = None, key: Key = None, url: Url = None, api_key: ApiKey = None) -> None:
+    """Submit a study's spec once more and print the new study's id."""
+    with _session(url, api_key) as (client, console):
+        console.print(client.clone(study_id, name=name, key=key).id, highlight=False)
+
+
 @app.command("list")
-def list_command(url: Url = None, api_key: ApiKey = None) -> None:
+def list_command(
+    states: States = None,
+    name: NamePart = "",
+    archived: Annotated[bool, typer.Option("--archived", help="Those that were archived, and not the others.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
     """List the studies, newest first."""
     with _session(url, api_key) as (client, console):
-        console.print(screen.study_list(client.studies()))
+        console.print(screen.study_list(client.studies(states=states or (), name=name, archived=archived)))
 
 
 @app.command("queue")
@@ -141,15 +156,57 @@ def resume(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
 
 
 @app.command()
-def cancel(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
-    """Stop a study now; what it has measured is kept."""
-    _ask(url, api_key, lambda client: client.cancel(study_id))
+def cancel(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of studies.")] = None,
+    states: States = None,
+    name: NamePart = "",
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Stop studies now, by their ids, or by state and name; what they have measured is kept."""
+    given = ids or []
+    if len(given) == 1 and not states and not name:
+        _ask(url, api_key, lambda client: client.cancel(given[0]))
+        return
+    with _session(url, api_key) as (client, console):
+        refused, more = False, True
+        while more:
+            found = client.cancel_all(given, states=states or (), name=name)
+            console.print(screen.cancelled_list(found.studies))
+            refused, more = refused or any(study.problem for study in found.studies), found.more
+        if refused:
+            raise typer.Exit(1)
 
 
 @app.command()
 def retry(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Queue a failed study again; it goes on from its finished runs."""
     _ask(url, api_key, lambda client: client.retry(study_id))
+
+
+@app.command()
+def archive(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
+    """Leave an ended study out of the list; `list --archived` has it."""
+    _ask(url, api_key, lambda client: client.archive(study_id))
+
+
+@app.command()
+def unarchive(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
+    """Bring an archived study back into the list."""
+    _ask(url, api_key, lambda client: client.unarchive(study_id))
+
+
+@app.command()
+def delete(
+    study_id: StudyId,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Its experiment in MLflow too.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Delete an ended study, with its runs, report and files."""
+    with _session(url, api_key) as (client, console):
+        client.delete(study_id, mlflow=mlflow)
+        console.print(f"Deleted {study_id}", highlight=False)
 
 
 def _ask(url: str | None, api_key: str | None, verb: Callable[[Client], StudyAnswer]) -> None:

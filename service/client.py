@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.api_key import FORM, parse_key
 from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
 from service.schemas import (
+    CancelAnswer,
     Health,
     Problem,
     QueueAnswer,
@@ -26,7 +27,7 @@ from service.schemas import (
     StudySummary,
     WorkloadAnswer,
 )
-from service.states import ENDED
+from service.states import ENDED, State
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
 
@@ -115,15 +116,38 @@ class Client:
             OSError: The file cannot be read.
         """
         body, content_type = _encoded(definition)
-        headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": quote(key)})
+        headers = {"Content-Type": content_type} | _key(key)
         answer = self._ask("POST", "/studies", params={"priority": str(priority)}, content=body, headers=headers)
         return _read(StudyAnswer, answer)
 
-    def studies(self) -> Iterator[StudySummary]:
-        """Yield all studies, newest first, page by page."""
+    def clone(self, study_id: str, *, name: str | None = None, key: str | None = None) -> StudyAnswer:
+        """Submit a study's spec once more, and return the new study.
+
+        Args:
+            study_id: Of the study to take the spec of.
+            name: Another title; the same where None.
+            key: As of `submit`.
+        """
+        body = json.dumps({} if name is None else {"name": name}).encode()
+        headers = {"Content-Type": _JSON} | _key(key)
+        return _read(
+            StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/clone", content=body, headers=headers)
+        )
+
+    def studies(
+        self, *, states: Sequence[State] = (), name: str = "", archived: bool = False
+    ) -> Iterator[StudySummary]:
+        """Yield studies, newest first, page by page.
+
+        Args:
+            states: Those in one of these; in any where there are none.
+            name: Those that have it in their name, in capitals or not; all where empty.
+            archived: Those that were archived, and not the others.
+        """
+        wanted = {"state": list(states), "name": name, "archived": "true" if archived else "false"}
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._ask("GET", "/studies", params=_page(cursor))
+            answer = self._ask("GET", "/studies", params=wanted | _page(cursor))
             page = _read(StudyPage, answer)
             yield from page.studies
             cursor = page.next_cursor
@@ -217,6 +241,46 @@ class Client:
         """
         return self._verb(study_id, "cancel")
 
+    def cancel_all(self, ids: Sequence[str] = (), *, states: Sequence[State] = (), name: str = "") -> CancelAnswer:
+        """Cancel many studies, each for itself, and return what became of each.
+
+        Args:
+            ids: Of these ids, at most 1000; or else, by a filter,
+            states: those that are in one of these states, of QUEUED, RUNNING and PAUSED,
+            name: and have this in their name, in capitals or not.
+        """
+        body = {"ids": list(ids), "state": list(states), "name": name}
+        answer = self._ask(
+            "POST", "/studies/cancel", content=json.dumps(body).encode(), headers={"Content-Type": _JSON}
+        )
+        return _read(CancelAnswer, answer)
+
+    def archive(self, study_id: str) -> StudyAnswer:
+        """Leave an ended study out of the lists, but for that of the archived ones.
+
+        Args:
+            study_id: Its id.
+        """
+        return self._verb(study_id, "archive")
+
+    def unarchive(self, study_id: str) -> StudyAnswer:
+        """Bring an archived study back into the lists.
+
+        Args:
+            study_id: Its id.
+        """
+        return self._verb(study_id, "unarchive")
+
+    def delete(self, study_id: str, *, mlflow: bool = False) -> None:
+        """Delete an ended study, with its runs, report and files.
+
+        Args:
+            study_id: Its id.
+            mlflow: Whether its experiment in MLflow is deleted too, which follows some seconds later.
+        """
+        params = {"mlflow": "true" if mlflow else "false"}
+        self._ask("DELETE", f"/studies/{_quoted(study_id)}", params=params)
+
     def retry(self, study_id: str) -> StudyAnswer:
         """Queue a failed study again; it goes on from its finished runs.
 
@@ -255,7 +319,7 @@ class Client:
         method: str,
         path: str,
         *,
-        params: dict[str, str] | None = None,
+        params: Mapping[str, str | list[State]] | None = None,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
@@ -295,6 +359,10 @@ def _content_type(text: str | bytes) -> str:
     except ValueError:
         return _YAML
     return _JSON
+
+
+def _key(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": quote(key)}
 
 
 def _page(cursor: str) -> dict[str, str]:

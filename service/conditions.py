@@ -5,12 +5,10 @@ from datetime import datetime
 
 from service.entities import StudyRow
 from service.states import State
-from studies.choose import Search
+from studies.progress import Place, Standing
 
 
-def conditions(
-    study: StudyRow, searches: Mapping[tuple[str, str], Search], ahead: int, now: datetime
-) -> tuple[str, ...]:
+def conditions(study: StudyRow, searches: Mapping[Place, Standing], ahead: int, now: datetime) -> tuple[str, ...]:
     """Return what there is to say of a study besides its state and progress.
 
     Args:
@@ -31,7 +29,7 @@ def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
         yield study.waiting
 
 
-def _extended(searches: Mapping[tuple[str, str], Search]) -> Iterator[str]:
+def _extended(searches: Mapping[Place, Standing]) -> Iterator[str]:
     for (workload, arm), found in searches.items():
         if len(found.rounds) > 1:
             last = found.rounds[-1].ranges

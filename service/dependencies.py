@@ -1,8 +1,8 @@
-"""What the routes are given: the store, the settings, the id in the path."""
+"""What the routes are given: the store, the settings, the id in the path, a client's key."""
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 
 from service.news import News
 from service.settings import Settings
@@ -25,3 +25,7 @@ StoreGiven = Annotated[Store, Depends(_store)]
 SettingsGiven = Annotated[Settings, Depends(_settings)]
 NewsGiven = Annotated[News, Depends(_news)]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
+]

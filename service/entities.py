@@ -30,11 +30,29 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyHead:
+    """A study as lists show it; fields as in `StudyRow`."""
+
+    id: str
+    name: str
+    owner: str | None
+    priority: int
+    spec_hash: str
+    state: State
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyRow:
     """A study as the database holds it.
 
     Args:
         id: Sorts by the time of creation.
+        name: The spec's.
         owner: Name of the API key that it was posted with; None where it was posted without one.
         priority: The higher the sooner it is taken up.
         spec: Complete.
@@ -44,6 +62,7 @@ class StudyRow:
         created_at: When it was added (UTC).
         started_at: When it was first claimed.
         ended_at: When it ended; None again once it is retried.
+        archived_at: When it was put out of the lists; None where it was not.
         waiting: What its next pack waits for; None where none waits for long.
         held_until: When its driver's claim runs out; None where no driver has it.
         attempt: How often it was claimed.
@@ -52,6 +71,7 @@ class StudyRow:
     """
 
     id: str
+    name: str
     owner: str | None
     priority: int
     spec: StudySpec
@@ -61,6 +81,7 @@ class StudyRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    archived_at: datetime | None
     waiting: str | None
     held_until: datetime | None
     attempt: int
@@ -141,10 +162,28 @@ class Claim:
     attempt: int
 
 
+def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
+    """Return what lists show of the study of a row."""
+    return StudyHead(
+        id=row.id,
+        name=row.name,
+        owner=row.owner,
+        priority=row.priority,
+        spec_hash=row.spec_hash,
+        state=State(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        archived_at=row.archived_at,
+    )
+
+
 def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
     """Return the study of a row."""
     return StudyRow(
         id=row.id,
+        name=row.name,
         owner=row.owner,
         priority=row.priority,
         spec=StudySpec.model_validate_json(row.spec),
@@ -154,6 +193,7 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        archived_at=row.archived_at,
         waiting=row.waiting,
         held_until=row.lease_expires_at,
         attempt=row.attempt,

@@ -85,6 +85,19 @@ class BadBodyError(ServiceError):
         self.faults = tuple(faults)
 
 
+class InvalidBodyError(ServiceError):
+    """A body that asks for something which cannot be asked for.
+
+    Args:
+        faults: At least one.
+    """
+
+    def __init__(self, faults: Sequence[FaultAnswer]) -> None:
+        """Keep the faults."""
+        super().__init__("; ".join(f"{fault.pointer or '(the whole body)'}: {fault.detail}" for fault in faults))
+        self.faults = tuple(faults)
+
+
 class BadCursorError(ServiceError):
     """A page cursor that this service did not give."""
 

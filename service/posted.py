@@ -94,4 +94,12 @@ def _refused(status: HTTPStatus, detail: str) -> HTTPException:
     return HTTPException(status, detail, headers={"Connection": "close"})
 
 
+async def _read_if_any(request: Request, settings: SettingsGiven) -> Posted:
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return Posted(content=b"{}", parser=parse_json)
+    return await _read(request, settings)
+
+
 PostedBody = Annotated[Posted, Depends(_read)]
+#: No body is an empty object.
+OptionalBody = Annotated[Posted, Depends(_read_if_any)]

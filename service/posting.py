@@ -20,6 +20,7 @@ def add(
     *,
     owner: str | None,
     priority: int,
+    reason: str,
 ) -> str:
     """Add a study to the queue, and return its id; that of the earlier one where the key came before.
 
@@ -30,6 +31,7 @@ def add(
         key: What its client gave with it, if anything.
         owner: Name of the API key that it was posted with, if any.
         priority: The higher the sooner it is taken up.
+        reason: Why it is there, in plain words; empty where it was posted.
 
     Raises:
         KeyReusedError: The key came with another body before.
@@ -48,12 +50,12 @@ def add(
             spec=spec.model_dump_json(),
             spec_hash=spec.content_hash,
             state=State.QUEUED.value,
-            reason="",
+            reason=reason,
             created_at=now,
             attempt=0,
         )
     )
-    note(connection, study_id, State.QUEUED, "", now)
+    note(connection, study_id, State.QUEUED, reason, now)
     if key is not None:
         connection.execute(insert(requests).values(owner=owner or "", key=key.key, digest=key.digest, study=study_id))
     return study_id

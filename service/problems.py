@@ -20,6 +20,7 @@ from service.errors import (
     BadBodyError,
     BadCursorError,
     ForbiddenError,
+    InvalidBodyError,
     KeyReusedError,
     NoCatalogueError,
     NoReportError,
@@ -71,6 +72,7 @@ class Kind:
 
 _INVALID_STUDY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
 _INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
+_INVALID_BODY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-body", title="The body has faults")
 _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
 _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
 _KINDS: dict[type[ServiceError], Kind] = {
@@ -98,6 +100,8 @@ _ANY_TIME = (
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
+#: What OpenAPI says of the answer to what made a study.
+LOCATION: dict[str, Any] = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -121,6 +125,16 @@ def only(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def problem_of(error: ServiceError) -> Problem:
+    """Return the problem that an error is answered with.
+
+    Args:
+        error: One of those that a route may raise.
+    """
+    kind = next(kind for known, kind in _KINDS.items() if isinstance(error, known))
+    return kind.problem(str(error))
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Make an application answer every error with problem+json.
 
@@ -129,6 +143,7 @@ def answer_with_problems(app: FastAPI) -> None:
     """
     app.add_exception_handler(InvalidStudyError, _invalid_study)
     app.add_exception_handler(BadBodyError, _bad_body)
+    app.add_exception_handler(InvalidBodyError, _invalid_body)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(BadCursorError, _bad_cursor)
     app.add_exception_handler(HTTPException, _http_error)
@@ -158,6 +173,11 @@ async def _bad_body(_request: Request, error: Exception) -> Response:
     return _answer(_UNREADABLE_BODY.problem(str(error), error.faults))
 
 
+async def _invalid_body(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidBodyError)
+    return _answer(_INVALID_BODY.problem(str(error), error.faults))
+
+
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(item["loc"][0] == "path" for item in error.errors()):
@@ -173,8 +193,8 @@ async def _bad_cursor(_request: Request, error: Exception) -> Response:
 
 
 async def _known_error(_request: Request, error: Exception) -> Response:
-    kind = next(kind for known, kind in _KINDS.items() if isinstance(error, known))
-    return _answer(kind.problem(str(error)), _headers(error))
+    assert isinstance(error, ServiceError)
+    return _answer(problem_of(error), _headers(error))
 
 
 def _headers(error: Exception) -> dict[str, str] | None:
@@ -204,7 +224,7 @@ def _allowed_methods(request: Request) -> list[str]:
     routes = cast(FastAPI, request.app).routes
     return [
         method
-        for method in ("GET", "POST")
+        for method in ("GET", "POST", "DELETE")
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
 

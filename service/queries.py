@@ -11,7 +11,7 @@ from service.errors import BadCursorError
 from service.records import read_numbers, read_pack, read_run, read_series, read_trial
 from service.tables import packs, runs, series, trials
 from service.transitions import shown
-from studies.rows import Rows, Series
+from studies.rows import Rows, Series, Stage
 
 #: What runs are ordered by.
 _ORDER = (runs.c.workload, runs.c.arm, runs.c.stage, runs.c.trial, runs.c.seed)
@@ -53,6 +53,29 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
             read_run(row, followed.get((row.pack, row.lane), ()))
             for row in connection.execute(own_runs.order_by(*_ORDER))
         ),
+    )
+
+
+def read_searches(connection: Connection, study_id: str, wanted: Sequence[tuple[str, str]]) -> Rows:
+    """Return the trials and the search runs of some searches, in the order that `studies.rows.Rows` has.
+
+    Args:
+        connection: In a transaction, so that the rows are of one moment.
+        study_id: The study.
+        wanted: The workloads and arms, at least one.
+    """
+    own_trials = select(trials).where(trials.c.study == study_id, tuple_(trials.c.workload, trials.c.arm).in_(wanted))
+    own_runs = select(runs).where(
+        runs.c.study == study_id,
+        runs.c.stage == Stage.SEARCH.value,
+        tuple_(runs.c.workload, runs.c.arm).in_(wanted),
+    )
+    return Rows(
+        trials=tuple(
+            read_trial(row)
+            for row in connection.execute(own_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
+        ),
+        runs=tuple(read_run(row, ()) for row in connection.execute(own_runs.order_by(*_ORDER))),
     )
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TextIO
 
 from service.database import open_engine
+from service.deletions import Deletion, Deletions
 from service.entities import StudyRow
+from service.errors import UnknownStudyError
 from service.recordings import Recordings
 from service.settings import Settings, read_settings
 from service.states import ENDED, State
 from service.store import Store
 from studies.environment import Environment
-from studies.tracking import Tracker
+from studies.tracking import Tracker, forget
 from studies.weights import Weights
 
 log = logging.getLogger(__name__)
@@ -45,12 +47,12 @@ class Recorder:
     def __init__(self, settings: Settings, store: Store, stopping: Callable[[], bool]) -> None:
         """Start with no study."""
         self._settings, self._store, self._stopping = settings, store, stopping
-        self._recordings = Recordings(store)
+        self._recordings, self._deletions = Recordings(store), Deletions(settings, store)
         self._trackers: dict[str, Tracker] = {}
         self._retry_at: dict[str, datetime] = {}
 
     def turn(self, now: datetime) -> bool:
-        """Record some runs of every study, and end what has ended; a study that fails is tried again later.
+        """Record some runs of every study, end what has ended, delete what was deleted; what fails is tried later.
 
         Args:
             now: The time.
@@ -58,19 +60,40 @@ class Recorder:
         Returns:
             Whether there may be more to record at once.
         """
-        due = [each for each in self._recordings.unfinished() if self._retry_at.get(each, now) <= now]
+        unfinished = self._recordings.unfinished()
+        for study_id in self._trackers.keys() - unfinished:
+            del self._trackers[study_id]  # it was deleted
+        due = [each for each in unfinished if self._retry_at.get(each, now) <= now]
         more = [self._try(study_id, now) for study_id in due]
+        for deletion in self._deletions.pending():
+            if self._retry_at.get(deletion.study_id, now) <= now:
+                self._delete(deletion, now)
         return any(more)
 
     def _try(self, study_id: str, now: datetime) -> bool:
         try:
             return self._record(study_id)
+        except UnknownStudyError:
+            return False  # it was just deleted
         except Exception:
             # MLflow is not there, or refuses: the study itself is none the worse for it
             log.exception("study %s was not recorded; it is tried again in %s", study_id, _RETRY)
             self._trackers.pop(study_id, None)
             self._retry_at[study_id] = now + _RETRY
             return False
+
+    def _delete(self, deletion: Deletion, now: datetime) -> None:
+        study_id = deletion.study_id
+        try:
+            if deletion.mlflow:
+                forget(uri=self._settings.tracking_uri, study_id=study_id)
+            self._deletions.finish(study_id)
+        except Exception:
+            log.exception("study %s was not deleted from all places; it is tried again in %s", study_id, _RETRY)
+            self._retry_at[study_id] = now + _RETRY
+            return
+        self._retry_at.pop(study_id, None)
+        log.info("nothing is left of study %s", study_id)
 
     def _record(self, study_id: str) -> bool:
         study = self._store.study(study_id)  # before its runs: once it has ended there come no more

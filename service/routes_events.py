@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from service.access import CallerGiven, needs
 from service.dependencies import NewsGiven, StoreGiven, StudyId
 from service.entities import Caller, Event
+from service.errors import UnknownStudyError
 from service.keys import Keys
 from service.problems import documented
 from service.roles import Role
@@ -58,6 +59,9 @@ def _look(store: Store, caller: Caller, study_id: str, known: int) -> tuple[int,
     if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
         return known, (), True
     seen = store.latest_events([study_id]).get(study_id, 0)
-    state, found = store.state(study_id), store.events(study_id, known)
+    try:
+        state, found = store.state(study_id), store.events(study_id, known)
+    except UnknownStudyError:
+        return seen, (), True  # it was deleted meanwhile
     # one that had failed may have been retried in between
     return seen, found, (found[-1].state if found else state) in ENDED

@@ -6,25 +6,24 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from service import verbs
 from service.access import CallerGiven, OwnStudyId, needs
-from service.conditions import conditions
-from service.dependencies import SettingsGiven, StoreGiven, StudyId
-from service.entities import PostedKey, RunRow, StudyRow
+from service.answers import answer, summary
+from service.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
+from service.entities import PostedKey, RunRow
 from service.errors import ForbiddenError
 from service.examples import STUDY_JSON, STUDY_YAML
+from service.listing import Wanted
 from service.posted import PostedBody
-from service.problems import documented
-from service.queue import Waiting
+from service.problems import LOCATION, documented
 from service.roles import Role
 from service.runners import Runners
-from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
+from service.schemas import RunAnswer, RunPage, StudyAnswer, StudyPage
 from service.settings import Settings
 from service.states import State
 from service.store import Store, Verb
-from studies.plan import progress
 from studies.resolve import resolve
 from studies.rows import Outcome
 
@@ -35,10 +34,12 @@ _SUBMITTERS = [Depends(needs(Role.SUBMITTER))]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
+States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
+#: PostgreSQL holds no text with a NUL, and refuses to look for one.
+NamePart = Annotated[
+    str, Query(max_length=100, pattern=r"^[^\x00]*$", description="A part of the name, in capitals or not.")
 ]
+Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
 
 _DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
 _POSTED: dict[str, Any] = {
@@ -52,7 +53,6 @@ _POSTED: dict[str, Any] = {
     }
 }
 _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-_LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
 
 @router.post(
@@ -60,7 +60,7 @@ _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"t
     status_code=HTTPStatus.ACCEPTED,
     dependencies=_SUBMITTERS,
     openapi_extra=_POSTED,
-    responses={202: _LOCATION}
+    responses={202: LOCATION}
     | documented(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_TIMEOUT,
@@ -87,20 +87,27 @@ def submit(
         spec = resolve(posted.parse(), Runners(store).catalogue())
         study_id = store.add_study(spec, datetime.now(UTC), key, caller.name, priority=priority)
     response.headers["Location"] = f"/studies/{study_id}"
-    return _answer(store.study(study_id), store, settings)
+    return answer(store.study(study_id), store, settings)
 
 
 @router.get("/studies", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
-def list_studies(store: StoreGiven, limit: Limit = 50, cursor: Cursor = None) -> StudyPage:
+def list_studies(
+    store: StoreGiven,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    state: States = (),
+    name: NamePart = "",
+    archived: Archived = False,
+) -> StudyPage:
     """Return studies, newest first."""
-    page = store.studies(limit, cursor)
-    return StudyPage(studies=tuple(_summary(row) for row in page.items), next_cursor=page.next_cursor)
+    page = store.studies(limit, cursor, Wanted(states=tuple(state), name=name, archived=archived))
+    return StudyPage(studies=tuple(summary(row) for row in page.items), next_cursor=page.next_cursor)
 
 
 @router.get("/studies/{study_id}", responses=documented(HTTPStatus.NOT_FOUND))
 def show_study(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Return a study: its complete spec, its state, how far it is."""
-    return _answer(store.study(study_id), store, settings)
+    return answer(store.study(study_id), store, settings)
 
 
 @router.get("/studies/{study_id}/runs", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -136,50 +143,7 @@ def retry(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> S
 
 def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyAnswer:
     store.ask(study_id, verb)
-    return _answer(store.study(study_id), store, settings)
-
-
-def _summary(row: StudyRow) -> StudySummary:
-    return StudySummary(
-        id=row.id,
-        name=row.spec.name,
-        owner=row.owner,
-        priority=row.priority,
-        state=row.state,
-        reason=row.reason,
-        spec_hash=row.spec_hash,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-    )
-
-
-def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
-    found = progress(row.spec, store.rows(row.id))
-    now = datetime.now(UTC)
-    ahead = _ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
-    path = f"/studies/{row.id}"
-    has_report = bool(store.report_files(row.id))
-    experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
-    return StudyAnswer(
-        **_summary(row).model_dump(),
-        spec=row.spec,
-        warnings=row.spec.warnings(),
-        conditions=conditions(row, found.searches, ahead, now),
-        progress=ProgressAnswer(done=found.done, total=found.total),
-        links=Links(
-            self=path,
-            runs=f"{path}/runs",
-            events=f"{path}/events",
-            report=f"{path}/report" if has_report else None,
-            mlflow=None if row.experiment is None else experiment,
-        ),
-    )
-
-
-def _ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
-    """Return how many studies will be taken up before one; 0 where it was taken up meanwhile."""
-    return next((place for place, study in enumerate(waiting) if study.id == row.id), 0)
+    return answer(store.study(study_id), store, settings)
 
 
 def _run(row: RunRow) -> RunAnswer:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.database import open_engine
 from service.entities import Claim
+from service.errors import UnknownStudyError
 from service.processes import Child, Command, last_lines
 from service.runners import Runners
 from service.settings import Settings, read_settings
@@ -131,10 +132,17 @@ class Runner:
         """
         claim = driven.claim
         try:
-            state = self._store.release(claim.study_id, claim.token, reason)
+            state = self._where(claim, reason)
+        except UnknownStudyError:
+            log.info("study %s was deleted as soon as it had ended", claim.study_id)
+        else:
+            log.info("study %s is %s", claim.study_id, state)
+
+    def _where(self, claim: Claim, reason: str) -> State:
+        try:
+            return self._store.release(claim.study_id, claim.token, reason)
         except StoppedError:
-            state = self._store.state(claim.study_id)
-        log.info("study %s is %s", claim.study_id, state)
+            return self._store.state(claim.study_id)
 
     def _death(self, driven: Driven) -> str:
         """Return of what a driver died, for people; the log gets more."""

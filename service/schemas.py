@@ -88,6 +88,7 @@ class StudySummary(_Answer):
         created_at: When it was posted (UTC).
         started_at: When a runner first took it up.
         ended_at: When it ended.
+        archived_at: When it was put out of the lists; None where it was not.
     """
 
     id: str
@@ -100,6 +101,7 @@ class StudySummary(_Answer):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    archived_at: datetime | None
 
 
 class StudyAnswer(StudySummary):
@@ -146,6 +148,32 @@ class QueueAnswer(_Answer):
 
     total: int
     studies: tuple[QueuedAnswer, ...]
+
+
+class CancelledAnswer(_Answer):
+    """What became of a study that was to be cancelled with others.
+
+    Args:
+        id: Its id, as it was given.
+        state: Where it is then; None where there is a problem.
+        problem: Why it was not cancelled; None where it was.
+    """
+
+    id: str
+    state: State | None
+    problem: Problem | None
+
+
+class CancelAnswer(_Answer):
+    """What became of studies that were to be cancelled.
+
+    Args:
+        studies: In the order given; those that a filter found, newest first.
+        more: Whether the filter finds more than one request cancels; ask again.
+    """
+
+    studies: tuple[CancelledAnswer, ...]
+    more: bool
 
 
 class EventAnswer(_Answer):

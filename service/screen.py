@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from service.api_key import KeyRow
-from service.schemas import QueuedAnswer, StudyAnswer, StudySummary
+from service.schemas import CancelledAnswer, QueuedAnswer, StudyAnswer, StudySummary
 from service.states import ENDED, State
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
@@ -133,6 +133,21 @@ def key_list(keys: Iterable[KeyRow]) -> Table:
     return table
 
 
+def cancelled_list(studies: Iterable[CancelledAnswer]) -> Table:
+    """Return what became of studies that were to be cancelled, as a table.
+
+    Args:
+        studies: In the order to show.
+    """
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for study in studies:
+        said = "" if study.problem is None else escape(study.problem.detail)
+        table.add_row(escape(study.id), said if study.state is None else state_text(study.state))
+    return table
+
+
 def study_summary(study: StudyAnswer, url: str) -> Table:
     """Return a study as a table of two columns.
 
@@ -150,6 +165,8 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
     table.add_row("state", state_text(study.state))
     if study.reason:
         table.add_row("reason", escape(study.reason))
+    if study.archived_at is not None:
+        table.add_row("archived", f"{study.archived_at.astimezone():%Y-%m-%d %H:%M}")
     for condition in study.conditions:
         table.add_row("", escape(condition))
     table.add_row("runs", f"{study.progress.done} of {study.progress.total}")

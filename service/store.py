@@ -10,15 +10,18 @@ from sqlalchemy.exc import IntegrityError
 
 from service.claims import claim_next, let_go, renew
 from service.database import for_reading, for_writing
-from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyRow, read_study
+from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyHead, StudyRow, read_study
 from service.errors import NoReportError, UnknownReportFileError, WrongStateError
+from service.listing import Wanted, read_study_page
 from service.migrate import migrate
 from service.posting import add, earlier
-from service.queries import bad_cursor, read_rows, read_run_page
+from service.progresses import Progresses
+from service.queries import read_rows, read_run_page
 from service.queue import Waiting, queue
 from service.states import ENDED, State
 from service.tables import events, reports, studies
 from service.transitions import is_id, is_in, move, shown, state_for_update, unknown
+from studies.progress import Progress
 from studies.rows import Rows
 from studies.spec import StudySpec
 
@@ -37,6 +40,7 @@ class Store:
         """Keep the engine; nothing is read or written yet."""
         self._reader = for_reading(engine)
         self._writer = for_writing(engine)
+        self._progresses = Progresses()
 
     def migrate(self) -> None:
         """Bring the tables to this version's.
@@ -69,6 +73,7 @@ class Store:
         owner: str | None = None,
         *,
         priority: int = 0,
+        reason: str = "",
     ) -> str:
         """Add a study to the queue.
 
@@ -78,6 +83,7 @@ class Store:
             key: What its client gave with it; a study that its owner posted with the same one before is that study.
             owner: Name of the API key that it was posted with, if any.
             priority: The higher the sooner it is taken up.
+            reason: Why it is there, in plain words; empty where it was posted.
 
         Returns:
             Its id, later ones sort later.
@@ -87,7 +93,7 @@ class Store:
         """
         try:
             with self.writing() as connection:
-                return add(connection, spec, now, key, owner=owner, priority=priority)
+                return add(connection, spec, now, key, owner=owner, priority=priority, reason=reason)
         except IntegrityError:
             # another request with the same key was kept first
             found = None if key is None else self.posted(key, owner)
@@ -122,25 +128,28 @@ class Store:
             raise unknown(study_id)
         return read_study(row)
 
-    def studies(self, limit: int, cursor: str | None = None) -> Page[StudyRow]:
+    def studies(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page[StudyHead]:
         """Return studies, newest first.
 
         Args:
             limit: Most studies in the page.
             cursor: Of the page before; None for the first.
+            wanted: Which ones; all but the archived where None.
 
         Raises:
             BadCursorError: The cursor is none of this service's.
         """
-        query = select(studies).order_by(studies.c.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            if not is_id(cursor):
-                raise bad_cursor(cursor)
-            query = query.where(studies.c.id < cursor)
         with self.reading() as connection:
-            found = [read_study(row) for row in connection.execute(query)]
-        more = len(found) > limit
-        return Page(items=tuple(found[:limit]), next_cursor=found[limit - 1].id if more else None)
+            return read_study_page(connection, wanted or Wanted(), limit, cursor)
+
+    def progress(self, study: StudyRow) -> Progress:
+        """Return how far a study is.
+
+        Args:
+            study: The study.
+        """
+        with self.reading() as connection:
+            return self._progresses.of(connection, study)
 
     def queue(self, now: datetime) -> tuple[Waiting, ...]:
         """Return the queued studies in the order in which they will be taken up.

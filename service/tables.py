@@ -72,6 +72,7 @@ class _StudyColumns(TypedColumns):
     created_at: Named[datetime] = Column(UtcTime)
     started_at: Named[datetime | None] = Column(UtcTime)
     ended_at: Named[datetime | None] = Column(UtcTime)
+    archived_at: Named[datetime | None] = Column(UtcTime)
     lease_token: Named[str | None] = Column(String(32))
     lease_expires_at: Named[datetime | None] = Column(UtcTime)
     attempt: Named[int]
@@ -95,7 +96,7 @@ class _RequestColumns(TypedColumns):
     owner: Named[str] = Column(_NAME, primary_key=True)
     key: Named[str] = Column(String(255), primary_key=True)
     digest: Named[str] = Column(String(64))
-    study: Named[str] = Column(_ID, ForeignKey("studies.id"))
+    study: Named[str] = Column(_ID, ForeignKey("studies.id"), index=True)
 
 
 class _TrialColumns(TypedColumns):
@@ -160,6 +161,12 @@ class _ReportColumns(TypedColumns):
 class _RecordingColumns(TypedColumns):
     study: Named[str] = Column(_ID, ForeignKey("studies.id"), primary_key=True)
     at: Named[datetime] = Column(UtcTime)
+
+
+class _DeletionColumns(TypedColumns):
+    study: Named[str] = Column(_ID, primary_key=True)
+    at: Named[datetime] = Column(UtcTime)
+    mlflow: Named[bool]
 
 
 class _CatalogueColumns(TypedColumns):
@@ -229,6 +236,9 @@ reports = Table("reports", metadata, _ReportColumns)
 
 #: One row for each ended study of which MLflow has everything.
 recordings = Table("recordings", metadata, _RecordingColumns)
+
+#: One row for each study that was deleted and has something left outside the database: files, or what MLflow has of it.
+deletions = Table("deletions", metadata, _DeletionColumns)
 
 #: At most one row, what the last started runner can train.
 catalogue = Table("catalogue", metadata, _CatalogueColumns)

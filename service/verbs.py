@@ -85,6 +85,7 @@ def retry(connection: Connection, study_id: str, now: datetime) -> State:
     if state is not State.FAILED:
         raise refused(study_id, state, "retried", "only a failed one can; post its spec again")
     connection.execute(delete(recordings).where(recordings.c.study == study_id))
-    connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0))
+    # one that is at work again belongs into the lists
+    connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0, archived_at=None))
     move(connection, study_id, State.QUEUED, "retried by request", token=None, now=now)
     return State.QUEUED

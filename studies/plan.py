@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studies.choose import Search, search, selected
-from studies.rows import Lane, Pack, Rows, Stage, Trial, by_arm
+from studies.rows import Lane, Pack, Rows, Stage, Trial
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Mode, Speed, fitting, narrowed
 
@@ -23,21 +23,6 @@ class Addition:
 
     trials: tuple[Trial, ...]
     packs: tuple[Pack, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a study is.
-
-    Args:
-        done: Runs in the database.
-        total: Runs expected, as far as the rows tell; a range extension adds to it.
-        searches: Where each search stands, by (workload, arm).
-    """
-
-    done: int
-    total: int
-    searches: Mapping[tuple[str, str], Search]
 
 
 def additions(
@@ -94,23 +79,6 @@ def additions(
                 for i, start in enumerate(range(0, len(members), speed.lanes))
             ]
     return Addition(trials=tuple(trials), packs=tuple(packs))
-
-
-def progress(spec: StudySpec, rows: Rows) -> Progress:
-    """Return how far a study is.
-
-    Args:
-        spec: The study.
-        rows: Its rows; the runs need no series.
-    """
-    apart = by_arm(rows)
-    found = {
-        (workload.name, arm.name): search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
-        for workload in spec.workloads
-        for arm in spec.arms
-    }
-    total = sum(each.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds for each in found.values())
-    return Progress(done=len(rows.runs), total=total, searches=found)
 
 
 def _next_batch(

@@ -1,4 +1,4 @@
-"""Recording a study in MLflow: an experiment, a parent run and a nested run per run."""
+"""Recording a study in MLflow, an experiment, a parent run and a nested run per run; and removing it from there."""
 
 import csv
 import math
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow.entities import Metric, Param
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
@@ -137,6 +138,21 @@ class Tracker:
             token = page.token
             if not token:
                 return found
+
+
+def forget(*, uri: str, study_id: str) -> None:
+    """Delete a study's experiment, its runs and all their artifacts, where MLflow has them; it may be done twice.
+
+    What MLflow deletes it hides, and keeps the rows of, until `mlflow gc`; artifacts are gone.
+
+    Args:
+        uri: The MLflow server.
+        study_id: The study's id.
+    """
+    client = MlflowClient(tracking_uri=uri)
+    for experiment in client.search_experiments(filter_string=f"name LIKE '%[{study_id}]'"):
+        get_artifact_repository(experiment.artifact_location, uri).delete_artifacts()
+        client.delete_experiment(experiment.experiment_id)
 
 
 def _key(run: Run) -> str:

@@ -76,6 +76,11 @@ TABLE = {
     "GET /studies/{study_id}/report": Row(who=READERS),
     "GET /studies/{study_id}/report.{form}": Row(who=READERS),
     "GET /studies/{study_id}/report/{figure}.svg": Row(who=READERS),
+    "POST /studies/{study_id}/clone": Row(who=SUBMITTERS, status=202),
+    "POST /studies/cancel": Row(who=SUBMITTERS, json={"ids": ["0" * 20]}),
+    "POST /studies/{study_id}/archive": Row(who=OWNERS, status=409),
+    "POST /studies/{study_id}/unarchive": Row(who=OWNERS, status=409),
+    "DELETE /studies/{study_id}": Row(who=OWNERS, status=409),
     "POST /studies/{study_id}/pause": Row(who=OWNERS),
     "POST /studies/{study_id}/resume": Row(who=OWNERS),
     "POST /studies/{study_id}/cancel": Row(who=OWNERS),
@@ -291,3 +296,24 @@ def test_only_admins_put_studies_before_those_of_others(keyed_api: httpx.Client,
     for caller, priority, status in ((As.OTHER, 0, 202), (As.OTHER, -5, 202), (As.OTHER, 1, 403), (As.ADMIN, 1, 202)):
         path = f"/studies?priority={priority}"
         assert keyed_api.post(path, json=STUDY_JSON, headers=header(keys[caller])).status_code == status
+
+
+def test_of_many_studies_a_submitter_cancels_its_own(
+    keyed_api: httpx.Client, keys: dict[As, str], store: Store, spec: StudySpec, study_id: str
+) -> None:
+    others = store.add_study(spec, NOW, owner="other")
+    body = {"ids": [study_id, others]}
+    answer = keyed_api.post("/studies/cancel", json=body, headers=header(keys[As.OWNER])).json()
+    assert [each["state"] for each in answer["studies"]] == ["CANCELLED", None]
+    assert answer["studies"][1]["problem"]["status"] == 403
+    more = store.add_study(spec, NOW, owner="owner")
+    answer = keyed_api.post("/studies/cancel", json={"state": ["QUEUED"]}, headers=header(keys[As.OWNER])).json()
+    assert [each["id"] for each in answer["studies"]] == [more]
+    assert store.study(others).state is State.QUEUED
+    answer = keyed_api.post("/studies/cancel", json={"state": ["QUEUED"]}, headers=header(keys[As.ADMIN])).json()
+    assert [each["id"] for each in answer["studies"]] == [others]
+
+
+def test_a_clone_is_its_makers(keyed_api: httpx.Client, keys: dict[As, str], study_id: str) -> None:
+    clone = keyed_api.post(f"/studies/{study_id}/clone", headers=header(keys[As.OTHER])).json()
+    assert clone["owner"] == "other"

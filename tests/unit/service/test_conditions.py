@@ -11,10 +11,10 @@ from service.entities import StudyRow
 from service.ledger import StudyLedger
 from service.states import State
 from service.store import Store
-from studies.choose import Search
-from studies.plan import progress
+from studies.progress import Place, Standing
 from studies.rows import Lane, Outcome, Pack, Rows, Run, Stage, Trial
 from studies.spec import StudySpec
+from tests.standing import progress_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -55,8 +55,8 @@ def searched(best: float) -> Rows:
     )
 
 
-def standing(study: StudyRow, best: float) -> Mapping[tuple[str, str], Search]:
-    return progress(study.spec, searched(best)).searches
+def standing(study: StudyRow, best: float) -> Mapping[Place, Standing]:
+    return progress_of(study.spec, searched(best)).searches
 
 
 def test_a_queued_study_says_how_many_are_before_it(store: Store, study: StudyRow, spec: StudySpec) -> None:

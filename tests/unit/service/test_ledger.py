@@ -13,10 +13,11 @@ from service.states import State
 from service.store import Store
 from studies.choose import Search
 from studies.errors import StoppedError
-from studies.plan import additions, progress
+from studies.plan import additions
 from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial, by_arm
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from tests.speeds import all_eager
+from tests.standing import progress_of
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
@@ -238,7 +239,9 @@ def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: St
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))
 
-    found = progress(spec, store.rows(only_study(store)))
+    study = store.study(only_study(store))
+    found = store.progress(study)
 
+    assert found == progress_of(spec, store.rows(study.id))
     assert found.done == 2 * (1 + 4)
     assert found.total >= 2 * (1 + 4 + 2 * 6)

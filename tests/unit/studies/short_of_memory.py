@@ -16,12 +16,12 @@ from service.store import Store
 from studies.drive import Driver
 from studies.errors import OutOfMemoryError
 from studies.pacing import Place
-from studies.plan import progress
 from studies.publish import catalogue
 from studies.resolve import resolve
 from studies.weights import Weights
 from studies.worker import Failure, work
 from tests.speeds import next_pack
+from tests.standing import progress_of
 
 #: What a pack may take beyond what the process has by then, in bytes: four lanes fit in, eight do not.
 LEFT = 300 * 2**20
@@ -65,7 +65,7 @@ def main(folder: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     rows = ledger.rows()
-    found = progress(spec, rows)
+    found = progress_of(spec, rows)
     for value in (tried, found.done, found.total, max(len(pack.lanes) for pack in rows.packs)):
         sys.stdout.write(json.dumps(value) + "\n")
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from studies.plan import additions, progress
+from studies.plan import additions
 from studies.rows import Rows, Stage, by_arm
 from studies.spec import StudySpec
 from studies.speeds import Mode, Speed
 from tests.speeds import all_eager
+from tests.standing import progress_of
 from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better", "worse")}
@@ -56,7 +57,7 @@ def test_a_search_waits_until_all_its_packs_are_done() -> None:
 def test_nothing_is_added_to_a_whole_study() -> None:
     added = additions(SPEC, by_arm(WHOLE), SPEEDS, nothing_asked)
     assert (added.trials, added.packs) == ((), ())
-    found = progress(SPEC, WHOLE)
+    found = progress_of(SPEC, WHOLE)
     assert found.done == found.total == len(WHOLE.runs)
 
 
@@ -74,11 +75,6 @@ def test_confirm_runs_are_planned_again_from_the_same_trial(workload: str, arm: 
     assert [lane for pack in added.packs for lane in pack.lanes] == [lane for pack in confirm for lane in pack.lanes]
     assert {lane.seed for pack in added.packs for lane in pack.lanes} == set(SPEC.confirm_seeds)
     assert {(pack.workload, pack.arm) for pack in added.packs} == {(workload, arm)}
-
-
-def test_progress_counts_what_is_expected() -> None:
-    begun = progress(SPEC, Rows())
-    assert (begun.done, begun.total) == (0, 2 * ((1 + 9 + 9) + 3 * SPEC.protocol.confirm_seeds))
 
 
 def test_few_long_runs_get_a_compiled_step_of_their_own_width() -> None:

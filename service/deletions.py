@@ -1,0 +1,114 @@
+"""Deleting studies: their rows at once, their files after that, and what MLflow has of them when it can be reached."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+
+from sqlalchemy import Connection, delete, insert, select
+
+from service.settings import Settings
+from service.states import ENDED
+from service.store import Store
+from service.tables import deletions, metadata, studies
+from service.transitions import is_id, refused, state_for_update, unknown
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """A study whose rows are gone, and of which something else may be left.
+
+    Args:
+        study_id: Its id.
+        mlflow: Whether what MLflow has of it is to be removed too.
+    """
+
+    study_id: str
+    mlflow: bool
+
+
+class Deletions:
+    """Deletes studies of one deployment.
+
+    Args:
+        settings: The deployment's.
+        store: The database.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        """Keep them; nothing is read or written yet."""
+        self._settings, self._store = settings, store
+
+    def delete(self, study_id: str, now: datetime, *, mlflow: bool) -> bool:
+        """Delete a study that has ended.
+
+        Args:
+            study_id: The study.
+            now: The present time.
+            mlflow: Whether to remove what MLflow has of it too, which is the recorder's to do.
+
+        Returns:
+            Whether nothing of it is left; what is left is noted, and removed by the recorder.
+
+        Raises:
+            UnknownStudyError: There is no such study, or not any more.
+            WrongStateError: It has not ended.
+        """
+        if not is_id(study_id):
+            raise unknown(study_id)
+        with self._store.writing() as connection:
+            _remove_rows(connection, study_id)
+            connection.execute(insert(deletions).values(study=study_id, at=now, mlflow=mlflow))
+        log.info("study %s is deleted", study_id)
+        try:
+            self._remove_files(study_id)
+        except OSError:
+            log.exception("files of study %s are left, for the recorder to remove", study_id)
+            return False
+        if mlflow:
+            return False
+        self._forget(study_id)
+        return True
+
+    def pending(self) -> tuple[Deletion, ...]:
+        """Return the studies of which something may be left, oldest first."""
+        query = select(deletions.c.study, deletions.c.mlflow).order_by(deletions.c.study)
+        with self._store.reading() as connection:
+            return tuple(Deletion(study_id=study_id, mlflow=mlflow) for study_id, mlflow in connection.execute(query))
+
+    def finish(self, study_id: str) -> None:
+        """Remove a deleted study's files where there still are some, and the note of it.
+
+        Args:
+            study_id: The study.
+
+        Raises:
+            OSError: A file cannot be removed; the note stays.
+        """
+        self._remove_files(study_id)
+        self._forget(study_id)
+
+    def _remove_files(self, study_id: str) -> None:
+        shutil.rmtree(self._settings.study_folder(study_id), onerror=_unless_gone)
+
+    def _forget(self, study_id: str) -> None:
+        with self._store.writing() as connection:
+            connection.execute(delete(deletions).where(deletions.c.study == study_id))
+
+
+def _remove_rows(connection: Connection, study_id: str) -> None:
+    state = state_for_update(connection, study_id)
+    if state not in ENDED:
+        raise refused(study_id, state, "deleted", "only one that has ended can; cancel it first")
+    for table in reversed(metadata.sorted_tables):  # those that refer to others first
+        if "study" in table.c and table is not deletions:
+            connection.execute(delete(table).where(table.c.study == study_id))
+    connection.execute(delete(studies).where(studies.c.id == study_id))
+
+
+def _unless_gone(_call: object, _path: str, error: tuple[type[BaseException], BaseException, TracebackType]) -> None:
+    if not isinstance(error[1], FileNotFoundError):  # another process may be removing them too
+        raise error[1]

@@ -1,0 +1,71 @@
+"""Finding studies: pages of them, newest first, by state, by name, and those that were archived."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from service.entities import Page, StudyHead, read_head
+from service.queries import bad_cursor
+from service.states import State
+from service.tables import studies
+from service.transitions import is_id, is_in
+
+#: What a list shows of a study; its spec may be long, and is not read.
+_HEAD = select(
+    studies.c.id,
+    studies.c.name,
+    studies.c.owner,
+    studies.c.priority,
+    studies.c.state,
+    studies.c.reason,
+    studies.c.spec_hash,
+    studies.c.created_at,
+    studies.c.started_at,
+    studies.c.ended_at,
+    studies.c.archived_at,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which studies are looked for.
+
+    Args:
+        states: Those in one of these; in any where there are none.
+        name: Those that have it in their name, in capitals or not; all where empty.
+        archived: Those that were archived, and not the others.
+        owner: Those of one owner; of all where None.
+    """
+
+    states: tuple[State, ...] = ()
+    name: str = ""
+    archived: bool = False
+    owner: str | None = None
+
+
+def read_study_page(connection: Connection, wanted: Wanted, limit: int, cursor: str | None) -> Page[StudyHead]:
+    """Return studies, newest first.
+
+    Args:
+        connection: In a transaction.
+        wanted: Which ones.
+        limit: Most studies in the page.
+        cursor: The id of the last study of the page before; None for the first page.
+
+    Raises:
+        BadCursorError: The cursor is none of this service's.
+    """
+    query = _HEAD.where(studies.c.archived_at.is_not(None) if wanted.archived else studies.c.archived_at.is_(None))
+    if wanted.states:
+        query = query.where(is_in(wanted.states))
+    if wanted.name:
+        query = query.where(studies.c.name.icontains(wanted.name, autoescape=True))
+    if wanted.owner is not None:
+        query = query.where(studies.c.owner == wanted.owner)
+    if cursor is not None:
+        if not is_id(cursor):
+            raise bad_cursor(cursor)
+        query = query.where(studies.c.id < cursor)
+    rows = connection.execute(query.order_by(studies.c.id.desc()).limit(limit + 1)).all()
+    page = tuple(read_head(row) for row in rows[:limit])
+    return Page(items=page, next_cursor=page[-1].id if len(rows) > limit else None)

@@ -1,0 +1,54 @@
+"""How far studies are, for answers: runs are counted, and a search is replayed once for each of its rounds at most."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, func, select
+
+from service.entities import StudyRow
+from service.queries import read_searches
+from service.tables import runs
+from studies.progress import Place, Progress, Standing, progress
+from studies.rows import Rows, Stage
+
+#: Studies whose searches are remembered; of others they are replayed again.
+_MOST = 200
+
+
+class Progresses:
+    """Remembers where searches stood when they were last looked at; it may be used from any thread."""
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self._known: OrderedDict[str, Mapping[Place, Standing]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, connection: Connection, study: StudyRow) -> Progress:
+        """Return how far a study is.
+
+        Args:
+            connection: In a transaction, so that the rows are of one moment.
+            study: The study.
+        """
+        with self._lock:
+            known = self._known.get(study.id, {})
+        counts = _counts(connection, study.id)
+
+        def read(wanted: Sequence[Place]) -> Rows:
+            return read_searches(connection, study.id, wanted)
+
+        found = progress(study.spec, counts, known, read)
+        with self._lock:
+            # of two looks at once either will do: what an older one lacks is replayed again
+            self._known[study.id] = found.searches
+            self._known.move_to_end(study.id)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return found
+
+
+def _counts(connection: Connection, study_id: str) -> dict[tuple[str, str, Stage], int]:
+    kind = (runs.c.workload, runs.c.arm, runs.c.stage)
+    counted = select(*kind, func.count()).where(runs.c.study == study_id).group_by(*kind)
+    return {(workload, arm, Stage(stage)): count for workload, arm, stage, count in connection.execute(counted)}

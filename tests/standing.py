@@ -1,0 +1,18 @@
+"""How far a study is by all of its rows."""
+
+from collections import Counter
+
+from studies.progress import Progress, progress
+from studies.rows import Rows
+from studies.spec import StudySpec
+
+
+def progress_of(spec: StudySpec, rows: Rows) -> Progress:
+    """Return how far a study is, with nothing known from before.
+
+    Args:
+        spec: The study.
+        rows: All of its rows.
+    """
+    counts = Counter((run.workload, run.arm, run.stage) for run in rows.runs)
+    return progress(spec, counts, {}, lambda _places: rows)

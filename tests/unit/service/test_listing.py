@@ -1,0 +1,98 @@
+"""Finding studies by state, by any part of any name, and those that were archived."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service import verbs
+from service.archive import archive
+from service.listing import Wanted
+from service.states import State
+from service.store import Store
+from studies.spec import StudySpec
+from tests.unit.service.test_store import bring_to
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+#: Names that could be misread, as patterns or as the end of a text.
+NAMES = (
+    "100%",
+    "100 percent",
+    "a_b",
+    "aXb",
+    r"a\b",
+    "a/b",
+    "A/_%",
+    "it's",
+    '"x"',
+    "Ärger",
+    "ärger",
+    "中文 %",
+    "--",
+    "",
+    "a b",
+)
+
+
+def add(store: Store, spec: StudySpec, names: tuple[str, ...] = NAMES) -> dict[str, str]:
+    """Add studies, the first one first, and return their names by id."""
+    return {
+        store.add_study(spec.model_copy(update={"name": name}), NOW + timedelta(seconds=i)): name
+        for i, name in enumerate(names)
+    }
+
+
+def found(store: Store, wanted: Wanted, limit: int = 200) -> list[str]:
+    """Return the ids of all pages."""
+    ids: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = store.studies(limit, cursor, wanted)
+        assert len(page.items) <= limit
+        ids += [head.id for head in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            return ids
+
+
+def test_any_part_of_any_name_is_found_and_nothing_else(store: Store, spec: StudySpec) -> None:
+    names = add(store, spec)
+
+    @given(st.text(alphabet="aAbBx10%_\\/ '\"-Ää中", max_size=4) | st.sampled_from(NAMES), st.sampled_from([1, 4, 200]))
+    def check(part: str, limit: int) -> None:
+        # capitals of ASCII only: what others are depends on the database
+        fitting = [each for each, name in names.items() if part.encode().lower() in name.encode().lower()]
+        assert found(store, Wanted(name=part), limit) == fitting[::-1]
+
+    check()
+
+
+def test_states_are_alternatives(store: Store, spec: StudySpec) -> None:
+    # the queued one comes last, so that no claim of the others takes it
+    order = sorted(State, key=lambda state: state is State.QUEUED)
+    there = {bring_to(store, spec, state): state for state in order}
+
+    @given(st.lists(st.sampled_from(State)))
+    def check(states: list[State]) -> None:
+        fitting = [each for each, state in there.items() if not states or state in states]
+        assert found(store, Wanted(states=tuple(states)), limit=2) == sorted(fitting, reverse=True)
+
+    check()
+
+
+def test_filters_are_combined(store: Store, spec: StudySpec) -> None:
+    names = add(store, spec, ("sweep 1", "sweep 2", "sweep 3", "other"))
+    first, second, third, other = names
+    for study_id in (first, second, other):
+        store.ask(study_id, verbs.cancel)
+    for study_id in (first, other):
+        store.ask(study_id, archive)
+
+    assert found(store, Wanted(name="SWEEP")) == [third, second]
+    assert found(store, Wanted(name="sweep", states=(State.CANCELLED,))) == [second]
+    assert found(store, Wanted(archived=True)) == [other, first]
+    assert found(store, Wanted(archived=True, name="eep", states=(State.CANCELLED,))) == [first]
+    assert found(store, Wanted(archived=True, states=(State.QUEUED,))) == []

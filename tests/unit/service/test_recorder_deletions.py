@@ -1,0 +1,202 @@
+"""Removing from MLflow what it has of deleted studies: once, whatever interrupts it, and nothing of another study."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from mlflow.entities import ViewType
+from mlflow.tracking import MlflowClient
+
+from service import recorder as module
+from service.deletions import Deletions
+from service.recorder import Recorder
+from service.recordings import Recordings
+from service.settings import Settings
+from service.states import State
+from service.store import Store
+from studies.spec import StudySpec
+from tests.unit.service.test_recorder import NOW, WHOLE, Study, keys, record_all
+
+# of MLflow's own tables
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)  # where such a store keeps artifacts
+        yield f"sqlite:///{folder / 'mlflow.db'}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mlflow_uri: str) -> Settings:
+    return Settings(home=tmp_path, mlflow_uri=mlflow_uri)
+
+
+@pytest.fixture
+def recorder(store: Store, settings: Settings) -> Recorder:
+    return Recorder(settings, store, lambda: False)
+
+
+class Recorded:
+    """A study that MLflow has all of, and where it has it.
+
+    Args:
+        store: The database.
+        spec: The study.
+        settings: The deployment's.
+        recorder: Records it.
+    """
+
+    def __init__(self, store: Store, spec: StudySpec, settings: Settings, recorder: Recorder) -> None:
+        self.study = Study(store, spec, settings)
+        self.study.end(State.SUCCEEDED)
+        record_all(recorder)
+        experiment = store.study(self.study.id).experiment
+        assert experiment is not None
+        self.id, self.experiment = self.study.id, experiment
+        self._client = MlflowClient(settings.tracking_uri)
+        self.artifacts = Path(self._client.get_experiment(experiment).artifact_location.removeprefix("file://"))
+        assert len(self.files()) == 3 + 2 * 2
+
+    def files(self) -> list[Path]:
+        """Return its artifacts."""
+        return [path for path in self.artifacts.rglob("*") if path.is_file()]
+
+    def is_there(self) -> bool:
+        """Say whether MLflow shows the experiment or one of its runs."""
+        shown = {found.experiment_id for found in self._client.search_experiments()}
+        return self.experiment in shown or bool(self._client.search_runs([self.experiment]))
+
+    def is_hidden(self) -> bool:
+        """Say whether MLflow has it among what was deleted."""
+        deleted = self._client.search_experiments(view_type=ViewType.DELETED_ONLY)
+        return self.experiment in {found.experiment_id for found in deleted}
+
+
+@pytest.fixture
+def removing(settings: Settings, store: Store) -> Deletions:
+    return Deletions(settings, store)
+
+
+def test_its_experiment_is_gone_with_its_artifacts_and_no_other_is(
+    store: Store,
+    spec: StudySpec,
+    settings: Settings,
+    recorder: Recorder,
+    removing: Deletions,
+) -> None:
+    gone, kept = (Recorded(store, spec, settings, recorder) for _ in range(2))
+    settings.driver_log(gone.id).parent.mkdir(parents=True, exist_ok=True)
+    assert not removing.delete(gone.id, NOW, mlflow=True)
+    record_all(recorder)
+
+    assert not gone.is_there()
+    assert gone.is_hidden()
+    assert gone.files() == []
+    assert not settings.study_folder(gone.id).exists()
+    assert removing.pending() == ()
+    assert kept.is_there()
+    assert len(kept.files()) == 3 + 2 * 2
+    assert keys(kept.study.recorded()[1]) == WHOLE
+    record_all(recorder)
+    assert kept.is_there()
+
+
+def test_its_experiment_stays_where_that_was_not_asked_for(
+    store: Store,
+    spec: StudySpec,
+    settings: Settings,
+    recorder: Recorder,
+    removing: Deletions,
+) -> None:
+    recorded = Recorded(store, spec, settings, recorder)
+    assert removing.delete(recorded.id, NOW, mlflow=False)
+    record_all(recorder)
+    assert recorded.is_there()
+    assert recorded.files()
+
+
+def test_an_mlflow_that_is_away_is_asked_again_by_any_later_recorder(
+    store: Store,
+    spec: StudySpec,
+    settings: Settings,
+    recorder: Recorder,
+    removing: Deletions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = Recorded(store, spec, settings, recorder)
+    removing.delete(recorded.id, NOW, mlflow=True)
+    asked: list[str] = []
+
+    def refuse(*, uri: str, study_id: str) -> None:
+        asked.append(study_id)
+        raise OSError("no MLflow")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "forget", refuse)
+        for _ in range(3):
+            record_all(recorder)
+    assert asked == [recorded.id]
+    assert recorded.is_there()
+    assert len(removing.pending()) == 1
+
+    record_all(Recorder(settings, store, lambda: False))
+    assert not recorded.is_there()
+    assert removing.pending() == ()
+
+
+def test_one_that_dies_in_between_is_finished_by_the_next(
+    store: Store,
+    spec: StudySpec,
+    settings: Settings,
+    recorder: Recorder,
+    removing: Deletions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = Recorded(store, spec, settings, recorder)
+    removing.delete(recorded.id, NOW, mlflow=True)
+
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in (MlflowClient, "delete_experiment"), (Deletions, "finish"):
+        with monkeypatch.context() as patched:
+            patched.setattr(*step, die)
+            with pytest.raises(KeyboardInterrupt):
+                record_all(recorder)
+        assert len(removing.pending()) == 1
+    assert recorded.files() == []
+    record_all(Recorder(settings, store, lambda: False))
+    assert not recorded.is_there()
+    assert removing.pending() == ()
+
+
+def test_a_study_that_is_deleted_while_it_is_recorded_leaves_nothing(
+    store: Store,
+    spec: StudySpec,
+    settings: Settings,
+    recorder: Recorder,
+    removing: Deletions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = Study(store, spec, settings)
+    study.end(State.CANCELLED)
+    taken = Recordings.untracked_runs
+
+    def delete_first(recordings: Recordings, study_id: str, limit: int) -> object:
+        found = taken(recordings, study_id, limit)
+        if study_id == study.id and found:
+            removing.delete(study_id, NOW, mlflow=True)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recordings, "untracked_runs", delete_first)
+        record_all(recorder)
+    record_all(recorder, NOW + timedelta(minutes=1))
+    names = [found.name for found in MlflowClient(settings.tracking_uri).search_experiments()]
+    assert not [name for name in names if study.id in name]
+    assert removing.pending() == ()
+    assert not settings.study_folder(study.id).exists()

@@ -1,0 +1,77 @@
+"""How far a study is: at any look as a replay of all its rows would have it, though few of them are read."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studies.choose import MOST_EXTENSIONS, search
+from studies.progress import Place, Progress, Standing, progress
+from studies.rows import Rows
+from tests.standing import progress_of
+from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec
+
+#: One fixed, one whose range is right, and one whose best lies beyond its range.
+ARMS = {
+    "l4": OUTCOMES["l4"],
+    "better": OUTCOMES["better"],
+    "beyond": Planted(log_loss=-3.0, best_lr=1e4, diverges_above=1e9),
+}
+SPEC = planted_spec(ARMS)
+WHOLE = planted_rows(SPEC, ARMS)
+PLACES = [(workload.name, arm.name) for workload in SPEC.workloads for arm in SPEC.arms]
+
+
+def after(packs: int) -> Rows:
+    """Return the rows when so many packs are done; those of trials that have not begun do not matter."""
+    return Rows(trials=WHOLE.trials, runs=tuple(run for run in WHOLE.runs if run.pack < packs))
+
+
+def test_what_is_expected_at_first() -> None:
+    begun = progress_of(SPEC, Rows())
+    assert (begun.done, begun.total) == (0, 2 * ((1 + 9 + 9) + 3 * SPEC.protocol.confirm_seeds))
+
+
+def test_a_whole_study_is_done() -> None:
+    found = progress_of(SPEC, WHOLE)
+    assert found.done == found.total == len(WHOLE.runs)
+    assert len(found.searches["bowl", "beyond"].rounds) == 1 + MOST_EXTENSIONS
+
+
+@given(st.lists(st.integers(0, len(WHOLE.packs))))
+def test_a_look_after_others_is_as_a_replay_of_all_rows(looks: list[int]) -> None:
+    known: Mapping[Place, Standing] = {}
+    reads: Counter[Place] = Counter()
+    for packs in sorted(looks):
+        rows = after(packs)
+
+        def read(places: Sequence[Place], rows: Rows = rows) -> Rows:
+            reads.update(places)
+            return rows
+
+        found = progress(SPEC, Counter((run.workload, run.arm, run.stage) for run in rows.runs), known, read)
+        replayed = {place: search(SPEC, rows, *place) for place in PLACES}
+        assert found.searches == {
+            place: Standing(rounds=each.rounds, done=each.done) for place, each in replayed.items()
+        }
+        trials = sum(each.trials for each in replayed.values())
+        total = trials * SPEC.protocol.search_seeds + len(PLACES) * SPEC.protocol.confirm_seeds
+        assert found == Progress(done=len(rows.runs), total=total, searches=found.searches)
+        known = found.searches
+    assert all(count <= len(known[place].rounds) for place, count in reads.items())
+
+
+def test_of_a_study_that_is_done_only_extended_searches_are_read() -> None:
+    asked: list[Place] = []
+
+    def read(places: Sequence[Place]) -> Rows:
+        asked.extend(places)
+        return WHOLE
+
+    counts = Counter((run.workload, run.arm, run.stage) for run in WHOLE.runs)
+    found = progress(SPEC, counts, {}, read)
+    assert set(asked) == {(workload.name, "beyond") for workload in SPEC.workloads}
+    assert all(each.done for each in found.searches.values())
+    assert progress(SPEC, counts, found.searches, read) == found
+    assert len(asked) == len(SPEC.workloads)
