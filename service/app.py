@@ -7,12 +7,24 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from service import routes_catalogue, routes_events, routes_health, routes_report, routes_studies
+from service import (
+    routes_catalogue,
+    routes_events,
+    routes_health,
+    routes_logs,
+    routes_metrics,
+    routes_report,
+    routes_runs,
+    routes_studies,
+)
 from service.database import open_engine
+from service.exposition import Exposition
+from service.logs import log_as_json
 from service.problems import answer_with_problems
 from service.schemas import Problem
 from service.settings import Settings
 from service.store import Store
+from service.timing import Timed
 from studies.spec import StudyDefinition
 
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
@@ -30,7 +42,18 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app = FastAPI(title="L4 Studies", summary=_SUMMARY, version="1", redoc_url=None, redirect_slashes=False)
     app.state.settings = settings
     app.state.store = store
-    for routes in (routes_studies, routes_events, routes_report, routes_catalogue, routes_health):
+    app.state.exposition = Exposition(lambda: app.state.store)
+    app.add_middleware(Timed, note=app.state.exposition.request)
+    for routes in (
+        routes_studies,
+        routes_runs,
+        routes_events,
+        routes_logs,
+        routes_report,
+        routes_catalogue,
+        routes_health,
+        routes_metrics,
+    ):
         app.include_router(routes.router)
     answer_with_problems(app)
     app.openapi = lambda: _document(app)
@@ -56,6 +79,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are answered first."""
+    log_as_json("HTTP service")
     settings = Settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
@@ -65,7 +89,8 @@ def main() -> None:
         create_app(settings, store),
         host=settings.host,
         port=settings.port,
-        access_log=False,
+        access_log=False,  # `Timed` has one
+        log_config=None,
         server_header=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )

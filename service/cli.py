@@ -12,6 +12,7 @@ from rich.console import Console
 from service import screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
+from service.live import watching
 from service.schemas import StudyAnswer
 from service.settings import read_settings
 from service.states import State
@@ -151,7 +152,7 @@ def _session(url: str | None) -> Generator[tuple[Client, Console]]:
 
 def _watch(client: Client, console: Console, study_id: str) -> None:
     study = client.study(study_id)
-    with screen.progress_bar(console) as follow:
+    with watching(console) as follow:
         for study in client.watch(study_id):
             follow(study)
     if study.reason:

@@ -17,6 +17,7 @@ from typing import final
 
 from service.database import open_engine, persistently
 from service.ledger import StudyLedger
+from service.logs import log_as_json
 from service.settings import Settings, read_settings
 from service.states import State
 from service.store import Store
@@ -51,7 +52,7 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
     try:
         _drive(settings, store, ledger, study_id, ray_address, stopping)
     except StoppedError as stopped:
-        log.info("study %s: %s", study_id, stopped)
+        log.info("%s", stopped)
     except StudiesError as error:
         ledger.end(State.FAILED, str(error))
 
@@ -81,7 +82,7 @@ def _drive(
         stopping=stopping.is_set,
     )
     if not driver.complete():
-        log.info("study %s is paused", study_id)
+        log.info("paused")
         ledger.let_go()
         return
     rows = ledger.rows(series=True)
@@ -132,12 +133,12 @@ def main(arguments: list[str]) -> int:
     study_id, token = told
     settings = read_settings()
     _write_into(settings.driver_log(study_id))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_as_json("driver", study=study_id)
     for quiet in ("optuna", "ray.tune"):
         logging.getLogger(quiet).setLevel(logging.ERROR)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
-    log.info("process %s drives study %s", os.getpid(), study_id)
+    log.info("process %s drives the study", os.getpid())
     drive(settings, study_id, token, arguments[0], stopping)
     return 0
 

@@ -103,6 +103,11 @@ class RunRow:
     run: Run
     setting: Mapping[str, float]
 
+    @property
+    def id(self) -> str:
+        """The run's id within its study."""
+        return run_id(self.run.pack, self.run.lane)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -117,6 +122,11 @@ class Claim:
     study_id: str
     token: str
     attempt: int
+
+
+def run_id(pack: int, lane: int) -> str:
+    """Return the id of a run within its study, from its place."""
+    return f"{pack}-{lane}"
 
 
 def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:

@@ -13,6 +13,14 @@ class UnknownStudyError(ServiceError):
     """No study has that id."""
 
 
+class UnknownRunError(ServiceError):
+    """The study has no run of that id (yet)."""
+
+
+class NoLogError(ServiceError):
+    """The study's log is on another machine."""
+
+
 class KeyReusedError(ServiceError):
     """A key that was given with another study before."""
 

@@ -19,10 +19,12 @@ from service.errors import (
     BadCursorError,
     KeyReusedError,
     NoCatalogueError,
+    NoLogError,
     NoReportError,
     NoRunnerError,
     ServiceError,
     UnknownReportFileError,
+    UnknownRunError,
     UnknownStudyError,
     WrongStateError,
 )
@@ -69,6 +71,8 @@ _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", t
 _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
 _KINDS: dict[type[ServiceError], Kind] = {
     UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
+    UnknownRunError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-run", title="No such run"),
+    NoLogError: Kind(status=HTTPStatus.NOT_FOUND, name="no-log", title="The log is not on this machine"),
     UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
     KeyReusedError: Kind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another study"

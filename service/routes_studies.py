@@ -1,32 +1,29 @@
 """Posting and listing studies, following them, and what can be asked of them."""
 
-import math
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Response
 
 from service import verbs
 from service.conditions import conditions
-from service.dependencies import SettingsGiven, StoreGiven, StudyId
-from service.entities import PostedKey, RunRow, StudyRow
+from service.dependencies import Cursor, Limit, SettingsGiven, StoreGiven, StudyId
+from service.entities import PostedKey, StudyRow
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.posted import PostedBody
 from service.problems import documented
+from service.progress import progress_answer
 from service.runners import Runners
-from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
+from service.schemas import Links, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
 from service.states import State
 from service.store import Store, Verb
 from studies.plan import progress
 from studies.resolve import resolve
-from studies.rows import Outcome
 
 router = APIRouter(tags=["studies"])
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
-Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
@@ -89,13 +86,6 @@ def show_study(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) ->
     return _answer(store.study(study_id), store, settings)
 
 
-@router.get("/studies/{study_id}/runs", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))
-def list_runs(study_id: StudyId, store: StoreGiven, limit: Limit = 100, cursor: Cursor = None) -> RunPage:
-    """Return a study's runs in order of (workload, arm, stage, trial, seed)."""
-    page = store.run_page(study_id, limit, cursor)
-    return RunPage(runs=tuple(_run(row) for row in page.items), next_cursor=page.next_cursor)
-
-
 @router.post("/studies/{study_id}/pause", responses=_ASKED)
 def pause(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Hand out nothing more of a study; what is in training, or next in line, is finished. 409 where it has ended."""
@@ -149,7 +139,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         spec=row.spec,
         warnings=row.spec.warnings(),
         conditions=conditions(row, found.searches, ahead, datetime.now(UTC)),
-        progress=ProgressAnswer(done=found.done, total=found.total),
+        progress=progress_answer(found, row.spec.protocol.direction),
         links=Links(
             self=path,
             runs=f"{path}/runs",
@@ -158,23 +148,3 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
             mlflow=None if row.experiment is None else experiment,
         ),
     )
-
-
-def _run(row: RunRow) -> RunAnswer:
-    run = row.run
-    return RunAnswer(
-        workload=run.workload,
-        arm=run.arm,
-        stage=run.stage,
-        trial=run.trial,
-        seed=run.seed,
-        setting=dict(row.setting),
-        outcome=run.outcome,
-        steps=run.steps,
-        train_loss=None if run.outcome is Outcome.DIVERGED else _finite(run.train_loss),
-        metrics={name: _finite(value) for name, value in run.metrics.items()},
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

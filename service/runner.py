@@ -15,7 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from service.database import open_engine
 from service.entities import Claim
-from service.processes import Child, Command, last_lines
+from service.log_lines import last_lines
+from service.logs import log_as_json
+from service.processes import Child, Command
 from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.states import State
@@ -133,7 +135,7 @@ class Runner:
             state = self._store.release(claim.study_id, claim.token, reason)
         except StoppedError:
             state = self._store.state(claim.study_id)
-        log.info("study %s is %s", claim.study_id, state)
+        log.info("study %s is %s", claim.study_id, state, extra={"study": claim.study_id})
 
     def _death(self, driven: Driven) -> str:
         """Return of what a driver died, for people; the log gets more."""
@@ -142,7 +144,8 @@ class Runner:
         if status == 0:
             return ""
         reason = f"the driver process died (exit status {status})"
-        log.error("study %s: %s\n%s", driven.claim.study_id, reason, words)
+        study_id = driven.claim.study_id
+        log.error("study %s: %s\n%s", study_id, reason, words, extra={"study": study_id})
         if status < _BY_SIGNAL and words:
             last = "".join(each for each in words.splitlines()[-1] if each.isprintable())
             reason += f": {last[:_LONGEST]}"  # the exception's
@@ -170,7 +173,7 @@ class Runner:
         return last_lines(own if own.exists() else driven.child.command.log)
 
     def _start(self, claim: Claim) -> Driven:
-        log.info("study %s is driven", claim.study_id)
+        log.info("study %s is driven", claim.study_id, extra={"study": claim.study_id})
         if self._spare is not None and self._spare.exit_status is not None:
             self._keep_spare()
         child = self._spare or self._new_driver()
@@ -201,7 +204,7 @@ class Runner:
 
 def main() -> int:
     """Run until SIGTERM or Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_as_json("runner")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())

@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypedColumns,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -128,6 +129,11 @@ class _RunColumns(TypedColumns):
     tracked: Named[bool]
 
 
+class _TallyColumns(TypedColumns):
+    outcome: Named[str] = Column(String(16), primary_key=True)
+    runs: Named[int]
+
+
 class _SeriesColumns(TypedColumns):
     study: Named[str] = Column(_ID, primary_key=True)
     pack: Named[int] = Column(Integer, primary_key=True)
@@ -191,8 +197,19 @@ runs = Table(
     _RunColumns,
     ForeignKeyConstraint(["study", "pack"], ["packs.study", "packs.number"]),
     UniqueConstraint("study", "workload", "arm", "stage", "trial", "seed"),
-    Index("runs_by_tracked", "study", "tracked", "pack", "lane"),
+    # of those that MLflow does not have yet: mostly there are few
+    Index(
+        "runs_untracked",
+        "study",
+        "pack",
+        "lane",
+        sqlite_where=text("tracked IS 0"),
+        postgresql_where=text("tracked IS false"),
+    ),
 )
+
+#: How many runs were ever done, those of deleted studies included.
+tallies = Table("tallies", metadata, _TallyColumns)
 
 #: Steps and points (the values at them) are packed little-endian, 64 bits each (see `service.records`).
 series = Table(

@@ -26,18 +26,44 @@ class Addition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a study is.
+class ArmProgress:
+    """How far an arm is on a workload.
 
     Args:
         done: Runs in the database.
         total: Runs expected, as far as the rows tell; a range extension adds to it.
-        searches: Where each search stands, by (workload, arm).
+        search: Where its search stands.
     """
 
     done: int
     total: int
-    searches: Mapping[tuple[str, str], Search]
+    search: Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a study is.
+
+    Args:
+        arms: By (workload, arm), in the spec's order.
+    """
+
+    arms: Mapping[tuple[str, str], ArmProgress]
+
+    @property
+    def done(self) -> int:
+        """Runs in the database."""
+        return sum(each.done for each in self.arms.values())
+
+    @property
+    def total(self) -> int:
+        """Runs expected, as far as the rows tell."""
+        return sum(each.total for each in self.arms.values())
+
+    @property
+    def searches(self) -> dict[tuple[str, str], Search]:
+        """Where each search stands, by (workload, arm)."""
+        return {key: each.search for key, each in self.arms.items()}
 
 
 def additions(
@@ -104,13 +130,14 @@ def progress(spec: StudySpec, rows: Rows) -> Progress:
         rows: Its rows; the runs need no series.
     """
     apart = by_arm(rows)
-    found = {
-        (workload.name, arm.name): search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
-        for workload in spec.workloads
-        for arm in spec.arms
-    }
-    total = sum(each.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds for each in found.values())
-    return Progress(done=len(rows.runs), total=total, searches=found)
+    arms: dict[tuple[str, str], ArmProgress] = {}
+    for workload in spec.workloads:
+        for arm in spec.arms:
+            own = apart.get((workload.name, arm.name), Rows())
+            found = search(spec, own, workload.name, arm.name)
+            total = found.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds
+            arms[workload.name, arm.name] = ArmProgress(done=len(own.runs), total=total, search=found)
+    return Progress(arms=arms)
 
 
 def _next_batch(
