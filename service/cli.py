@@ -91,6 +91,22 @@ def watch(study_id: StudyId, url: Url = None) -> None:
 
 
 @app.command()
+def logs(
+    study_id: StudyId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the study has ended.")] = False,
+    lines: Annotated[int, typer.Option(min=0, max=10_000, help="Most lines from its end.")] = 1000,
+    run: Annotated[str | None, typer.Option(metavar="ID", help="Only what is about this run's pack.")] = None,
+    url: Url = None,
+) -> None:
+    """Print the end of what a study's driver and workers say."""
+    if follow and run is not None:
+        raise typer.BadParameter("a run that is done has all of its lines; leave out --follow or --run")
+    with _session(url) as (client, _):
+        for line in client.logs(study_id, run_id=run, lines=lines, follow=follow):
+            typer.echo(line)
+
+
+@app.command()
 def report(
     study_id: StudyId,
     form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,

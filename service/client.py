@@ -7,24 +7,18 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import quote
 
-import httpx
-from pydantic import TypeAdapter, ValidationError
-
-from service.errors import RequestRefusedError, UnreachableError
-from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
+from service.connection import Connection, quoted, read
+from service.schemas import Health, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
 from service.states import ENDED
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
 
-_T = TypeVar("_T")
-
 _JSON = "application/json"
 _YAML = "application/yaml"
 _PAGE = 100
-_CONNECT_SECONDS = 5.0
 
 
 class Form(StrEnum):
@@ -46,14 +40,8 @@ class Client:
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:
         """Connect on first use."""
-        self.url = url.rstrip("/")
-        loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
-        self._http = httpx.Client(
-            base_url=self.url,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            headers={"Accept": _JSON},
-            trust_env=not loopback,  # a proxy would look for the service on its own machine
-        )
+        self._connection = Connection(url, timeout)
+        self.url = self._connection.url
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -67,7 +55,7 @@ class Client:
 
     def close(self) -> None:
         """Close its connections."""
-        self._http.close()
+        self._connection.close()
 
     def ready(self) -> Health:
         """Return whether the service can take studies.
@@ -76,7 +64,7 @@ class Client:
             RequestRefusedError: It is not ready; the message says why.
             UnreachableError: Nothing answers at the URL.
         """
-        return _read(Health, self._ask("GET", "/readyz"))
+        return read(Health, self._connection.ask("GET", "/readyz"))
 
     def submit(
         self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path, *, key: str | None = None
@@ -94,15 +82,15 @@ class Client:
         """
         body, content_type = _encoded(definition)
         headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": quote(key)})
-        answer = self._ask("POST", "/studies", content=body, headers=headers)
-        return _read(StudyAnswer, answer)
+        answer = self._connection.ask("POST", "/studies", content=body, headers=headers)
+        return read(StudyAnswer, answer)
 
     def studies(self) -> Iterator[StudySummary]:
         """Yield all studies, newest first, page by page."""
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._ask("GET", "/studies", params=_page(cursor))
-            page = _read(StudyPage, answer)
+            answer = self._connection.ask("GET", "/studies", params=_page(cursor))
+            page = read(StudyPage, answer)
             yield from page.studies
             cursor = page.next_cursor
 
@@ -112,7 +100,7 @@ class Client:
         Args:
             study_id: Its id.
         """
-        return _read(StudyAnswer, self._ask("GET", f"/studies/{_quoted(study_id)}"))
+        return read(StudyAnswer, self._connection.ask("GET", f"/studies/{quoted(study_id)}"))
 
     def runs(self, study_id: str) -> Iterator[RunAnswer]:
         """Yield a study's runs in order of (workload, arm, stage, trial, seed), page by page.
@@ -122,10 +110,35 @@ class Client:
         """
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._ask("GET", f"/studies/{_quoted(study_id)}/runs", params=_page(cursor))
-            page = _read(RunPage, answer)
+            answer = self._connection.ask("GET", f"/studies/{quoted(study_id)}/runs", params=_page(cursor))
+            page = read(RunPage, answer)
             yield from page.runs
             cursor = page.next_cursor
+
+    def run(self, study_id: str, run_id: str) -> RunAnswer:
+        """Return a run that is done.
+
+        Args:
+            study_id: Its study's id.
+            run_id: Its id within the study.
+        """
+        answer = self._connection.ask("GET", f"/studies/{quoted(study_id)}/runs/{quoted(run_id)}")
+        return read(RunAnswer, answer)
+
+    def logs(
+        self, study_id: str, *, run_id: str | None = None, lines: int = 1000, follow: bool = False
+    ) -> Iterator[str]:
+        """Yield the last lines of a study's log, in words.
+
+        Args:
+            study_id: Its id.
+            run_id: A run that is done: only the lines about its pack.
+            lines: At most so many.
+            follow: Whether to go on until the study has ended; not with a run, whose lines are all there.
+        """
+        run = "" if run_id is None else f"/runs/{quoted(run_id)}"
+        params = {"lines": str(lines)} | ({"follow": "true"} if follow else {})
+        return self._connection.lines(f"/studies/{quoted(study_id)}{run}/logs", params)
 
     def report(self, study_id: str, form: Form = Form.JSON) -> bytes:
         """Return a study's report.
@@ -134,8 +147,8 @@ class Client:
             study_id: Its id.
             form: Which form of it.
         """
-        path = f"/studies/{_quoted(study_id)}/report.{form.value}"
-        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+        path = f"/studies/{quoted(study_id)}/report.{form.value}"
+        return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
 
     def save_report(self, study_id: str, path: Path, form: Form) -> None:
         """Save a study's report; a Markdown one with its figures beside it, named after it.
@@ -164,8 +177,8 @@ class Client:
             study_id: Its id.
             name: The figure's name, as the report's Markdown has it.
         """
-        path = f"/studies/{_quoted(study_id)}/report/{quote(name, safe='')}.svg"
-        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+        path = f"/studies/{quoted(study_id)}/report/{quoted(name)}.svg"
+        return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
 
     def pause(self, study_id: str) -> StudyAnswer:
         """Hand out nothing more of a study; what is in training, or next in line, is finished.
@@ -215,36 +228,14 @@ class Client:
 
     def workloads(self) -> tuple[WorkloadAnswer, ...]:
         """Return what can be trained, with what can be selected on."""
-        return _read(tuple[WorkloadAnswer, ...], self._ask("GET", "/workloads"))
+        return read(tuple[WorkloadAnswer, ...], self._connection.ask("GET", "/workloads"))
 
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
         """Return the optimizers with their hyperparameters and search ranges."""
-        return _read(tuple[OptimizerEntry, ...], self._ask("GET", "/optimizers"))
+        return read(tuple[OptimizerEntry, ...], self._connection.ask("GET", "/optimizers"))
 
     def _verb(self, study_id: str, verb: str) -> StudyAnswer:
-        return _read(StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/{verb}"))
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: dict[str, str] | None = None,
-        content: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, params=params, content=content, headers=headers)
-        except httpx.TimeoutException as error:
-            raise UnreachableError(f"the service at {self.url} did not answer in time; is it overloaded?") from error
-        except httpx.TransportError as error:
-            raise UnreachableError(
-                f"no service answers at {self.url} ({error}); start one with `l4-studies serve`, "
-                "or name its address with --url or L4_URL"
-            ) from error
-        if not answer.is_success:
-            raise RequestRefusedError(_read(Problem, answer))
-        return answer
+        return read(StudyAnswer, self._connection.ask("POST", f"/studies/{quoted(study_id)}/{verb}"))
 
 
 def _encoded(definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> tuple[bytes, str]:
@@ -273,17 +264,3 @@ def _content_type(text: str | bytes) -> str:
 
 def _page(cursor: str) -> dict[str, str]:
     return {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-
-
-def _quoted(study_id: str) -> str:
-    return quote(study_id, safe="")
-
-
-def _read(kind: type[_T], answer: httpx.Response) -> _T:
-    try:
-        return TypeAdapter(kind).validate_json(answer.content)
-    except ValidationError as error:
-        raise UnreachableError(
-            f"what answers at {answer.request.url} ({answer.status_code} {answer.reason_phrase}) is no L4 service of "
-            "this version; name its address with --url or L4_URL"
-        ) from error

@@ -2,7 +2,7 @@
 
 import collections
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol, final
@@ -23,8 +23,8 @@ from studies.wording import label, metric, number
 
 #: The pace is that of the last so many seconds: packs end together, and long ones seldom.
 _WINDOW = 300.0
-#: Lines of the screen that are not rows of the table: the header, the table's own, and room for the prompt.
-_OTHER_LINES = 6
+#: Lines of the screen that are not rows of the table: the header, what is known, the table's own, and the prompt.
+_OTHER_LINES = 7
 _BAR = 30
 
 
@@ -74,15 +74,18 @@ def watching(console: Console) -> Generator[Follow]:
     if not console.is_terminal:
         yield _Lines(console)
         return
-    pace = Pace()
+    pace, begun = Pace(), False
     with Live(console=console, refresh_per_second=4) as live:
 
         def follow(study: StudyAnswer) -> None:
+            nonlocal begun
             now = datetime.now(UTC)
-            if pace.per_minute is None and study.started_at is not None:
-                # until something is seen to be done, its pace is the one that it had
+            if not begun and study.started_at is not None:
+                # its pace is the one that it had, until something is seen of it
                 pace.look(time.monotonic() - max(0.0, (now - study.started_at).total_seconds()), 0)
-            pace.look(time.monotonic(), study.progress.done)
+                begun = True
+            if begun:
+                pace.look(time.monotonic(), study.progress.done)
             room = None if study.state in ENDED else max(1, console.height - _OTHER_LINES - len(study.conditions))
             live.update(view(study, pace.per_minute, now, room))
 
@@ -116,31 +119,38 @@ def view(study: StudyAnswer, per_minute: float | None, now: datetime, room: int 
         room: Rows that the table may have; None for all.
     """
     shown = _shown(study.progress.arms, room)
-    parts: list[RenderableType] = [_header(study, per_minute, now)]
-    parts += [Text(f"  {condition}", "dim") for condition in study.conditions]
-    parts += [Text(), _table(study.spec, shown)]
+    facts = " · ".join(_facts(study, per_minute, now))
+    notes = [note for note in (facts, *study.conditions) if note]
     left_out = len(study.progress.arms) - len(shown)
-    if left_out:
-        parts.append(Text(f"… and {left_out} more", "dim"))
-    return Group(*parts)
+    return Group(
+        _header(study),
+        *(Text(f"  {note}", "dim") for note in notes),
+        Text(),
+        _table(study.spec, shown),
+        *([Text(f"… and {left_out} more", "dim")] if left_out else []),
+    )
 
 
-def _header(study: StudyAnswer, per_minute: float | None, now: datetime) -> Table:
-    progress, ended = study.progress, study.state in ENDED
-    facts = [f"{progress.done} of {progress.total} runs"]
-    if not ended and study.state is State.RUNNING and per_minute is not None:
-        left = duration(60 * (progress.total - progress.done) / per_minute)
-        facts += [f"{number(per_minute)} a minute", f"about {left} left"]
-    if study.started_at is not None:
-        facts.append(took(study.started_at, study.ended_at or now))
+def _header(study: StudyAnswer) -> Table:
+    done, total = study.progress.done, study.progress.total
     header = Table.grid(padding=(0, 1))
     header.add_row(
-        Text("●") if ended else Spinner("dots"),
+        Text("●") if study.state in ENDED else Spinner("dots"),
         state_text(study.state),
-        ProgressBar(total=max(1, progress.total), completed=progress.done, width=_BAR),
-        escape(" · ".join(facts)),
+        ProgressBar(total=max(1, total), completed=done, width=_BAR),
+        f"{done} of {total} runs",
     )
     return header
+
+
+def _facts(study: StudyAnswer, per_minute: float | None, now: datetime) -> Iterator[str]:
+    if study.state is State.RUNNING and per_minute is not None:
+        seconds = 60 * (study.progress.total - study.progress.done) / per_minute
+        yield f"{number(per_minute)} runs a minute"
+        # no more exact than it is known
+        yield f"about {duration(60 * round(seconds / 60) if seconds > 120 else seconds)} left"
+    if study.started_at is not None:
+        yield f"{took(study.started_at, study.ended_at or now)} since its start"
 
 
 def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:
@@ -149,7 +159,7 @@ def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:
     table.add_column("arm", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("runs", justify="right", no_wrap=True)
-    table.add_column(f"best {label(spec.protocol.objective)} in the search", justify="right")
+    table.add_column(f"best {label(spec.protocol.objective)}", justify="right")
     table.add_column("its setting", overflow="fold")
     before = ""
     for each in arms:
