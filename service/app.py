@@ -1,5 +1,6 @@
 """The HTTP service: `python -m service.app`."""
 
+import signal
 from typing import Any
 
 import uvicorn
@@ -16,15 +17,19 @@ from service import (
     routes_report,
     routes_runs,
     routes_studies,
+    routes_webhooks,
 )
+from service.courier import Courier
 from service.database import open_engine
 from service.exposition import Exposition
 from service.logs import log_as_json
+from service.outbound import Outbound
 from service.problems import answer_with_problems
 from service.schemas import Problem
 from service.settings import Settings
 from service.store import Store
 from service.timing import Timed
+from service.webhook_schemas import WebhookRequest
 from studies.spec import StudyDefinition
 
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
@@ -42,6 +47,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app = FastAPI(title="L4 Studies", summary=_SUMMARY, version="1", redoc_url=None, redirect_slashes=False)
     app.state.settings = settings
     app.state.store = store
+    app.state.outbound = Outbound(private=settings.webhooks_private)
     app.state.exposition = Exposition(lambda: app.state.store)
     app.add_middleware(Timed, note=app.state.exposition.request)
     for routes in (
@@ -51,6 +57,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         routes_logs,
         routes_report,
         routes_catalogue,
+        routes_webhooks,
         routes_health,
         routes_metrics,
     ):
@@ -70,7 +77,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 del operation["responses"]["422"]  # a path that does not fit is a 404 here
         del schemas["HTTPValidationError"], schemas["ValidationError"]
         schemas |= models_json_schema(
-            [(StudyDefinition, "validation"), (Problem, "serialization")],
+            [(StudyDefinition, "validation"), (WebhookRequest, "validation"), (Problem, "serialization")],
             ref_template="#/components/schemas/{model}",
         )[1]["$defs"]
         app.openapi_schema = document
@@ -85,15 +92,22 @@ def main() -> None:
     engine = open_engine(settings.database_url)
     store = Store(engine)
     store.migrate()
-    uvicorn.run(
-        create_app(settings, store),
-        host=settings.host,
-        port=settings.port,
-        access_log=False,  # `Timed` has one
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-    )
+    app = create_app(settings, store)
+    courier = Courier(store, app.state.outbound)
+    courier.start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: uvicorn returns from it
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            access_log=False,  # `Timed` has one
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    finally:
+        courier.stop()
     engine.dispose()
 
 

@@ -1,19 +1,19 @@
 """The command line, `l4-studies`: the service and its studies from a terminal."""
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from service import screen, serve
+from service import cli_webhooks, screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
 from service.live import watching
 from service.schemas import StudyAnswer
+from service.session import Url, session
 from service.settings import read_settings
 from service.states import State
 
@@ -23,11 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_webhooks.app, name="webhooks")
 
-Url = Annotated[
-    str | None,
-    typer.Option("--url", envvar="L4_URL", help="Where the service is; where `serve` has it if not given."),
-]
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 
 
@@ -60,7 +57,7 @@ def submit(
     url: Url = None,
 ) -> None:
     """Submit a study and print its id."""
-    with _session(url) as (client, console):
+    with session(url) as (client, console):
         study = client.submit(file, key=key)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
@@ -72,21 +69,21 @@ def submit(
 @app.command("list")
 def list_command(url: Url = None) -> None:
     """List the studies, newest first."""
-    with _session(url) as (client, console):
+    with session(url) as (client, console):
         console.print(screen.study_list(client.studies()))
 
 
 @app.command()
 def show(study_id: StudyId, url: Url = None) -> None:
     """Show a study: its state, progress, protocol and links."""
-    with _session(url) as (client, console):
+    with session(url) as (client, console):
         console.print(screen.study_summary(client.study(study_id), client.url))
 
 
 @app.command()
 def watch(study_id: StudyId, url: Url = None) -> None:
     """Watch a study until it has ended; Ctrl-C only stops the watching."""
-    with _session(url) as (client, console):
+    with session(url) as (client, console):
         _watch(client, console, study_id)
 
 
@@ -101,7 +98,7 @@ def logs(
     """Print the end of what a study's driver and workers say."""
     if follow and run is not None:
         raise typer.BadParameter("a run that is done has all of its lines; leave out --follow or --run")
-    with _session(url) as (client, _):
+    with session(url) as (client, _):
         for line in client.logs(study_id, run_id=run, lines=lines, follow=follow):
             typer.echo(line)
 
@@ -117,7 +114,7 @@ def report(
     url: Url = None,
 ) -> None:
     """Print or save a study's report."""
-    with _session(url) as (client, console):
+    with session(url) as (client, console):
         if out is None:
             sys.stdout.buffer.write(client.report(study_id, form))
             return
@@ -150,20 +147,8 @@ def retry(study_id: StudyId, url: Url = None) -> None:
 
 
 def _ask(url: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
-    with _session(url) as (client, console):
+    with session(url) as (client, console):
         console.print(screen.state_text(verb(client).state))
-
-
-@contextmanager
-def _session(url: str | None) -> Generator[tuple[Client, Console]]:
-    try:
-        with Client(url or read_settings().url) as client:
-            yield client, Console()
-    except (ServiceError, OSError) as error:
-        screen.show_error(error)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def _watch(client: Client, console: Console, study_id: str) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from service.client_webhooks import WebhookClient
 from service.connection import Connection, quoted, read
 from service.schemas import Health, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
 from service.states import ENDED
@@ -42,6 +43,7 @@ class Client:
         """Connect on first use."""
         self._connection = Connection(url, timeout)
         self.url = self._connection.url
+        self.webhooks = WebhookClient(self._connection)
 
     def __enter__(self) -> Self:
         """Return the client."""

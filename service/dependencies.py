@@ -5,6 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Query, Request
 
 from service.exposition import Exposition
+from service.outbound import Outbound
 from service.settings import Settings
 from service.store import Store
 
@@ -17,14 +18,20 @@ def _exposition(request: Request) -> Exposition:
     return cast(Exposition, request.app.state.exposition)
 
 
+def _outbound(request: Request) -> Outbound:
+    return cast(Outbound, request.app.state.outbound)
+
+
 def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
 StoreGiven = Annotated[Store, Depends(_store)]
+OutboundGiven = Annotated[Outbound, Depends(_outbound)]
 ExpositionGiven = Annotated[Exposition, Depends(_exposition)]
 SettingsGiven = Annotated[Settings, Depends(_settings)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]
 RunId = Annotated[str, Path(description="The run's id within the study.", examples=["3-0"])]
+WebhookId = Annotated[str, Path(description="The webhook's id.")]

@@ -110,6 +110,33 @@ class RunRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Who is told of new states.
+
+    Args:
+        id: Sorts by the time of creation.
+        url: Where to.
+        states: Of which it is told; all where empty.
+        secret: What it is told is signed with.
+        created_at: When it was added (UTC).
+        waiting: How much it is still to be told.
+        failing_since: When it first did not take what is sent again since; None where all is well.
+        trouble: Why it did not take it, in words; empty where all is well.
+        dropped: How much it was never told, since it did not take it for too long.
+    """
+
+    id: str
+    url: str
+    states: tuple[State, ...]
+    secret: str
+    created_at: datetime
+    waiting: int
+    failing_since: datetime | None
+    trouble: str
+    dropped: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """The right to drive a study, as long as its lease is renewed.
 

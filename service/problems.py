@@ -17,6 +17,7 @@ from starlette.routing import Match
 from service.errors import (
     BadBodyError,
     BadCursorError,
+    BadWebhookError,
     KeyReusedError,
     NoCatalogueError,
     NoLogError,
@@ -26,6 +27,7 @@ from service.errors import (
     UnknownReportFileError,
     UnknownRunError,
     UnknownStudyError,
+    UnknownWebhookError,
     WrongStateError,
 )
 from service.schemas import FaultAnswer, Problem
@@ -66,6 +68,7 @@ class Kind:
 
 
 _INVALID_STUDY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
+_INVALID_WEBHOOK = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-webhook", title="The webhook has faults")
 _INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
 _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
 _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
@@ -73,6 +76,7 @@ _KINDS: dict[type[ServiceError], Kind] = {
     UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
     UnknownRunError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-run", title="No such run"),
     NoLogError: Kind(status=HTTPStatus.NOT_FOUND, name="no-log", title="The log is not on this machine"),
+    UnknownWebhookError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-webhook", title="No such webhook"),
     UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
     KeyReusedError: Kind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another study"
@@ -105,6 +109,7 @@ def answer_with_problems(app: FastAPI) -> None:
     """
     app.add_exception_handler(InvalidStudyError, _invalid_study)
     app.add_exception_handler(BadBodyError, _bad_body)
+    app.add_exception_handler(BadWebhookError, _bad_webhook)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(BadCursorError, _bad_cursor)
     app.add_exception_handler(HTTPException, _http_error)
@@ -131,6 +136,11 @@ async def _invalid_study(_request: Request, error: Exception) -> Response:
 async def _bad_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBodyError)
     return _answer(_UNREADABLE_BODY.problem(str(error), error.faults))
+
+
+async def _bad_webhook(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadWebhookError)
+    return _answer(_INVALID_WEBHOOK.problem(str(error), error.faults))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
@@ -169,7 +179,7 @@ def _allowed_methods(request: Request) -> list[str]:
     routes = cast(FastAPI, request.app).routes
     return [
         method
-        for method in ("GET", "POST")
+        for method in ("GET", "POST", "DELETE")
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
 

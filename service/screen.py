@@ -9,6 +9,7 @@ from rich.table import Table
 
 from service.schemas import StudyAnswer, StudySummary
 from service.states import State
+from service.webhook_schemas import WebhookAnswer
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
 _COLOURS = {
@@ -56,6 +57,28 @@ def study_list(studies: Iterable[StudySummary]) -> Table:
             f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
             took(study.started_at, study.ended_at),
             escape(study.name),
+        )
+    return table
+
+
+def webhook_list(webhooks: Iterable[WebhookAnswer]) -> Table:
+    """Return webhooks as a table.
+
+    Args:
+        webhooks: In the order to show.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("id", "is told of", "waiting", "dropped", "how it is", "url"):
+        table.add_column(column, no_wrap=column == "id", overflow="fold")
+    for each in webhooks:
+        since = "" if each.failing_since is None else f"failing since {each.failing_since.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(
+            each.id,
+            ", ".join(each.states) or "all",
+            str(each.waiting),
+            str(each.dropped),
+            f"[red]{since}[/]: {escape(each.trouble)}" if since else "[green]well[/]",
+            escape(each.url),
         )
     return table
 

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         concurrent_studies: Studies that one runner drives at the same time.
         lease_seconds: How long a runner that stopped answering keeps its study.
         body_limit: Largest accepted request body, in bytes.
+        webhooks_private: Whether webhooks may lead into the service's own network.
     """
 
     model_config = SettingsConfigDict(env_prefix="L4_", frozen=True)
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     concurrent_studies: int = Field(default=1, ge=1)
     lease_seconds: float = Field(default=30.0, gt=0)
     body_limit: int = Field(default=262_144, ge=1024)
+    webhooks_private: bool = False
 
     @property
     def database_url(self) -> str:

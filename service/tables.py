@@ -182,6 +182,28 @@ class _EventColumns(TypedColumns):
     message: Named[str] = Column(Text)
 
 
+class _WebhookColumns(TypedColumns):
+    id: Named[str] = Column(_ID, primary_key=True)
+    url: Named[str] = Column(Text)
+    states: Named[str] = Column(Text)
+    secret: Named[str] = Column(String(64))
+    created_at: Named[datetime] = Column(UtcTime)
+    tries: Named[int]
+    retry_at: Named[datetime | None] = Column(UtcTime)
+    failing_since: Named[datetime | None] = Column(UtcTime)
+    trouble: Named[str] = Column(Text)
+    dropped: Named[int]
+    taken_until: Named[datetime | None] = Column(UtcTime)
+
+
+class _DeliveryColumns(TypedColumns):
+    id: Named[int] = Column(Integer, primary_key=True)
+    webhook: Named[str] = Column(_ID)
+    message: Named[str] = Column(String(64))
+    content: Named[bytes] = Column(LargeBinary)
+    at: Named[datetime] = Column(UtcTime)
+
+
 studies = Table("studies", metadata, _StudyColumns, Index("studies_by_state", "state", "id"))
 
 #: One row for each study that was posted with a key: the same key and body are the same study.
@@ -235,3 +257,9 @@ speeds = Table("speeds", metadata, _SpeedColumns)
 
 #: Append-only: one row for every change of a study's state; the kind is the new state.
 events = Table("events", metadata, _EventColumns)
+
+#: Who is told of changes of states; what is tried, failing and taken is about the first delivery that waits.
+webhooks = Table("webhooks", metadata, _WebhookColumns)
+
+#: What a webhook is still to be told. No foreign key: a webhook may be removed while a study's state changes.
+deliveries = Table("deliveries", metadata, _DeliveryColumns, Index("deliveries_by_webhook", "webhook", "id"))

@@ -66,12 +66,12 @@ def test_every_endpoint_is_documented_with_its_answers() -> None:
         for method, operation in methods.items()
     }
     rows = re.findall(
-        r"^\| (`(?:GET|POST) /.+?) \| (.+?) \|", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE
+        r"^\| (`(?:GET|POST|DELETE) /.+?) \| (.+?) \|", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE
     )
     documented = {
         endpoint.replace("report.json", "report.{form}"): {int(code) for code in re.findall(r"\d{3}", answers)} - {503}
         for endpoints, answers in rows
-        for endpoint in re.findall(r"`((?:GET|POST) [^`]+)`", endpoints)
+        for endpoint in re.findall(r"`((?:GET|POST|DELETE) [^`]+)`", endpoints)
     }
     assert documented.pop("GET /docs") == documented.pop("GET /openapi.json") == {200}
     assert documented == described
