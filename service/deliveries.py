@@ -88,7 +88,7 @@ def take(connection: Connection, now: datetime, lease_seconds: float, most: int)
         or_(webhooks.c.retry_at.is_(None), webhooks.c.retry_at <= now),
         or_(webhooks.c.taken_until.is_(None), webhooks.c.taken_until <= now),
     )
-    some = select(webhooks.c.id).where(*due).order_by(webhooks.c.retry_at, webhooks.c.id).limit(most)
+    some = select(webhooks.c.id).where(*due).order_by(webhooks.c.retry_at.nulls_first(), webhooks.c.id).limit(most)
     # whoever takes them at the same time waits here, and finds that they are not due any more
     taken = update(webhooks).where(webhooks.c.id.in_(some), *due)
     taken = taken.values(taken_until=now + timedelta(seconds=lease_seconds))

@@ -30,7 +30,7 @@ from studies.render import render
 from studies.report import Provenance, build_report
 from studies.weights import Weights
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.driver")  # as a program its name is `__main__`
 
 _LOOK_SECONDS = 0.5
 

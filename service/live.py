@@ -144,13 +144,16 @@ def _header(study: StudyAnswer) -> Table:
 
 
 def _facts(study: StudyAnswer, per_minute: float | None, now: datetime) -> Iterator[str]:
-    if study.state is State.RUNNING and per_minute is not None:
-        seconds = 60 * (study.progress.total - study.progress.done) / per_minute
+    left = study.progress.total - study.progress.done
+    if study.state is State.RUNNING and per_minute is not None and left > 0:
+        seconds = 60 * left / per_minute
         yield f"{number(per_minute)} runs a minute"
         # no more exact than it is known
         yield f"about {duration(60 * round(seconds / 60) if seconds > 120 else seconds)} left"
-    if study.started_at is not None:
-        yield f"{took(study.started_at, study.ended_at or now)} since its start"
+    if study.ended_at is not None:
+        yield f"took {took(study.started_at, study.ended_at)}"
+    elif study.started_at is not None:
+        yield f"{took(study.started_at, now)} since its start"
 
 
 def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:

@@ -21,7 +21,8 @@ _LOOKUPS = 16
 #: IPv6 addresses that stand for an IPv4 one, which may be private, where a network translates them.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: Of a host.
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class Outbound:
                         return answer.status_code
                 except httpx.ConnectError:
                     continue
-        raise UnreachableError("no answer: the connection was refused or failed")
+        raise UnreachableError("no connection: refused, cut off, or with a certificate that is not to be trusted")
 
     async def _addresses(self, url: httpx.URL) -> list[str]:
         """Return the addresses of a URL's host.
@@ -118,12 +119,12 @@ class Outbound:
         return httpx.create_ssl_context(trust_env=False)
 
 
-def _look_up(host: str) -> list[_Address]:
+def _look_up(host: str) -> list[Address]:
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
 
 
-def _is_public(address: _Address) -> bool:
+def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in _TRANSLATED:

@@ -22,7 +22,7 @@ from studies.environment import Environment
 from studies.tracking import Tracker
 from studies.weights import Weights
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.recorder")  # as a program its name is `__main__`
 
 #: Runs of a study that are recorded before the next study has its turn.
 _RUNS_A_TURN = 20

@@ -26,7 +26,7 @@ from studies import cluster
 from studies.errors import StoppedError
 from studies.publish import catalogue
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
 _POLL_SECONDS = 0.5
 #: Exit statuses from here on are of processes that a signal ended.

@@ -1,5 +1,6 @@
 """What Prometheus gets to see, read as Prometheus reads it."""
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,6 +86,22 @@ def test_requests_are_counted_by_template_not_by_path(api: httpx.Client, store: 
     assert {key: requests(api, *key) - count for key, count in before.items()} == dict.fromkeys(before, 1)
     text = api.get("/metrics").text
     assert not any(word in text for word in (study_id, "nonsense", "nowhere", "secret", "BREW"))
+
+
+def test_requests_are_logged_without_what_a_client_made_up(
+    api: httpx.Client, store: Store, spec: StudySpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    study_id = store.add_study(spec, datetime.now(UTC))
+    with caplog.at_level(logging.INFO, logger="service.timing"):
+        api.get(f"/studies/{study_id}?token=secret", headers={"Authorization": "Bearer secret"})
+        api.get("/studies/secret")
+        api.get("/healthz")
+    known, unknown = (vars(record) for record in caplog.records if record.name == "service.timing")
+    fields = ("method", "route", "status", "study")
+    assert tuple(known.get(field) for field in fields) == ("GET", "/studies/{study_id}", 200, study_id)
+    assert tuple(unknown.get(field) for field in fields) == ("GET", "/studies/{study_id}", 404, None)
+    assert 0 < known["seconds"] < 10
+    assert "secret" not in f"{known} {unknown}"
 
 
 def test_a_stream_takes_as_long_as_its_answer_takes_to_begin(api: httpx.Client, store: Store, spec: StudySpec) -> None:

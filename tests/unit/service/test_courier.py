@@ -128,7 +128,7 @@ def test_a_dead_receiver_gets_it_when_it_is_back(store: Store, spec: StudySpec, 
         webhook = added(store, dead)
     told(store, spec)
     courier.start()
-    until(lambda: "connection was refused" in Webhooks(store).one(webhook.id).trouble)
+    until(lambda: "no connection: refused" in Webhooks(store).one(webhook.id).trouble)
     with receiver(port) as back:
         assert [each.said["data"]["state"] for each in back.until(4)] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
 

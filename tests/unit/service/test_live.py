@@ -80,7 +80,7 @@ def test_where_nothing_is_known_nothing_is_said(study: StudyAnswer) -> None:
     ]
     ended = study.model_copy(update={"state": State.FAILED, "ended_at": NOW + timedelta(seconds=90)})
     assert "left" not in text_of(ended, 4.0)
-    assert "1 min 30 s since its start" in text_of(ended, 4.0)
+    assert "took 1 min 30 s" in text_of(ended, 4.0)
 
 
 def test_on_a_low_screen_what_goes_on_is_shown_first(study: StudyAnswer) -> None:

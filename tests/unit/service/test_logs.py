@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from service.log_lines import last_lines
+
 ROOT = Path(__file__).parents[3]
 
 _SCRIPT = """
@@ -49,3 +51,11 @@ def test_every_line_is_an_object_with_its_fields() -> None:
     assert "IndexError" in thread["exception"]
     assert last["level"] == "CRITICAL"
     assert last["exception"].endswith("RuntimeError: the end,\nin two lines")
+
+
+def test_the_last_line_of_a_process_that_died_is_its_error(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    script = "from service.logs import log_as_json; log_as_json('driver'); raise KeyError('no such workload')"
+    with log.open("wb") as opened:
+        assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, stderr=opened).returncode == 1
+    assert last_lines(log).splitlines()[-1] == "KeyError: 'no such workload'"

@@ -2,7 +2,11 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator
+import shutil
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +19,15 @@ from tests.receiver import Receiver, receiver
 def hook() -> Iterator[Receiver]:
     with receiver() as made:
         yield made
+
+
+def leading_to(*addresses: str) -> Callable[[str], list[outbound.Address]]:
+    """Return a look-up of any name."""
+
+    def look_up(_host: str) -> list[outbound.Address]:
+        return [ipaddress.ip_address(each) for each in addresses]
+
+    return look_up
 
 
 def post(url: str, *, private: bool = True) -> Answer:
@@ -77,8 +90,7 @@ def test_public_is_what_everybody_reaches(address: str, public: bool) -> None:
 
 
 def test_one_private_address_among_several_is_enough(monkeypatch: pytest.MonkeyPatch, hook: Receiver) -> None:
-    both = [ipaddress.ip_address("93.184.216.34"), ipaddress.ip_address("127.0.0.1")]
-    monkeypatch.setattr(outbound, "_look_up", lambda _: both)
+    monkeypatch.setattr(outbound, "_look_up", leading_to("93.184.216.34", "127.0.0.1"))
     assert "private" in post(f"http://receiver.test:{hook.port}/", private=False).detail
 
 
@@ -98,16 +110,38 @@ def test_what_is_connected_to_is_what_was_looked_at(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch, hook: Receiver) -> None:
-    several = [ipaddress.ip_address(each) for each in ("127.0.0.9", "127.0.0.1")]
-    monkeypatch.setattr(outbound, "_look_up", lambda _: several)
+    monkeypatch.setattr(outbound, "_look_up", leading_to("127.0.0.9", "127.0.0.1"))
     assert post(f"http://receiver.test:{hook.port}/").status == 204
 
 
 def test_what_is_not_there_is_told_in_words() -> None:
     with receiver() as gone:
         url = gone.url
-    assert post(url).detail == "no answer: the connection was refused or failed"
+    assert post(url).detail == "no connection: refused, cut off, or with a certificate that is not to be trusted"
     assert post("http://no-such-host.invalid/").detail == "the host no-such-host.invalid is not known"
+
+
+@pytest.mark.parametrize(("name", "status"), [("receiver.test", 204), ("other.test", None)])
+def test_a_certificate_is_of_the_name_that_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Receiver, name: str, status: int | None
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: it makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=receiver.test"),
+            *("-addext", "subjectAltName=DNS:receiver.test", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    hook.secure(certificate, key)
+    trusting = ssl.create_default_context(cafile=certificate)
+    monkeypatch.setattr(outbound.httpx, "create_ssl_context", lambda **_: trusting)
+    monkeypatch.setattr(outbound, "_look_up", leading_to("127.0.0.1"))
+    assert post(f"https://{name}:{hook.port}/").status == status
+    assert len(hook.got) == (status is not None)
 
 
 def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
