@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 from service.conditions import conditions
 from service.entities import StudyHead, StudyRow
+from service.progress import progress_answer
 from service.queue import Waiting
-from service.schemas import Links, ProgressAnswer, StudyAnswer, StudySummary
+from service.schemas import Links, StudyAnswer, StudySummary
 from service.settings import Settings
 from service.states import State
 from service.store import Store
@@ -52,7 +53,7 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         spec=row.spec,
         warnings=row.spec.warnings(),
         conditions=conditions(row, found.searches, ahead, now),
-        progress=ProgressAnswer(done=found.done, total=found.total),
+        progress=progress_answer(found),
         links=Links(
             self=path,
             runs=f"{path}/runs",

@@ -1,5 +1,6 @@
 """The HTTP service: `python -m service.app`."""
 
+import signal
 from typing import Any, cast
 
 import uvicorn
@@ -14,19 +15,29 @@ from service import (
     routes_events,
     routes_health,
     routes_keeping,
+    routes_logs,
+    routes_metrics,
     routes_queue,
     routes_report,
+    routes_runs,
     routes_studies,
+    routes_webhooks,
 )
 from service.asked import CancelRequest, CloneRequest
+from service.courier import Courier
 from service.database import open_engine
+from service.exposition import Exposition
 from service.guard import Guard
+from service.logs import log_as_json
 from service.news import News
+from service.outbound import Outbound
 from service.problems import answer_with_problems
 from service.schemas import Problem
 from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.store import Store
+from service.timing import Timed
+from service.webhook_schemas import WebhookRequest
 from studies.spec import StudyDefinition
 
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
@@ -45,14 +56,20 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.settings = settings
     app.state.store = store
     app.state.news = News(store)
+    app.state.outbound = Outbound(private=settings.webhooks_private)
+    app.state.exposition = Exposition(lambda: app.state.store)
     for routes in (
         routes_studies,
         routes_queue,
         routes_keeping,
+        routes_runs,
         routes_events,
+        routes_logs,
         routes_report,
         routes_catalogue,
+        routes_webhooks,
         routes_health,
+        routes_metrics,
         routes_docs,
     ):
         app.include_router(routes.router)
@@ -62,6 +79,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(ExceptionMiddleware, handlers=expected)
     app.add_middleware(SecurityHeaders, no_store=settings.needs_keys)
+    app.add_middleware(Timed, note=app.state.exposition.request)
     app.openapi = lambda: _document(app)
     return app
 
@@ -83,6 +101,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 (StudyDefinition, "validation"),
                 (CloneRequest, "validation"),
                 (CancelRequest, "validation"),
+                (WebhookRequest, "validation"),
                 (Problem, "serialization"),
             ],
             ref_template="#/components/schemas/{model}",
@@ -93,19 +112,28 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are answered first."""
+    log_as_json("HTTP service")
     settings = Settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
     store = Store(engine)
     store.migrate()
-    uvicorn.run(
-        create_app(settings, store),
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-    )
+    app = create_app(settings, store)
+    courier = Courier(store, app.state.outbound)
+    courier.start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: uvicorn returns from it
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            access_log=False,  # `Timed` has one
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    finally:
+        courier.stop()
     engine.dispose()
 
 

@@ -1,18 +1,19 @@
 """The command line, `l4-studies`: the service and its studies from a terminal."""
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from service import cli_keys, screen, serve
+from service import cli_keys, cli_webhooks, screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
+from service.live import watching
 from service.schemas import StudyAnswer
+from service.session import ApiKey, Url, session
 from service.settings import read_settings
 from service.states import State
 
@@ -22,17 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_webhooks.app, name="webhooks")
 
-Url = Annotated[
-    str | None,
-    typer.Option("--url", envvar="L4_URL", help="Where the service is; where `serve` has it if not given."),
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key", envvar="L4_API_KEY", help="The key to use it with; better in the environment, where none sees it."
-    ),
-]
 Key = Annotated[str | None, typer.Option(help="Any text; submitted again with the same one it is the same study.")]
 Name = Annotated[str | None, typer.Option(help="Another title.")]
 States = Annotated[list[State] | None, typer.Option("--state", help="In this state; may be given several times.")]
@@ -71,7 +63,7 @@ def submit(
     api_key: ApiKey = None,
 ) -> None:
     """Submit a study and print its id."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         study = client.submit(file, key=key, priority=priority)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
@@ -83,7 +75,7 @@ def submit(
 @app.command()
 def clone(study_id: StudyId, name: Name = None, key: Key = None, url: Url = None, api_key: ApiKey = None) -> None:
     """Submit a study's spec once more and print the new study's id."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         console.print(client.clone(study_id, name=name, key=key).id, highlight=False)
 
 
@@ -96,14 +88,14 @@ def list_command(
     api_key: ApiKey = None,
 ) -> None:
     """List the studies, newest first."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         console.print(screen.study_list(client.studies(states=states or (), name=name, archived=archived)))
 
 
 @app.command("queue")
 def queue_command(url: Url = None, api_key: ApiKey = None) -> None:
     """List the studies that wait, in the order in which they will be taken up."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         queue = client.queue()
         console.print(screen.queue_list(queue.studies))
         console.print(f"{queue.total} in the queue", highlight=False)
@@ -112,15 +104,32 @@ def queue_command(url: Url = None, api_key: ApiKey = None) -> None:
 @app.command()
 def show(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Show a study: its state, progress, protocol and links."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         console.print(screen.study_summary(client.study(study_id), client.url))
 
 
 @app.command()
 def watch(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Watch a study until it has ended; Ctrl-C only stops the watching."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         _watch(client, console, study_id)
+
+
+@app.command()
+def logs(
+    study_id: StudyId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the study has ended.")] = False,
+    lines: Annotated[int, typer.Option(min=0, max=10_000, help="Most lines from its end.")] = 1000,
+    run: Annotated[str | None, typer.Option(metavar="ID", help="Only what is about this run's pack.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Print the end of what a study's driver and workers say."""
+    if follow and run is not None:
+        raise typer.BadParameter("a run that is done has all of its lines; leave out --follow or --run")
+    with session(url, api_key) as (client, _):
+        for line in client.logs(study_id, run_id=run, lines=lines, follow=follow):
+            typer.echo(line)
 
 
 @app.command()
@@ -135,7 +144,7 @@ def report(
     api_key: ApiKey = None,
 ) -> None:
     """Print or save a study's report."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         if out is None:
             sys.stdout.buffer.write(client.report(study_id, form))
             return
@@ -168,7 +177,7 @@ def cancel(
     if len(given) == 1 and not states and not name:
         _ask(url, api_key, lambda client: client.cancel(given[0]))
         return
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         refused, more = False, True
         while more:
             found = client.cancel_all(given, states=states or (), name=name)
@@ -204,31 +213,19 @@ def delete(
     api_key: ApiKey = None,
 ) -> None:
     """Delete an ended study, with its runs, report and files."""
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         client.delete(study_id, mlflow=mlflow)
         console.print(f"Deleted {study_id}", highlight=False)
 
 
 def _ask(url: str | None, api_key: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
-    with _session(url, api_key) as (client, console):
+    with session(url, api_key) as (client, console):
         console.print(screen.state_text(verb(client).state))
-
-
-@contextmanager
-def _session(url: str | None, api_key: str | None) -> Generator[tuple[Client, Console]]:
-    try:
-        with Client(url or read_settings().url, key=api_key) as client:
-            yield client, Console()
-    except (ServiceError, OSError) as error:
-        screen.show_error(error)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def _watch(client: Client, console: Console, study_id: str) -> None:
     study = client.study(study_id)
-    with screen.progress_bar(console) as follow:
+    with watching(console) as follow:
         for study in client.watch(study_id):
             follow(study)
     if study.reason:

@@ -7,18 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import quote
 
-import httpx
-from pydantic import TypeAdapter, ValidationError
-
-from service.api_key import FORM, parse_key
-from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
+from service.client_webhooks import WebhookClient
+from service.connection import Connection, quoted, read
 from service.schemas import (
     CancelAnswer,
     Health,
-    Problem,
     QueueAnswer,
     RunAnswer,
     RunPage,
@@ -31,12 +27,9 @@ from service.states import ENDED, State
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
 
-_T = TypeVar("_T")
-
 _JSON = "application/json"
 _YAML = "application/yaml"
 _PAGE = 100
-_CONNECT_SECONDS = 5.0
 
 
 class Form(StrEnum):
@@ -62,16 +55,9 @@ class Client:
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0) -> None:
         """Connect on first use."""
-        if key is not None and parse_key(key) is None:
-            raise MalformedKeyError(f"the API key that was given (not shown here) has not the form {FORM}; look at it")
-        self.url = url.rstrip("/")
-        loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
-        self._http = httpx.Client(
-            base_url=self.url,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            headers={"Accept": _JSON} | ({} if key is None else {"Authorization": f"Bearer {key}"}),
-            trust_env=not loopback,  # a proxy would look for the service on its own machine
-        )
+        self._connection = Connection(url, timeout, key)
+        self.url = self._connection.url
+        self.webhooks = WebhookClient(self._connection)
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -85,7 +71,7 @@ class Client:
 
     def close(self) -> None:
         """Close its connections."""
-        self._http.close()
+        self._connection.close()
 
     def ready(self) -> Health:
         """Return whether the service can take studies.
@@ -94,7 +80,7 @@ class Client:
             RequestRefusedError: It is not ready; the message says why.
             UnreachableError: Nothing answers at the URL.
         """
-        return _read(Health, self._ask("GET", "/readyz"))
+        return read(Health, self._connection.ask("GET", "/readyz"))
 
     def submit(
         self,
@@ -117,8 +103,9 @@ class Client:
         """
         body, content_type = _encoded(definition)
         headers = {"Content-Type": content_type} | _key(key)
-        answer = self._ask("POST", "/studies", params={"priority": str(priority)}, content=body, headers=headers)
-        return _read(StudyAnswer, answer)
+        params = {"priority": str(priority)}
+        answer = self._connection.ask("POST", "/studies", params=params, content=body, headers=headers)
+        return read(StudyAnswer, answer)
 
     def clone(self, study_id: str, *, name: str | None = None, key: str | None = None) -> StudyAnswer:
         """Submit a study's spec once more, and return the new study.
@@ -130,8 +117,9 @@ class Client:
         """
         body = json.dumps({} if name is None else {"name": name}).encode()
         headers = {"Content-Type": _JSON} | _key(key)
-        return _read(
-            StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/clone", content=body, headers=headers)
+        return read(
+            StudyAnswer,
+            self._connection.ask("POST", f"/studies/{quoted(study_id)}/clone", content=body, headers=headers),
         )
 
     def studies(
@@ -147,14 +135,14 @@ class Client:
         wanted = {"state": list(states), "name": name, "archived": "true" if archived else "false"}
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._ask("GET", "/studies", params=wanted | _page(cursor))
-            page = _read(StudyPage, answer)
+            answer = self._connection.ask("GET", "/studies", params=wanted | _page(cursor))
+            page = read(StudyPage, answer)
             yield from page.studies
             cursor = page.next_cursor
 
     def queue(self) -> QueueAnswer:
         """Return how many studies wait for a driver, and the first of them in the order of their turns."""
-        return _read(QueueAnswer, self._ask("GET", "/queue"))
+        return read(QueueAnswer, self._connection.ask("GET", "/queue"))
 
     def study(self, study_id: str) -> StudyAnswer:
         """Return a study.
@@ -162,7 +150,7 @@ class Client:
         Args:
             study_id: Its id.
         """
-        return _read(StudyAnswer, self._ask("GET", f"/studies/{_quoted(study_id)}"))
+        return read(StudyAnswer, self._connection.ask("GET", f"/studies/{quoted(study_id)}"))
 
     def runs(self, study_id: str) -> Iterator[RunAnswer]:
         """Yield a study's runs in order of (workload, arm, stage, trial, seed), page by page.
@@ -172,10 +160,35 @@ class Client:
         """
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._ask("GET", f"/studies/{_quoted(study_id)}/runs", params=_page(cursor))
-            page = _read(RunPage, answer)
+            answer = self._connection.ask("GET", f"/studies/{quoted(study_id)}/runs", params=_page(cursor))
+            page = read(RunPage, answer)
             yield from page.runs
             cursor = page.next_cursor
+
+    def run(self, study_id: str, run_id: str) -> RunAnswer:
+        """Return a run that is done.
+
+        Args:
+            study_id: Its study's id.
+            run_id: Its id within the study.
+        """
+        answer = self._connection.ask("GET", f"/studies/{quoted(study_id)}/runs/{quoted(run_id)}")
+        return read(RunAnswer, answer)
+
+    def logs(
+        self, study_id: str, *, run_id: str | None = None, lines: int = 1000, follow: bool = False
+    ) -> Iterator[str]:
+        """Yield the last lines of a study's log, in words.
+
+        Args:
+            study_id: Its id.
+            run_id: A run that is done: only the lines about its pack.
+            lines: At most so many.
+            follow: Whether to go on until the study has ended; not with a run, whose lines are all there.
+        """
+        run = "" if run_id is None else f"/runs/{quoted(run_id)}"
+        params = {"lines": str(lines)} | ({"follow": "true"} if follow else {})
+        return self._connection.lines(f"/studies/{quoted(study_id)}{run}/logs", params)
 
     def report(self, study_id: str, form: Form = Form.JSON) -> bytes:
         """Return a study's report.
@@ -184,8 +197,8 @@ class Client:
             study_id: Its id.
             form: Which form of it.
         """
-        path = f"/studies/{_quoted(study_id)}/report.{form.value}"
-        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+        path = f"/studies/{quoted(study_id)}/report.{form.value}"
+        return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
 
     def save_report(self, study_id: str, path: Path, form: Form) -> None:
         """Save a study's report; a Markdown one with its figures beside it, named after it.
@@ -214,8 +227,8 @@ class Client:
             study_id: Its id.
             name: The figure's name, as the report's Markdown has it.
         """
-        path = f"/studies/{_quoted(study_id)}/report/{quote(name, safe='')}.svg"
-        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+        path = f"/studies/{quoted(study_id)}/report/{quoted(name)}.svg"
+        return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
 
     def pause(self, study_id: str) -> StudyAnswer:
         """Hand out nothing more of a study; what is in training, or next in line, is finished.
@@ -250,10 +263,10 @@ class Client:
             name: and have this in their name, in capitals or not.
         """
         body = {"ids": list(ids), "state": list(states), "name": name}
-        answer = self._ask(
+        answer = self._connection.ask(
             "POST", "/studies/cancel", content=json.dumps(body).encode(), headers={"Content-Type": _JSON}
         )
-        return _read(CancelAnswer, answer)
+        return read(CancelAnswer, answer)
 
     def archive(self, study_id: str) -> StudyAnswer:
         """Leave an ended study out of the lists, but for that of the archived ones.
@@ -279,7 +292,7 @@ class Client:
             mlflow: Whether its experiment in MLflow is deleted too, which follows some seconds later.
         """
         params = {"mlflow": "true" if mlflow else "false"}
-        self._ask("DELETE", f"/studies/{_quoted(study_id)}", params=params)
+        self._connection.ask("DELETE", f"/studies/{quoted(study_id)}", params=params)
 
     def retry(self, study_id: str) -> StudyAnswer:
         """Queue a failed study again; it goes on from its finished runs.
@@ -305,36 +318,14 @@ class Client:
 
     def workloads(self) -> tuple[WorkloadAnswer, ...]:
         """Return what can be trained, with what can be selected on."""
-        return _read(tuple[WorkloadAnswer, ...], self._ask("GET", "/workloads"))
+        return read(tuple[WorkloadAnswer, ...], self._connection.ask("GET", "/workloads"))
 
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
         """Return the optimizers with their hyperparameters and search ranges."""
-        return _read(tuple[OptimizerEntry, ...], self._ask("GET", "/optimizers"))
+        return read(tuple[OptimizerEntry, ...], self._connection.ask("GET", "/optimizers"))
 
     def _verb(self, study_id: str, verb: str) -> StudyAnswer:
-        return _read(StudyAnswer, self._ask("POST", f"/studies/{_quoted(study_id)}/{verb}"))
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str | list[State]] | None = None,
-        content: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, params=params, content=content, headers=headers)
-        except httpx.TimeoutException as error:
-            raise UnreachableError(f"the service at {self.url} did not answer in time; is it overloaded?") from error
-        except httpx.TransportError as error:
-            raise UnreachableError(
-                f"no service answers at {self.url} ({error}); start one with `l4-studies serve`, "
-                "or name its address with --url or L4_URL"
-            ) from error
-        if not answer.is_success:
-            raise RequestRefusedError(_read(Problem, answer))
-        return answer
+        return read(StudyAnswer, self._connection.ask("POST", f"/studies/{quoted(study_id)}/{verb}"))
 
 
 def _encoded(definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> tuple[bytes, str]:
@@ -367,17 +358,3 @@ def _key(key: str | None) -> dict[str, str]:
 
 def _page(cursor: str) -> dict[str, str]:
     return {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-
-
-def _quoted(study_id: str) -> str:
-    return quote(study_id, safe="")
-
-
-def _read(kind: type[_T], answer: httpx.Response) -> _T:
-    try:
-        return TypeAdapter(kind).validate_json(answer.content)
-    except ValidationError as error:
-        raise UnreachableError(
-            f"what answers at {answer.request.url} ({answer.status_code} {answer.reason_phrase}) is no L4 service of "
-            "this version; name its address with --url or L4_URL"
-        ) from error

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from service.client import Client, Form
 from service.errors import RequestRefusedError, ServiceError, UnreachableError
+from service.live import watching
 from service.report_table import report_tables
 from service.schemas import StudyAnswer
-from service.screen import progress_bar, show_error
+from service.screen import show_error
 from service.serve import Service, running
 from service.settings import Settings, read_settings
 from service.states import State
@@ -76,7 +77,7 @@ def _run_study(client: Client, service: Service, console: Console) -> StudyAnswe
         with _interrupts_wait():
             study = client.submit(files("studies.definitions").joinpath(_DEFINITION).read_bytes())
         console.print(f"Submitted {_DEFINITION} as study {study.id}", highlight=False)
-        with progress_bar(console) as follow:
+        with watching(console) as follow:
             for look in client.watch(study.id):
                 service.check()
                 follow(study := look)

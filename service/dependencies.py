@@ -1,16 +1,26 @@
-"""What the routes are given: the store, the settings, the id in the path, a client's key."""
+"""What the routes are given: the store, the settings, the ids in the path, the page, a client's key."""
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 
+from service.exposition import Exposition
 from service.news import News
+from service.outbound import Outbound
 from service.settings import Settings
 from service.store import Store
 
 
 def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
+
+
+def _exposition(request: Request) -> Exposition:
+    return cast(Exposition, request.app.state.exposition)
+
+
+def _outbound(request: Request) -> Outbound:
+    return cast(Outbound, request.app.state.outbound)
 
 
 def _settings(request: Request) -> Settings:
@@ -22,9 +32,15 @@ def _news(request: Request) -> News:
 
 
 StoreGiven = Annotated[Store, Depends(_store)]
+OutboundGiven = Annotated[Outbound, Depends(_outbound)]
+ExpositionGiven = Annotated[Exposition, Depends(_exposition)]
 SettingsGiven = Annotated[Settings, Depends(_settings)]
 NewsGiven = Annotated[News, Depends(_news)]
+Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]
+RunId = Annotated[str, Path(description="The run's id within the study.", examples=["3-0"])]
+WebhookId = Annotated[str, Path(description="The webhook's id.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar, final
 
 from service.database import open_engine, persistently
 from service.ledger import StudyLedger
+from service.logs import log_as_json
 from service.settings import Settings, read_settings
 from service.shares import Share, share
 from service.states import State
@@ -33,7 +34,7 @@ from studies.weights import Weights
 
 Found = TypeVar("Found")
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.driver")  # as a program its name is `__main__`
 
 _LOOK_SECONDS = 0.5
 
@@ -55,7 +56,7 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
     try:
         _drive(settings, store, ledger, study_id, ray_address, stopping)
     except StoppedError as stopped:
-        log.info("study %s: %s", study_id, stopped)
+        log.info("%s", stopped)
     except StudiesError as error:
         ledger.end(State.FAILED, str(error))
 
@@ -87,7 +88,7 @@ def _drive(
         most=_most(settings, store, study_id),
     )
     if not driver.complete():
-        log.info("study %s is paused", study_id)
+        log.info("paused")
         ledger.let_go()
         return
     rows = ledger.rows(series=True)
@@ -149,12 +150,12 @@ def main(arguments: list[str]) -> int:
     study_id, token = told
     settings = read_settings()
     _write_into(settings.driver_log(study_id))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_as_json("driver", study=study_id)
     for quiet in ("optuna", "ray.tune"):
         logging.getLogger(quiet).setLevel(logging.ERROR)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
-    log.info("process %s drives study %s", os.getpid(), study_id)
+    log.info("process %s drives the study", os.getpid())
     drive(settings, study_id, token, arguments[0], stopping)
     return 0
 

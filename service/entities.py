@@ -146,6 +146,38 @@ class RunRow:
     run: Run
     setting: Mapping[str, float]
 
+    @property
+    def id(self) -> str:
+        """The run's id within its study."""
+        return run_id(self.run.pack, self.run.lane)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Who is told of new states.
+
+    Args:
+        id: Sorts by the time of creation.
+        url: Where to.
+        states: Of which it is told; all where empty.
+        secret: What it is told is signed with.
+        created_at: When it was added (UTC).
+        waiting: How much it is still to be told.
+        failing_since: When it first did not take what is sent again since; None where all is well.
+        trouble: Why it did not take it, in words; empty where all is well.
+        dropped: How much it was never told, since it did not take it for too long.
+    """
+
+    id: str
+    url: str
+    states: tuple[State, ...]
+    secret: str
+    created_at: datetime
+    waiting: int
+    failing_since: datetime | None
+    trouble: str
+    dropped: int
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -177,6 +209,11 @@ def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
         ended_at=row.ended_at,
         archived_at=row.archived_at,
     )
+
+
+def run_id(pack: int, lane: int) -> str:
+    """Return the id of a run within its study, from its place."""
+    return f"{pack}-{lane}"
 
 
 def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:

@@ -47,6 +47,35 @@ class UnknownStudyError(ServiceError):
     """No study has that id."""
 
 
+class UnknownRunError(ServiceError):
+    """The study has no run of that id (yet)."""
+
+
+class UnknownWebhookError(ServiceError):
+    """No webhook has that id."""
+
+
+class PrivateAddressError(ServiceError):
+    """A receiver is in the service's own network, where none may be."""
+
+
+class BadWebhookError(ServiceError):
+    """A webhook that has faults.
+
+    Args:
+        faults: All of them, each with its JSON pointer.
+    """
+
+    def __init__(self, faults: Sequence[FaultAnswer]) -> None:
+        """Keep the faults."""
+        super().__init__("the webhook has faults; correct what `faults` names")
+        self.faults = tuple(faults)
+
+
+class NoLogError(ServiceError):
+    """The study's log is on another machine."""
+
+
 class KeyReusedError(ServiceError):
     """A key that was given with another study before."""
 

@@ -11,6 +11,7 @@ from service.speeds import read_speeds, replace_speeds
 from service.states import WRITABLE, State
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
+from service.tallies import count
 from service.transitions import is_in, lost, move
 from studies.rows import Pack, Rows, Run, Trial
 from studies.speeds import Speed, Subject
@@ -166,6 +167,7 @@ def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Seq
         return
     if trained:
         connection.execute(insert(runs), [run_record(study_id, run) for run in trained])
+        count(connection, trained)
     followed = [record for run in trained for record in series_records(study_id, run)]
     if followed:
         connection.execute(insert(series), followed)

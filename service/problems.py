@@ -19,17 +19,21 @@ from starlette.routing import Match
 from service.errors import (
     BadBodyError,
     BadCursorError,
+    BadWebhookError,
     ForbiddenError,
     InvalidBodyError,
     KeyReusedError,
     NoCatalogueError,
+    NoLogError,
     NoReportError,
     NoRunnerError,
     ServiceError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnknownReportFileError,
+    UnknownRunError,
     UnknownStudyError,
+    UnknownWebhookError,
     WrongStateError,
 )
 from service.schemas import FaultAnswer, Problem
@@ -71,6 +75,7 @@ class Kind:
 
 
 _INVALID_STUDY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
+_INVALID_WEBHOOK = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-webhook", title="The webhook has faults")
 _INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
 _INVALID_BODY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-body", title="The body has faults")
 _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
@@ -82,6 +87,9 @@ _KINDS: dict[type[ServiceError], Kind] = {
         status=HTTPStatus.TOO_MANY_REQUESTS, name="too-many-requests", title="Too many requests"
     ),
     UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
+    UnknownRunError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-run", title="No such run"),
+    NoLogError: Kind(status=HTTPStatus.NOT_FOUND, name="no-log", title="The log is not on this machine"),
+    UnknownWebhookError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-webhook", title="No such webhook"),
     UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
     KeyReusedError: Kind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another study"
@@ -144,6 +152,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(InvalidStudyError, _invalid_study)
     app.add_exception_handler(BadBodyError, _bad_body)
     app.add_exception_handler(InvalidBodyError, _invalid_body)
+    app.add_exception_handler(BadWebhookError, _bad_webhook)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(BadCursorError, _bad_cursor)
     app.add_exception_handler(HTTPException, _http_error)
@@ -176,6 +185,11 @@ async def _bad_body(_request: Request, error: Exception) -> Response:
 async def _invalid_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidBodyError)
     return _answer(_INVALID_BODY.problem(str(error), error.faults))
+
+
+async def _bad_webhook(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadWebhookError)
+    return _answer(_INVALID_WEBHOOK.problem(str(error), error.faults))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:

@@ -1,6 +1,5 @@
 """Child processes of the supervisor: each on a leash, with a log file, stopped with grace and then by force."""
 
-import collections
 import contextlib
 import os
 import signal
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ProcessDiedError
+from service.log_lines import last_lines
 
 #: Beyond a command's own grace: what its leash may take to kill and reap what is left.
 _LEASH_SECONDS = 5.0
@@ -121,14 +121,3 @@ def stop(children: list[Child]) -> None:
         for child in children:
             child.wait()
         raise
-
-
-def last_lines(log: Path, count: int = 15) -> str:
-    """Return the last lines of a log.
-
-    Args:
-        log: The file.
-        count: How many lines.
-    """
-    with log.open(errors="replace") as lines:
-        return "".join(collections.deque(lines, maxlen=count)).rstrip()

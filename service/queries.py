@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, tuple_
 
-from service.entities import Page, RunRow
-from service.errors import BadCursorError
+from service.entities import Page, RunRow, run_id
+from service.errors import BadCursorError, UnknownRunError
 from service.records import read_numbers, read_pack, read_run, read_series, read_trial
 from service.tables import packs, runs, series, trials
 from service.transitions import shown
@@ -27,7 +27,7 @@ _RUNS = select(runs, trials.c.setting).join(
     ),
 )
 
-_CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+_RUN_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 
 def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Rows:
@@ -102,7 +102,7 @@ def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str
         connection: In a transaction.
         study_id: The study.
         limit: Most runs in the page.
-        cursor: The last run of the page before as `pack.lane`; None for the first page.
+        cursor: The id of the page before's last run; None for the first page.
 
     Raises:
         BadCursorError: The cursor names no run of this study.
@@ -114,8 +114,28 @@ def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str
     page = rows[:limit]
     return Page(
         items=tuple(_run_row(row, ()) for row in page),
-        next_cursor=f"{page[-1].pack}.{page[-1].lane}" if len(rows) > limit else None,
+        next_cursor=run_id(page[-1].pack, page[-1].lane) if len(rows) > limit else None,
     )
+
+
+def read_one_run(connection: Connection, study_id: str, given: str) -> RunRow:
+    """Return a run without series.
+
+    Args:
+        connection: In a transaction.
+        study_id: A study that there is.
+        given: The run's id.
+
+    Raises:
+        UnknownRunError: The study has no such run.
+    """
+    own = _own(study_id, given)
+    row = None if own is None else connection.execute(_RUNS.where(own)).one_or_none()
+    if row is None:
+        raise UnknownRunError(
+            f"study {study_id} has no run {shown(given)}; `GET /studies/{study_id}/runs` lists those that are done"
+        )
+    return _run_row(row, ())
 
 
 def _run_row(row: Row[*tuple[Any, ...]], followed: Sequence[Series]) -> RunRow:
@@ -123,14 +143,19 @@ def _run_row(row: Row[*tuple[Any, ...]], followed: Sequence[Series]) -> RunRow:
 
 
 def _place(connection: Connection, study_id: str, cursor: str) -> tuple[Any, ...]:
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
-        raise bad_cursor(cursor)
-    own = (runs.c.study == study_id, runs.c.pack == int(match[1]), runs.c.lane == int(match[2]))
-    place = connection.execute(select(*_ORDER).where(*own)).one_or_none()
+    own = _own(study_id, cursor)
+    place = None if own is None else connection.execute(select(*_ORDER).where(own)).one_or_none()
     if place is None:
         raise bad_cursor(cursor)
     return tuple(place)
+
+
+def _own(study_id: str, given: str) -> ColumnElement[bool] | None:
+    """Return the condition that a run has the given id, None where no run can."""
+    match = _RUN_ID.fullmatch(given)
+    if match is None:
+        return None
+    return and_(runs.c.study == study_id, runs.c.pack == int(match[1]), runs.c.lane == int(match[2]))
 
 
 def bad_cursor(cursor: str) -> BadCursorError:

@@ -15,6 +15,7 @@ from service.database import open_engine
 from service.deletions import Deletion, Deletions
 from service.entities import StudyRow
 from service.errors import UnknownStudyError
+from service.logs import log_as_json
 from service.recordings import Recordings
 from service.settings import Settings, read_settings
 from service.states import ENDED, State
@@ -23,7 +24,7 @@ from studies.environment import Environment
 from studies.tracking import Tracker, forget
 from studies.weights import Weights
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.recorder")  # as a program its name is `__main__`
 
 #: Runs of a study that are recorded before the next study has its turn.
 _RUNS_A_TURN = 20
@@ -77,7 +78,9 @@ class Recorder:
             return False  # it was just deleted
         except Exception:
             # MLflow is not there, or refuses: the study itself is none the worse for it
-            log.exception("study %s was not recorded; it is tried again in %s", study_id, _RETRY)
+            log.exception(
+                "study %s was not recorded; it is tried again in %s", study_id, _RETRY, extra={"study": study_id}
+            )
             self._trackers.pop(study_id, None)
             self._retry_at[study_id] = now + _RETRY
             return False
@@ -113,7 +116,7 @@ class Recorder:
         tracker.close(files, _STATUS[study.state])
         self._recordings.finish(study, datetime.now(UTC))
         del self._trackers[study_id]
-        log.info("study %s is %s, and MLflow has all of it", study_id, study.state)
+        log.info("study %s is %s, and MLflow has all of it", study_id, study.state, extra={"study": study_id})
         return False
 
     def _open(self, study: StudyRow) -> Tracker:
@@ -140,7 +143,7 @@ def lock(home: Path) -> TextIO | None:
 
 def main() -> int:
     """Record until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_as_json("recorder")
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     os.nice(_NICE)

@@ -1,6 +1,5 @@
 """Posting and listing studies, following them, and what can be asked of them."""
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,8 +10,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from service import verbs
 from service.access import CallerGiven, OwnStudyId, needs
 from service.answers import answer, summary
-from service.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
-from service.entities import PostedKey, RunRow
+from service.dependencies import Cursor, IdempotencyKey, Limit, SettingsGiven, StoreGiven, StudyId
+from service.entities import PostedKey
 from service.errors import ForbiddenError
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.listing import Wanted
@@ -20,19 +19,16 @@ from service.posted import PostedBody
 from service.problems import LOCATION, documented
 from service.roles import Role
 from service.runners import Runners
-from service.schemas import RunAnswer, RunPage, StudyAnswer, StudyPage
+from service.schemas import StudyAnswer, StudyPage
 from service.settings import Settings
 from service.states import State
 from service.store import Store, Verb
 from studies.resolve import resolve
-from studies.rows import Outcome
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 #: What changes something.
 _SUBMITTERS = [Depends(needs(Role.SUBMITTER))]
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
-Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
 States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
 #: PostgreSQL holds no text with a NUL, and refuses to look for one.
@@ -110,13 +106,6 @@ def show_study(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) ->
     return answer(store.study(study_id), store, settings)
 
 
-@router.get("/studies/{study_id}/runs", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))
-def list_runs(study_id: StudyId, store: StoreGiven, limit: Limit = 100, cursor: Cursor = None) -> RunPage:
-    """Return a study's runs in order of (workload, arm, stage, trial, seed)."""
-    page = store.run_page(study_id, limit, cursor)
-    return RunPage(runs=tuple(_run(row) for row in page.items), next_cursor=page.next_cursor)
-
-
 @router.post("/studies/{study_id}/pause", dependencies=_SUBMITTERS, responses=_ASKED)
 def pause(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
     """Hand out nothing more of a study; what is in training, or next in line, is finished. 409 where it has ended."""
@@ -144,23 +133,3 @@ def retry(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> S
 def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyAnswer:
     store.ask(study_id, verb)
     return answer(store.study(study_id), store, settings)
-
-
-def _run(row: RunRow) -> RunAnswer:
-    run = row.run
-    return RunAnswer(
-        workload=run.workload,
-        arm=run.arm,
-        stage=run.stage,
-        trial=run.trial,
-        seed=run.seed,
-        setting=dict(row.setting),
-        outcome=run.outcome,
-        steps=run.steps,
-        train_loss=None if run.outcome is Outcome.DIVERGED else _finite(run.train_loss),
-        metrics={name: _finite(value) for name, value in run.metrics.items()},
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

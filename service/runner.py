@@ -16,7 +16,9 @@ from sqlalchemy.exc import OperationalError
 from service.database import open_engine
 from service.entities import Claim
 from service.errors import UnknownStudyError
-from service.processes import Child, Command, last_lines
+from service.log_lines import last_lines
+from service.logs import log_as_json
+from service.processes import Child, Command
 from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.states import State
@@ -25,7 +27,7 @@ from studies import cluster
 from studies.errors import StoppedError
 from studies.publish import catalogue
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
 _POLL_SECONDS = 0.5
 #: Exit statuses from here on are of processes that a signal ended.
@@ -134,9 +136,9 @@ class Runner:
         try:
             state = self._where(claim, reason)
         except UnknownStudyError:
-            log.info("study %s was deleted as soon as it had ended", claim.study_id)
+            log.info("study %s was deleted as soon as it had ended", claim.study_id, extra={"study": claim.study_id})
         else:
-            log.info("study %s is %s", claim.study_id, state)
+            log.info("study %s is %s", claim.study_id, state, extra={"study": claim.study_id})
 
     def _where(self, claim: Claim, reason: str) -> State:
         try:
@@ -151,7 +153,8 @@ class Runner:
         if status == 0:
             return ""
         reason = f"the driver process died (exit status {status})"
-        log.error("study %s: %s\n%s", driven.claim.study_id, reason, words)
+        study_id = driven.claim.study_id
+        log.error("study %s: %s\n%s", study_id, reason, words, extra={"study": study_id})
         if status < _BY_SIGNAL and words:
             last = "".join(each for each in words.splitlines()[-1] if each.isprintable())
             reason += f": {last[:_LONGEST]}"  # the exception's
@@ -179,7 +182,7 @@ class Runner:
         return last_lines(own if own.exists() else driven.child.command.log)
 
     def _start(self, claim: Claim) -> Driven:
-        log.info("study %s is driven", claim.study_id)
+        log.info("study %s is driven", claim.study_id, extra={"study": claim.study_id})
         if self._spare is not None and self._spare.exit_status is not None:
             self._keep_spare()
         child = self._spare or self._new_driver()
@@ -210,7 +213,7 @@ class Runner:
 
 def main() -> int:
     """Run until SIGTERM or Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_as_json("runner")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())

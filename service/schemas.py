@@ -44,16 +44,54 @@ class Problem(_Answer):
     faults: tuple[FaultAnswer, ...] = ()
 
 
+class BestAnswer(_Answer):
+    """The best trial of an arm's search so far.
+
+    Args:
+        trial: Its number.
+        score: Its score; None where it diverged, as all others then.
+        setting: Every hyperparameter.
+    """
+
+    trial: int
+    score: float | None
+    setting: dict[str, float]
+
+
+class ArmProgressAnswer(_Answer):
+    """How far an arm is on a workload.
+
+    Args:
+        workload: The workload's name within the study.
+        arm: The arm's name.
+        done: Runs done.
+        total: Runs expected; a range extension adds to it.
+        trials_done: Trials of its search that have a score.
+        trials_total: Trials of its search; 1 where it is fixed.
+        best: The best trial so far, None before there is one.
+    """
+
+    workload: str
+    arm: str
+    done: int
+    total: int
+    trials_done: int
+    trials_total: int
+    best: BestAnswer | None
+
+
 class ProgressAnswer(_Answer):
     """How far a study is.
 
     Args:
         done: Runs done.
         total: Runs expected; a range extension adds to it.
+        arms: By workload and arm, in the spec's order.
     """
 
     done: int
     total: int
+    arms: tuple[ArmProgressAnswer, ...]
 
 
 class Links(_Answer):
@@ -206,6 +244,7 @@ class RunAnswer(_Answer):
     """A run, without its series.
 
     Args:
+        id: Its id within the study.
         workload: The workload's name within the study.
         arm: The arm's name.
         stage: Search or confirm.
@@ -218,6 +257,7 @@ class RunAnswer(_Answer):
         metrics: Final metrics by name; those that are not finite are None.
     """
 
+    id: str
     workload: str
     arm: str
     stage: Stage

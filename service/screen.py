@@ -1,18 +1,16 @@
-"""What the terminal shows of a study: its summary, its progress, lists of studies, errors."""
+"""What the terminal shows of a study: its summary, lists of studies, errors."""
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from service.api_key import KeyRow
 from service.schemas import CancelledAnswer, QueuedAnswer, StudyAnswer, StudySummary
-from service.states import ENDED, State
+from service.states import State
+from service.webhook_schemas import WebhookAnswer
 from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
 
 _COLOURS = {
@@ -26,14 +24,6 @@ _COLOURS = {
 }
 
 
-class Follow(Protocol):
-    """Shows one more look at a study."""
-
-    def __call__(self, study: StudyAnswer) -> None:
-        """Show it."""
-        ...
-
-
 def show_error(error: Exception) -> None:
     """Print an error's message on standard error.
 
@@ -41,38 +31,6 @@ def show_error(error: Exception) -> None:
         error: The error.
     """
     Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def progress_bar(console: Console) -> Generator[Follow]:
-    """Show a study's progress as a live bar; as a line for each new state where this is no terminal.
-
-    Args:
-        console: Where.
-    """
-    columns = (
-        SpinnerColumn(finished_text="●"),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs"),
-        TimeElapsedColumn(),
-    )
-    shown: list[State] = []
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("waiting", total=None)
-
-        def follow(study: StudyAnswer) -> None:
-            done = study.progress.done
-            # finished early (failed, cancelled): the bar stays where it is
-            bar.update(task, description=state_text(study.state), completed=done, total=study.progress.total)
-            if study.state in ENDED:
-                bar.stop_task(task)
-            if not console.is_terminal and study.state not in shown:
-                shown.append(study.state)
-                console.print(f"{study.state}: {done} of {study.progress.total} runs", highlight=False)
-
-        yield follow
 
 
 def state_text(state: State) -> str:
@@ -98,7 +56,7 @@ def study_list(studies: Iterable[StudySummary]) -> Table:
             study.id,
             state_text(study.state),
             f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
-            _took(study.started_at, study.ended_at),
+            took(study.started_at, study.ended_at),
             escape(study.name),
         )
     return table
@@ -148,6 +106,28 @@ def cancelled_list(studies: Iterable[CancelledAnswer]) -> Table:
     return table
 
 
+def webhook_list(webhooks: Iterable[WebhookAnswer]) -> Table:
+    """Return webhooks as a table.
+
+    Args:
+        webhooks: In the order to show.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("id", "is told of", "waiting", "dropped", "how it is", "url"):
+        table.add_column(column, no_wrap=column == "id", overflow="fold")
+    for each in webhooks:
+        since = "" if each.failing_since is None else f"failing since {each.failing_since.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(
+            each.id,
+            ", ".join(each.states) or "all",
+            str(each.waiting),
+            str(each.dropped),
+            f"[red]{since}[/]: {escape(each.trouble)}" if since else "[green]well[/]",
+            escape(each.url),
+        )
+    return table
+
+
 def study_summary(study: StudyAnswer, url: str) -> Table:
     """Return a study as a table of two columns.
 
@@ -170,7 +150,7 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
     for condition in study.conditions:
         table.add_row("", escape(condition))
     table.add_row("runs", f"{study.progress.done} of {study.progress.total}")
-    table.add_row("took", _took(study.started_at, study.ended_at))
+    table.add_row("took", took(study.started_at, study.ended_at))
     for name, value in _spec_rows(study.spec):
         table.add_row(name, escape(value))
     for warning in study.warnings:
@@ -204,10 +184,28 @@ def _arm_text(arm: ArmSpec) -> str:
     return "searched: " + ", ".join(f"{name} {each.low:g} to {each.high:g}" for name, each in arm.search.items())
 
 
-def _took(start: datetime | None, end: datetime | None) -> str:
+def took(start: datetime | None, end: datetime | None) -> str:
+    """Return how long something took, in words.
+
+    Args:
+        start: None where it has not begun.
+        end: None where it goes on.
+    """
     if start is None:
         return "-"
-    if end is None:
-        return "running"
-    minutes, seconds = divmod(round((end - start).total_seconds()), 60)
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return "running" if end is None else duration((end - start).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words, its two largest units.
+
+    Args:
+        seconds: How long.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    if minutes and rest:
+        return f"{minutes} min {rest} s"
+    return f"{minutes} min" if minutes else f"{rest} s"

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         body_limit: Largest accepted request body, in bytes.
         access: Whether API keys are needed on the machine's own address too.
         rate_limit: Requests a minute of one API key, or of one address where there is none; 0 for no limit.
+        webhooks_private: Whether webhooks may lead into the service's own network.
     """
 
     model_config = SettingsConfigDict(env_prefix="L4_", frozen=True)
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
     body_limit: int = Field(default=262_144, ge=1024)
     access: Access = Access.AUTO
     rate_limit: int = Field(default=6000, ge=0)
+    webhooks_private: bool = False
 
     @property
     def database_url(self) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypedColumns,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -142,6 +143,11 @@ class _RunColumns(TypedColumns):
     tracked: Named[bool]
 
 
+class _TallyColumns(TypedColumns):
+    outcome: Named[str] = Column(String(16), primary_key=True)
+    runs: Named[int]
+
+
 class _SeriesColumns(TypedColumns):
     study: Named[str] = Column(_ID, primary_key=True)
     pack: Named[int] = Column(Integer, primary_key=True)
@@ -196,6 +202,28 @@ class _EventColumns(TypedColumns):
     message: Named[str] = Column(Text)
 
 
+class _WebhookColumns(TypedColumns):
+    id: Named[str] = Column(_ID, primary_key=True)
+    url: Named[str] = Column(Text)
+    states: Named[str] = Column(Text)
+    secret: Named[str] = Column(String(64))
+    created_at: Named[datetime] = Column(UtcTime)
+    tries: Named[int]
+    retry_at: Named[datetime | None] = Column(UtcTime)
+    failing_since: Named[datetime | None] = Column(UtcTime)
+    trouble: Named[str] = Column(Text)
+    dropped: Named[int]
+    taken_until: Named[datetime | None] = Column(UtcTime)
+
+
+class _DeliveryColumns(TypedColumns):
+    id: Named[int] = Column(Integer, primary_key=True)
+    webhook: Named[str] = Column(_ID)
+    message: Named[str] = Column(String(64))
+    content: Named[bytes] = Column(LargeBinary)
+    at: Named[datetime] = Column(UtcTime)
+
+
 studies = Table(
     "studies",
     metadata,
@@ -221,8 +249,19 @@ runs = Table(
     _RunColumns,
     ForeignKeyConstraint(["study", "pack"], ["packs.study", "packs.number"]),
     UniqueConstraint("study", "workload", "arm", "stage", "trial", "seed"),
-    Index("runs_by_tracked", "study", "tracked", "pack", "lane"),
+    # of those that MLflow does not have yet: mostly there are few
+    Index(
+        "runs_untracked",
+        "study",
+        "pack",
+        "lane",
+        sqlite_where=text("tracked IS 0"),
+        postgresql_where=text("tracked IS false"),
+    ),
 )
+
+#: How many runs were ever done, those of deleted studies included.
+tallies = Table("tallies", metadata, _TallyColumns)
 
 #: Steps and points (the values at them) are packed little-endian, 64 bits each (see `service.records`).
 series = Table(
@@ -251,3 +290,9 @@ speeds = Table("speeds", metadata, _SpeedColumns)
 
 #: Append-only: one row for every change of a study's state; the kind is the new state.
 events = Table("events", metadata, _EventColumns)
+
+#: Who is told of changes of states; what is tried, failing and taken is about the first delivery that waits.
+webhooks = Table("webhooks", metadata, _WebhookColumns)
+
+#: What a webhook is still to be told. No foreign key: a webhook may be removed while a study's state changes.
+deliveries = Table("deliveries", metadata, _DeliveryColumns, Index("deliveries_by_webhook", "webhook", "id"))

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
+from service.deliveries import announce
 from service.errors import UnknownStudyError, WrongStateError
 from service.states import ENDED, HELD, SOURCES, State
 from service.tables import events, studies
@@ -72,8 +73,9 @@ def state_for_update(connection: Connection, study_id: str) -> State:
 
 
 def note(connection: Connection, study_id: str, to: State, message: str, now: datetime) -> None:
-    """Write the event of a state change."""
+    """Write the event of a state change, and what webhooks are to be told of it."""
     connection.execute(insert(events).values(study=study_id, at=now, kind=to.value, message=message))
+    announce(connection, study_id, to, message, now)
 
 
 def is_in(states: tuple[State, ...]) -> ColumnElement[bool]:

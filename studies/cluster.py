@@ -19,6 +19,7 @@ from ray.tune.stopper import Stopper
 from studies.calibrate import Probe, calibrate
 from studies.errors import OutOfMemoryError, StoppedError, StudiesError
 from studies.line import Line
+from studies.overheard import drained, overheard, say_again
 from studies.speeds import Speed
 from studies.worker import Failure, Job, Trained, work
 
@@ -241,15 +242,20 @@ class _Worker(Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train the pack; what goes wrong on purpose travels back in words."""
+        with overheard(None if isinstance(self._job, Probe) else self._job.number) as said:
+            result = self._result()
+        return {"done": True, "said": drained(said)} | result
+
+    def _result(self) -> dict[str, Any]:
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         try:
             if isinstance(self._job, Probe):
-                return {"done": True, "speeds": calibrate(self._job, device)}
-            return {"done": True, "trained": self._train(self._job, device)}
+                return {"speeds": calibrate(self._job, device)}
+            return {"trained": self._train(self._job, device)}
         except OutOfMemoryError as error:
-            return {"done": True, "fault": str(error), "failure": Failure.MEMORY}
+            return {"fault": str(error), "failure": Failure.MEMORY}
         except StudiesError as error:
-            return {"done": True, "fault": str(error), "failure": Failure.FAULT}
+            return {"fault": str(error), "failure": Failure.FAULT}
 
 
 class _Planned(Searcher):
@@ -297,6 +303,7 @@ class _Sink(Callback):
         """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
         number = _number(trial)
         self._guard.line.came_back(number)
+        say_again(result.pop("said"))
         if "fault" in result:
             self._guard.call(lambda source: source.failed(number, result["fault"], result["failure"]), None)
         elif "speeds" in result:
@@ -311,7 +318,7 @@ class _Sink(Callback):
         number = _number(trial)
         self._guard.line.came_back(number)
         error = trial.get_pickled_error()
-        log.error("pack %s failed", number, exc_info=error)
+        log.error("pack %s failed", number, exc_info=error, extra={"pack": number})
         reason, failure = _plain(error)
         self._guard.call(lambda source: source.failed(number, reason, failure), None)
 

@@ -70,6 +70,15 @@ class Driver:
             return self._pacing.take()
         pack = self._waiting.pop(0)
         self._training[pack.number] = pack
+        log.info(
+            "pack %s is handed out: %s runs of %s on %s (%s)",
+            pack.number,
+            len(pack.lanes),
+            pack.arm,
+            pack.workload,
+            pack.stage,
+            extra={"pack": pack.number},
+        )
         return self._job(pack)
 
     def trained(self, pack: int, result: Trained) -> None:
@@ -81,7 +90,7 @@ class Driver:
             for run, parameters in zip(runs, result.parameters, strict=True):
                 self._weights.save(run, parameters)
         self._ledger.finish_pack(done, runs)
-        log.info("pack %s: %s %s %s, %s runs", pack, done.workload, done.arm, done.stage, len(runs))
+        log.info("pack %s is done: %s runs in %.1f s", pack, len(runs), result.seconds, extra={"pack": pack})
         own = self._rows[done.workload, done.arm]
         packs = tuple(done if each.number == pack else each for each in own.packs)
         kept = tuple(replace(run, series=()) for run in runs)
@@ -106,13 +115,13 @@ class Driver:
             return
         failed = self._training.pop(number)
         if failure is Failure.MEMORY and len(failed.lanes) > 1:
-            log.warning("pack %s is halved: %s", number, reason)
+            log.warning("pack %s is halved: %s", number, reason, extra={"pack": number})
             self._halve(failed)
             return
         tries = self._tries[number] = self._tries.get(number, 0) + 1
         if failure is not Failure.LOST or tries > RETRIES:
             raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
-        log.warning("pack %s is trained again: %s", number, reason)
+        log.warning("pack %s is trained again: %s", number, reason, extra={"pack": number})
         self._waiting.insert(0, failed)
 
     def _halve(self, pack: Pack) -> None:

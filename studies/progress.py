@@ -1,9 +1,10 @@
-"""How far a study is: from counts of its runs, and from the rows of those searches only that may have been extended."""
+"""How far a study is: from counts of its runs, and from the rows of searches that have more than at the last look."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from studies.choose import Round, Search, search
+from studies.choose import Round, Score, Search, search, selected
+from studies.parameters import Direction
 from studies.rows import Rows, Stage, by_arm
 from studies.spec import StudySpec
 
@@ -16,11 +17,17 @@ class Standing:
     """Where a search stands.
 
     Args:
+        runs: Search runs that there were.
         rounds: So far, the declared range first.
+        trials_done: Trials that have a score.
+        best: The best of them; None where there is none, or all were stopped.
         done: Whether no trial is missing.
     """
 
+    runs: int
     rounds: tuple[Round, ...]
+    trials_done: int
+    best: Score | None
     done: bool
 
     @property
@@ -30,18 +37,44 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a study is.
+class ArmProgress:
+    """How far an arm is on a workload.
 
     Args:
         done: Runs in the database.
         total: Runs expected, as far as the rows tell; a range extension adds to it.
-        searches: Where each search stands, by (workload, arm).
+        search: Where its search stands.
     """
 
     done: int
     total: int
-    searches: Mapping[Place, Standing]
+    search: Standing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a study is.
+
+    Args:
+        arms: By (workload, arm), in the spec's order.
+    """
+
+    arms: Mapping[Place, ArmProgress]
+
+    @property
+    def done(self) -> int:
+        """Runs in the database."""
+        return sum(each.done for each in self.arms.values())
+
+    @property
+    def total(self) -> int:
+        """Runs expected, as far as the rows tell."""
+        return sum(each.total for each in self.arms.values())
+
+    @property
+    def searches(self) -> dict[Place, Standing]:
+        """Where each search stands."""
+        return {place: each.search for place, each in self.arms.items()}
 
 
 def progress(
@@ -50,10 +83,7 @@ def progress(
     known: Mapping[Place, Standing],
     read: Callable[[Sequence[Place]], Rows],
 ) -> Progress:
-    """Return how far a study is.
-
-    A search goes on, or is done, when the last run of its trials is there, and not before: only then is it replayed.
-    One that is being confirmed is done, so that it was not extended where it has no more runs than were planned.
+    """Return how far a study is; of its searches only those are replayed that have other runs than they had.
 
     Args:
         spec: The study.
@@ -61,26 +91,34 @@ def progress(
         known: The searches as an earlier look had them; none at the first.
         read: Returns the trials and the search runs of some searches.
     """
+    places = [(workload.name, arm.name) for workload in spec.workloads for arm in spec.arms]
+    searched = {place: counts.get((*place, Stage.SEARCH), 0) for place in places}
+    due = [place for place in places if place not in known or known[place].runs != searched[place]]
+    wanted = [place for place in due if searched[place]]
+    apart = by_arm(read(wanted)) if wanted else {}
+    replayed = {place: _standing(spec, apart.get(place, Rows()), place) for place in due}
     seeds = spec.protocol.search_seeds
-    found: dict[Place, Standing] = {}
-    due: list[Place] = []
-    for place in ((workload.name, arm.name) for workload in spec.workloads for arm in spec.arms):
-        at = known.get(place) or _standing(search(spec, Rows(), *place))
-        searched, confirmed = (counts.get((*place, stage), 0) for stage in (Stage.SEARCH, Stage.CONFIRM))
-        if not at.done and confirmed and searched == at.trials * seeds:
-            at = Standing(rounds=at.rounds, done=True)
-        if not at.done and searched >= at.trials * seeds:
-            due.append(place)
-        found[place] = at
-    if due:
-        apart = by_arm(read(due))
-        found |= {place: _standing(search(spec, apart.get(place, Rows()), *place)) for place in due}
-    return Progress(
-        done=sum(counts.values()),
-        total=sum(each.trials * seeds + spec.protocol.confirm_seeds for each in found.values()),
-        searches=found,
+    arms: dict[Place, ArmProgress] = {}
+    for place in places:
+        at = replayed.get(place) or known[place]
+        arms[place] = ArmProgress(
+            done=searched[place] + counts.get((*place, Stage.CONFIRM), 0),
+            total=at.trials * seeds + spec.protocol.confirm_seeds,
+            search=at,
+        )
+    return Progress(arms=arms)
+
+
+def _standing(spec: StudySpec, rows: Rows, place: Place) -> Standing:
+    found = search(spec, rows, *place)
+    return Standing(
+        runs=sum(run.stage is Stage.SEARCH for run in rows.runs),
+        rounds=found.rounds,
+        trials_done=len(found.scores),
+        best=_best(found, spec.protocol.direction),
+        done=found.done,
     )
 
 
-def _standing(found: Search) -> Standing:
-    return Standing(rounds=found.rounds, done=found.done)
+def _best(found: Search, direction: Direction) -> Score | None:
+    return None if all(score.stopped for score in found.scores) else selected(found.scores, direction)

@@ -92,15 +92,18 @@ def work(job: Job, device: str) -> Trained:
     torch.set_num_threads(job.threads)
     products_in(job.task.precision)
     fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
-    started = time.monotonic()
+    host, started = memory.host(device), time.monotonic()
+    log.info("pack %s: %s lanes for %s steps on %s", job.number, len(job.task.lanes), job.task.steps, host)
     with memory.told(len(job.task.lanes), job.task.workload, device):
         mode, measured = _trained(job, device)
+    seconds = time.monotonic() - started
+    _tell(job, measured)
     return Trained(
         measurements=tuple(replace(each, parameters={}) for each in measured),
         parameters=tuple(_saved(each) for each in measured),
         mode=mode,
-        seconds=time.monotonic() - started,
-        host=memory.host(device),
+        seconds=seconds,
+        host=host,
     )
 
 
@@ -120,6 +123,21 @@ def _trained(job: Job, device: str) -> tuple[Mode, tuple[Measurement, ...]]:
     except CompilationError as error:
         log.warning("%s; pack %s trains eagerly", error, job.number)
     return Mode.EAGER, train(job.task, workload, optimizer, job.data_dir, device=device)
+
+
+def _tell(job: Job, measured: tuple[Measurement, ...]) -> None:
+    """Log how each run ended that did not come to its end."""
+    for lane, (member, each) in enumerate(zip(job.task.lanes, measured, strict=True)):
+        if each.diverged or each.stopped:
+            log.info(
+                "lane %s (seed %s, %s) %s after %s steps",
+                lane,
+                member.seed,
+                ", ".join(f"{name} {value:g}" for name, value in member.setting.items()),
+                "diverged" if each.diverged else "was stopped",
+                each.steps,
+                extra={"run": f"{job.number}-{lane}"},
+            )
 
 
 def _saved(measured: Measurement) -> bytes:

@@ -42,6 +42,7 @@ EVERYBODY = frozenset(As)
 READERS = frozenset({As.READER, As.OWNER, As.OTHER, As.ADMIN})
 SUBMITTERS = READERS - {As.READER}
 OWNERS = SUBMITTERS - {As.OTHER}
+ADMINS = frozenset({As.ADMIN})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,14 @@ TABLE = {
     "GET /queue": Row(who=READERS),
     "GET /studies/{study_id}": Row(who=READERS),
     "GET /studies/{study_id}/runs": Row(who=READERS),
+    "GET /studies/{study_id}/runs/{run_id}": Row(who=READERS, status=404),
+    "GET /studies/{study_id}/logs": Row(who=READERS),
+    "GET /studies/{study_id}/runs/{run_id}/logs": Row(who=READERS, status=404),
+    "GET /metrics": Row(who=READERS),
+    "GET /webhooks": Row(who=ADMINS),
+    "POST /webhooks": Row(who=ADMINS, status=201, json={"url": "https://example.org/"}),
+    "DELETE /webhooks/{webhook_id}": Row(who=ADMINS, status=404),
+    "POST /webhooks/{webhook_id}/test": Row(who=ADMINS, status=404),
     "GET /studies/{study_id}/events": Row(who=READERS),
     "GET /studies/{study_id}/report": Row(who=READERS),
     "GET /studies/{study_id}/report.{form}": Row(who=READERS),
@@ -87,7 +96,7 @@ TABLE = {
     "POST /studies/{study_id}/retry": Row(who=OWNERS),
 }
 #: What the parameters in paths stand for, beside the study.
-PARAMETERS = {"form": "json", "figure": "curves"}
+PARAMETERS = {"form": "json", "figure": "curves", "run_id": "0-0", "webhook_id": "0" * 20}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from service import verbs
 from service.examples import STUDY_JSON, STUDY_YAML
 from service.ledger import StudyLedger
 from service.runners import Runners
-from service.schemas import EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
+from service.schemas import BestAnswer, EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
 from service.states import State
 from service.store import Store
 from studies.catalogue import Catalogue, OptimizerEntry
@@ -117,6 +117,20 @@ def test_a_study_with_runs(api: httpx.Client, store: Store, spec: StudySpec) -> 
 
     assert study.state is State.RUNNING
     assert study.progress.done == 2
+    assert [(each.workload, each.arm, each.done, each.total) for each in study.progress.arms] == [
+        ("digits_mlp", "l4adam", 1, 7),
+        ("digits_mlp", "sgd", 0, 10),
+        ("linear_regression", "l4adam", 1, 7),
+        ("linear_regression", "sgd", 0, 10),
+    ]
+    assert [(each.trials_done, each.trials_total) for each in study.progress.arms] == [(1, 1), (0, 4)] * 2
+    bests = [each.best for each in study.progress.arms]
+    assert bests == [
+        BestAnswer(trial=0, score=None, setting={"alpha": 0.15}),
+        None,
+        BestAnswer(trial=0, score=0.5, setting={"alpha": 0.15}),
+        None,
+    ]
     assert study.links.mlflow == "http://mlflow.test/#/experiments/17"
     diverged, finished = first.runs[0], second.runs[0]
     assert (diverged.workload, diverged.outcome, diverged.train_loss) == ("digits_mlp", Outcome.DIVERGED, None)

@@ -24,7 +24,13 @@ def free_port() -> int:
 def own_settings(home: Path) -> Settings:
     """Return settings of a service of its own; one processor, so that packs are trained in their order."""
     return Settings(
-        home=home, data_dir=home / "data", port=free_port(), mlflow_port=free_port(), cpus=1, lease_seconds=5.0
+        home=home,
+        data_dir=home / "data",
+        port=free_port(),
+        mlflow_port=free_port(),
+        cpus=1,
+        lease_seconds=5.0,
+        webhooks_private=True,
     )
 
 

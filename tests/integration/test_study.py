@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from mlflow.tracking import MlflowClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from service.claims import FRUITLESS
 from service.client import Client, Form
@@ -23,6 +25,7 @@ from service.states import State
 from studies.rows import Stage
 from studies.spec import FIRST_CONFIRM_SEED
 from tests.integration.recorded import mlflow_runs
+from tests.receiver import receiver, verify
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -63,6 +66,49 @@ def test_succeeds_with_every_run_once(done: StudyAnswer, client: Client) -> None
             assert {run.seed for run in search} == {0, 1}
             assert {run.seed for run in confirm} == {FIRST_CONFIRM_SEED + i for i in range(3)}
             assert len({run.trial for run in confirm}) == 1
+
+
+def test_its_log_has_what_its_driver_and_its_workers_said(
+    done: StudyAnswer, client: Client, settings: Settings
+) -> None:
+    lines = settings.driver_log(done.id).read_text().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
+    assert {each["study"] for each in said} == {done.id}
+    assert {each["logger"] for each in said} >= {"service.driver", "studies.drive", "studies.worker"}
+    for run in client.runs(done.id):
+        pack, _, lane = run.id.partition("-")
+        own = list(client.logs(done.id, run_id=run.id))
+        assert re.search(rf"INFO studies.drive: pack {pack} is handed out: .* of {run.arm} on {run.workload}", own[0])
+        assert re.search(rf"INFO studies.worker: pack {pack}: \d+ lanes for \d+ steps", own[1])
+        assert re.search(rf"INFO studies.drive: pack {pack} is done", own[-1])
+        assert int(lane) < int(re.findall(r"(\d+) lanes", own[1])[0])
+    assert list(client.logs(done.id, follow=True))[-1] == list(client.logs(done.id))[-1]
+
+
+def test_its_runs_are_counted(done: StudyAnswer, settings: Settings) -> None:
+    counted = httpx.get(f"{settings.url}/metrics", trust_env=False).text
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(counted)
+        for sample in family.samples
+    }
+    assert sum(value for key, value in found.items() if key[0] == "l4_runs_total") >= done.progress.done
+    assert found["l4_studies", State.SUCCEEDED] >= 1
+    assert found["l4_runners",] == 1
+
+
+def test_a_webhook_is_told_of_it(client: Client) -> None:
+    with receiver() as hook:
+        webhook = client.webhooks.add(hook.url)
+        assert client.webhooks.test(webhook.id).taken
+        study = client.submit({"name": "told", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
+        finished(client, study.id)
+        got = hook.until(4)
+        client.webhooks.remove(webhook.id)
+    for each in got:
+        verify(webhook.secret, each)
+    assert [each.said["type"] for each in got] == ["webhook.test", "study.queued", "study.running", "study.succeeded"]
+    assert {each.said["data"]["study"] for each in got[1:]} == {study.id}
 
 
 def test_report_in_every_form(done: StudyAnswer, client: Client) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from service.asked import CANCELLABLE, CancelRequest
 from service.cancelling import cancel_all
+from service.entities import Caller
+from service.roles import Role
 from service.states import State
 from service.store import Store
 from studies.spec import StudySpec
@@ -13,6 +15,7 @@ from tests.unit.service.test_store import bring_to
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
+ANYBODY = Caller(key_id=None, name=None, role=Role.ADMIN)
 #: Where a study is after it was asked to be cancelled; None where it is refused.
 AFTER: dict[State, State | None] = {
     State.RUNNING: State.CANCELLING,
@@ -35,7 +38,7 @@ def test_each_of_some_ids_is_answered_in_order(store: Store, there: dict[State, 
     unknown = ("0" * 20, "nonsense", "\x00")
     ids = (unknown[0], *there.values(), *unknown[1:], there[State.QUEUED])
     for _ in range(2):
-        found = cancel_all(store, CancelRequest(ids=ids))
+        found = cancel_all(store, CancelRequest(ids=ids), ANYBODY)
         assert [each.id for each in found.studies] == list(ids[:-1])
         assert not found.more
         answers = {each.id: each for each in found.studies}
@@ -57,10 +60,10 @@ def test_each_of_some_ids_is_answered_in_order(store: Store, there: dict[State, 
 
 
 def test_a_filter_finds_only_what_can_be_cancelled(store: Store, there: dict[State, str]) -> None:
-    found = cancel_all(store, CancelRequest(name="SMALL"))
+    found = cancel_all(store, CancelRequest(name="SMALL"), ANYBODY)
     assert {each.id: each.state for each in found.studies} == {there[state]: AFTER[state] for state in CANCELLABLE}
     assert [each.id for each in found.studies] == sorted((each.id for each in found.studies), reverse=True)
-    assert cancel_all(store, CancelRequest(name="SMALL")).studies == ()
+    assert cancel_all(store, CancelRequest(name="SMALL"), ANYBODY).studies == ()
     assert store.state(there[State.FAILED]) is State.FAILED
 
 
@@ -68,16 +71,16 @@ def test_a_filter_by_state_and_name(store: Store, spec: StudySpec) -> None:
     now = datetime.now(UTC)
     sweeps = [store.add_study(spec.model_copy(update={"name": f"sweep_{i}"}), now) for i in range(3)]
     other = store.add_study(spec, now)
-    assert cancel_all(store, CancelRequest(state=(State.RUNNING,))).studies == ()
-    found = cancel_all(store, CancelRequest(state=(State.QUEUED,), name="sweep_"))
+    assert cancel_all(store, CancelRequest(state=(State.RUNNING,)), ANYBODY).studies == ()
+    found = cancel_all(store, CancelRequest(state=(State.QUEUED,), name="sweep_"), ANYBODY)
     assert [each.id for each in found.studies] == sorted(sweeps, reverse=True)
     assert store.state(other) is State.QUEUED
-    assert [each.id for each in cancel_all(store, CancelRequest(state=(State.QUEUED,))).studies] == [other]
+    assert [each.id for each in cancel_all(store, CancelRequest(state=(State.QUEUED,)), ANYBODY).studies] == [other]
 
 
 def test_more_than_one_request_takes_is_said(store: Store, spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.cancelling.MOST", 2)
     ids = [store.add_study(spec, datetime.now(UTC)) for _ in range(3)]
-    first, second = (cancel_all(store, CancelRequest(state=(State.QUEUED,))) for _ in range(2))
+    first, second = (cancel_all(store, CancelRequest(state=(State.QUEUED,)), ANYBODY) for _ in range(2))
     assert (len(first.studies), first.more) == (2, True)
     assert ([each.id for each in second.studies], second.more) == ([min(ids)], False)

@@ -16,6 +16,7 @@ from service import verbs
 from service.cli import app
 from service.ledger import StudyLedger
 from service.migrate import head
+from service.settings import Settings
 from service.states import State
 from service.store import Store
 from studies.spec import StudySpec
@@ -100,6 +101,18 @@ def test_watch_ends_with_the_study_and_tells_how(
     assert watched.exit_code == status
     assert state in watched.stdout
     assert reason in watched.stdout
+
+
+def test_logs_are_printed(run: Run, store: Store, spec: StudySpec, tmp_path: Path) -> None:
+    study_id = _ended(store, spec, State.FAILED, "")
+    log = Settings(home=tmp_path).driver_log(study_id)
+    log.parent.mkdir(parents=True)
+    log.write_text("one [red]\ntwo :smile:\n")
+    assert run("logs", study_id).stdout == "one [red]\ntwo :smile:\n"
+    assert run("logs", study_id, "--follow", "--lines", 1).stdout == "two :smile:\n"
+    assert run("logs", study_id, "--run", "0-0").exit_code == 1
+    both = run("logs", study_id, "--run", "0-0", "-f")
+    assert (both.exit_code, "leave out --follow or --run" in both.output) == (2, True)
 
 
 def test_a_report_is_printed_or_saved(run: Run, store: Store, spec: StudySpec, tmp_path: Path) -> None:

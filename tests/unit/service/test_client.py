@@ -18,6 +18,7 @@ from service.client import Client, Form
 from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
 from service.ledger import StudyLedger
 from service.runners import Runners
+from service.settings import Settings
 from service.states import State
 from service.store import Store
 from studies.catalogue import Catalogue
@@ -146,6 +147,32 @@ def test_runs_are_read_over_all_pages(client: Client, store: Store, spec: StudyS
     assert runs[3].setting == {"lr": 0.003, "eps": 1e-8}
     assert runs[149].outcome is Outcome.DIVERGED
     assert runs[149].train_loss is None
+
+
+def test_one_run_is_read_by_its_id(client: Client, store: Store, spec: StudySpec) -> None:
+    study_id = store.add_study(spec, NOW)
+    _add_runs(_ledger(store), count=3)
+    for run in client.runs(study_id):
+        assert client.run(study_id, run.id) == run
+    with pytest.raises(RequestRefusedError, match="'7-7'"):
+        client.run(study_id, "7-7")
+
+
+def test_logs_are_read_and_followed(client: Client, store: Store, spec: StudySpec, tmp_path: Path) -> None:
+    study_id = store.add_study(spec, NOW)
+    _add_runs(_ledger(store), count=1)
+    log = Settings(home=tmp_path).driver_log(study_id)
+    log.parent.mkdir(parents=True)
+    log.write_text('a\n{"time": "2026-01-02T03:04:05Z", "level": "INFO", "logger": "x", "message": "b", "pack": 0}\n')
+    words = "2026-01-02 03:04:05 INFO x: b"
+    assert list(client.logs(study_id)) == ["a", words]
+    assert list(client.logs(study_id, lines=1)) == list(client.logs(study_id, run_id="0-0")) == [words]
+    followed = client.logs(study_id, follow=True, lines=1)
+    assert next(followed) == words
+    store.transition(study_id, State.FAILED, "")
+    assert list(followed) == []
+    with pytest.raises(RequestRefusedError, match="nonsense"):
+        list(client.logs("nonsense", follow=True))
 
 
 def test_a_study_is_watched_until_it_ends(client: Client, store: Store, spec: StudySpec) -> None:

@@ -80,6 +80,15 @@ def test_any_database_comes_to_the_tables_that_the_code_knows(engine: Engine, st
             }
 
 
+def test_runs_that_were_done_before_are_in_the_tally(engine: Engine) -> None:
+    with engine.begin() as connection:
+        migrate(connection, "0003")
+    filled(engine)
+    with engine.begin() as connection:
+        migrate(connection)
+        assert connection.execute(text("SELECT outcome, runs FROM tallies")).all() == [("x", 1)]
+
+
 def test_a_change_that_fails_leaves_the_database_as_it_was(engine: Engine) -> None:
     with engine.connect() as connection:
         with connection.begin() as transaction:

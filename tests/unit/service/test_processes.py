@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import ProcessDiedError
-from service.processes import Child, Command, last_lines, stop
+from service.log_lines import last_lines
+from service.processes import Child, Command, stop
 
 # Starts a grandchild in a session of its own, that ignores SIGTERM as it does itself; writes both ids, then sleeps.
 _STUBBORN = """
@@ -142,12 +143,6 @@ def test_a_child_that_died_is_reported_with_its_last_words(tmp_path: Path) -> No
     with pytest.raises(ProcessDiedError, match=r"the worker ended with exit status 7; .*worker.log:\nno such data"):
         child.check()
     child.wait()
-
-
-def test_last_lines_are_the_last(tmp_path: Path) -> None:
-    log = tmp_path / "some.log"
-    log.write_text("".join(f"line {i}\n" for i in range(100)))
-    assert last_lines(log, 2) == "line 98\nline 99"
 
 
 def test_a_child_reads_what_it_is_told(tmp_path: Path) -> None:

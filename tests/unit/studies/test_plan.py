@@ -1,5 +1,6 @@
 """The plan is a function of spec and rows: batch after batch, then confirm, the same after a restart."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,9 @@ def test_nothing_is_added_to_a_whole_study() -> None:
     assert (added.trials, added.packs) == ((), ())
     found = progress_of(SPEC, WHOLE)
     assert found.done == found.total == len(WHOLE.runs)
+    assert {key: each.done for key, each in found.arms.items()} == Counter(
+        (run.workload, run.arm) for run in WHOLE.runs
+    )
 
 
 @pytest.mark.parametrize("workload", LANES)

@@ -1,0 +1,55 @@
+"""The client's part for webhooks."""
+
+from collections.abc import Sequence
+
+from service.connection import Connection, quoted, read
+from service.states import State
+from service.webhook_schemas import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
+
+
+class WebhookClient:
+    """The webhooks of the service.
+
+    Args:
+        connection: To the service.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep the connection; nothing is asked yet."""
+        self._connection = connection
+
+    def add(self, url: str, states: Sequence[State] = ()) -> NewWebhookAnswer:
+        """Add a webhook; its secret is in the answer, this once.
+
+        Args:
+            url: Where to post what happens.
+            states: The new states that it is told of; all where empty.
+
+        Raises:
+            RequestRefusedError: It has faults; all are in the message.
+            UnreachableError: Nothing answers at the service's URL, as in all of these.
+        """
+        asked = WebhookRequest.model_construct(url=url, states=tuple(states))  # the service checks it
+        headers = {"Content-Type": "application/json"}
+        content = asked.model_dump_json().encode()
+        return read(NewWebhookAnswer, self._connection.ask("POST", "/webhooks", content=content, headers=headers))
+
+    def all(self) -> tuple[WebhookAnswer, ...]:
+        """Return the webhooks, oldest first."""
+        return read(tuple[WebhookAnswer, ...], self._connection.ask("GET", "/webhooks"))
+
+    def remove(self, webhook_id: str) -> None:
+        """Remove a webhook.
+
+        Args:
+            webhook_id: Its id.
+        """
+        self._connection.ask("DELETE", f"/webhooks/{quoted(webhook_id)}")
+
+    def test(self, webhook_id: str) -> DeliveryAnswer:
+        """Have something sent to a webhook now, and return what came back.
+
+        Args:
+            webhook_id: Its id.
+        """
+        return read(DeliveryAnswer, self._connection.ask("POST", f"/webhooks/{quoted(webhook_id)}/test"))

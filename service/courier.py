@@ -1,0 +1,129 @@
+"""Delivers to webhooks: a thread of the HTTP process, so that a receiver that hangs holds up nothing but itself."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar, final
+
+from sqlalchemy import Connection
+
+from service import deliveries
+from service.deliveries import Delivery
+from service.errors import UnknownWebhookError
+from service.outbound import SECONDS, Answer, Outbound
+from service.signing import signed
+from service.store import Store
+from service.webhooks import read_webhook
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+_LOOK_SECONDS = 1.0
+#: A webhook that a courier took and lost, since its process died, is another's after so long.
+_LEASE_SECONDS = 3 * SECONDS
+#: Webhooks that are told something at the same time.
+_AT_ONCE = 50
+
+
+@final
+class Courier:
+    """Tells webhooks, each in its order and all at once, what happened to studies.
+
+    Any number of couriers may work on one database: each takes a webhook for itself for a while.
+
+    Args:
+        store: The database.
+        outbound: What posts.
+    """
+
+    def __init__(self, store: Store, outbound: Outbound) -> None:
+        """Start with no webhook."""
+        self._store, self._outbound = store, outbound
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="courier", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is on its way is given up, and sent again by the next courier."""
+        self._stopping.set()
+        self._thread.join()
+
+    async def _work(self) -> None:
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while not self._stopping.is_set():
+                try:
+                    for webhook_id in await asyncio.to_thread(self._take, _AT_ONCE - len(tasks)):
+                        tasks[webhook_id] = asyncio.create_task(self._tell(webhook_id))
+                except Exception:
+                    log.exception("webhooks are not told anything now; tried again")
+                await asyncio.sleep(_LOOK_SECONDS)
+                tasks = {webhook_id: task for webhook_id, task in tasks.items() if not task.done()}
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    def _take(self, most: int) -> tuple[str, ...]:
+        with self._store.reading() as connection:
+            if not deliveries.is_due(connection):
+                return ()
+        return self._write(lambda connection: deliveries.take(connection, datetime.now(UTC), _LEASE_SECONDS, most))
+
+    async def _tell(self, webhook_id: str) -> None:
+        """Tell a webhook what waits for it, until there is nothing more or it does not take something."""
+        try:
+            while (found := await asyncio.to_thread(self._next, webhook_id)) is not None:
+                delivery, url, secret = found
+                answer = await self._outbound.post(
+                    url, delivery.content, signed(secret, delivery.message, delivery.content, datetime.now(UTC))
+                )
+                if not await asyncio.to_thread(self._note, delivery, answer):
+                    return
+        except Exception:
+            log.exception("webhook %s is not told anything now; tried again", webhook_id, extra={"webhook": webhook_id})
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._give_back, webhook_id))
+
+    def _next(self, webhook_id: str) -> tuple[Delivery, str, str] | None:
+        """Return what a webhook is to be told next, its URL and its secret."""
+
+        def read(connection: Connection) -> tuple[Delivery, str, str] | None:
+            try:
+                webhook = read_webhook(connection, webhook_id)
+            except UnknownWebhookError:  # it was removed meanwhile
+                return None
+            found = deliveries.next_delivery(connection, webhook_id, datetime.now(UTC), _LEASE_SECONDS)
+            return None if found is None else (found, webhook.url, webhook.secret)
+
+        return self._write(read)
+
+    def _note(self, delivery: Delivery, answer: Answer) -> bool:
+        """Note what came back, and return whether the webhook is told the next thing at once."""
+        if answer.taken:
+            self._write(lambda connection: deliveries.delivered(connection, delivery))
+            return True
+        now = datetime.now(UTC)
+        dropped = self._write(lambda connection: deliveries.failed(connection, delivery, answer.detail, now))
+        log.log(
+            logging.ERROR if dropped else logging.WARNING,
+            "webhook %s, %s: %s; %s",
+            delivery.webhook,
+            delivery.message,
+            answer.detail,
+            "dropped, it is too old" if dropped else "it is sent again",
+            extra={"webhook": delivery.webhook},
+        )
+        return dropped
+
+    def _give_back(self, webhook_id: str) -> None:
+        self._write(lambda connection: deliveries.give_back(connection, webhook_id))
+
+    def _write(self, change: Callable[[Connection], Result]) -> Result:
+        with self._store.writing() as connection:
+            return change(connection)

@@ -1,0 +1,209 @@
+"""A study as it is watched: its progress, its pace, and a table of workloads and arms, over and over in one place."""
+
+import collections
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Protocol, final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from service.schemas import ArmProgressAnswer, BestAnswer, StudyAnswer
+from service.screen import duration, state_text, took
+from service.states import ENDED, State
+from studies.spec import StudySpec
+from studies.wording import label, metric, number
+
+#: The pace is that of the last so many seconds: packs end together, and long ones seldom.
+_WINDOW = 300.0
+#: Lines of the screen that are not rows of the table: the header, what is known, the table's own, and the prompt.
+_OTHER_LINES = 7
+_BAR = 30
+
+
+class Follow(Protocol):
+    """Shows one more look at a study."""
+
+    def __call__(self, study: StudyAnswer) -> None:
+        """Show it."""
+        ...
+
+
+@final
+class Pace:
+    """How fast a study goes, by its last looks."""
+
+    def __init__(self) -> None:
+        """Start with no look."""
+        self._looks: collections.deque[tuple[float, int]] = collections.deque()
+
+    def look(self, at: float, done: int) -> None:
+        """Take a look.
+
+        Args:
+            at: When, in seconds.
+            done: Runs that are done.
+        """
+        self._looks.append((at, done))
+        while len(self._looks) > 2 and self._looks[1][0] <= at - _WINDOW:
+            self._looks.popleft()
+
+    @property
+    def per_minute(self) -> float | None:
+        """Runs a minute; None where none was done meanwhile."""
+        if not self._looks:
+            return None
+        (first, before), (last, done) = self._looks[0], self._looks[-1]
+        return 60 * (done - before) / (last - first) if done > before and last > first else None
+
+
+@contextmanager
+def watching(console: Console) -> Generator[Follow]:
+    """Show a study live, its last look staying; as a line for each new state where this is no terminal.
+
+    Args:
+        console: Where.
+    """
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    pace, begun = Pace(), False
+    with Live(console=console, refresh_per_second=4) as live:
+
+        def follow(study: StudyAnswer) -> None:
+            nonlocal begun
+            now = datetime.now(UTC)
+            if not begun and study.started_at is not None:
+                # its pace is the one that it had, until something is seen of it
+                pace.look(time.monotonic() - max(0.0, (now - study.started_at).total_seconds()), 0)
+                begun = True
+            if begun:
+                pace.look(time.monotonic(), study.progress.done)
+            room = None if study.state in ENDED else max(1, console.height - _OTHER_LINES - len(study.conditions))
+            live.update(view(study, pace.per_minute, now, room))
+
+        yield follow
+
+
+@final
+class _Lines:
+    """Prints a line for each new state."""
+
+    def __init__(self, console: Console) -> None:
+        """Start with none."""
+        self._console = console
+        self._shown: list[State] = []
+
+    def __call__(self, study: StudyAnswer) -> None:
+        """Print one if its state is new."""
+        if study.state not in self._shown:
+            self._shown.append(study.state)
+            progress = study.progress
+            self._console.print(f"{study.state}: {progress.done} of {progress.total} runs", highlight=False)
+
+
+def view(study: StudyAnswer, per_minute: float | None, now: datetime, room: int | None) -> RenderableType:
+    """Return a look at a study.
+
+    Args:
+        study: The study.
+        per_minute: Runs a minute, where that is known.
+        now: The present time.
+        room: Rows that the table may have; None for all.
+    """
+    shown = _shown(study.progress.arms, room)
+    facts = " · ".join(_facts(study, per_minute, now))
+    notes = [note for note in (facts, *study.conditions) if note]
+    left_out = len(study.progress.arms) - len(shown)
+    return Group(
+        _header(study),
+        *(Text(f"  {note}", "dim") for note in notes),
+        Text(),
+        _table(study.spec, shown),
+        *([Text(f"… and {left_out} more", "dim")] if left_out else []),
+    )
+
+
+def _header(study: StudyAnswer) -> Table:
+    done, total = study.progress.done, study.progress.total
+    header = Table.grid(padding=(0, 1))
+    header.add_row(
+        Text("●") if study.state in ENDED else Spinner("dots"),
+        state_text(study.state),
+        ProgressBar(total=max(1, total), completed=done, width=_BAR),
+        f"{done} of {total} runs",
+    )
+    return header
+
+
+def _facts(study: StudyAnswer, per_minute: float | None, now: datetime) -> Iterator[str]:
+    left = study.progress.total - study.progress.done
+    if study.state is State.RUNNING and per_minute is not None and left > 0:
+        seconds = 60 * left / per_minute
+        yield f"{number(per_minute)} runs a minute"
+        # no more exact than it is known
+        yield f"about {duration(60 * round(seconds / 60) if seconds > 120 else seconds)} left"
+    if study.ended_at is not None:
+        yield f"took {took(study.started_at, study.ended_at)}"
+    elif study.started_at is not None:
+        yield f"{took(study.started_at, now)} since its start"
+
+
+def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("workload", no_wrap=True)
+    table.add_column("arm", no_wrap=True)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("runs", justify="right", no_wrap=True)
+    table.add_column(f"best {label(spec.protocol.objective)}", justify="right")
+    table.add_column("its setting", overflow="fold")
+    before = ""
+    for each in arms:
+        table.add_row(
+            "" if each.workload == before else escape(each.workload),
+            escape(each.arm),
+            f"{each.trials_done}/{each.trials_total}",
+            f"{each.done}/{each.total}",
+            _score(each.best, spec),
+            escape(_setting(each, spec)),
+            style="dim" if each.done == 0 else "",
+        )
+        before = each.workload
+    return table
+
+
+def _shown(arms: Sequence[ArmProgressAnswer], room: int | None) -> list[ArmProgressAnswer]:
+    """Return what there is room for: what goes on first, then what is to come, then what is done, in their order."""
+    if room is None or len(arms) <= room:
+        return list(arms)
+
+    def urgency(place: int) -> int:
+        each = arms[place]
+        return 2 if each.done == each.total else int(each.done == 0)
+
+    chosen = sorted(range(len(arms)), key=urgency)[:room]
+    return [arms[place] for place in sorted(chosen)]
+
+
+def _score(best: BestAnswer | None, spec: StudySpec) -> str:
+    if best is None:
+        return "–"
+    if best.score is None:
+        return "diverged"
+    return number(best.score) if spec.protocol.objective.endswith("loss") else metric(best.score)
+
+
+def _setting(progress: ArmProgressAnswer, spec: StudySpec) -> str:
+    searched = spec.arm(progress.arm).search
+    if not searched:
+        return "fixed"
+    if progress.best is None:
+        return ""
+    return ", ".join(f"{name} {number(progress.best.setting[name])}" for name in searched)

@@ -1,0 +1,114 @@
+"""Reading logs: the last lines of a file, those of one pack, in words for people."""
+
+import collections
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+
+class LogLine(BaseModel):
+    """A line as `service.logs` has it written; lines of other programs are none.
+
+    Args:
+        time: When (UTC).
+        level: How bad it is.
+        logger: Which part of the program said so.
+        message: What happened.
+        exception: The traceback, empty where there is none.
+        pack: The pack it is about, None where it is about none.
+    """
+
+    time: datetime
+    level: str
+    logger: str
+    message: str
+    exception: str = ""
+    pack: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The line for people; several lines where it has a traceback."""
+        told = f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.logger}: {self.message}"
+        return f"{told}\n{self.exception}" if self.exception else told
+
+
+def read_line(line: str) -> LogLine | None:
+    """Return what a line of a log says, None where it is another program's.
+
+    Args:
+        line: With or without its end.
+    """
+    try:
+        return LogLine.model_validate_json(line)
+    except ValidationError:
+        return None
+
+
+def in_words(line: str) -> str:
+    """Return a line of a log for people, those of other programs as they are.
+
+    Args:
+        line: With or without its end.
+    """
+    found = read_line(line)
+    return line.rstrip("\n") if found is None else found.words
+
+
+def read_on(log: Path, start: int, most: int | None) -> tuple[list[str], int]:
+    """Return the whole lines of a log after a place, and the place after them; nothing where there is no log yet.
+
+    Args:
+        log: The file; it may be written to meanwhile.
+        start: The place, in bytes.
+        most: How many lines from the end; None for all.
+    """
+    try:
+        lines = log.open("rb")
+    except FileNotFoundError:
+        return [], start
+    last, end = collections.deque[bytes](maxlen=most), start
+    with lines:
+        lines.seek(start)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            last.append(line)
+            end += len(line)
+    return [line.decode(errors="replace") for line in last], end
+
+
+def of_pack(log: Path, pack: int, most: int) -> list[str]:
+    """Return the lines of a log that are about a pack; none where there is no log yet.
+
+    Args:
+        log: The file.
+        pack: The pack's number.
+        most: How many lines from the end.
+    """
+    try:
+        lines = log.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    with lines:
+        # most lines are of other packs, and need not be parsed for that
+        own = (line for line in lines if f'"pack": {pack}' in line and _pack(line) == pack)
+        return list(collections.deque(own, maxlen=most))
+
+
+def _pack(line: str) -> int | None:
+    found = read_line(line)
+    return None if found is None else found.pack
+
+
+def last_lines(log: Path, count: int = 15) -> str:
+    """Return the last lines of a log, in words.
+
+    Args:
+        log: The file.
+        count: How many lines.
+    """
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        last = collections.deque(lines, maxlen=count)
+    words = "\n".join(in_words(line) for line in last)
+    return "\n".join(words.rstrip().splitlines()[-count:])

@@ -1,0 +1,136 @@
+"""Posts to addresses that clients name: public ones only unless allowed, in bounded time, following nothing."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from ssl import SSLContext
+from typing import final
+
+import httpx
+
+from service.errors import PrivateAddressError, UnreachableError
+
+#: From the look-up of the name to the answer's status, all in all.
+SECONDS = 10.0
+#: Names that are looked up at the same time; what looks them up cannot be interrupted.
+_LOOKUPS = 16
+#: IPv6 addresses that stand for an IPv4 one, which may be private, where a network translates them.
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+
+#: Of a host.
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back.
+
+    Args:
+        status: The HTTP status; None where there was no answer.
+        detail: What came back or why nothing did, in words.
+    """
+
+    status: int | None
+    detail: str
+
+    @property
+    def taken(self) -> bool:
+        """Whether the receiver has it."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@final
+class Outbound:
+    """Posts to addresses that clients name.
+
+    Args:
+        private: Whether these may be private.
+    """
+
+    def __init__(self, *, private: bool) -> None:
+        """Start with nothing on its way."""
+        self._private = private
+        # not asyncio's own threads: those are for the database
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post something, and return what came back; its body is not read.
+
+        Args:
+            url: Where to.
+            content: JSON.
+            headers: Further headers.
+        """
+        try:
+            async with asyncio.timeout(SECONDS):
+                status = await self._post(httpx.URL(url), content, headers)
+        except TimeoutError:
+            return Answer(status=None, detail=f"no answer within {SECONDS:g} s")
+        except (PrivateAddressError, UnreachableError) as error:
+            return Answer(status=None, detail=str(error))
+        except httpx.TransportError as error:
+            return Answer(status=None, detail=f"no answer: {type(error).__name__}")
+        return Answer(status=status, detail=f"answered {status}")
+
+    async def _post(self, url: httpx.URL, content: bytes, headers: Mapping[str, str]) -> int:
+        # what is connected to is what was looked at: a name may lead elsewhere the next time
+        addresses = await self._addresses(url)
+        own = {"Host": url.netloc.decode(), "Content-Type": "application/json", "User-Agent": "l4-studies"}
+        async with httpx.AsyncClient(verify=self._trusted, trust_env=False, timeout=SECONDS) as client:
+            for address in addresses:
+                try:
+                    async with client.stream(
+                        "POST",
+                        url.copy_with(host=address),
+                        content=content,
+                        headers=own | dict(headers),
+                        extensions={"sni_hostname": url.host},
+                    ) as answer:
+                        return answer.status_code
+                except httpx.ConnectError:
+                    continue
+        raise UnreachableError("no connection: refused, cut off, or with a certificate that is not to be trusted")
+
+    async def _addresses(self, url: httpx.URL) -> list[str]:
+        """Return the addresses of a URL's host.
+
+        Raises:
+            UnreachableError: There are none.
+            PrivateAddressError: One is private, and must not be.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._lookups, _look_up, url.host)
+        except OSError as error:
+            raise UnreachableError(f"the host {url.host} is not known") from error
+        if not self._private and not all(map(_is_public, found)):
+            raise PrivateAddressError(
+                f"the host {url.host} has a private address; where receivers may be in the service's own network, "
+                "it is to run with L4_WEBHOOKS_PRIVATE=true"
+            )
+        return [str(address) for address in found]
+
+    @cached_property
+    def _trusted(self) -> SSLContext:
+        return httpx.create_ssl_context(trust_env=False)
+
+
+def _look_up(host: str) -> list[Address]:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _TRANSLATED:
+            inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if not all(each is None or _is_public(each) for each in inside):
+            return False
+        if address.ipv4_mapped is not None:
+            return True
+    return address.is_global and not address.is_multicast

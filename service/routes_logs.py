@@ -1,0 +1,94 @@
+"""What a study's driver and workers say: the end of the log, or all of it as it grows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from service.access import needs
+from service.dependencies import RunId, SettingsGiven, StoreGiven, StudyId
+from service.errors import NoLogError, UnknownStudyError
+from service.log_lines import in_words, of_pack, read_on
+from service.problems import documented
+from service.queries import read_one_run
+from service.roles import Role
+from service.settings import Settings
+from service.states import ENDED
+from service.store import Store
+
+router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+
+Lines = Annotated[int, Query(ge=0, le=10_000, description="Most lines from its end; none for what is still to come.")]
+Follow = Annotated[bool, Query(description="Go on until the study has ended.")]
+
+_LOOK_SECONDS = 0.5
+_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+_ANSWERS = _TEXT | documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
+def show_log(
+    study_id: StudyId, store: StoreGiven, settings: SettingsGiven, lines: Lines = 1000, follow: Follow = False
+) -> Response:
+    """Return the end of a study's log, and what is added to it until the study has ended where asked to follow it."""
+    log = _log(study_id, store, settings)
+    if follow:
+        return StreamingResponse(_followed(log, lines, store, study_id), media_type="text/plain")
+    return PlainTextResponse(_text(read_on(log, 0, lines)[0]))
+
+
+@router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
+def show_run_log(
+    study_id: StudyId, run_id: RunId, store: StoreGiven, settings: SettingsGiven, lines: Lines = 1000
+) -> Response:
+    """Return what the log says of a run that is done: the lines about its pack."""
+    log = _log(study_id, store, settings)
+    with store.reading() as connection:
+        pack = read_one_run(connection, study_id, run_id).run.pack
+    return PlainTextResponse(_text(of_pack(log, pack, lines)))
+
+
+def _log(study_id: str, store: Store, settings: Settings) -> Path:
+    """Return the file of a study's log; it may not be there yet.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        NoLogError: A driver has it, or had it, but not here.
+    """
+    study = store.study(study_id)
+    log = settings.driver_log(study.id)
+    if study.environment is not None and not log.exists():
+        raise NoLogError(
+            f"the log of study {study.id} is not on the machine of the HTTP service: its driver ran on another one, "
+            f"and has it there, in L4_HOME under {log.relative_to(settings.home)}"
+        )
+    return log
+
+
+async def _followed(log: Path, lines: int, store: Store, study_id: str) -> AsyncIterator[str]:
+    at, most, ended = 0, lines, False
+    while not ended:
+        # the state first: once it has ended nothing more is written
+        ended = await run_in_threadpool(_has_ended, store, study_id)
+        found, at = await run_in_threadpool(read_on, log, at, most)
+        most = None
+        if found:
+            yield _text(found)
+        if not ended:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _has_ended(store: Store, study_id: str) -> bool:
+    try:
+        return store.state(study_id) in ENDED
+    except UnknownStudyError:  # it was deleted meanwhile
+        return True
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{in_words(line)}\n" for line in lines)

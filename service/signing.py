@@ -1,0 +1,34 @@
+"""Signs what webhooks get, as Standard Webhooks (standardwebhooks.com) has it."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+
+_PREFIX = "whsec_"
+_SECRET_BYTES = 32
+
+
+def new_secret() -> str:
+    """Return a secret for a webhook and its receiver."""
+    return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def signed(secret: str, message: str, content: bytes, now: datetime) -> dict[str, str]:
+    """Return the headers of a message.
+
+    Args:
+        secret: From `new_secret`.
+        message: The message's id, the same however often it is sent.
+        content: The body.
+        now: The present time; a receiver refuses what is much older.
+    """
+    timestamp = str(int(now.timestamp()))
+    key = base64.b64decode(secret.removeprefix(_PREFIX))
+    digest = hmac.digest(key, b".".join((message.encode(), timestamp.encode(), content)), hashlib.sha256)
+    return {
+        "webhook-id": message,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }

@@ -1,0 +1,35 @@
+"""How many runs were ever done, by outcome: counted as they are written, so that deleting a study takes none away."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service.tables import tallies
+from studies.rows import Outcome, Run
+
+
+def count(connection: Connection, runs: Sequence[Run]) -> None:
+    """Count runs that are written in the same transaction.
+
+    Args:
+        connection: In a transaction that writes.
+        runs: The runs, at least one.
+    """
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    given = insert(tallies)
+    more = given.on_conflict_do_update(index_elements=["outcome"], set_={"runs": tallies.c.runs + given.excluded.runs})
+    found = Counter(run.outcome.value for run in runs)
+    # in the same order for all who write at once: none of them waits for one that waits for it
+    connection.execute(more, [{"outcome": outcome, "runs": found[outcome]} for outcome in sorted(found)])
+
+
+def read_tallies(connection: Connection) -> dict[Outcome, int]:
+    """Return how many runs were ever done, by outcome, those that there were none of included.
+
+    Args:
+        connection: In a transaction.
+    """
+    found = {Outcome(row.outcome): row.runs for row in connection.execute(select(tallies))}
+    return {outcome: found.get(outcome, 0) for outcome in Outcome}

@@ -1,0 +1,88 @@
+"""What is posted and answered of webhooks, shared with the client."""
+
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service.states import State
+
+
+def _receiver(url: str) -> str:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("it has characters that no URL has; quote them")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("give a URL that begins with https:// or http:// and a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it has a user or a password; what is sent is signed instead")
+    if parts.port == 0:
+        raise ValueError("port 0 is none; give another or none")
+    return url
+
+
+class WebhookRequest(BaseModel):
+    """A webhook as it is posted.
+
+    Args:
+        url: Where to post what happens.
+        states: The new states of studies that it is told of; all where empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, Field(max_length=2000), AfterValidator(_receiver)]
+    states: tuple[State, ...] = ()
+
+
+class WebhookAnswer(BaseModel):
+    """A webhook.
+
+    Args:
+        id: Its id.
+        url: Where what happens is posted.
+        states: The new states of studies that it is told of; all where empty.
+        created_at: When it was added (UTC).
+        waiting: How much it is still to be told.
+        failing_since: When it first did not take what is sent again since; None where all is well.
+        trouble: Why it did not take it, in words; empty where all is well.
+        dropped: How much it was never told, since it did not take it for a day.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    url: str
+    states: tuple[State, ...]
+    created_at: datetime
+    waiting: int
+    failing_since: datetime | None
+    trouble: str
+    dropped: int
+
+
+class NewWebhookAnswer(WebhookAnswer):
+    """A webhook that was just added.
+
+    Args:
+        secret: What it is told is signed with; it is shown this once.
+    """
+
+    secret: str
+
+
+class DeliveryAnswer(BaseModel):
+    """What came back of a test.
+
+    Args:
+        taken: Whether the receiver answered with a status of 200 to 299.
+        status: The answer's status, None where there was none.
+        detail: What came back, or why nothing did, in words.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    taken: bool
+    status: int | None
+    detail: str

@@ -1,0 +1,122 @@
+"""The webhooks in the database: registered, listed, removed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from service.entities import Webhook
+from service.errors import UnknownWebhookError
+from service.signing import new_secret
+from service.states import State
+from service.store import Store
+from service.tables import deliveries, webhooks
+from service.transitions import is_id, new_id, shown
+
+_WAITING = (
+    select(func.count())
+    .select_from(deliveries)
+    .where(deliveries.c.webhook == webhooks.c.id)
+    .scalar_subquery()
+    .label("waiting")
+)
+
+
+class Webhooks:
+    """The webhooks of one database.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Keep the database; nothing is read or written yet."""
+        self._store = store
+
+    def add(self, url: str, states: Sequence[State], now: datetime) -> Webhook:
+        """Register a webhook: it gets what happens from now on.
+
+        Args:
+            url: Where to.
+            states: The new states that it is told of; all where empty.
+            now: The present time.
+        """
+        webhook_id = new_id(now)
+        named = " ".join(state for state in State if state in states)
+        with self._store.writing() as connection:
+            connection.execute(
+                insert(webhooks).values(
+                    id=webhook_id,
+                    url=url,
+                    states=named,
+                    secret=new_secret(),
+                    created_at=now,
+                    tries=0,
+                    trouble="",
+                    dropped=0,
+                )
+            )
+            return read_webhook(connection, webhook_id)
+
+    def all(self) -> tuple[Webhook, ...]:
+        """Return the webhooks, oldest first."""
+        with self._store.reading() as connection:
+            return tuple(
+                _webhook(row) for row in connection.execute(select(webhooks, _WAITING).order_by(webhooks.c.id))
+            )
+
+    def one(self, webhook_id: str) -> Webhook:
+        """Return a webhook.
+
+        Raises:
+            UnknownWebhookError: There is none of that id.
+        """
+        with self._store.reading() as connection:
+            return read_webhook(connection, webhook_id)
+
+    def remove(self, webhook_id: str) -> None:
+        """Remove a webhook and what waits for it.
+
+        Raises:
+            UnknownWebhookError: There is none of that id.
+        """
+        if not is_id(webhook_id):
+            raise unknown(webhook_id)
+        with self._store.writing() as connection:
+            if connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id)).rowcount == 0:
+                raise unknown(webhook_id)
+            connection.execute(delete(deliveries).where(deliveries.c.webhook == webhook_id))
+
+
+def read_webhook(connection: Connection, webhook_id: str) -> Webhook:
+    """Return a webhook.
+
+    Raises:
+        UnknownWebhookError: There is none of that id.
+    """
+    if not is_id(webhook_id):
+        raise unknown(webhook_id)
+    row = connection.execute(select(webhooks, _WAITING).where(webhooks.c.id == webhook_id)).one_or_none()
+    if row is None:
+        raise unknown(webhook_id)
+    return _webhook(row)
+
+
+def unknown(webhook_id: str) -> UnknownWebhookError:
+    """Return the error for an id that no webhook has."""
+    return UnknownWebhookError(f"no webhook has the id {shown(webhook_id)}; `GET /webhooks` lists those there are")
+
+
+def _webhook(row: Row[*tuple[Any, ...]]) -> Webhook:
+    return Webhook(
+        id=row.id,
+        url=row.url,
+        states=tuple(State(name) for name in row.states.split()),
+        secret=row.secret,
+        created_at=row.created_at,
+        waiting=row.waiting,
+        failing_since=row.failing_since,
+        trouble=row.trouble,
+        dropped=row.dropped,
+    )

@@ -1,0 +1,117 @@
+"""What there is, counted after every kind of change."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import delete
+
+from service import verbs
+from service.census import Census, census
+from service.database import open_engine
+from service.entities import Claim
+from service.ledger import StudyLedger
+from service.recordings import Recordings
+from service.runners import Runners
+from service.states import State
+from service.store import Store
+from service.tables import packs, runs, trials
+from studies.rows import Outcome
+from studies.spec import StudySpec
+from studies.speeds import Mode
+from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def taken(store: Store, now: datetime = NOW) -> Census:
+    with store.reading() as connection:
+        return census(connection, now)
+
+
+def claimed(store: Store) -> Claim:
+    claim = store.claim(NOW, 30.0)
+    assert claim is not None
+    return claim
+
+
+def test_an_empty_database(store: Store) -> None:
+    assert taken(store) == Census(
+        studies=dict.fromkeys(State, 0),
+        queued_seconds=0.0,
+        runs=dict.fromkeys(Outcome, 0),
+        lanes=0,
+        filled=0,
+        unrecorded=0,
+        runners=0,
+    )
+
+
+def test_studies_and_the_queue(store: Store, spec: StudySpec) -> None:
+    ids = [store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(3)]
+    later = NOW + timedelta(minutes=1)
+    found = taken(store, later)
+    assert (found.studies[State.QUEUED], found.queued_seconds) == (3, 60.0)
+    claimed(store)
+    found = taken(store, later)
+    assert (found.studies[State.QUEUED], found.studies[State.RUNNING], found.queued_seconds) == (2, 1, 59.0)
+    store.ask(ids[1], verbs.cancel)
+    store.ask(ids[2], verbs.cancel)
+    store.ask(ids[0], verbs.pause)
+    found = taken(store, later)
+    assert (found.studies[State.CANCELLED], found.studies[State.PAUSED], found.queued_seconds) == (2, 1, 0.0)
+
+
+def test_one_that_is_queued_again_has_waited_since_then(store: Store, spec: StudySpec) -> None:
+    store.add_study(spec, NOW)
+    claim = claimed(store)
+    assert store.release(claim.study_id, claim.token) is State.QUEUED
+    assert taken(store, datetime.now(UTC)).queued_seconds < 60
+
+
+def test_runs_are_counted_as_they_are_done_and_stay_counted(store: Store, spec: StudySpec, database: str) -> None:
+    store.add_study(spec, NOW)
+    claim = claimed(store)
+    ledger, pack = StudyLedger(store, claim.study_id, claim.token), some_pack(lanes=3)
+    ledger.add_plan([some_trial()], [pack])
+    assert (taken(store).lanes, taken(store).filled) == (3, 3)
+    first, *others = runs_of(pack)
+    for _ in range(2):  # a pack that is written twice is counted once
+        ledger.finish_pack(done(pack), [replace(first, outcome=Outcome.DIVERGED), *others])
+    found = taken(store)
+    assert found.runs == {Outcome.FINISHED: 2, Outcome.DIVERGED: 1, Outcome.STOPPED: 0}
+    assert (found.unrecorded, found.lanes) == (3, 0)
+    Recordings(store).mark_tracked(claim.study_id, first)
+    assert taken(store).unrecorded == 2
+
+    another = open_engine(database)  # as another process has it
+    assert taken(Store(another)) == taken(store)
+    another.dispose()
+    with store.writing() as connection:
+        for table in (runs, packs, trials):
+            connection.execute(delete(table))
+    assert taken(store).runs == found.runs
+    assert taken(store).unrecorded == 0
+
+
+def test_dead_lanes_are_lanes_without_a_run(store: Store, spec: StudySpec) -> None:
+    store.add_study(spec, NOW)
+    claim = claimed(store)
+    ledger = StudyLedger(store, claim.study_id, claim.token)
+    wide = replace(some_pack(0, lanes=5), mode=Mode.COMPILED, width=8)
+    ledger.add_plan([some_trial(0), some_trial(1)], [wide, some_pack(1, lanes=2)])
+    assert (taken(store).lanes, taken(store).filled) == (10, 7)
+    ledger.finish_pack(done(wide), runs_of(wide))
+    assert (taken(store).lanes, taken(store).filled) == (2, 2)
+    assert taken(store, NOW + timedelta(minutes=1)).lanes == 0  # nobody trains them: the lease ran out
+
+
+def test_runners_at_work(store: Store) -> None:
+    Runners(store).renew("first", NOW, seconds=60)
+    Runners(store).renew("second", NOW, seconds=10)
+    assert taken(store).runners == 2
+    assert taken(store, NOW + timedelta(seconds=30)).runners == 1
+    Runners(store).remove("first")
+    assert taken(store, NOW + timedelta(seconds=30)).runners == 0

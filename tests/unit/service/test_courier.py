@@ -1,0 +1,289 @@
+"""Deliveries to a real receiver: signed, in order, again until they are taken, and none lost."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service import courier as couriers
+from service import deliveries, outbound, verbs
+from service.courier import Courier
+from service.database import open_engine
+from service.entities import Webhook
+from service.outbound import Outbound
+from service.states import State
+from service.store import Store
+from service.webhooks import Webhooks
+from studies.spec import StudySpec
+from tests.receiver import Receiver, receiver, verify
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are short."""
+    monkeypatch.setattr(couriers, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(deliveries, "FIRST_WAIT", 0.1)
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def courier(store: Store) -> Iterator[Courier]:
+    made = Courier(store, Outbound(private=True))
+    yield made
+    made.stop()
+
+
+def added(store: Store, hook: Receiver, *states: State) -> Webhook:
+    return Webhooks(store).add(hook.url, states, datetime.now(UTC))
+
+
+def told(store: Store, spec: StudySpec) -> str:
+    """Have a study queued, running, paused, cancelled."""
+    study_id = store.add_study(spec, datetime.now(UTC))
+    claim = store.claim(NOW, 30)
+    assert claim is not None
+    store.ask(study_id, verbs.pause)
+    store.transition(study_id, State.FAILED, "no data")
+    return study_id
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_happens_is_told_in_its_order_and_signed(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier
+) -> None:
+    told(store, spec)  # nobody wants to know yet
+    webhook = added(store, hook)
+    courier.start()
+    ids = [told(store, spec) for _ in range(2)]
+    got = hook.until(8)
+    for each in got:
+        verify(webhook.secret, each)
+        assert each.headers["content-type"] == "application/json"
+    assert [(each.said["data"]["study"], each.said["data"]["state"]) for each in got] == [
+        (study_id, state) for study_id in ids for state in ("QUEUED", "RUNNING", "PAUSED", "FAILED")
+    ]
+    last = got[-1].said
+    assert last["type"] == "study.failed"
+    assert last["data"]["reason"] == "no data"
+    assert datetime.fromisoformat(last["timestamp"]) == store.events(ids[1])[-1].at
+    assert len({each.message for each in got}) == 8
+    until(lambda: Webhooks(store).one(webhook.id).waiting == 0)
+
+
+def test_only_the_states_that_were_asked_for(store: Store, spec: StudySpec, hook: Receiver, courier: Courier) -> None:
+    added(store, hook, State.FAILED, State.SUCCEEDED)
+    told(store, spec)
+    courier.start()
+    assert [each.said["type"] for each in hook.until(1)] == ["study.failed"]
+
+
+def test_what_is_not_taken_is_sent_again_until_it_is(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier
+) -> None:
+    webhook = added(store, hook)
+    hook.answer = lambda _: 500 if len(hook.got) <= 3 else 200
+    told(store, spec)
+    before = datetime.now(UTC)
+    courier.start()
+    hook.until(2)
+    until(lambda: Webhooks(store).one(webhook.id).failing_since is not None)
+    failing = Webhooks(store).one(webhook.id)
+    assert (failing.trouble, failing.waiting, failing.dropped) == ("answered 500", 4, 0)
+    assert failing.failing_since is not None
+    assert failing.failing_since >= before
+    got = hook.until(7)
+    assert len({each.message for each in got[:4]}) == 1
+    assert [each.said["data"]["state"] for each in got[3:]] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
+    for each in got:
+        verify(webhook.secret, each)
+    until(lambda: Webhooks(store).one(webhook.id).waiting == 0)
+    well = Webhooks(store).one(webhook.id)
+    assert (well.failing_since, well.trouble) == (None, "")
+
+
+def test_a_dead_receiver_gets_it_when_it_is_back(store: Store, spec: StudySpec, courier: Courier) -> None:
+    with receiver() as dead:
+        port = dead.port
+        webhook = added(store, dead)
+    told(store, spec)
+    courier.start()
+    until(lambda: "no connection: refused" in Webhooks(store).one(webhook.id).trouble)
+    with receiver(port) as back:
+        assert [each.said["data"]["state"] for each in back.until(4)] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
+
+
+def test_one_that_hangs_holds_up_nothing_but_itself(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 1.0)
+    release = threading.Event()
+    with receiver() as hanging:
+        hanging.answer = lambda _: 200 if release.wait(60) else 500
+        stuck = [added(store, hanging) for _ in range(10)]
+        added(store, hook)
+        courier.start()
+        told(store, spec)
+        hook.until(4)
+        assert not any(Webhooks(store).one(each.id).waiting < 4 for each in stuck)
+        until(lambda: all(Webhooks(store).one(each.id).trouble == "no answer within 1 s" for each in stuck))
+        release.set()
+
+
+def test_what_could_not_be_told_for_a_day_is_dropped_and_counted(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = added(store, hook)
+    told(store, spec)
+    hook.answer = lambda _: 500 if len(hook.got) <= 2 else 200
+    monkeypatch.setattr(deliveries, "GIVE_UP", timedelta(0))
+    courier.start()
+    assert [each.said["data"]["state"] for each in hook.until(4)] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
+    until(lambda: Webhooks(store).one(webhook.id).waiting == 0)
+    assert Webhooks(store).one(webhook.id).dropped == 2
+
+
+def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receiver) -> None:
+    webhook = added(store, hook)
+    store.add_study(spec, datetime.now(UTC))
+    now, waits = datetime.now(UTC), list[float]()
+    for _ in range(20):
+        with store.writing() as connection:
+            found = deliveries.next_delivery(connection, webhook.id, now, 30)
+            assert found is not None
+            assert not deliveries.failed(connection, found, "answered 500", now)
+            deliveries.give_back(connection, webhook.id)
+        due = 0.05
+        while not _taken(store, now + timedelta(seconds=due)):
+            due *= 2
+        waits.append(due)
+    assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert 3600 <= waits[-1] < 7200
+
+
+def _taken(store: Store, now: datetime) -> bool:
+    with store.writing() as connection:
+        found = deliveries.take(connection, now, 30, 10)
+        for each in found:
+            deliveries.give_back(connection, each)
+    return bool(found)
+
+
+def test_two_couriers_tell_everything_once(store: Store, spec: StudySpec, hook: Receiver, courier: Courier) -> None:
+    with receiver() as other:
+        for each in (hook, other):
+            added(store, each)
+        second = Courier(store, Outbound(private=True))
+        courier.start()
+        second.start()
+        for _ in range(5):
+            told(store, spec)
+        for each in (hook, other):
+            each.until(20)
+        second.stop()
+        time.sleep(0.2)
+        for each in (hook, other):
+            assert len(each.got) == len({got.message for got in each.got}) == 20
+
+
+_PROCESS = """
+import sys, time
+from service import courier
+from service.database import open_engine
+from service.outbound import Outbound
+from service.store import Store
+
+courier._LOOK_SECONDS = 0.02
+courier._LEASE_SECONDS = 1.0
+courier.Courier(Store(open_engine(sys.argv[1])), Outbound(private=True)).start()
+time.sleep(600)
+"""
+
+
+def test_a_process_that_is_killed_loses_nothing(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, database: str
+) -> None:
+    added(store, hook)
+    release = threading.Event()
+    hook.answer = lambda _: 200 if len(hook.got) != 2 or release.wait(60) else 500
+    told(store, spec)
+    process = subprocess.Popen([sys.executable, "-c", _PROCESS, database], cwd=ROOT)
+    try:
+        hook.until(2)
+    finally:
+        process.kill()
+        process.wait()
+    release.set()
+    courier.start()
+    states = [each.said["data"]["state"] for each in hook.until(5)]
+    assert states == ["QUEUED", "RUNNING", "RUNNING", "PAUSED", "FAILED"]
+    assert hook.got[1].message == hook.got[2].message  # its answer was lost: the receiver knows it by its id
+
+
+def test_a_change_that_is_not_kept_is_not_told(store: Store, spec: StudySpec, hook: Receiver) -> None:
+    webhook = added(store, hook)
+
+    def undone() -> None:
+        with store.writing() as connection:
+            deliveries.announce(connection, "0" * 20, State.FAILED, "", NOW)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        undone()
+    assert Webhooks(store).one(webhook.id).waiting == 0
+
+
+def test_what_changes_at_once_is_all_told(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, database: str
+) -> None:
+    """PostgreSQL numbers rows in another order than that in which others come to see them."""
+    added(store, hook, State.FAILED)
+    courier.start()
+    ids = [store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(30)]
+
+    def fail(some: list[str]) -> None:
+        engine = open_engine(database)
+        for study_id in some:
+            Store(engine).transition(study_id, State.FAILED, "")
+        engine.dispose()
+
+    threads = [threading.Thread(target=fail, args=(ids[start::6],)) for start in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {each.said["data"]["study"] for each in hook.until(30)} == set(ids)
+
+
+def test_one_that_is_removed_is_told_nothing_more(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier
+) -> None:
+    gone = added(store, hook)
+    told(store, spec)
+    Webhooks(store).remove(gone.id)
+    courier.start()
+    with receiver() as other:
+        added(store, other)
+        told(store, spec)
+        other.until(4)
+    assert hook.got == []

@@ -1,0 +1,61 @@
+"""Reading logs, and telling people what they say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from service.log_lines import in_words, last_lines, of_pack, read_on
+
+
+def line(message: str, **fields: object) -> str:
+    known = {"level": "INFO", "logger": "some.part", "message": message, "time": "2026-01-02T03:04:05.678901+00:00"}
+    return json.dumps(known | fields) + "\n"
+
+
+def test_last_lines_are_the_last(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    log.write_text("".join(f"line {i}\n" for i in range(100)))
+    assert last_lines(log, 2) == "line 98\nline 99"
+
+
+def test_last_lines_are_words_and_the_last_of_a_traceback_is_the_last(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    log.write_text(line("begun") + "not ours\n" + line("ended", exception='Traceback\n  File "x"\nValueError: no data'))
+    assert last_lines(log).splitlines() == [
+        "2026-01-02 03:04:05 INFO some.part: begun",
+        "not ours",
+        "2026-01-02 03:04:05 INFO some.part: ended",
+        "Traceback",
+        '  File "x"',
+        "ValueError: no data",
+    ]
+    assert last_lines(log, 1) == "ValueError: no data"
+
+
+@pytest.mark.parametrize("other", ["", "plain", "[1, 2]", '{"message": "of another program"}', "17", "{"])
+def test_lines_of_other_programs_stay_as_they_are(other: str) -> None:
+    assert in_words(other + "\n") == other
+
+
+def test_a_log_is_read_on_line_by_whole_line(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    assert read_on(log, 0, 5) == ([], 0)
+    log.write_text("one\ntwo\nthr")
+    found, at = read_on(log, 0, 1)
+    assert found == ["two\n"]
+    assert read_on(log, at, None) == ([], at)
+    with log.open("a") as opened:
+        opened.write("ee\nfour\n")
+    found, at = read_on(log, at, None)
+    assert found == ["three\n", "four\n"]
+    assert read_on(log, 0, 0) == ([], at)
+
+
+def test_lines_of_a_pack_are_those_with_its_number(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    assert of_pack(log, 1, 5) == []
+    own = [line("a", pack=1), line("b", pack=1)]
+    log.write_text(own[0] + line("c", pack=11) + line('about "pack": 1') + '{"pack": 1}\n' + own[1] + line("d"))
+    assert of_pack(log, 1, 5) == own
+    assert of_pack(log, 1, 1) == own[1:]

@@ -1,0 +1,41 @@
+"""What a worker logs, on its way to the driver's log."""
+
+import logging
+import pickle
+
+import pytest
+
+from studies.overheard import drained, overheard, say_again
+
+
+def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
+    ours, other = logging.getLogger("studies.worker"), logging.getLogger("some.library")
+    with overheard(7) as said:
+        ours.info("lane %s diverged", 2, extra={"run": "7-2"})
+        other.debug("not worth telling")
+        other.warning("odd")
+        try:
+            raise ValueError("a reason")
+        except ValueError:
+            ours.exception("it failed")
+    ours.warning("nobody listens any more")
+    records = pickle.loads(pickle.dumps(drained(said)))
+
+    caplog.clear()
+    say_again(records)
+    assert [(each.name, each.levelname) for each in caplog.records] == [
+        ("studies.worker", "INFO"),
+        ("some.library", "WARNING"),
+        ("studies.worker", "ERROR"),
+    ]
+    assert [vars(each)["pack"] for each in caplog.records] == [7, 7, 7]
+    assert caplog.records[0].getMessage() == "lane 2 diverged"
+    assert vars(caplog.records[0])["run"] == "7-2"
+    assert "ValueError: a reason" in caplog.records[2].getMessage()
+
+
+def test_what_is_about_no_pack_says_so() -> None:
+    with overheard(None) as said:
+        logging.getLogger("studies.calibrate").info("measured")
+    (record,) = drained(said)
+    assert "pack" not in vars(record)
