@@ -76,6 +76,7 @@ def main() -> None:
         create_app(settings, store),
         host=settings.host,
         port=settings.port,
+        ws="none",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
