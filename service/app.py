@@ -127,6 +127,7 @@ def main() -> None:
             app,
             host=settings.host,
             port=settings.port,
+            ws="none",
             access_log=False,  # `Timed` has one
             log_config=None,
             server_header=False,

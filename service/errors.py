@@ -14,7 +14,7 @@ class UnauthenticatedError(ServiceError):
 
 
 class ForbiddenError(ServiceError):
-    """A request that the role of its API key does not allow."""
+    """A request that its sender may not make: by role, by the study's owner, or from elsewhere where no keys are."""
 
 
 class TooManyRequestsError(ServiceError):

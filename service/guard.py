@@ -1,4 +1,4 @@
-"""Stands before every route: who asks, and whether not too often; a path without a route is answered to nobody else."""
+"""Stands before every route, and where there is none: finds out who asks, and whether not too often."""
 
 import re
 
@@ -72,7 +72,7 @@ class Guard:
 def _anybody(request: Request) -> Caller:
     """Return the caller where no key is needed: somebody on this machine, who means this machine.
 
-    A page in a browser here may have a name of its own lead here (DNS rebinding), and a proxy may bring others here.
+    A page in a browser may have made a name of its own lead here (DNS rebinding), and a proxy may bring others.
     """
     host = request.headers.get("host", "")
     match = _HOST.fullmatch(host)

@@ -82,7 +82,7 @@ _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", t
 _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
 _KINDS: dict[type[ServiceError], Kind] = {
     UnauthenticatedError: Kind(status=HTTPStatus.UNAUTHORIZED, name="unauthenticated", title="A key is needed"),
-    ForbiddenError: Kind(status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not allow it"),
+    ForbiddenError: Kind(status=HTTPStatus.FORBIDDEN, name="forbidden", title="It is not allowed"),
     TooManyRequestsError: Kind(
         status=HTTPStatus.TOO_MANY_REQUESTS, name="too-many-requests", title="Too many requests"
     ),
@@ -100,7 +100,6 @@ _KINDS: dict[type[ServiceError], Kind] = {
     NoRunnerError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
 }
 
-
 #: What any operation that takes a key can answer with: the guard, the role, the database.
 _ANY_TIME = (
     HTTPStatus.UNAUTHORIZED,
@@ -110,6 +109,8 @@ _ANY_TIME = (
 )
 #: What OpenAPI says of the answer to what made a study.
 LOCATION: dict[str, Any] = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
+
+_HEADER_OF = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.TOO_MANY_REQUESTS: "Retry-After"}
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -127,10 +128,14 @@ def only(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     Args:
         statuses: Of all problems it can answer with.
     """
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        int(status): {"description": status.phrase, "content": {_MEDIA_TYPE: {"schema": schema}}} for status in statuses
+    content = {_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    found: dict[int | str, dict[str, Any]] = {
+        int(status): {"description": status.phrase, "content": content} for status in statuses
     }
+    for status, header in _HEADER_OF.items():
+        if status in found:
+            found[status]["headers"] = {header: {"schema": {"type": "string"}}}
+    return found
 
 
 def problem_of(error: ServiceError) -> Problem:

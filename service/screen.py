@@ -43,20 +43,23 @@ def state_text(state: State) -> str:
 
 
 def study_list(studies: Iterable[StudySummary]) -> Table:
-    """Return studies as a table.
+    """Return studies as a table, with their owners where any has one.
 
     Args:
         studies: In the order to show.
     """
+    found = tuple(studies)
+    owned = any(study.owner is not None for study in found)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("id", "state", "posted", "took", "name"):
+    for column in ("id", "state", "posted", "took", *(["owner"] if owned else []), "name"):
         table.add_column(column, no_wrap=column == "id")
-    for study in studies:
+    for study in found:
         table.add_row(
             study.id,
             state_text(study.state),
             f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
             took(study.started_at, study.ended_at),
+            *([escape(study.owner or "-")] if owned else []),
             escape(study.name),
         )
     return table

@@ -19,7 +19,7 @@ Url = Annotated[
 ApiKey = Annotated[
     str | None,
     typer.Option(
-        "--api-key", envvar="L4_API_KEY", help="The key to use it with; better in the environment, where none sees it."
+        "--api-key", envvar="L4_API_KEY", help="The key to use it with; safer in the environment than as an argument."
     ),
 ]
 

@@ -42,6 +42,14 @@ def test_it_answers_within_two_seconds_of_its_start(tmp_path: Path) -> None:
     assert min(seconds) < 2.0, seconds
 
 
+def test_on_any_other_address_it_needs_keys(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port, L4_HOST="0.0.0.0", L4_ACCESS="auto") as process:
+        wait_until_alive(process, port)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            assert [client.get(path).status_code for path in ("/studies", "/docs", "/healthz")] == [401, 401, 200]
+
+
 def test_it_imports_nothing_that_trains() -> None:
     listed = subprocess.run(
         [sys.executable, "-c", "import service.app, sys; print(*sys.modules)"],

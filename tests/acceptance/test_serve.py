@@ -6,11 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from service.client import Client
+from service.keys import deployed_keys
+from service.roles import Role
 from service.serve import environment
-from service.settings import Settings
+from service.settings import Access, Settings
 from service.states import State
 from tests.acceptance.processes import processes, state
 
@@ -66,7 +69,11 @@ def _gone_within(settings: Settings, seconds: float) -> bool:
 
 def test_nothing_is_left_and_the_study_goes_on_whatever_ends_the_service(settings: Settings, tmp_path: Path) -> None:
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
-    with _serving(settings, first) as process, Client(settings.url) as client:
+    settings = settings.model_copy(update={"access": Access.KEYS})  # its parts do without
+    with deployed_keys(settings) as keys:
+        key = keys.create("submitter", Role.SUBMITTER, datetime.now(UTC))
+    with _serving(settings, first) as process, Client(settings.url, key=key) as client:
+        assert "by API key" in first.read_text()
         assert settings.url in first.read_text()
         study_id = client.submit(STUDY).id
         _await_driver(settings, client, study_id, process)
@@ -76,7 +83,7 @@ def test_nothing_is_left_and_the_study_goes_on_whatever_ends_the_service(setting
     assert processes(settings) == []
     assert state(settings, study_id) is State.QUEUED
 
-    with _serving(settings, second) as process, Client(settings.url) as client:
+    with _serving(settings, second) as process, Client(settings.url, key=key) as client:
         _await_driver(settings, client, study_id, process)
         process.kill()
         process.wait()

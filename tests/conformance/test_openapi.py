@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.keys import Keys
 from service.ledger import StudyLedger
+from service.roles import Role
 from service.states import State
 from service.store import Store
 from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
@@ -78,3 +80,12 @@ def test_requests_about_a_known_study_are_answered_as_documented(
 ) -> None:
     known = f'[parameters]\n"path.study_id" = "{known_study}"\n'
     run_schemathesis(tmp_path, server_url, known, "--include-path-regex", "study_id", "--max-examples", "10")
+
+
+def test_no_request_is_answered_without_a_key(
+    keyed_api: httpx.Client, keyed_url: str, store: Store, tmp_path: Path
+) -> None:
+    # every operation is also asked without the key, and with one that is made up
+    key = Keys(store).create("admin", Role.ADMIN, datetime.now(UTC))
+    held = ("--header", f"Authorization: Bearer {key}", "--exclude-path-regex", "/events$", "--max-examples", "5")
+    run_schemathesis(tmp_path, keyed_url, "", *held)

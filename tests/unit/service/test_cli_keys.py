@@ -91,6 +91,7 @@ def test_a_service_is_used_with_a_key_that_is_in_no_message(
         study_id = ran(0, "submit", file, "--api-key", submitters).stdout.splitlines()[0]
         monkeypatch.setenv("L4_API_KEY", readers)
         assert re.search(r"owner +ada", ran(0, "show", study_id).stdout)
+        assert re.search(rf"{study_id} .* ada +A small study", ran(0, "list").stdout)
         assert "takes a submitter's" in ran(1, "cancel", study_id).stderr
         ran(0, "cancel", study_id, "--api-key", submitters)
         assert "not the form" in ran(1, "list", "--api-key", f"{submitters} ").stderr

@@ -18,7 +18,7 @@ from service.runners import Runners
 from service.settings import Settings
 from service.states import State
 from service.store import Store
-from service.tables import deletions, metadata
+from service.tables import deletions, metadata, tallies
 from studies.catalogue import Catalogue
 from studies.parameters import Precision
 from studies.rows import Series
@@ -50,14 +50,14 @@ def case(store: Store, spec: StudySpec) -> Case:
 
 
 def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
-    """Return all rows of all tables."""
+    """Return all rows of all tables, but for the tally of all runs that were ever done."""
 
     def rows(connection: Connection, name: str) -> list[tuple[object, ...]]:
         table = metadata.tables[name]
         return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
 
     with store.reading() as connection:
-        return {table.name: rows(connection, table.name) for table in metadata.sorted_tables}
+        return {table.name: rows(connection, table.name) for table in metadata.sorted_tables if table is not tallies}
 
 
 def trained(store: Store, spec: StudySpec, settings: Settings, key: str) -> str:

@@ -12,13 +12,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from service import demo
+from service.app import create_app
 from service.entities import Claim
+from service.keys import Keys
 from service.ledger import StudyLedger
+from service.roles import Role
 from service.runners import Runners
+from service.settings import Access, Settings
 from service.states import State
 from service.store import Store
 from studies.publish import catalogue
 from studies.report import build_report
+from tests.conformance.serving import served
 from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -73,6 +78,21 @@ def test_a_failed_study_is_told_with_its_reason(store: Store, capsys: pytest.Cap
     assert demo.main() == 1
     runner.join()
     assert "the study is FAILED: no data in [data]" in capsys.readouterr().err
+
+
+def test_where_keys_are_needed_it_has_the_one_of_the_environment(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(create_app(Settings(home=tmp_path, access=Access.KEYS), store)) as keyed:
+        monkeypatch.setenv("L4_PORT", str(urlsplit(keyed).port))
+        assert demo.main() == 1
+        assert "L4_API_KEY" in capsys.readouterr().err
+        monkeypatch.setenv("L4_API_KEY", Keys(store).create("ada", Role.SUBMITTER, NOW))
+        runner = _once_claimed(store, lambda claim: store.transition(claim.study_id, State.FAILED, "told", claim.token))
+        assert demo.main() == 1
+        runner.join()
+    assert "the study is FAILED: told" in capsys.readouterr().err
+    assert [study.owner for study in store.studies(10).items] == ["ada"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
