@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from service import routes_catalogue, routes_events, routes_health, routes_report, routes_studies
+from service import routes_catalogue, routes_events, routes_health, routes_plan, routes_report, routes_studies
 from service.database import open_engine
 from service.problems import answer_with_problems
 from service.schemas import Problem
@@ -30,7 +30,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app = FastAPI(title="L4 Studies", summary=_SUMMARY, version="1", redoc_url=None, redirect_slashes=False)
     app.state.settings = settings
     app.state.store = store
-    for routes in (routes_studies, routes_events, routes_report, routes_catalogue, routes_health):
+    for routes in (routes_studies, routes_plan, routes_events, routes_report, routes_catalogue, routes_health):
         app.include_router(routes.router)
     answer_with_problems(app)
     app.openapi = lambda: _document(app)

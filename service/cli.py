@@ -12,6 +12,7 @@ from rich.console import Console
 from service import screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
+from service.plan_table import plan_table
 from service.schemas import StudyAnswer
 from service.settings import read_settings
 from service.states import State
@@ -66,6 +67,16 @@ def submit(
             console.print(f"[yellow]Warning:[/] {warning}", highlight=False)
         if wait:
             _watch(client, console, study.id)
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The study, as YAML or JSON.")],
+    url: Url = None,
+) -> None:
+    """Show what a study would train, and about how long that would take; nothing is submitted."""
+    with _session(url) as (client, console):
+        console.print(plan_table(client.plan(file)))
 
 
 @app.command("list")

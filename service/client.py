@@ -14,7 +14,17 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from service.errors import RequestRefusedError, UnreachableError
-from service.schemas import Health, Problem, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary, WorkloadAnswer
+from service.schemas import (
+    Health,
+    PlanAnswer,
+    Problem,
+    RunAnswer,
+    RunPage,
+    StudyAnswer,
+    StudyPage,
+    StudySummary,
+    WorkloadAnswer,
+)
 from service.states import ENDED
 from studies.catalogue import OptimizerEntry
 from studies.spec import StudyDefinition
@@ -96,6 +106,22 @@ class Client:
         headers = {"Content-Type": content_type} | ({} if key is None else {"Idempotency-Key": quote(key)})
         answer = self._ask("POST", "/studies", content=body, headers=headers)
         return _read(StudyAnswer, answer)
+
+    def plan(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> PlanAnswer:
+        """Return what a study would train and about how long that would take; nothing is stored.
+
+        Args:
+            definition: The study, as for `submit`.
+
+        Raises:
+            RequestRefusedError: The definition has faults; all are in the message.
+            UnreachableError: Nothing answers at the URL.
+            OSError: The file cannot be read.
+        """
+        body, content_type = _encoded(definition)
+        return _read(
+            PlanAnswer, self._ask("POST", "/studies/plan", content=body, headers={"Content-Type": content_type})
+        )
 
     def studies(self) -> Iterator[StudySummary]:
         """Yield all studies, newest first, page by page."""

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import final
 
 from service.database import open_engine, persistently
+from service.estimates import estimated
 from service.ledger import StudyLedger
+from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.states import State
 from service.store import Store
@@ -61,6 +63,8 @@ def _drive(
 ) -> None:
     row = persistently(lambda: store.study(study_id))
     found = environment()
+    published = persistently(Runners(store).catalogue)
+    machines = published.machines
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
@@ -68,11 +72,14 @@ def _drive(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
             hardware=found.hardware,
+            workers=1 if machines is None else machines.workers,
+            on_gpus=machines is not None and machines.on_gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         paused=_Paused(store, study_id),
     )
     persistently(lambda: store.set_environment(study_id, found.model_dump()))
+    ledger.keep_estimate(persistently(lambda: estimated(store, row.spec, published)))
     cluster.run(
         driver,
         address=ray_address,
@@ -93,9 +100,12 @@ def _drive(
         versions=found.versions,
         commit=found.commit,
         hardware=found.hardware,
+        elapsed_seconds=ledger.elapsed(),
+        estimate=ledger.estimate(),
     )
-    ledger.save_report(render(build_report(row.spec, rows, provenance), rows))
-    ledger.end(State.SUCCEEDED, "")
+    report = build_report(row.spec, rows, provenance)
+    ledger.save_report(render(report, rows))
+    ledger.end(State.SUCCEEDED, report.cut_short)
 
 
 @final

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from service.bodies import parse_json, parse_yaml
 from service.dependencies import SettingsGiven
+from service.examples import STUDY_JSON, STUDY_YAML
 
 _PARSERS: dict[str, Callable[[bytes], object]] = {
     "application/json": parse_json,
@@ -21,6 +22,19 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
     "text/x-yaml": parse_yaml,
 }
 _ACCEPTED = "application/json, application/yaml"
+
+_DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
+#: What OpenAPI says of such a body.
+POSTED: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The study; YAML also as `application/x-yaml`, `text/yaml` or `text/x-yaml`.",
+        "content": {
+            "application/json": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_JSON}}},
+            "application/yaml": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_YAML}}},
+        },
+    }
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, and_, select, tuple_
 from service.entities import Page, RunRow
 from service.errors import BadCursorError
 from service.records import read_numbers, read_pack, read_run, read_series, read_trial
-from service.tables import packs, runs, series, trials
+from service.tables import packs, runs, series, studies, trials
 from service.transitions import shown
-from studies.rows import Rows, Series
+from studies.rows import Limit, Rows, Series
 
 #: What runs are ordered by.
 _ORDER = (runs.c.workload, runs.c.arm, runs.c.stage, runs.c.trial, runs.c.seed)
@@ -43,6 +43,7 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
     own_runs = select(runs).where(runs.c.study == study_id)
     own_series = select(series).where(series.c.study == study_id)
     followed = read_series(connection.execute(own_series.order_by(series.c.position))) if with_series else {}
+    reached = connection.execute(select(studies.c.reached).where(studies.c.id == study_id)).scalar_one_or_none()
     return Rows(
         trials=tuple(
             read_trial(row)
@@ -53,6 +54,7 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
             read_run(row, followed.get((row.pack, row.lane), ()))
             for row in connection.execute(own_runs.order_by(*_ORDER))
         ),
+        reached=None if reached is None else Limit(reached),
     )
 
 

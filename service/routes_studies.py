@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -11,14 +11,14 @@ from service import verbs
 from service.conditions import conditions
 from service.dependencies import SettingsGiven, StoreGiven, StudyId
 from service.entities import PostedKey, RunRow, StudyRow
-from service.examples import STUDY_JSON, STUDY_YAML
-from service.posted import PostedBody
+from service.posted import POSTED, PostedBody
 from service.problems import documented
 from service.runners import Runners
 from service.schemas import Links, ProgressAnswer, RunAnswer, RunPage, StudyAnswer, StudyPage, StudySummary
 from service.settings import Settings
 from service.states import State
 from service.store import Store, Verb
+from studies import budget
 from studies.plan import progress
 from studies.resolve import resolve
 from studies.rows import Outcome
@@ -32,17 +32,6 @@ IdempotencyKey = Annotated[
     Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
 ]
 
-_DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
-_POSTED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The study; YAML also as `application/x-yaml`, `text/yaml` or `text/x-yaml`.",
-        "content": {
-            "application/json": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_JSON}}},
-            "application/yaml": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_YAML}}},
-        },
-    }
-}
 _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
@@ -50,7 +39,7 @@ _LOCATION = {"headers": {"Location": {"description": "The study.", "schema": {"t
 @router.post(
     "/studies",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=_POSTED,
+    openapi_extra=POSTED,
     responses={202: _LOCATION}
     | documented(
         HTTPStatus.BAD_REQUEST,
@@ -147,7 +136,7 @@ def _answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
     return StudyAnswer(
         **_summary(row).model_dump(),
         spec=row.spec,
-        warnings=row.spec.warnings(),
+        warnings=(*row.spec.warnings(), *budget.warnings(row.spec)),
         conditions=conditions(row, found.searches, ahead, datetime.now(UTC)),
         progress=ProgressAnswer(done=found.done, total=found.total),
         links=Links(

@@ -77,6 +77,8 @@ class _StudyColumns(TypedColumns):
     fruitless: Named[int] = Column(Integer, server_default="0")
     environment: Named[str | None] = Column(Text)
     mlflow_experiment: Named[str | None] = Column(String(64))
+    estimate: Named[str | None] = Column(Text)
+    reached: Named[str | None] = Column(String(16))
 
 
 class _RequestColumns(TypedColumns):

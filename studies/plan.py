@@ -69,6 +69,8 @@ def additions(
             if any(not pack.done or pack.stage is Stage.CONFIRM for pack in own.packs):
                 continue
             found = search(spec, own, workload.name, arm.name)
+            if own.reached is not None and arm.search and not found.done:
+                continue  # its budget is spent, and there is nothing to choose from
             if found.done:
                 best = selected(found.scores, spec.protocol.direction).trial.number
                 stage, batch = Stage.CONFIRM, -1
@@ -103,14 +105,18 @@ def progress(spec: StudySpec, rows: Rows) -> Progress:
         spec: The study.
         rows: Its rows; the runs need no series.
     """
-    apart = by_arm(rows)
-    found = {
-        (workload.name, arm.name): search(spec, apart.get((workload.name, arm.name), Rows()), workload.name, arm.name)
-        for workload in spec.workloads
-        for arm in spec.arms
-    }
-    total = sum(each.trials * spec.protocol.search_seeds + spec.protocol.confirm_seeds for each in found.values())
+    apart, none = by_arm(rows), Rows(reached=rows.reached)
+    found = {key: search(spec, apart.get(key, none), *key) for key in spec.pairs}
+    total = sum(_expected(spec, apart.get(key, none), each) for key, each in found.items())
     return Progress(done=len(rows.runs), total=total, searches=found)
+
+
+def _expected(spec: StudySpec, own: Rows, found: Search) -> int:
+    """Return how many runs an arm on a workload has in the end, as far as its rows tell."""
+    confirm_runs = spec.protocol.confirm_seeds
+    if own.reached is None or not found.cut:
+        return found.trials * spec.protocol.search_seeds + confirm_runs
+    return sum(run.stage is Stage.SEARCH for run in own.runs) + (confirm_runs if found.done else 0)
 
 
 def _next_batch(
