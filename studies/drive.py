@@ -75,6 +75,9 @@ class Driver:
         """Return the next pack or probe, or None where it depends on what is being trained or measured."""
         if self._paused() or self._over():
             return None
+        # what confirming takes has to be known in time, and no search is to be far ahead of one that cannot begin
+        if is_timed(self._spec) and (probe := self._pacing.take()) is not None:
+            return probe
         self._plan()
         if not self._waiting:
             return self._pacing.take()
