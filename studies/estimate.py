@@ -128,9 +128,26 @@ def stage_taken(speeds: Sequence[Speed], runs: int, steps: int, workers: int) ->
     speed = narrowed(known, runs, steps)
     making = 0.0 if speed.lanes == known.lanes else speed.making
     whole, (packs, rest) = steps * speed.seconds, divmod(runs, speed.lanes)
-    last = steps * (rest * speed.lane_seconds if speed.mode is Mode.EAGER else speed.seconds) if rest else 0.0
+    last = steps * (eager_seconds(speeds, rest) if speed.mode is Mode.EAGER else speed.seconds) if rest else 0.0
     turns, left = divmod(packs, workers)
     return Taken(pack_seconds=making + packs * whole + last, seconds=making + turns * whole + (whole if left else last))
+
+
+def eager_seconds(speeds: Sequence[Speed], lanes: int) -> float:
+    """Return what an eager step takes with so many lanes, fewer than the largest measured pack has.
+
+    What a lane adds is told by the smallest and the largest pack; by a single one nothing is, and most of a step is
+    dispatch, which is the same for any number of lanes.
+
+    Args:
+        speeds: What is known; at least one eager.
+        lanes: How many.
+    """
+    eager = sorted((speed for speed in speeds if speed.mode is Mode.EAGER), key=lambda speed: speed.lanes)
+    small, large = eager[0], eager[-1]
+    added = (large.seconds - small.seconds) / (large.lanes - small.lanes) if large.lanes > small.lanes else 0.0
+    above = next(speed for speed in eager if speed.lanes >= lanes)
+    return max(above.seconds - (above.lanes - lanes) * max(added, 0.0), lanes * above.lane_seconds)
 
 
 def estimate(

@@ -76,7 +76,7 @@ def test_a_guess_is_the_median_of_what_is_most_like_it(store: Store, spec: Study
         keep(store, subject(spec, optimizer=f"other{number}"), lane_seconds)
     keep(store, subject(spec, options={"batch_size": 1}), 1e-9)
     keep(store, subject(spec, "linear_regression"), 5.0)
-    assert trained(store, spec, here, "sgd") == pytest.approx(measuring + 10 * 100 * 2e-3)
+    assert trained(store, spec, here, "sgd") == pytest.approx(measuring + 2 * 100 * 8 * 2e-3)
 
 
 def test_the_catalogue_is_the_last_resort(store: Store, spec: StudySpec, here: Catalogue, catalogue: Catalogue) -> None:
@@ -86,7 +86,7 @@ def test_the_catalogue_is_the_last_resort(store: Store, spec: StudySpec, here: C
     found = estimated(store, spec, catalogue)
     assert found.workers == 1
     assert {each.basis for each in found.arms} == {Basis.GUESS}
-    assert trained(store, spec, catalogue, "sgd") == pytest.approx(1.0 + 10 * 100 * step_seconds)
+    assert trained(store, spec, catalogue, "sgd") == pytest.approx(1.0 + 2 * 100 * 8 * step_seconds)
     assert found.expected.seconds >= STARTING
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from studies.estimate import STARTING, Amount, Basis, Estimate, Pace, estimate, stage_taken
+from studies.estimate import STARTING, Amount, Basis, Estimate, Pace, eager_seconds, estimate, stage_taken
 from studies.plan import additions
 from studies.rows import Rows, Stage
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
@@ -73,21 +73,32 @@ def test_packs_take_what_the_plan_makes_of_them(speeds: tuple[Speed, ...], runs:
         return [{"lr": 0.01}] * count
 
     packs = additions(spec, {}, {(workload.name, arm.name): speeds}, rates).packs
-    seconds = {speed.mode: speed for speed in speeds}
-    whole = [
-        workload.steps
-        * (
-            seconds[pack.mode].lane_seconds * (pack.width or len(pack.lanes))
-            if pack.mode is Mode.COMPILED
-            else seconds[pack.mode].lane_seconds * len(pack.lanes)
-        )
-        for pack in packs
-    ]
+    step = {speed.mode: speed.seconds for speed in speeds}  # of a single size no more is known
+    whole = [workload.steps * step[pack.mode] for pack in packs]
     taken = stage_taken(speeds, runs, workload.steps, 1)
     assert taken.pack_seconds == taken.seconds == pytest.approx(math.fsum(whole))
     many = stage_taken(speeds, runs, workload.steps, 100)
     assert many.pack_seconds == taken.pack_seconds
     assert many.seconds == pytest.approx(max(whole))
+
+
+@pytest.mark.parametrize(
+    ("measured", "lanes", "seconds"),
+    [
+        ({8: 4.0}, 1, 4.0),
+        ({4: 4.0, 8: 6.0}, 1, 2.5),
+        ({4: 4.0, 8: 6.0}, 4, 4.0),
+        ({4: 4.0, 8: 6.0}, 6, 5.0),
+        ({4: 4.0, 8: 3.0}, 2, 4.0),  # noise
+        ({1: 1.0, 8: 16.0}, 4, 8.0),  # a lane costs more in the larger pack
+    ],
+)
+def test_fewer_lanes_save_what_a_lane_was_measured_to_add(
+    measured: dict[int, float], lanes: int, seconds: float
+) -> None:
+    speeds = [Speed(lanes=each, mode=Mode.EAGER, seconds=taken) for each, taken in measured.items()]
+    assert stage_taken([speeds[-1]], 8, 1, 1).seconds == speeds[-1].seconds
+    assert eager_seconds(speeds, lanes) == pytest.approx(seconds)
 
 
 def test_a_narrower_step_is_compiled_anew() -> None:
@@ -102,8 +113,8 @@ def test_more_workers_shorten_a_study_as_far_as_its_batches_let_them() -> None:
     assert one.pack_seconds == two.pack_seconds == many.pack_seconds
     assert one.seconds == pytest.approx(STARTING + one.pack_seconds)
     assert two.seconds == pytest.approx(STARTING + two.pack_seconds / 2)
-    # one batch after the other, then the confirm runs: 3 packs of digits, of 3, 3 and 4 runs
-    assert many.seconds == pytest.approx(STARTING + 100 * (0.003 + 0.003 + 0.004))
+    # one batch after the other, then the confirm runs: three packs of digits
+    assert many.seconds == pytest.approx(STARTING + 100 * (0.004 + 0.004 + 0.004))
 
 
 def test_gpu_hours_are_those_of_packs_where_training_is_on_gpus() -> None:
