@@ -11,6 +11,7 @@ from service.schemas import Links, StudyAnswer, StudySummary
 from service.settings import Settings
 from service.states import State
 from service.store import Store
+from studies import budget
 
 
 def summary(row: StudyHead | StudyRow) -> StudySummary:
@@ -51,7 +52,7 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
     return StudyAnswer(
         **summary(row).model_dump(),
         spec=row.spec,
-        warnings=row.spec.warnings(),
+        warnings=(*row.spec.warnings(), *budget.warnings(row.spec)),
         conditions=conditions(row, found.searches, ahead, now),
         progress=progress_answer(found),
         links=Links(

@@ -17,6 +17,7 @@ from service import (
     routes_keeping,
     routes_logs,
     routes_metrics,
+    routes_plan,
     routes_queue,
     routes_report,
     routes_runs,
@@ -60,6 +61,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.exposition = Exposition(lambda: app.state.store)
     for routes in (
         routes_studies,
+        routes_plan,
         routes_queue,
         routes_keeping,
         routes_runs,

@@ -12,6 +12,7 @@ from service import cli_keys, cli_webhooks, screen, serve
 from service.client import Client, Form
 from service.errors import ServiceError
 from service.live import watching
+from service.plan_table import plan_table
 from service.schemas import StudyAnswer
 from service.session import ApiKey, Url, session
 from service.settings import read_settings
@@ -77,6 +78,17 @@ def clone(study_id: StudyId, name: Name = None, key: Key = None, url: Url = None
     """Submit a study's spec once more and print the new study's id."""
     with session(url, api_key) as (client, console):
         console.print(client.clone(study_id, name=name, key=key).id, highlight=False)
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The study, as YAML or JSON.")],
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Show what a study would train, and about how long that would take; nothing is submitted."""
+    with session(url, api_key) as (client, console):
+        console.print(plan_table(client.plan(file)))
 
 
 @app.command("list")

@@ -15,6 +15,7 @@ from service.connection import Connection, quoted, read
 from service.schemas import (
     CancelAnswer,
     Health,
+    PlanAnswer,
     QueueAnswer,
     RunAnswer,
     RunPage,
@@ -106,6 +107,21 @@ class Client:
         params = {"priority": str(priority)}
         answer = self._connection.ask("POST", "/studies", params=params, content=body, headers=headers)
         return read(StudyAnswer, answer)
+
+    def plan(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> PlanAnswer:
+        """Return what a study would train and about how long that would take; nothing is stored.
+
+        Args:
+            definition: The study, as for `submit`.
+
+        Raises:
+            RequestRefusedError: The definition has faults; all are in the message.
+            UnreachableError: Nothing answers at the URL.
+            OSError: The file cannot be read.
+        """
+        body, content_type = _encoded(definition)
+        headers = {"Content-Type": content_type}
+        return read(PlanAnswer, self._connection.ask("POST", "/studies/plan", content=body, headers=headers))
 
     def clone(self, study_id: str, *, name: str | None = None, key: str | None = None) -> StudyAnswer:
         """Submit a study's spec once more, and return the new study.

@@ -17,7 +17,7 @@ def conditions(study: StudyRow, searches: Mapping[Place, Standing], ahead: int, 
         ahead: Studies that will be claimed before it; any number where it is not queued.
         now: The present time.
     """
-    return (*_waiting(study, ahead, now), *_extended(searches))
+    return (*_waiting(study, ahead, now), *_extended(searches), *_cut(searches))
 
 
 def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
@@ -35,3 +35,10 @@ def _extended(searches: Mapping[Place, Standing]) -> Iterator[str]:
             last = found.rounds[-1].ranges
             ranges = ", ".join(f"{name} {each.low:g} to {each.high:g}" for name, each in last.items())
             yield f"range extended for {arm} on {workload}: {ranges}"
+
+
+def _cut(searches: Mapping[Place, Standing]) -> Iterator[str]:
+    for (workload, arm), found in searches.items():
+        if found.cut:
+            planned = found.trials_done if found.done else found.trials
+            yield f"the budget leaves the search for {arm} on {workload} {planned} of {found.asked} trials"

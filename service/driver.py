@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Generic, TypeVar, final
 
 from service.database import open_engine, persistently
+from service.estimates import estimated
 from service.ledger import StudyLedger
 from service.logs import log_as_json
+from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.shares import Share, share
 from service.states import State
@@ -66,6 +68,8 @@ def _drive(
 ) -> None:
     row = persistently(lambda: store.study(study_id))
     found = environment()
+    published = persistently(Runners(store).catalogue)
+    machines = published.machines
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
@@ -73,11 +77,14 @@ def _drive(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
             hardware=found.hardware,
+            workers=1 if machines is None else machines.workers,
+            on_gpus=machines is not None and machines.on_gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         paused=_Recent(lambda: store.state(study_id) is State.PAUSED),
     )
     persistently(lambda: store.set_environment(study_id, found.model_dump()))
+    ledger.keep_estimate(persistently(lambda: estimated(store, row.spec, published)))
     cluster.run(
         driver,
         address=ray_address,
@@ -100,9 +107,12 @@ def _drive(
         versions=found.versions,
         commit=found.commit,
         hardware=found.hardware,
+        elapsed_seconds=ledger.elapsed(),
+        estimate=ledger.estimate(),
     )
-    ledger.save_report(render(build_report(row.spec, rows, provenance), rows))
-    ledger.end(State.SUCCEEDED, "")
+    report = build_report(row.spec, rows, provenance)
+    ledger.save_report(render(report, rows))
+    ledger.end(State.SUCCEEDED, report.cut_short)
 
 
 def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], int | None]:

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from service.database import persistently
 from service.records import pack_record, run_record, series_records, trial_record
 from service.speeds import read_speeds, replace_speeds
+from service.spent import keep_estimate, reach, read_elapsed, read_estimate
 from service.states import WRITABLE, State
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
 from service.tallies import count
 from service.transitions import is_in, lost, move
-from studies.rows import Pack, Rows, Run, Trial
+from studies.estimate import Estimate
+from studies.rows import Limit, Pack, Rows, Run, Trial
 from studies.speeds import Speed, Subject
+
+Found = TypeVar("Found")
 
 
 class StudyLedger:
@@ -66,14 +71,34 @@ class StudyLedger:
 
         self._write(change)
 
+    def elapsed(self) -> float:
+        """Return for how many seconds the study has been RUNNING."""
+        return self._read(lambda connection: read_elapsed(connection, self._study_id, datetime.now(UTC)))
+
+    def reach(self, limit: Limit, reason: str) -> None:
+        """Write that a budget ends the searches, and why; once it is written nothing happens.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        now = datetime.now(UTC)
+        self._write(lambda connection: reach(connection, self._study_id, limit, reason, now))
+
+    def estimate(self) -> Estimate | None:
+        """Return what the study was estimated to take; None where nothing was kept."""
+        return self._read(lambda connection: read_estimate(connection, self._study_id))
+
+    def keep_estimate(self, estimate: Estimate) -> None:
+        """Write what the study is estimated to take; the first that is written stays.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        self._write(lambda connection: keep_estimate(connection, self._study_id, estimate))
+
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
         """Return what was measured of a subject, in any study; nothing where nothing was."""
-
-        def read() -> tuple[Speed, ...]:
-            with self._store.reading() as connection:
-                return read_speeds(connection, subject)
-
-        return persistently(read)
+        return self._read(lambda connection: read_speeds(connection, subject))
 
     def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
         """Write what was measured of a subject, in place of what was before.
@@ -127,6 +152,15 @@ class StudyLedger:
             StoppedError: The token holds the study no longer.
         """
         persistently(lambda: self._store.release(self._study_id, self._token))
+
+    def _read(self, read: Callable[[Connection], Found]) -> Found:
+        """Read in one transaction."""
+
+        def at_once() -> Found:
+            with self._store.reading() as connection:
+                return read(connection)
+
+        return persistently(at_once)
 
     def _write(self, change: Callable[[Connection], object]) -> None:
         """Change rows in one transaction, if the study may still be written."""

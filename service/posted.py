@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from service.bodies import parse_json, parse_yaml
 from service.dependencies import SettingsGiven
+from service.examples import STUDY_JSON, STUDY_YAML
 
 _PARSERS: dict[str, Callable[[bytes], object]] = {
     "application/json": parse_json,
@@ -24,6 +25,19 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
 _ACCEPTED = "application/json, application/yaml"
 #: A body may take so long to arrive: one that comes byte by byte would keep its connection for ever.
 _SECONDS = 30.0
+
+_DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
+#: What OpenAPI says of such a body.
+POSTED: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The study; YAML also as `application/x-yaml`, `text/yaml` or `text/x-yaml`.",
+        "content": {
+            "application/json": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_JSON}}},
+            "application/yaml": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_YAML}}},
+        },
+    }
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, func, select
 
 from service.entities import StudyRow
-from service.queries import read_searches
+from service.queries import read_reached, read_searches
 from service.tables import runs
 from studies.progress import Place, Progress, Standing, progress
 from studies.rows import Rows, Stage
@@ -33,12 +33,12 @@ class Progresses:
         """
         with self._lock:
             known = self._known.get(study.id, {})
-        counts = _counts(connection, study.id)
+        counts, reached = _counts(connection, study.id), read_reached(connection, study.id)
 
         def read(wanted: Sequence[Place]) -> Rows:
-            return read_searches(connection, study.id, wanted)
+            return read_searches(connection, study.id, wanted, reached)
 
-        found = progress(study.spec, counts, known, read)
+        found = progress(study.spec, counts, reached, known, read)
         with self._lock:
             # of two looks at once either will do: what an older one lacks is replayed again
             self._known[study.id] = found.searches

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, select, tuple_
 from service.entities import Page, RunRow, run_id
 from service.errors import BadCursorError, UnknownRunError
 from service.records import read_numbers, read_pack, read_run, read_series, read_trial
-from service.tables import packs, runs, series, trials
+from service.tables import packs, runs, series, studies, trials
 from service.transitions import shown
-from studies.rows import Rows, Series, Stage
+from studies.rows import Limit, Rows, Series, Stage
 
 #: What runs are ordered by.
 _ORDER = (runs.c.workload, runs.c.arm, runs.c.stage, runs.c.trial, runs.c.seed)
@@ -53,16 +53,31 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
             read_run(row, followed.get((row.pack, row.lane), ()))
             for row in connection.execute(own_runs.order_by(*_ORDER))
         ),
+        reached=read_reached(connection, study_id),
     )
 
 
-def read_searches(connection: Connection, study_id: str, wanted: Sequence[tuple[str, str]]) -> Rows:
+def read_reached(connection: Connection, study_id: str) -> Limit | None:
+    """Return the budget that ended a study's searches, None where none did.
+
+    Args:
+        connection: In a transaction.
+        study_id: The study.
+    """
+    reached = connection.execute(select(studies.c.reached).where(studies.c.id == study_id)).scalar_one_or_none()
+    return None if reached is None else Limit(reached)
+
+
+def read_searches(
+    connection: Connection, study_id: str, wanted: Sequence[tuple[str, str]], reached: Limit | None
+) -> Rows:
     """Return the trials and the search runs of some searches, in the order that `studies.rows.Rows` has.
 
     Args:
         connection: In a transaction, so that the rows are of one moment.
         study_id: The study.
         wanted: The workloads and arms, at least one.
+        reached: The budget that ended them, as `read_reached` has it.
     """
     own_trials = select(trials).where(trials.c.study == study_id, tuple_(trials.c.workload, trials.c.arm).in_(wanted))
     own_runs = select(runs).where(
@@ -76,6 +91,7 @@ def read_searches(connection: Connection, study_id: str, wanted: Sequence[tuple[
             for row in connection.execute(own_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
         ),
         runs=tuple(read_run(row, ()) for row in connection.execute(own_runs.order_by(*_ORDER))),
+        reached=reached,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -13,9 +13,8 @@ from service.answers import answer, summary
 from service.dependencies import Cursor, IdempotencyKey, Limit, SettingsGiven, StoreGiven, StudyId
 from service.entities import PostedKey
 from service.errors import ForbiddenError
-from service.examples import STUDY_JSON, STUDY_YAML
 from service.listing import Wanted
-from service.posted import PostedBody
+from service.posted import POSTED, PostedBody
 from service.problems import LOCATION, documented
 from service.roles import Role
 from service.runners import Runners
@@ -37,17 +36,6 @@ NamePart = Annotated[
 ]
 Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
 
-_DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
-_POSTED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The study; YAML also as `application/x-yaml`, `text/yaml` or `text/x-yaml`.",
-        "content": {
-            "application/json": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_JSON}}},
-            "application/yaml": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_YAML}}},
-        },
-    }
-}
 _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
@@ -55,7 +43,7 @@ _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
     "/studies",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=_SUBMITTERS,
-    openapi_extra=_POSTED,
+    openapi_extra=POSTED,
     responses={202: LOCATION}
     | documented(
         HTTPStatus.BAD_REQUEST,

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from service.states import State
+from studies.estimate import Estimate
 from studies.parameters import Direction, Metric, Option
 from studies.rows import Outcome, Stage
 from studies.spec import StudySpec
@@ -212,6 +213,22 @@ class CancelAnswer(_Answer):
 
     studies: tuple[CancelledAnswer, ...]
     more: bool
+
+
+class PlanAnswer(_Answer):
+    """What a study would take.
+
+    Args:
+        spec_hash: SHA-256 of the spec without the name.
+        warnings: Those that the study would have.
+        beyond_budget: Which budgets of time the estimate is beyond.
+        estimate: Runs, steps and time, by workload and arm and in total.
+    """
+
+    spec_hash: str
+    warnings: tuple[str, ...]
+    beyond_budget: tuple[str, ...]
+    estimate: Estimate
 
 
 class EventAnswer(_Answer):

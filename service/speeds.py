@@ -1,13 +1,29 @@
 """Measured speeds of packs in the database, kept for all studies."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Row, delete, select
 
 from service.database import put
 from service.tables import speeds as table
 from studies.speeds import Mode, Speed, Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What was measured of one subject.
+
+    Args:
+        subject: Of what.
+        speeds: At least one.
+    """
+
+    subject: Subject
+    speeds: tuple[Speed, ...]
 
 
 def read_speeds(connection: Connection, subject: Subject) -> tuple[Speed, ...]:
@@ -18,10 +34,22 @@ def read_speeds(connection: Connection, subject: Subject) -> tuple[Speed, ...]:
         subject: Of what.
     """
     own = select(table).where(table.c.subject == _digest(subject)).order_by(table.c.mode, table.c.lanes)
-    return tuple(
-        Speed(lanes=row.lanes, mode=Mode(row.mode), seconds=row.seconds, making=row.making)
-        for row in connection.execute(own)
-    )
+    return tuple(_read(row) for row in connection.execute(own))
+
+
+def read_speeds_of(connection: Connection, workload: str) -> tuple[Known, ...]:
+    """Return what was measured of a workload: with any options, optimizer, hardware and code.
+
+    Args:
+        connection: In a transaction.
+        workload: The registered workload's name.
+    """
+    start = json.dumps([workload]).removesuffix("]") + ","
+    own = select(table).where(table.c.about.startswith(start, autoescape=True))
+    found: dict[str, list[Speed]] = {}
+    for row in connection.execute(own.order_by(table.c.about, table.c.mode, table.c.lanes)):
+        found.setdefault(row.about, []).append(_read(row))
+    return tuple(Known(subject=Subject.of_key(about), speeds=tuple(speeds)) for about, speeds in found.items())
 
 
 def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Speed]) -> None:
@@ -49,6 +77,10 @@ def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Sp
             for speed in speeds
         ],
     )
+
+
+def _read(row: Row[*tuple[Any, ...]]) -> Speed:
+    return Speed(lanes=row.lanes, mode=Mode(row.mode), seconds=row.seconds, making=row.making)
 
 
 def _digest(subject: Subject) -> str:

@@ -82,6 +82,8 @@ class _StudyColumns(TypedColumns):
     waiting: Named[str | None] = Column(Text)
     environment: Named[str | None] = Column(Text)
     mlflow_experiment: Named[str | None] = Column(String(64))
+    estimate: Named[str | None] = Column(Text)
+    reached: Named[str | None] = Column(String(16))
 
 
 class _KeyColumns(TypedColumns):

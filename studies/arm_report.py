@@ -41,7 +41,9 @@ class SearchReport(_Frozen):
     """A search; a fixed arm's is its single trial.
 
     Args:
-        complete: Whether no trial is missing.
+        complete: Whether a setting is chosen: no trial is missing, or the budget left none.
+        asked: Trials that the protocol asks for, so far.
+        cut: Whether the budget left out some of them, so that the arm is not fully tuned.
         diverged: Trials whose score diverged.
         stopped: Trials that were stopped on their way, being behind.
         extensions: How often the range was extended tenfold.
@@ -51,6 +53,8 @@ class SearchReport(_Frozen):
     """
 
     complete: bool
+    asked: int
+    cut: bool
     diverged: int
     stopped: int
     extensions: int
@@ -115,6 +119,22 @@ class TuningCost(_Frozen):
     seconds: float | None
 
 
+class Spent(_Frozen):
+    """What an arm's runs on a workload took, to be seen beside what they were estimated to take.
+
+    Args:
+        search_runs: Runs of its search.
+        confirm_runs: Runs of the comparison.
+        run_steps: Steps trained by all of them together.
+        seconds: Wall-clock seconds of their packs, one after the other.
+    """
+
+    search_runs: int
+    confirm_runs: int
+    run_steps: int
+    seconds: float
+
+
 class ArmReport(_Frozen):
     """An arm on a workload.
 
@@ -136,6 +156,7 @@ class ArmReport(_Frozen):
             for a loss); None where either is, and where search runs are shorter than confirm runs.
         comparison: With the reference arm; None for the reference arm itself.
         tuning_cost: What the search took.
+        spent: What the search and the comparison took.
     """
 
     arm: str
@@ -154,6 +175,7 @@ class ArmReport(_Frozen):
     optimism_gap: float | None
     comparison: Comparison | None
     tuning_cost: TuningCost
+    spent: Spent
 
     def summary(self, name: str) -> Summary | None:
         """Return the summary of a measured quantity, None where no seed has a value.
@@ -199,6 +221,7 @@ def arm_report(spec: StudySpec, rows: Rows, workload: str, arm: str, comparison:
         optimism_gap=_gap(spec, workload, search_score, confirm_score),
         comparison=comparison,
         tuning_cost=_tuning_cost(rows, workload, arm, found),
+        spent=_spent(rows, workload, arm),
     )
 
 
@@ -213,6 +236,8 @@ def _objective(spec: StudySpec, run: Run) -> float:
 def _search_report(found: Search) -> SearchReport:
     return SearchReport(
         complete=found.done,
+        asked=found.asked,
+        cut=found.cut,
         diverged=sum(not math.isfinite(score.value) for score in found.scores),
         stopped=sum(score.stopped for score in found.scores),
         extensions=len(found.rounds) - 1,
@@ -288,4 +313,16 @@ def _tuning_cost(rows: Rows, workload: str, arm: str, found: Search) -> TuningCo
         runs=len(runs),
         steps=sum(run.steps for run in runs),
         seconds=math.fsum(seconds) if seconds else None,
+    )
+
+
+def _spent(rows: Rows, workload: str, arm: str) -> Spent:
+    runs = [run for run in rows.runs if (run.workload, run.arm) == (workload, arm)]
+    packs = [pack for pack in rows.packs if (pack.workload, pack.arm) == (workload, arm)]
+    confirm_runs = sum(run.stage is Stage.CONFIRM for run in runs)
+    return Spent(
+        search_runs=len(runs) - confirm_runs,
+        confirm_runs=confirm_runs,
+        run_steps=sum(run.steps for run in runs),
+        seconds=math.fsum(pack.seconds or 0.0 for pack in packs),
     )

@@ -15,7 +15,7 @@ from studies.lanes import Eager, Stepper
 from studies.precision import products_in
 from studies.programs import program_file
 from studies.setup import Setup, set_up
-from studies.speeds import COMPILING, Mode, Speed, fastest
+from studies.speeds import COMPILING, SAVED, Mode, Speed, fastest
 from studies.task import Task
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ STEPS, SECONDS = 5, 0.5
 GAIN = 0.1
 #: Seconds that each operation of a step adds to `COMPILING` it; benchmarks/throughput.py measures both.
 COMPILING_OPERATION = 0.012
-#: Share of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
-SAVED = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)

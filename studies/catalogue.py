@@ -1,8 +1,8 @@
 """The catalogue: what a runner can train, as data that a process without torch can read and validate against."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from studies.parameters import Direction, Hyperparameter, Metric, Option
+from studies.parameters import STEP_SECONDS, Direction, Hyperparameter, Metric, Option
 
 
 class WorkloadEntry(BaseModel):
@@ -17,6 +17,7 @@ class WorkloadEntry(BaseModel):
         has_validation: Whether there are validation data, so that they can be selected on.
         metrics: What is measured besides the loss.
         lanes: Lanes of a pack from which measuring starts (see `Workload.lanes`).
+        step_seconds: Seconds of a step of a lane, roughly (see `Workload.step_seconds`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class WorkloadEntry(BaseModel):
     has_validation: bool
     metrics: tuple[Metric, ...]
     lanes: int
+    step_seconds: float = STEP_SECONDS
 
     def steps_per_epoch(self, options: dict[str, float | int | str]) -> int:
         """Return the steps of an epoch: examples // batch size; 1 for a full batch.
@@ -64,18 +66,38 @@ class OptimizerEntry(BaseModel):
     hyperparameters: tuple[Hyperparameter, ...]
 
 
+class Machines(BaseModel):
+    """What a runner trains on.
+
+    Args:
+        hardware: The machine that studies are driven from, in words, as speeds are kept by it.
+        code: A digest of the program and of what it is built on, likewise.
+        workers: Packs that are trained at once.
+        on_gpus: Whether each of them is trained on a GPU.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hardware: str
+    code: str
+    workers: int = Field(ge=1)
+    on_gpus: bool
+
+
 class Catalogue(BaseModel):
     """Everything a runner can train.
 
     Args:
         workloads: By name, in alphabetical order.
         optimizers: By name, in alphabetical order.
+        machines: What it is trained on; None where no runner has said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     workloads: tuple[WorkloadEntry, ...]
     optimizers: tuple[OptimizerEntry, ...]
+    machines: Machines | None = None
 
     def workload(self, name: str) -> WorkloadEntry | None:
         """Return the workload of that name, or None."""

@@ -1,17 +1,15 @@
 """Choosing a searched arm's setting: scores of trials, the rounds of a search with its range, the selected trial."""
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from studies.budget import share
+from studies.extension import MOST_EXTENSIONS, extended, extension_trials
 from studies.parameters import Direction
 from studies.rows import Outcome, Rows, Run, Stage, Trial
-from studies.spec import ArmSpec, SearchRange, StudySpec
-
-#: A range is extended at most this often; if its best is still at an edge then, the report says so.
-MOST_EXTENSIONS = 2
+from studies.spec import SearchRange, StudySpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +53,18 @@ class Search:
     Args:
         rounds: So far, the declared range first.
         scores: Of the trials that are done, by number.
-        done: Whether no trial is missing.
+        done: Whether no trial is missing, or none will come.
         closed: Whether the best setting is away from every edge that could be extended; only meaningful once done.
+        asked: Trials that the protocol asks for, so far.
+        cut: Whether the budget left out some of them.
     """
 
     rounds: tuple[Round, ...]
     scores: tuple[Score, ...]
     done: bool
     closed: bool
+    asked: int
+    cut: bool
 
     @property
     def trials(self) -> int:
@@ -131,7 +133,8 @@ def search(spec: StudySpec, rows: Rows, workload: str, arm: str) -> Search:
     """Return where a search stands: replayed from its scores, so that a restarted driver sees the same.
 
     A range whose best setting lies within (decades / trials) of a bound is extended tenfold on that side with
-    ceil(trials / 3) more trials, at most `MOST_EXTENSIONS` times. A fixed arm is a search of one trial.
+    ceil(trials / 3) more trials, at most `MOST_EXTENSIONS` times. A fixed arm is a search of one trial. A budget may
+    leave a search fewer trials; one of time that was reached ends it with those that are scored, if any are.
 
     Args:
         spec: The study.
@@ -141,39 +144,28 @@ def search(spec: StudySpec, rows: Rows, workload: str, arm: str) -> Search:
     """
     chosen = spec.arm(arm)
     found = scores(spec, rows, workload, arm)
-    rounds = [Round(ranges=chosen.search, opened=chosen.search, trials=_first_trials(spec, chosen))]
+    asked, left = spec.protocol.trials if chosen.search else 1, share(spec)
+    more = asked if left is None else min(asked, left)
+    rounds = [Round(ranges=chosen.search, opened=chosen.search, trials=more)]
+
+    def stands(*, done: bool, closed: bool = False, ended: bool = False) -> Search:
+        cut = ended or planned < asked
+        return Search(rounds=tuple(rounds), scores=found, done=done, closed=closed, asked=asked, cut=cut)
+
     while True:
         planned = sum(each.trials for each in rounds)
         told = [score for score in found if score.trial.number < planned]
         if len(told) < planned:
-            return Search(rounds=tuple(rounds), scores=found, done=False, closed=False)
-        extension = _extension(rounds[-1].ranges, planned, selected(told, spec.protocol.direction))
+            ended = rows.reached is not None and bool(chosen.search)
+            return stands(done=ended and bool(told), ended=ended)
+        extension = extended(rounds[-1].ranges, planned, selected(told, spec.protocol.direction).trial.setting)
         if extension is None or len(rounds) > MOST_EXTENSIONS:
-            return Search(rounds=tuple(rounds), scores=found, done=True, closed=extension is None)
+            return stands(done=True, closed=extension is None)
+        more = extension_trials(spec.protocol.trials)
+        asked += more
+        if left is not None:
+            more = min(more, left - planned)
+        if more == 0 or (rows.reached is not None and len(found) == planned):
+            return stands(done=True)
         ranges, opened = extension
-        rounds.append(Round(ranges=ranges, opened=opened, trials=math.ceil(spec.protocol.trials / 3)))
-
-
-def _first_trials(spec: StudySpec, arm: ArmSpec) -> int:
-    return spec.protocol.trials if arm.search else 1
-
-
-def _extension(
-    ranges: dict[str, SearchRange], trials: int, best: Score
-) -> tuple[dict[str, SearchRange], dict[str, SearchRange]] | None:
-    extended: dict[str, SearchRange] = dict(ranges)
-    opened: dict[str, SearchRange] = dict(ranges)
-    for name, searched in ranges.items():
-        if not searched.log:
-            continue
-        bottom, top, at = (math.log10(each) for each in (searched.low, searched.high, best.trial.setting[name]))
-        near = (top - bottom) / trials
-        low, high = searched.low / 10, searched.high * 10
-        # a natural bound that leaves no room on a side closes that side, and so do the floats'
-        if at - bottom <= near and low >= (searched.at_least or sys.float_info.min):
-            extended[name] = searched.model_copy(update={"low": low})
-            opened[name] = searched.model_copy(update={"low": low, "high": searched.low})
-        elif top - at <= near and high <= (searched.at_most or sys.float_info.max):
-            extended[name] = searched.model_copy(update={"high": high})
-            opened[name] = searched.model_copy(update={"low": searched.high, "high": high})
-    return None if extended == ranges else (extended, opened)
+        rounds.append(Round(ranges=ranges, opened=opened, trials=more))

@@ -91,6 +91,27 @@ def local_ray_lives() -> bool:
     return node is not None and node.remaining_processes_alive()
 
 
+def size(address: str) -> tuple[int, bool]:
+    """Return how many packs a cluster trains at once, and whether each of them is trained on a GPU.
+
+    Args:
+        address: The Ray cluster; this process may have joined it already.
+
+    Raises:
+        ConnectionError: It does not answer.
+    """
+    joined = ray.is_initialized()
+    if not joined:
+        _init(address=address, log_to_driver=False, configure_logging=False)
+    try:
+        there = ray.cluster_resources()
+    finally:
+        if not joined:
+            ray.shutdown()
+    cpus, gpus = (int(there.get(kind, 0)) for kind in ("CPU", "GPU"))
+    return max(1, min(cpus, gpus) if gpus else cpus), gpus > 0
+
+
 def stop() -> None:
     """Leave Ray, and end it where this process started it."""
     ray.shutdown()

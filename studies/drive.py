@@ -1,20 +1,23 @@
 """Driving one study: from its spec and its rows to all its runs, pack by pack."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from studies import plan
+from studies.budget import in_turn, is_timed
 from studies.calibrate import Probe
 from studies.choose import Search
 from studies.errors import PackFailedError
 from studies.measurements import Measurement
 from studies.pacing import Pacing, Place
-from studies.rows import Ledger, Outcome, Pack, Rows, Run, Stage, by_arm
+from studies.rows import Ledger, Limit, Outcome, Pack, Rows, Run, Stage, by_arm
 from studies.rungs import limits
 from studies.search import suggest
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
 from studies.speeds import Speed
+from studies.spending import Spending, confirming, searching, something_left
 from studies.task import Judged, LaneTask
 from studies.tasks import task_of
 from studies.weights import Weights
@@ -44,14 +47,21 @@ class Driver:
         self._spec, self._ledger, self._place, self._weights = spec, ledger, place, weights
         self._paused = paused
         rows = ledger.rows()
+        self._reached: Limit | None = None
         self._rows = by_arm(rows)
-        self._waiting = [pack for pack in rows.packs if not pack.done]
+        self._waiting = self._ordered([pack for pack in rows.packs if not pack.done])
         self._training: dict[int, Pack] = {}
         self._tries: dict[int, int] = {}
         self._pacing = Pacing(spec, ledger, place)
+        self._spending = Spending(spec, ledger, place)
+        self._pack_seconds = math.fsum(pack.seconds or 0.0 for pack in rows.packs)
+        if rows.reached is not None:
+            self._end_searches(rows.reached)
 
     def complete(self) -> bool:
-        """Whether all of the study is trained."""
+        """Whether all of the study is trained, or all that its budget allows."""
+        if self._over():
+            return not self._training and not self._pacing.measuring
         self._plan()
         return not self._waiting and not self._training and not self._pacing.asking
 
@@ -63,8 +73,11 @@ class Driver:
 
     def take(self) -> Job | Probe | None:
         """Return the next pack or probe, or None where it depends on what is being trained or measured."""
-        if self._paused():
+        if self._paused() or self._over():
             return None
+        # what confirming takes has to be known in time, and no search is to be far ahead of one that cannot begin
+        if is_timed(self._spec) and (probe := self._pacing.take()) is not None:
+            return probe
         self._plan()
         if not self._waiting:
             return self._pacing.take()
@@ -94,6 +107,7 @@ class Driver:
         own = self._rows[done.workload, done.arm]
         packs = tuple(done if each.number == pack else each for each in own.packs)
         kept = tuple(replace(run, series=()) for run in runs)
+        self._pack_seconds += result.seconds
         self._rows[done.workload, done.arm] = replace(own, packs=packs, runs=own.runs + kept)
 
     def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
@@ -137,6 +151,44 @@ class Driver:
         self._rows[pack.workload, pack.arm] = replace(own, packs=(*packs, second))
         self._waiting = [first, second, *self._waiting]
 
+    def _ordered(self, packs: list[Pack]) -> list[Pack]:
+        """Return packs in the order of their training: time that runs out is to find all searches equally far."""
+        return in_turn(packs) if is_timed(self._spec) else packs
+
+    def _over(self) -> bool:
+        """Whether a budget of time is used up, so that nothing more is handed out; sooner, it ends the searches."""
+        if not is_timed(self._spec):
+            return False
+        if (limit := self._spending.reached(self._pack_seconds)) is not None:
+            if self._reached is None and something_left(self._spec, self._rows, self._training):
+                self._reach(limit, "what is in training is finished, and nothing more begun")
+            return True
+        if self._reached is None:
+            reserve = confirming(self._spec, self._rows, self._pacing.known, self._place.workers)
+            limit = self._spending.reached(self._pack_seconds, reserve)
+            if limit is not None and searching(self._spec, self._rows):
+                self._reach(limit, "the searches end here, and the best that they found is confirmed")
+        if self._reached is not None:
+            self._end_searches(self._reached)  # a pack that was lost, or halved, waits again
+        return False
+
+    def _reach(self, limit: Limit, what: str) -> None:
+        self._ledger.reach(limit, f"the budget of {limit.value.replace('_', ' ')}: {what}")
+        log.info("the budget of %s: %s", limit.value, what)
+        self._end_searches(limit)
+
+    def _end_searches(self, limit: Limit) -> None:
+        """Give up what waits of searches; that packs of it count as done keeps their numbers from being given again."""
+        self._reached = limit
+        given_up = {
+            pack.number for pack in self._waiting if pack.stage is Stage.SEARCH and self._spec.arm(pack.arm).search
+        }
+        self._waiting = [pack for pack in self._waiting if pack.number not in given_up]
+        for key in self._spec.pairs:
+            own = self._rows.get(key, Rows())
+            packs = tuple(replace(each, done=True) if each.number in given_up else each for each in own.packs)
+            self._rows[key] = replace(own, packs=packs, reached=limit)
+
     def _plan(self) -> None:
         if self._waiting:
             return
@@ -147,7 +199,7 @@ class Driver:
         for key, new in by_arm(Rows(trials=added.trials, packs=added.packs)).items():
             own = self._rows.get(key, Rows())
             self._rows[key] = replace(own, trials=own.trials + new.trials, packs=own.packs + new.packs)
-        self._waiting += added.packs
+        self._waiting += self._ordered(list(added.packs))
 
     def _suggest(
         self, workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int

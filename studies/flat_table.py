@@ -32,6 +32,7 @@ def _record(workload: str, arm: ArmReport) -> dict[str, Value]:
         "kind": arm.kind,
         "setting": "; ".join(f"{name}={value!r}" for name, value in (arm.setting or {}).items()),
         "trials": len(arm.search.trials),
+        "search_cut": str(arm.search.cut).lower(),
         "trials_diverged": arm.search.diverged,
         "trials_stopped": arm.search.stopped,
         "range_closed": None if arm.search.closed is None else str(arm.search.closed).lower(),

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies import registry
-from studies.calibrate import SAVED, Probe
+from studies.calibrate import Probe
 from studies.errors import PackFailedError
 from studies.programs import sources
 from studies.rows import Ledger, Stage
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import COMPILING, Mode, Speed, Subject, fastest
+from studies.speeds import Speed, Subject, enough, fastest
+from studies.subjects import subject_of
 from studies.task import LaneTask
 from studies.tasks import task_of
 from studies.worker import Failure
@@ -30,11 +31,15 @@ class Place:
         data_dir: The data directory.
         programs: Where compiled steps are kept.
         hardware: What it is trained on, in words; what was measured on other hardware says nothing about it.
+        workers: Packs that are trained at once.
+        on_gpus: Whether each of them is trained on a GPU.
     """
 
     data_dir: Path
     programs: Path
     hardware: str
+    workers: int = 1
+    on_gpus: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,7 @@ class Pacing:
         for number, asked in enumerate(self._all, 1):
             chosen = spec.workload(asked.pairs[0][0]).lanes
             found = [each for each in ledger.speeds(asked.subject) if chosen is None or each.lanes == chosen]
-            if _enough(found, asked.probe.lane_steps):
+            if enough(found, asked.probe.lane_steps):
                 self._known |= dict.fromkeys(asked.pairs, tuple(found))
             else:
                 self._waiting.append(replace(asked, probe=replace(asked.probe, number=-number)))
@@ -167,13 +172,6 @@ class Pacing:
         self._known |= dict.fromkeys(asked.pairs, fitting)
 
 
-def _enough(speeds: Sequence[Speed], lane_steps: int) -> bool:
-    """Whether nothing more needs to be measured: known is a compiled step, or eager ones are soon done."""
-    if any(speed.mode is Mode.COMPILED for speed in speeds):
-        return True
-    return bool(speeds) and SAVED * lane_steps * fastest(speeds).lane_seconds < COMPILING
-
-
 def _all_asked(spec: StudySpec, place: Place) -> list[_Asked]:
     """Return a probe for every workload and optimizer of a study."""
     found: dict[tuple[str, int | None], _Asked] = {}
@@ -210,12 +208,5 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
         data_dir=place.data_dir,
         programs=place.programs,
     )
-    subject = Subject(
-        workload=workload.workload,
-        options=workload.options,
-        optimizer=arm.optimizer,
-        precision=protocol.precision,
-        hardware=place.hardware,
-        code=sources(),
-    )
+    subject = subject_of(spec, workload, arm, hardware=place.hardware, code=sources())
     return _Asked(probe=probe, subject=subject, pairs=((workload.name, arm.name),))

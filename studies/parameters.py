@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from studies.errors import InvalidValueError
 
+#: Seconds of a step of a lane, for workloads that do not say.
+STEP_SECONDS = 0.01
+
 
 class Precision(StrEnum):
     """What matrix products and convolutions of a training step are computed in, where the workload's type is float32.

@@ -54,6 +54,8 @@ def additions(
             if any(not pack.done or pack.stage is Stage.CONFIRM for pack in own.packs):
                 continue
             found = search(spec, own, workload.name, arm.name)
+            if own.reached is not None and arm.search and not found.done:
+                continue  # its budget is spent, and there is nothing to choose from
             if found.done:
                 best = selected(found.scores, spec.protocol.direction).trial.number
                 stage, batch = Stage.CONFIRM, -1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from studies.choose import Round, Score, Search, search, selected
 from studies.parameters import Direction
-from studies.rows import Rows, Stage, by_arm
+from studies.rows import Limit, Rows, Stage, by_arm
 from studies.spec import StudySpec
 
 #: A workload's and an arm's name.
@@ -18,17 +18,23 @@ class Standing:
 
     Args:
         runs: Search runs that there were.
+        reached: The budget that had ended the searches; None where none had.
         rounds: So far, the declared range first.
         trials_done: Trials that have a score.
         best: The best of them; None where there is none, or all were stopped.
-        done: Whether no trial is missing.
+        done: Whether no trial is missing, or none will come.
+        asked: Trials that the protocol asks for, so far.
+        cut: Whether the budget left out some of them.
     """
 
     runs: int
+    reached: Limit | None
     rounds: tuple[Round, ...]
     trials_done: int
     best: Score | None
     done: bool
+    asked: int
+    cut: bool
 
     @property
     def trials(self) -> int:
@@ -80,6 +86,7 @@ class Progress:
 def progress(
     spec: StudySpec,
     counts: Mapping[tuple[str, str, Stage], int],
+    reached: Limit | None,
     known: Mapping[Place, Standing],
     read: Callable[[Sequence[Place]], Rows],
 ) -> Progress:
@@ -88,35 +95,50 @@ def progress(
     Args:
         spec: The study.
         counts: Its runs by (workload, arm, stage); none of those that are not there.
+        reached: The budget that ended its searches; None where none did.
         known: The searches as an earlier look had them; none at the first.
         read: Returns the trials and the search runs of some searches.
     """
     places = [(workload.name, arm.name) for workload in spec.workloads for arm in spec.arms]
     searched = {place: counts.get((*place, Stage.SEARCH), 0) for place in places}
-    due = [place for place in places if place not in known or known[place].runs != searched[place]]
+    due = [place for place in places if place not in known or _moment(known[place]) != (searched[place], reached)]
     wanted = [place for place in due if searched[place]]
     apart = by_arm(read(wanted)) if wanted else {}
-    replayed = {place: _standing(spec, apart.get(place, Rows()), place) for place in due}
-    seeds = spec.protocol.search_seeds
+    replayed = {place: _standing(spec, apart.get(place, Rows(reached=reached)), place) for place in due}
     arms: dict[Place, ArmProgress] = {}
     for place in places:
         at = replayed.get(place) or known[place]
         arms[place] = ArmProgress(
             done=searched[place] + counts.get((*place, Stage.CONFIRM), 0),
-            total=at.trials * seeds + spec.protocol.confirm_seeds,
+            total=_expected(spec, at),
             search=at,
         )
     return Progress(arms=arms)
+
+
+def _moment(at: Standing) -> tuple[int, Limit | None]:
+    return at.runs, at.reached
+
+
+def _expected(spec: StudySpec, at: Standing) -> int:
+    """Return how many runs an arm on a workload has in the end, as far as its rows tell."""
+    confirm_runs = spec.protocol.confirm_seeds
+    if at.reached is None or not at.cut:
+        return at.trials * spec.protocol.search_seeds + confirm_runs
+    return at.runs + (confirm_runs if at.done else 0)
 
 
 def _standing(spec: StudySpec, rows: Rows, place: Place) -> Standing:
     found = search(spec, rows, *place)
     return Standing(
         runs=sum(run.stage is Stage.SEARCH for run in rows.runs),
+        reached=rows.reached,
         rounds=found.rounds,
         trials_done=len(found.scores),
         best=_best(found, spec.protocol.direction),
         done=found.done,
+        asked=found.asked,
+        cut=found.cut,
     )
 
 

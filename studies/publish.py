@@ -23,6 +23,7 @@ def _workload(name: str) -> WorkloadEntry:
         has_validation=found.has_validation,
         metrics=tuple(measure.metric for measure in found.measures),
         lanes=found.lanes,
+        step_seconds=found.step_seconds,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from studies.cost_table import cost_table
 from studies.figures import Picture, pictures
 from studies.flat_table import flat_table
 from studies.report import Report
@@ -63,13 +64,17 @@ def _html(report: Report, drawn: Sequence[Picture]) -> str:
     ]
     spec = json.dumps(report.spec.model_dump(mode="json"), indent=2, ensure_ascii=False)
     template = environment.get_template("report.html")
-    return template.render(report=report, overview=overview_table(report), sections=sections, spec=spec)
+    return template.render(
+        report=report, overview=overview_table(report), sections=sections, spec=spec, cost=cost_table(report)
+    )
 
 
 def _markdown(report: Report, drawn: Sequence[Picture]) -> str:
     lines = [f"# {report.spec.name}", ""]
     if report.spec.shortened:
         lines += [f"# ⚠ {report.spec.shortened}.", ""]
+    if report.cut_short:
+        lines += [f"**{report.cut_short}.**", ""]
     lines += [f"**{workload.workload}.** {workload.verdict}\n" for workload in report.workloads]
     if report.warnings:
         lines += ["## Warnings", "", *(f"- {warning}" for warning in report.warnings), ""]
@@ -82,7 +87,10 @@ def _markdown(report: Report, drawn: Sequence[Picture]) -> str:
             if picture.workload == workload.workload:
                 lines += [f"![{picture.caption}]({picture.name}.svg)", ""]
     lines += ["## How to read this", "", *(f"- {note}" for note in report.notes), ""]
-    provenance = report.provenance.model_dump(mode="json")
+    cost = cost_table(report)
+    if cost is not None:
+        lines += ["## Taken and estimated", "", *_markdown_table(cost), ""]
+    provenance = report.provenance.model_dump(mode="json", exclude={"estimate", "elapsed_seconds"})
     lines += ["## Provenance", "", *(f"- {name.replace('_', ' ')}: {_plain(v)}" for name, v in provenance.items())]
     return "\n".join(lines) + "\n"
 

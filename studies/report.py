@@ -5,9 +5,10 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from studies import statements
+from studies import budget, statements
 from studies.arm_report import ArmReport, arm_report
 from studies.compare import compare
+from studies.estimate import Estimate
 from studies.rows import Rows, by_arm
 from studies.spec import StudySpec
 
@@ -30,6 +31,8 @@ class Provenance(_Frozen):
         commit: Commit of this project's source; empty where it is not known.
         hardware: The machine the study was driven from.
         hosts: Machines and devices that trained packs; filled in from the rows.
+        elapsed_seconds: For how long it was RUNNING; None where that is not known.
+        estimate: What it was estimated to take when it started; None where it was not.
     """
 
     study_id: str
@@ -40,6 +43,8 @@ class Provenance(_Frozen):
     commit: str
     hardware: str
     hosts: tuple[str, ...] = ()
+    elapsed_seconds: float | None = None
+    estimate: Estimate | None = None
 
 
 class WorkloadReport(_Frozen):
@@ -61,6 +66,7 @@ class Report(_Frozen):
 
     Args:
         complete: Whether every search and every confirm seed is done.
+        cut_short: What the budget left out; empty where it left out nothing.
         warnings: What must be known before the numbers are believed.
         notes: How the numbers are to be read.
         workloads: In the spec's order.
@@ -71,6 +77,7 @@ class Report(_Frozen):
     """
 
     complete: bool
+    cut_short: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     workloads: tuple[WorkloadReport, ...]
@@ -93,7 +100,7 @@ def build_report(spec: StudySpec, rows: Rows, provenance: Provenance) -> Report:
         workload.name: tuple(
             arm_report(
                 spec,
-                apart.get((workload.name, arm.name), Rows()),
+                apart.get((workload.name, arm.name), Rows(reached=rows.reached)),
                 workload.name,
                 arm.name,
                 comparisons.get((workload.name, arm.name)),
@@ -103,9 +110,11 @@ def build_report(spec: StudySpec, rows: Rows, provenance: Provenance) -> Report:
         for workload in spec.workloads
     }
     found = [text for name, each in arms.items() for text in statements.warnings(spec, name, each)]
+    cut_short = statements.cut_short(spec, arms, rows.reached)
     return Report(
-        complete=all(arm.complete for each in arms.values() for arm in each),
-        warnings=(*spec.warnings(), *found),
+        complete=all(arm.complete and not arm.search.cut for each in arms.values() for arm in each),
+        cut_short=cut_short,
+        warnings=(*((cut_short,) if cut_short else ()), *spec.warnings(), *budget.warnings(spec), *found),
         notes=statements.notes(spec),
         workloads=tuple(
             WorkloadReport(workload=name, verdict=statements.verdict(spec, each), arms=each)

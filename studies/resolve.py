@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from studies import budget
 from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.errors import StudiesError
 from studies.parameters import Hyperparameter
@@ -83,7 +84,14 @@ def resolve(body: object, catalogue: Catalogue) -> StudySpec:
     faults += _meaning_faults(body, catalogue)
     if faults:
         raise InvalidStudyError(sorted(set(faults), key=lambda fault: (fault.pointer, fault.detail)))
-    return _complete(StudyDefinition.model_validate(body), catalogue)
+    spec = _complete(StudyDefinition.model_validate(body), catalogue)
+    # what a budget must suffice for is known once all else is
+    lacking = budget.faults(spec)
+    if lacking:
+        raise InvalidStudyError(
+            [Fault(pointer=pointer("protocol", "budget", name), detail=detail) for name, detail in lacking.items()]
+        )
+    return spec
 
 
 def _structure_faults(body: object) -> Iterator[Fault]:

@@ -23,6 +23,13 @@ class Outcome(StrEnum):
     STOPPED = "STOPPED"
 
 
+class Limit(StrEnum):
+    """A budget that is charged as time passes, by its field."""
+
+    SECONDS = "seconds"
+    GPU_HOURS = "gpu_hours"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One hyperparameter setting of an arm on a workload.
@@ -148,11 +155,13 @@ class Rows:
         trials: In order of (workload, arm, number).
         packs: In order of number.
         runs: In order of (workload, arm, stage, trial, seed), with or without series.
+        reached: The budget that ended the searches, so that no more is planned of them; None where none did.
     """
 
     trials: tuple[Trial, ...] = ()
     packs: tuple[Pack, ...] = ()
     runs: tuple[Run, ...] = ()
+    reached: Limit | None = None
 
 
 def by_arm(rows: Rows) -> dict[tuple[str, str], Rows]:
@@ -171,7 +180,12 @@ def by_arm(rows: Rows) -> dict[tuple[str, str], Rows]:
     for run in rows.runs:
         runs.setdefault((run.workload, run.arm), []).append(run)
     return {
-        key: Rows(trials=tuple(trials.get(key, ())), packs=tuple(packs.get(key, ())), runs=tuple(runs.get(key, ())))
+        key: Rows(
+            trials=tuple(trials.get(key, ())),
+            packs=tuple(packs.get(key, ())),
+            runs=tuple(runs.get(key, ())),
+            reached=rows.reached,
+        )
         for key in dict.fromkeys((*trials, *packs, *runs))
     }
 
@@ -197,6 +211,14 @@ class Ledger(Protocol):
 
     def split_pack(self, first: Pack, second: Pack) -> None:
         """Write a pack with fewer lanes than it had, and one that has the others."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return for how many seconds the study has been RUNNING."""
+        ...
+
+    def reach(self, limit: Limit, reason: str) -> None:
+        """Write that a budget ends the searches, and why; once it is written nothing happens."""
         ...
 
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:

@@ -116,6 +116,28 @@ class ArmDefinition(_Frozen):
     schedule: dict[str, ScheduleDefinition] = Field(default={}, max_length=50)
 
 
+class Budget(_Frozen):
+    """What a study may spend in all; what is None has no limit. See `studies.budget` and `studies.spending`.
+
+    Args:
+        trials: Trials of all searches together, a fixed arm's single one among them.
+        run_steps: Steps of all runs together, confirm runs among them, each charged with its whole length.
+        seconds: Wall-clock seconds for which the study is RUNNING.
+        gpu_hours: Hours of packs on GPUs.
+    """
+
+    trials: Whole | None = Field(default=None, ge=1, le=10**9)
+    run_steps: Whole | None = Field(default=None, ge=1, le=10**15)
+    seconds: Number | None = Field(default=None, gt=0, le=1e9)
+    gpu_hours: Number | None = Field(default=None, gt=0, le=1e6)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError(f"a budget limits at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+
 class ProtocolDefinition(_Frozen):
     """What is selected on and how much is spent, as posted.
 
@@ -133,6 +155,7 @@ class ProtocolDefinition(_Frozen):
         margin: A difference within it is a tie; in decades for losses, else in the metric's unit.
         loss_floor: Losses below it count as it, so that a loss of 0 has a logarithm.
         scale: Multiplies the length of runs, the trials and the seeds, to try a study out; 1 is the study itself.
+        budget: What the study may spend in all, not scaled; no limit where not given.
     """
 
     objective: Annotated[str, Field(max_length=64)] = "train_loss"
@@ -148,6 +171,7 @@ class ProtocolDefinition(_Frozen):
     margin: Number = Field(default=0.05, ge=0, le=1e6)
     loss_floor: Number = Field(default=1e-30, gt=0, le=1)
     scale: Number = Field(default=1.0, gt=0, le=1)
+    budget: Budget | None = None
 
 
 class StudyDefinition(_Frozen):
@@ -257,6 +281,7 @@ class ProtocolSpec(_Frozen):
     margin: float
     loss_floor: float
     scale: float
+    budget: Budget | None = None
 
 
 class StudySpec(_Frozen):
@@ -277,7 +302,10 @@ class StudySpec(_Frozen):
     @property
     def content_hash(self) -> str:
         """SHA-256 of everything but the name, in hexadecimal."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True, separators=(",", ":"))
+        values = self.model_dump(mode="json", exclude={"name"})
+        if self.protocol.budget is None:
+            del values["protocol"]["budget"]  # a study without one has the hash that it had before there were budgets
+        content = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
@@ -299,6 +327,11 @@ class StudySpec(_Frozen):
             f"SHORTENED to {self.protocol.scale:g} of its length: runs, trials and seeds were cut, so this is a "
             "trial of the study and no result of it"
         )
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Names of every workload with every arm."""
+        return tuple((workload.name, arm.name) for workload in self.workloads for arm in self.arms)
 
     def workload(self, name: str) -> WorkloadSpec:
         """Return the workload of that name within the study."""

@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from studies.parameters import Precision
 
 #: Seconds to compile a step, at least; benchmarks/throughput.py measures them.
 COMPILING = 6.0
+#: Share of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
+SAVED = 0.25
 
 
 class Mode(StrEnum):
@@ -44,6 +47,23 @@ class Subject:
         options = sorted(self.options.items())
         return json.dumps([self.workload, options, self.optimizer, self.precision, self.hardware, self.code])
 
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """Return the subject that has a key.
+
+        Args:
+            key: A subject's.
+        """
+        workload, options, optimizer, precision, hardware, code = json.loads(key)
+        return cls(
+            workload=workload,
+            options=dict(options),
+            optimizer=optimizer,
+            precision=Precision(precision),
+            hardware=hardware,
+            code=code,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
@@ -74,6 +94,18 @@ def fastest(speeds: Sequence[Speed]) -> Speed:
         speeds: At least one.
     """
     return min(speeds, key=lambda speed: speed.lane_seconds)
+
+
+def enough(speeds: Sequence[Speed], lane_steps: int) -> bool:
+    """Say whether nothing more needs to be measured: known is a compiled step, or eager ones are soon done.
+
+    Args:
+        speeds: What is known; nothing perhaps.
+        lane_steps: Steps of one lane that are to be trained in all.
+    """
+    if any(speed.mode is Mode.COMPILED for speed in speeds):
+        return True
+    return bool(speeds) and SAVED * lane_steps * fastest(speeds).lane_seconds < COMPILING
 
 
 def fitting(speeds: Sequence[Speed], runs: int) -> Speed:

@@ -1,12 +1,12 @@
 """The report's sentences: a verdict for each workload, warnings, and the notes that every report carries."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from studies.arm_report import ArmReport
-from studies.choose import MOST_EXTENSIONS
 from studies.compare import SIGNIFICANCE, Comparison, Verdict, is_loss
 from studies.parameters import Direction, Precision
+from studies.rows import Limit
 from studies.spec import Pruner, StudySpec
 from studies.wording import count, label, listing, number, signed
 
@@ -28,7 +28,34 @@ def verdict(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
     else:
         clauses = [clause for kind in Verdict if (clause := _clause(spec, kind, compared))]
         sentences.append(f"Against the reference {spec.protocol.reference}: {'; '.join(clauses)}.")
+    cut = [arm.arm for arm in arms if arm.search.cut]
+    if cut:
+        sentences.append(f"The budget cut the search of {listing(cut)}: not fully tuned.")
     return " ".join(sentences)
+
+
+def cut_short(spec: StudySpec, arms: Mapping[str, Sequence[ArmReport]], reached: Limit | None) -> str:
+    """Return what the budget left out of a study; nothing where it left out nothing.
+
+    Args:
+        spec: The study.
+        arms: Every arm, by workload.
+        reached: The budget of time that ended the searches; None where none did.
+    """
+    every = [(f"{arm.arm} on {workload}", arm) for workload, each in arms.items() for arm in each]
+    searches = [f"{name} {len(arm.search.trials)} of {arm.search.asked}" for name, arm in every if arm.search.cut]
+    missing = sum(spec.protocol.confirm_seeds - len(arm.seeds) for _, arm in every) if reached else 0
+    if not searches and not missing:
+        return ""
+    limits = spec.protocol.budget.model_dump(exclude_none=True) if spec.protocol.budget else {}
+    named = [
+        f"{f'{limits[name]:,}'.removesuffix('.0')} {name.replace('_', ' ')}"
+        for name in limits
+        if name == reached or (reached is None and name in {"trials", "run_steps"})
+    ]
+    found = [f"trials done: {', '.join(searches)}"] if searches else []
+    found += [f"{count(missing, 'confirm run')} missing"] if missing else []
+    return f"The budget of {listing(named)} ended the study early; {'; '.join(found)}"
 
 
 def warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple[str, ...]:
@@ -153,15 +180,20 @@ def _arm_warnings(spec: StudySpec, arm: ArmReport) -> Iterator[str]:
     search, seeds = arm.search, spec.protocol.confirm_seeds
     if not search.complete:
         yield f"incomplete, its search ended after {count(len(search.trials), 'trial')}."
-    elif not arm.complete:
+    elif search.cut:
+        yield (
+            f"its search was cut by the budget after {len(search.trials)} of {count(search.asked, 'trial')}, "
+            "so that it is not fully tuned."
+        )
+    if search.complete and not arm.complete:
         yield f"incomplete, {len(arm.seeds)} of {count(seeds, 'confirm seed')} done."
     if search.trials and search.diverged == len(search.trials):
         yield "every trial of its search diverged; the chosen setting is the one that lasted longest."
     elif search.closed is False:
         ranges = listing([f"{name} {number(each.low)} to {number(each.high)}" for name, each in search.ranges.items()])
         yield (
-            f"range not closed, the best setting is still at an edge of {ranges} after {MOST_EXTENSIONS} extensions; "
-            "a better one may lie outside."
+            f"range not closed, the best setting is still at an edge of {ranges} after "
+            f"{count(search.extensions, 'extension')}; a better one may lie outside."
         )
     if arm.diverged:
         yield f"{arm.diverged} of {count(len(arm.seeds), 'confirm seed')} diverged."

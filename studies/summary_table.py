@@ -254,7 +254,10 @@ def _tuning_cost(arm: ArmReport) -> Cell:
         lines.append(f"{cost.seconds:.1f} s of packs")
     if arm.kind == "fixed":
         return Cell(text=f"not tuned{ended}", lines=(f"scored with {lines[0]}", *lines[1:]) if cost.steps else ())
-    return Cell(text=count(cost.trials, "trial") + ended, lines=tuple(lines))
+    trials = count(cost.trials, "trial")
+    if arm.search.cut:
+        trials = f"{cost.trials} of {count(arm.search.asked, 'trial')}, cut by the budget"
+    return Cell(text=trials + ended, lines=tuple(lines))
 
 
 def _comparison_row(arm: ArmReport) -> tuple[Cell, ...]:

@@ -80,3 +80,18 @@ def count(amount: int, thing: str) -> str:
         thing: The noun in the singular; its plural ends in s.
     """
     return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that fits it.
+
+    Args:
+        seconds: Not negative.
+
+    Example:
+        >>> duration(7.25), duration(754), duration(86_400)
+        ('7.2 s', '12.6 min', '24.0 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"

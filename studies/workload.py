@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from studies.errors import InvalidValueError
 from studies.optimizer import Tensors
-from studies.parameters import Direction, Metric, Option
+from studies.parameters import STEP_SECONDS, Direction, Metric, Option
 
 #: Every option of the workload by name.
 Options = Mapping[str, float | int | str]
@@ -84,6 +84,8 @@ class Workload:
         epoch_examples: Training examples that make an epoch, unless `train_examples` is an option; 1 where every step
             uses all.
         lanes: Lanes of a pack from which measuring starts: about what trains fastest on a CPU.
+        step_seconds: Seconds of a step of a lane in such a pack on one core, roughly, with the default options: what a
+            study is estimated by as long as nothing of the workload was measured.
         dtype: Of parameters, and of inputs that are not bytes.
         drawn: Whether every seed draws its own data.
         replacement: Whether every example is drawn by itself from all, instead of in shuffled passes.
@@ -105,6 +107,7 @@ class Workload:
     default_steps: int
     epoch_examples: int
     lanes: int
+    step_seconds: float = STEP_SECONDS
     dtype: torch.dtype = torch.float32
     drawn: bool = False
     replacement: bool = False

@@ -15,4 +15,4 @@ def progress_of(spec: StudySpec, rows: Rows) -> Progress:
         rows: All of its rows.
     """
     counts = Counter((run.workload, run.arm, run.stage) for run in rows.runs)
-    return progress(spec, counts, {}, lambda _places: rows)
+    return progress(spec, counts, rows.reached, {}, lambda _places: rows)

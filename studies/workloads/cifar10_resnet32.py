@@ -102,6 +102,7 @@ WORKLOAD = Workload(
     default_steps=250 * 390,
     epoch_examples=50_000,
     lanes=1,
+    step_seconds=0.4,
     files=files,
     data=data,
     augment=augment,

@@ -41,6 +41,7 @@ WORKLOAD = Workload(
     default_steps=900,
     epoch_examples=TRAIN,
     lanes=16,
+    step_seconds=0.0001,
     has_validation=True,
     data=data,
     model=model,

@@ -82,6 +82,7 @@ WORKLOAD = Workload(
     default_steps=100_000,
     epoch_examples=1024,
     lanes=8,
+    step_seconds=0.003,
     replacement=True,
     data=data,
     model=model,

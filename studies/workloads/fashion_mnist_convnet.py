@@ -100,6 +100,7 @@ WORKLOAD = Workload(
     default_steps=30 * 550,
     epoch_examples=55_000,
     lanes=1,
+    step_seconds=0.08,
     has_validation=True,
     files=files,
     data=data,

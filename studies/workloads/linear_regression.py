@@ -83,6 +83,7 @@ WORKLOAD = Workload(
     default_steps=20_000,
     epoch_examples=1,
     lanes=8,
+    step_seconds=0.00005,
     dtype=torch.float64,
     drawn=True,
     data=data,

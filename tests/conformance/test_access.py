@@ -89,6 +89,7 @@ TABLE = {
     "GET /studies/{study_id}/report.{form}": Row(who=READERS),
     "GET /studies/{study_id}/report/{figure}.svg": Row(who=READERS),
     "POST /studies/{study_id}/clone": Row(who=SUBMITTERS, status=202),
+    "POST /studies/plan": Row(who=READERS, json=STUDY_JSON),
     "POST /studies/cancel": Row(who=SUBMITTERS, json={"ids": ["0" * 20]}),
     "POST /studies/{study_id}/archive": Row(who=OWNERS, status=409),
     "POST /studies/{study_id}/unarchive": Row(who=OWNERS, status=409),

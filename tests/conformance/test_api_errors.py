@@ -61,6 +61,13 @@ BAD_STUDIES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "seeds as a fraction": ({"protocol": {"confirm_seeds": 2.5}}, ["/protocol/confirm_seeds"]),
     "true as a number": ({"protocol": {"trials": True}}, ["/protocol/trials"]),
     "huge whole number": ({"protocol": {"trials": 10**250}}, ["/protocol/trials"]),
+    "budget of nothing": ({"protocol": {"budget": {}}}, ["/protocol/budget"]),
+    "budget of other things": ({"protocol": {"budget": {"hours": 1}}}, ["/protocol/budget/hours"]),
+    "budget of no trials": ({"protocol": {"budget": {"trials": 0}}}, ["/protocol/budget/trials"]),
+    "budgets that suffice for no study": (
+        {"protocol": {"budget": {"trials": 3, "run_steps": 10}}},
+        ["/protocol/budget/run_steps", "/protocol/budget/trials"],
+    ),
     "NUL in a name": ({"name": "a\x00b"}, ["/name"]),
     "line feed after a name": (arms(SGD | {"name": "sgd\n", "optimizer": "sgd"}), ["/arms/0/name"]),
     "markup in a name": ({"name": "<script>alert(1)</script>"}, ["/name"]),

@@ -85,6 +85,31 @@ def test_every_fault_of_a_file_is_shown_and_nothing_stored(
     assert store.studies(1).items == ()
 
 
+@pytest.mark.usefixtures("published")
+def test_a_plan_is_shown_and_nothing_submitted(run: Run, store: Store, file: Path, definition: dict[str, Any]) -> None:
+    definition["protocol"] |= {"trials": 8, "confirm_seeds": 3, "budget": {"trials": 2 + 2 * 9, "seconds": 2.0}}
+    file.write_text(json.dumps(definition))
+    shown = run("plan", file)
+    assert shown.exit_code == 0, shown.output
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert next(row for row in rows if row[:2] == ["digits_mlp", "sgd"])[2:6] == ["8", "…", "9", "3"]
+    assert next(row for row in rows if row[:2] == ["digits_mlp", "l4adam"])[2:5] == ["1", "3", "400"]
+    for text in (
+        "guess: what the catalogue says of digits_mlp",
+        "with 1 pack at a time and no other study",
+        "Warning: 3 confirm seeds cannot reach significance",
+        "is beyond the budget, 2: searches would be cut",
+        "spec hash ",
+    ):
+        assert text in shown.stdout
+    assert store.studies(1).items == ()
+    definition["protocol"]["budget"] = {"trials": 1}
+    file.write_text(json.dumps(definition))
+    refused = run("plan", file)
+    assert refused.exit_code == 1
+    assert "/protocol/budget/trials: 1 is less than" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "status"),
     [(State.SUCCEEDED, "", 0), (State.FAILED, "the data are missing: [mnist]", 1), (State.CANCELLED, "", 1)],

@@ -34,6 +34,20 @@ def client(url: str) -> Iterator[Client]:
         yield made
 
 
+def test_a_plan_of_any_form_of_a_study(
+    client: Client, store: Store, catalogue: Catalogue, definition: dict[str, Any], spec: StudySpec, tmp_path: Path
+) -> None:
+    Runners(store).publish(catalogue)
+    file = tmp_path / "study.json"
+    file.write_text(json.dumps(definition))
+    forms = (definition, StudyDefinition.model_validate(definition), json.dumps(definition), file)
+    assert {client.plan(form).spec_hash for form in forms} == {spec.content_hash}
+    assert client.plan(file).estimate.expected.confirm_runs == 4 * 6
+    assert list(client.studies()) == []
+    with pytest.raises(RequestRefusedError, match="/arms"):
+        client.plan(definition | {"arms": []})
+
+
 def _ledger(store: Store) -> StudyLedger:
     claim = store.claim(NOW, 3600)
     assert claim is not None

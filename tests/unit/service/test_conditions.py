@@ -12,8 +12,8 @@ from service.ledger import StudyLedger
 from service.states import State
 from service.store import Store
 from studies.progress import Place, Standing
-from studies.rows import Lane, Outcome, Pack, Rows, Run, Stage, Trial
-from studies.spec import StudySpec
+from studies.rows import Lane, Limit, Outcome, Pack, Rows, Run, Stage, Trial
+from studies.spec import Budget, StudySpec
 from tests.standing import progress_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -52,6 +52,22 @@ def searched(best: float) -> Rows:
             )
             for number, rate in enumerate(rates)
         ),
+    )
+
+
+def test_a_search_that_the_budget_cuts_is_named(study: StudyRow) -> None:
+    running = replace(study, state=State.RUNNING)
+    budget = Budget(trials=2 + 2 * 3)
+    limited = study.spec.model_copy(update={"protocol": study.spec.protocol.model_copy(update={"budget": budget})})
+    said = conditions(running, progress_of(limited, Rows()).searches, 0, NOW)
+    assert said == tuple(
+        f"the budget leaves the search for sgd on {workload} 3 of 4 trials"
+        for workload in ("digits_mlp", "linear_regression")
+    )
+    ended = replace(searched(0.01), reached=Limit.SECONDS, runs=searched(0.01).runs[:2])
+    own = ("digits_mlp", "sgd")
+    assert conditions(running, {own: progress_of(study.spec, ended).searches[own]}, 0, NOW) == (
+        "the budget leaves the search for sgd on digits_mlp 2 of 4 trials",
     )
 
 

@@ -8,9 +8,9 @@ from torch._inductor import config
 
 from studies import calibrate as calibrating
 from studies import registry
-from studies.calibrate import SAVED, Probe, calibrate, saved
+from studies.calibrate import Probe, calibrate, saved
 from studies.errors import OutOfMemoryError
-from studies.speeds import Mode, Speed
+from studies.speeds import SAVED, Mode, Speed
 from studies.task import LaneTask, Task
 
 

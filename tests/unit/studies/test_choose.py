@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from studies.choose import MOST_EXTENSIONS, Score, search, selected
+from studies.choose import Score, search, selected
+from studies.extension import MOST_EXTENSIONS
 from studies.parameters import Direction, Precision
 from studies.rows import Outcome, Rows, Run, Stage, Trial
 from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec

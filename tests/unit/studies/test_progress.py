@@ -50,7 +50,7 @@ def test_a_look_after_others_is_as_a_replay_of_all_rows(looks: list[int]) -> Non
             reads.update(places)
             return rows
 
-        found = progress(SPEC, Counter((run.workload, run.arm, run.stage) for run in rows.runs), known, read)
+        found = progress(SPEC, Counter((run.workload, run.arm, run.stage) for run in rows.runs), None, known, read)
         replayed = {place: search(SPEC, rows, *place) for place in PLACES}
         for place, each in replayed.items():
             at = found.searches[place]
@@ -72,8 +72,8 @@ def test_what_has_no_new_runs_is_not_read_again() -> None:
         return WHOLE
 
     counts = Counter((run.workload, run.arm, run.stage) for run in WHOLE.runs)
-    found = progress(SPEC, counts, {}, read)
+    found = progress(SPEC, counts, None, {}, read)
     assert asked == PLACES
     assert all(each.done for each in found.searches.values())
-    assert progress(SPEC, counts, found.searches, read) == found
+    assert progress(SPEC, counts, None, found.searches, read) == found
     assert asked == PLACES

@@ -12,7 +12,7 @@ import pytest
 from studies.render import render
 from studies.report import Report, build_report
 from studies.rows import Rows
-from studies.spec import StudySpec
+from studies.spec import Budget, StudySpec
 from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 DIVERGED = {
@@ -178,6 +178,33 @@ def test_a_workload_without_metrics_has_an_empty_metric_column() -> None:
     rows = replace(rows, runs=tuple(replace(run, metrics={}) for run in rows.runs))
     text = render(build_report(spec, rows, provenance(spec)), rows)["report.md"].decode()
     assert "| arm | setting | final training loss | metric | verdict against l4 | tuning cost |" in text
+
+
+def test_a_study_that_its_budget_ended_says_so_first() -> None:
+    spec = planted_spec(OUTCOMES)
+    spec = spec.model_copy(
+        update={"protocol": spec.protocol.model_copy(update={"budget": Budget(trials=2 * (2 + 4 * 5))})}
+    )
+    rows = planted_rows(spec, OUTCOMES)
+    found = render(build_report(spec, rows, provenance(spec)), rows)
+    said = "The budget of 44 trials ended the study early; trials done: better on bowl 5 of 9, worse on bowl 5 of 9"
+    document = strict(found["report.json"])
+    assert document["cut_short"].startswith(said)
+    assert document["warnings"][0] == document["cut_short"]
+    assert found["report.md"].decode().split("\n\n")[1].startswith(f"**{said}")
+    assert f'<p class="undecided" role="alert">{said}' in found["report.html"].decode()
+    for name in ("report.html", "report.md"):
+        text = found[name].decode()
+        assert "5 of 9 trials, cut by the budget" in text
+        assert "The budget cut the search of better, worse, noisy and shaky" in text
+    records = list(csv.DictReader(io.StringIO(found["report.csv"].decode())))
+    assert {record["arm"] for record in records if record["search_cut"] == "true"} == {
+        "better",
+        "worse",
+        "noisy",
+        "shaky",
+    }
+    assert {record["search_cut"] for record in records if record["kind"] == "fixed"} == {"false"}
 
 
 def test_a_shortened_study_says_so_in_large_letters() -> None:

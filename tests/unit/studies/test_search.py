@@ -30,7 +30,7 @@ def asked(spec: StudySpec, found: Search, count: int, batch: int = 0, arm: ArmSp
 
 def beginning(trials: int = 5, searched: SearchRange = RANGE) -> Search:
     first = Round(ranges={"lr": searched}, opened={"lr": searched}, trials=trials)
-    return Search(rounds=(first,), scores=(), done=False, closed=False)
+    return Search(rounds=(first,), scores=(), done=False, closed=False, asked=trials, cut=False)
 
 
 def told(found: Search, values: dict[float, float]) -> Search:

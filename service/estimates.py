@@ -1,0 +1,69 @@
+"""What a study is estimated to take, by the speeds that are in the database, or else by a guess that says so."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from service.speeds import Known, read_speeds_of
+from service.store import Store
+from studies.catalogue import Catalogue, Machines
+from studies.estimate import Basis, Estimate, Pace, estimate
+from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.speeds import Mode, Speed, fastest
+from studies.subjects import subject_of
+
+
+def estimated(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:
+    """Return what a study is estimated to take.
+
+    Args:
+        store: The database.
+        spec: The study.
+        catalogue: What can be trained, and on what.
+    """
+    with store.reading() as connection:
+        known = {name: read_speeds_of(connection, name) for name in {each.workload for each in spec.workloads}}
+    paces = {
+        (workload.name, arm.name): _pace(spec, workload, arm, catalogue, known[workload.workload])
+        for workload in spec.workloads
+        for arm in spec.arms
+    }
+    machines = catalogue.machines
+    if machines is None:
+        return estimate(spec, paces)
+    return estimate(spec, paces, workers=machines.workers, on_gpus=machines.on_gpus)
+
+
+def _pace(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, catalogue: Catalogue, known: Sequence[Known]) -> Pace:
+    entry = catalogue.workload(workload.workload)
+    assert entry is not None  # the study was checked against the catalogue
+    lanes = workload.lanes or entry.lanes
+    if catalogue.machines is not None:
+        measured = _measured(spec, workload, arm, catalogue.machines, known)
+        if measured:
+            return Pace(speeds=measured, basis=Basis.MEASURED, source="measured on this machine")
+        here = [each for each in known if each.subject.hardware == catalogue.machines.hardware]
+        alike = [each for each in here if dict(each.subject.options) == workload.options] or here
+        if alike:
+            of = "" if alike is not here else " with other options"
+            source = f"the median of what was measured of {workload.workload}{of} on this machine"
+            return _guess(lanes, median(fastest(each.speeds).lane_seconds for each in alike), source)
+    source = f"what the catalogue says of {workload.workload}, on a processor's core with its default options"
+    return _guess(lanes, entry.step_seconds, source)
+
+
+def _measured(
+    spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, machines: Machines, known: Sequence[Known]
+) -> tuple[Speed, ...]:
+    key = subject_of(spec, workload, arm, hardware=machines.hardware, code=machines.code).key
+    return tuple(
+        speed
+        for each in known
+        if each.subject.key == key
+        for speed in each.speeds
+        if workload.lanes is None or speed.lanes == workload.lanes
+    )
+
+
+def _guess(lanes: int, lane_seconds: float, source: str) -> Pace:
+    speed = Speed(lanes=lanes, mode=Mode.EAGER, seconds=lanes * lane_seconds)
+    return Pace(speeds=(speed,), basis=Basis.GUESS, source=source)

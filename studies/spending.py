@@ -1,0 +1,112 @@
+"""What a study has spent of its budget of seconds and GPU-hours, charged as they pass."""
+
+import math
+import time
+from collections.abc import Container, Mapping, Sequence
+from typing import final
+
+from studies.choose import search
+from studies.estimate import Taken, stage_taken
+from studies.pacing import Place
+from studies.rows import Ledger, Limit, Rows, Stage
+from studies.spec import StudySpec
+from studies.speeds import Speed
+
+#: The time that passed is asked for so often at most.
+LOOK_SECONDS = 0.5
+
+#: The rows of a study, by (workload, arm).
+RowsByArm = Mapping[tuple[str, str], Rows]
+_NOTHING = Taken(pack_seconds=0.0, seconds=0.0)
+
+
+@final
+class Spending:
+    """Says which budget of time a study has reached.
+
+    Args:
+        spec: The study.
+        ledger: What knows for how long it has been RUNNING.
+        place: Where it is trained.
+    """
+
+    def __init__(self, spec: StudySpec, ledger: Ledger, place: Place) -> None:
+        """Look at the first call."""
+        self._budget, self._ledger, self._place = spec.protocol.budget, ledger, place
+        self._elapsed, self._next = 0.0, 0.0
+
+    def reached(self, pack_seconds: float, reserve: Taken = _NOTHING) -> Limit | None:
+        """Return a budget that is used up but for a reserve, which is half of it at most; None where none is.
+
+        Args:
+            pack_seconds: Seconds of the packs that are done, together.
+            reserve: What is still needed.
+        """
+        budget = self._budget
+        if budget is None:
+            return None
+        if budget.seconds is not None and self._time() >= budget.seconds - min(reserve.seconds, budget.seconds / 2):
+            return Limit.SECONDS
+        if budget.gpu_hours is not None and self._place.on_gpus:
+            given = 3600 * budget.gpu_hours
+            if pack_seconds >= given - min(reserve.pack_seconds, given / 2):
+                return Limit.GPU_HOURS
+        return None
+
+    def _time(self) -> float:
+        if time.monotonic() >= self._next:
+            self._elapsed = self._ledger.elapsed()
+            self._next = time.monotonic() + LOOK_SECONDS
+        return self._elapsed
+
+
+def searching(spec: StudySpec, rows: RowsByArm) -> bool:
+    """Say whether any search has trials to come, or in training.
+
+    Args:
+        spec: The study.
+        rows: Its rows.
+    """
+    return any(not search(spec, rows.get(key, Rows()), *key).done for key in spec.pairs if spec.arm(key[1]).search)
+
+
+def something_left(spec: StudySpec, rows: RowsByArm, training: Container[int]) -> bool:
+    """Say whether anything has neither been trained nor is in training.
+
+    Args:
+        spec: The study.
+        rows: Its rows.
+        training: The numbers of the packs in training.
+    """
+    return any(_confirmed(rows.get(key, Rows()), training) < spec.protocol.confirm_seeds for key in spec.pairs)
+
+
+def confirming(
+    spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]], workers: int
+) -> Taken:
+    """Return what the confirm runs that are not done take, by what is known of their speeds.
+
+    Args:
+        spec: The study.
+        rows: Its rows.
+        speeds: What was measured, likewise; what was not counts nothing.
+        workers: Packs that are trained at once.
+    """
+    found = [
+        stage_taken(
+            known,
+            spec.protocol.confirm_seeds - _confirmed(rows.get(key, Rows()), ()),
+            spec.workload(key[0]).steps,
+            workers,
+        )
+        for key, known in speeds.items()
+    ]
+    pack_seconds = math.fsum(each.pack_seconds for each in found)
+    longest = max((each.seconds for each in found), default=0.0)
+    return Taken(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
+
+
+def _confirmed(own: Rows, training: Container[int]) -> int:
+    """Return how many confirm runs of an arm on a workload are done or in training."""
+    begun = [pack for pack in own.packs if pack.stage is Stage.CONFIRM and (pack.done or pack.number in training)]
+    return sum(len(pack.lanes) for pack in begun)

@@ -1,0 +1,113 @@
+"""What a study is estimated by: what was measured of it, what is like it, or a guess."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.estimates import estimated
+from service.speeds import read_speeds_of, replace_speeds
+from service.store import Store
+from studies.catalogue import Catalogue, Machines
+from studies.estimate import STARTING, Basis
+from studies.spec import StudySpec
+from studies.speeds import Mode, Speed, Subject
+from studies.subjects import subject_of
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+HERE = Machines(hardware="here", code="now", workers=3, on_gpus=False)
+
+
+@pytest.fixture
+def here(catalogue: Catalogue) -> Catalogue:
+    """The catalogue of a runner that has said what it trains on."""
+    return catalogue.model_copy(update={"machines": HERE})
+
+
+def subject(spec: StudySpec, workload: str = "digits_mlp", arm: str = "sgd", **changed: object) -> Subject:
+    machines = HERE.model_dump(include={"hardware", "code"})
+    found = subject_of(spec, spec.workload(workload), spec.arm(arm), **machines)
+    return replace(found, **changed)  # pyright: ignore[reportArgumentType]
+
+
+def keep(store: Store, of: Subject, lane_seconds: float, lanes: int = 2) -> None:
+    with store.writing() as connection:
+        replace_speeds(connection, of, [Speed(lanes=lanes, mode=Mode.EAGER, seconds=lanes * lane_seconds)])
+
+
+def bases(store: Store, spec: StudySpec, catalogue: Catalogue) -> dict[tuple[str, str], tuple[Basis, str]]:
+    return {(each.workload, each.arm): (each.basis, each.source) for each in estimated(store, spec, catalogue).arms}
+
+
+def trained(store: Store, spec: StudySpec, catalogue: Catalogue, arm: str) -> float:
+    found = estimated(store, spec, catalogue)
+    own = next(each for each in found.arms if (each.workload, each.arm) == ("digits_mlp", arm))
+    return own.expected.pack_seconds
+
+
+def test_what_was_measured_here_is_the_measure(store: Store, spec: StudySpec, here: Catalogue) -> None:
+    keep(store, subject(spec), 1e-3)
+    found = bases(store, spec, here)
+    assert found["digits_mlp", "sgd"] == (Basis.MEASURED, "measured on this machine")
+    assert found["digits_mlp", "l4adam"][0] is Basis.GUESS
+    assert trained(store, spec, here, "sgd") == pytest.approx((4 + 6) * 100 * 1e-3)
+    assert estimated(store, spec, here).workers == 3
+
+
+@pytest.mark.parametrize(
+    "changed", [{"hardware": "elsewhere"}, {"code": "before"}, {"optimizer": "adam"}, {"options": {"batch_size": 1}}]
+)
+def test_what_was_measured_of_anything_else_is_no_measurement(
+    store: Store, spec: StudySpec, here: Catalogue, changed: dict[str, Any]
+) -> None:
+    keep(store, subject(spec, **changed), 1e-3)
+    basis, source = bases(store, spec, here)["digits_mlp", "sgd"]
+    assert basis is Basis.GUESS
+    if "hardware" in changed:
+        assert source.startswith("what the catalogue says of digits_mlp")
+    else:
+        with_others = " with other options" if "options" in changed else ""
+        assert source == f"the median of what was measured of digits_mlp{with_others} on this machine"
+
+
+def test_a_guess_is_the_median_of_what_is_most_like_it(store: Store, spec: StudySpec, here: Catalogue) -> None:
+    measuring = 1.0  # two sizes of packs, for half a second each
+    for number, lane_seconds in enumerate((1e-3, 2e-3, 9e-3)):
+        keep(store, subject(spec, optimizer=f"other{number}"), lane_seconds)
+    keep(store, subject(spec, options={"batch_size": 1}), 1e-9)
+    keep(store, subject(spec, "linear_regression"), 5.0)
+    assert trained(store, spec, here, "sgd") == pytest.approx(measuring + 2 * 100 * 8 * 2e-3)
+
+
+def test_the_catalogue_is_the_last_resort(store: Store, spec: StudySpec, here: Catalogue, catalogue: Catalogue) -> None:
+    step_seconds = catalogue.workloads[0].step_seconds
+    keep(store, subject(spec), 1e-9)
+    # without knowing on what is trained, nothing that was measured can be compared
+    found = estimated(store, spec, catalogue)
+    assert found.workers == 1
+    assert {each.basis for each in found.arms} == {Basis.GUESS}
+    assert trained(store, spec, catalogue, "sgd") == pytest.approx(1.0 + 2 * 100 * 8 * step_seconds)
+    assert found.expected.seconds >= STARTING
+
+
+def test_lanes_that_the_study_gives_are_kept_to(store: Store, spec: StudySpec, here: Catalogue) -> None:
+    keep(store, subject(spec), 1e-3, lanes=2)
+    for lanes, basis in ((2, Basis.MEASURED), (3, Basis.GUESS)):
+        given = spec.workloads[0].model_copy(update={"lanes": lanes})
+        chosen = spec.model_copy(update={"workloads": (given, *spec.workloads[1:])})
+        assert bases(store, chosen, here)["digits_mlp", "sgd"][0] is basis
+
+
+def test_speeds_are_read_by_the_whole_name_of_a_workload(store: Store, spec: StudySpec) -> None:
+    for name in ("digits_mlp", "digits_mlp2", "digitsxmlp"):
+        keep(
+            store,
+            subject(spec, workload="digits_mlp", arm="sgd")
+            if name == "digits_mlp"
+            else replace(subject(spec), workload=name),
+            1e-3,
+        )
+    with store.reading() as connection:
+        (found,) = read_speeds_of(connection, "digits_mlp")
+    assert found.subject == subject(spec)

@@ -1,0 +1,119 @@
+"""A study driven with the real driver and a real database, its packs answered at once instead of trained."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from service.database import open_engine
+from service.ledger import StudyLedger
+from service.store import Store
+from studies.drive import Driver
+from studies.measurements import Measurement
+from studies.pacing import Place
+from studies.publish import catalogue
+from studies.resolve import resolve
+from studies.rows import Rows
+from studies.spec import StudySpec
+from studies.speeds import Mode
+from studies.task import LaneTask
+from studies.weights import Weights
+from studies.worker import Job, Trained
+from tests.speeds import next_pack
+
+#: Packs are said to have taken so long.
+PACK_SECONDS = 10.0
+
+
+def studied(budget: dict[str, Any] | None = None, **protocol: Any) -> StudySpec:
+    """Return a study of two workloads with one fixed and two searched arms, the best rate of one beyond its range."""
+    body = {
+        "name": "pretended",
+        "workloads": [{"name": "linear_regression", "steps": 40}, {"name": "digits_mlp", "steps": 100}],
+        "arms": [
+            {"name": "l4mom"},
+            {"name": "sgd", "search": {"lr": {"low": 1e-5, "high": 1e-3}}},
+            {"name": "adam", "search": {"lr": {"low": 1e-3, "high": 1e-1}}},
+        ],
+        "protocol": {"sampler": "random", "trials": 6, "batch": 3, "confirm_seeds": 4, "budget": budget} | protocol,
+    }
+    return resolve(body, catalogue())
+
+
+def opened(folder: Path, spec: StudySpec) -> tuple[Store, StudyLedger]:
+    """Return a database that has the study, and the study claimed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(open_engine(f"sqlite:///{folder / 'studies.db'}"))
+    store.migrate()
+    now = datetime.now(UTC)
+    store.add_study(spec, now)
+    claim = store.claim(now, 1e6)
+    assert claim is not None
+    return store, StudyLedger(store, claim.study_id, claim.token)
+
+
+def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, on_gpus: bool = False) -> Driver:
+    """Return a driver of the study, as after a restart."""
+    return Driver(
+        spec=spec,
+        ledger=ledger,
+        place=Place(data_dir=folder, programs=folder, hardware="here", workers=2, on_gpus=on_gpus),
+        weights=Weights(folder=folder / "weights"),
+        paused=lambda: False,
+    )
+
+
+def answered(job: Job) -> Trained:
+    """Return what a pack would measure if every loss fell by how near its learning rate is to 0.01."""
+    return Trained(
+        measurements=tuple(_measured(lane, job.task.steps) for lane in job.task.lanes),
+        parameters=tuple(b"" for _ in job.task.lanes),
+        mode=Mode.EAGER,
+        seconds=PACK_SECONDS,
+        host="here",
+    )
+
+
+def _measured(lane: LaneTask, steps: int) -> Measurement:
+    loss = 0.01 + math.log10(lane.setting.get("lr", 0.1) / 0.01) ** 2 + 1e-4 * Random(lane.seed).random()
+    return Measurement(
+        steps=steps,
+        diverged=False,
+        stopped=False,
+        start_loss=1.0,
+        train_loss=loss,
+        metrics={},
+        rungs=(),
+        series=(),
+        parameters={},
+    )
+
+
+def go_on(
+    source: Driver,
+    *,
+    packs: int | None = None,
+    order: Random | None = None,
+    after: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer packs, all or so many, in their order or, with two workers, in any."""
+    training: list[Job] = []
+    while packs != 0:
+        while len(training) < (1 if order is None else 2) and (job := next_pack(source, 2)) is not None:
+            training.append(job)
+        if not training:
+            assert source.finished()
+            return
+        job = training.pop(0 if order is None else order.randrange(len(training)))
+        source.trained(job.number, answered(job))
+        after()
+        packs = None if packs is None else packs - 1
+
+
+def driven(spec: StudySpec, folder: Path) -> Rows:
+    """Return the rows of the study, driven from its start to its end."""
+    _, ledger = opened(folder, spec)
+    go_on(driver(spec, ledger, folder))
+    return ledger.rows()
