@@ -138,7 +138,12 @@ def test_a_certificate_is_of_the_name_that_was_given(
     )
     hook.secure(certificate, key)
     trusting = ssl.create_default_context(cafile=certificate)
-    monkeypatch.setattr(outbound.httpx, "create_ssl_context", lambda **_: trusting)
+
+    def context(*, trust_env: bool) -> ssl.SSLContext:
+        assert not trust_env
+        return trusting
+
+    monkeypatch.setattr(outbound.httpx, "create_ssl_context", context)
     monkeypatch.setattr(outbound, "_look_up", leading_to("127.0.0.1"))
     assert post(f"https://{name}:{hook.port}/").status == status
     assert len(hook.got) == (status is not None)
