@@ -118,6 +118,7 @@ def test_what_is_not_there_is_told_in_words() -> None:
     with receiver() as gone:
         url = gone.url
     assert post(url).detail == "no connection: refused, cut off, or with a certificate that is not to be trusted"
+    assert post(f"http://{'x' * 70}.com/").detail.endswith("is not known")
     assert post("http://no-such-host.invalid/").detail == "the host no-such-host.invalid is not known"
 
 
