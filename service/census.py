@@ -1,14 +1,14 @@
-"""The census: how many studies, runs, lanes and runners the database has, cheap enough to be asked for often."""
+"""The census: how many studies, runs, lanes, runners and deliveries there are, cheap enough to be asked for often."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select, true
 
 from service.states import HELD, State
-from service.tables import events, packs, runners, runs, studies
+from service.tables import deliveries, events, packs, runners, runs, studies, webhooks
 from service.tallies import read_tallies
 from service.transitions import is_in
 from studies.rows import Outcome
@@ -26,6 +26,8 @@ class Census:
         filled: How many of these have a run.
         unrecorded: Runs that MLflow does not have yet.
         runners: Runners at work.
+        undelivered: What webhooks are still to be told.
+        failing: Webhooks that did not take what they were told last.
     """
 
     studies: Mapping[State, int]
@@ -35,6 +37,8 @@ class Census:
     filled: int
     unrecorded: int
     runners: int
+    undelivered: int
+    failing: int
 
 
 def census(connection: Connection, now: datetime) -> Census:
@@ -46,8 +50,6 @@ def census(connection: Connection, now: datetime) -> Census:
     """
     states = select(studies.c.state, func.count()).group_by(studies.c.state)
     found = {State(state): count for state, count in connection.execute(states)}
-    unrecorded = select(func.count()).select_from(runs).where(runs.c.tracked.is_(False))
-    at_work = select(func.count()).select_from(runners).where(runners.c.expires_at > now)
     lanes, filled = _lanes(connection, now)
     return Census(
         studies={state: found.get(state, 0) for state in State},
@@ -55,9 +57,15 @@ def census(connection: Connection, now: datetime) -> Census:
         runs=read_tallies(connection),
         lanes=lanes,
         filled=filled,
-        unrecorded=connection.execute(unrecorded).scalar_one(),
-        runners=connection.execute(at_work).scalar_one(),
+        unrecorded=_count(connection, runs, runs.c.tracked.is_(False)),
+        runners=_count(connection, runners, runners.c.expires_at > now),
+        undelivered=_count(connection, deliveries, true()),
+        failing=_count(connection, webhooks, webhooks.c.failing_since.is_not(None)),
     )
+
+
+def _count(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).select_from(table).where(condition)).scalar_one()
 
 
 def _queued_seconds(connection: Connection, now: datetime) -> float:

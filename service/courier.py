@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar, final
 
@@ -80,15 +80,21 @@ class Courier:
         try:
             while (found := await asyncio.to_thread(self._next, webhook_id)) is not None:
                 delivery, url, secret = found
-                answer = await self._outbound.post(
-                    url, delivery.content, signed(secret, delivery.message, delivery.content, datetime.now(UTC))
-                )
+                headers = signed(secret, delivery.message, delivery.content, datetime.now(UTC))
+                answer = await self._post(url, delivery.content, headers)
                 if not await asyncio.to_thread(self._note, delivery, answer):
                     return
         except Exception:
             log.exception("webhook %s is not told anything now; tried again", webhook_id, extra={"webhook": webhook_id})
         finally:
             await asyncio.shield(asyncio.to_thread(self._give_back, webhook_id))
+
+    async def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        try:
+            return await self._outbound.post(url, content, headers)
+        except Exception:
+            log.exception("a fault of the service kept it from sending to a webhook")
+            return Answer(status=None, detail="a fault of the service, whose log has more")
 
     def _next(self, webhook_id: str) -> tuple[Delivery, str, str] | None:
         """Return what a webhook is to be told next, its URL and its secret."""

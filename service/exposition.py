@@ -97,5 +97,7 @@ def _families(found: Census) -> Iterator[Metric]:
         ("l4_lanes_filled", "Those of l4_lanes that have a run.", found.filled),
         ("l4_unrecorded_runs", "Runs that MLflow does not have yet.", found.unrecorded),
         ("l4_runners", "Runners at work.", found.runners),
+        ("l4_undelivered_messages", "What webhooks are still to be told.", found.undelivered),
+        ("l4_webhooks_failing", "Webhooks that did not take what they were told last.", found.failing),
     ):
         yield GaugeMetricFamily(name, help_text, value=value)

@@ -105,7 +105,7 @@ class Outbound:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(self._lookups, _look_up, url.host)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter where no name can be so long
             raise UnreachableError(f"the host {url.host} is not known") from error
         if not self._private and not all(map(_is_public, found)):
             raise PrivateAddressError(

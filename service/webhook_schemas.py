@@ -2,8 +2,8 @@
 
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.states import State
@@ -12,13 +12,17 @@ from service.states import State
 def _receiver(url: str) -> str:
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("it has characters that no URL has; quote them")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        # read as what sends to it reads it
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"it is no URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.host:
         raise ValueError("give a URL that begins with https:// or http:// and a host")
-    if parts.username is not None or parts.password is not None:
+    if parts.userinfo:
         raise ValueError("it has a user or a password; what is sent is signed instead")
-    if parts.port == 0:
-        raise ValueError("port 0 is none; give another or none")
+    if parts.port is not None and not 0 < parts.port < 65536:
+        raise ValueError(f"no port has the number {parts.port}")
     return url
 
 

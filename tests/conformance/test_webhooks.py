@@ -67,6 +67,8 @@ def test_one_is_added_listed_and_removed(api: httpx.Client, store: Store, spec: 
         ({"url": "https://user:pass@example.com"}, ["/url"]),
         ({"url": "https://example.com:99999"}, ["/url"]),
         ({"url": "https://[::1"}, ["/url"]),
+        ({"url": "https://example.com:0"}, ["/url"]),
+        ({"url": "https:///hook"}, ["/url"]),
         ({"url": "https://ex ample.com"}, ["/url"]),
         ({"url": "https://example.com/\n"}, ["/url"]),
         ({"url": "https://example.com/" + "x" * 2000}, ["/url"]),

@@ -9,6 +9,7 @@ from sqlalchemy import delete
 from service import verbs
 from service.census import Census, census
 from service.database import open_engine
+from service.deliveries import delivered, failed, next_delivery
 from service.entities import Claim
 from service.ledger import StudyLedger
 from service.recordings import Recordings
@@ -16,6 +17,7 @@ from service.runners import Runners
 from service.states import State
 from service.store import Store
 from service.tables import packs, runs, trials
+from service.webhooks import Webhooks
 from studies.rows import Outcome
 from studies.spec import StudySpec
 from studies.speeds import Mode
@@ -46,6 +48,8 @@ def test_an_empty_database(store: Store) -> None:
         filled=0,
         unrecorded=0,
         runners=0,
+        undelivered=0,
+        failing=0,
     )
 
 
@@ -115,3 +119,18 @@ def test_runners_at_work(store: Store) -> None:
     assert taken(store, NOW + timedelta(seconds=30)).runners == 1
     Runners(store).remove("first")
     assert taken(store, NOW + timedelta(seconds=30)).runners == 0
+
+
+def test_what_webhooks_are_to_be_told(store: Store, spec: StudySpec) -> None:
+    webhook = Webhooks(store).add("http://receiver.test", (), NOW)
+    store.add_study(spec, NOW)
+    claimed(store)
+    assert (taken(store).undelivered, taken(store).failing) == (2, 0)
+    with store.writing() as connection:
+        delivery = next_delivery(connection, webhook.id, NOW, 30)
+        assert delivery is not None
+        failed(connection, delivery, "answered 500", NOW)
+    assert (taken(store).undelivered, taken(store).failing) == (2, 1)
+    with store.writing() as connection:
+        delivered(connection, delivery)
+    assert (taken(store).undelivered, taken(store).failing) == (1, 0)

@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.states import State
 from service.store import Store
 from studies.spec import StudySpec
+from tests.receiver import receiver
 
 Run = Callable[..., Result]
 
@@ -138,6 +139,26 @@ def test_logs_are_printed(run: Run, store: Store, spec: StudySpec, tmp_path: Pat
     assert run("logs", study_id, "--run", "0-0").exit_code == 1
     both = run("logs", study_id, "--run", "0-0", "-f")
     assert (both.exit_code, "leave out --follow or --run" in both.output) == (2, True)
+
+
+def test_webhooks_are_added_listed_tested_and_removed(run: Run, store: Store, spec: StudySpec) -> None:
+    with receiver() as hook:
+        made = run("webhooks", "add", hook.url, "--state", "SUCCEEDED", "--state", "FAILED")
+        webhook_id, secret = made.stdout.split()
+        assert (made.exit_code, secret.partition("_")[0]) == (0, "whsec")
+        run("webhooks", "add", "https://example.com/[red]")
+        _ended(store, spec, State.FAILED, "")
+        listed = run("webhooks", "list").stdout.splitlines()
+        assert listed[1].split() == [webhook_id, "SUCCEEDED,", "FAILED", "1", "0", "well", hook.url]
+        assert listed[2].split()[1:] == ["all", "3", "0", "well", "https://example.com/[red]"]
+        tested = run("webhooks", "test", webhook_id)
+        assert (tested.exit_code, hook.got) == (1, [])
+    assert "has a private address" in tested.stdout
+    assert run("webhooks", "remove", webhook_id).exit_code == 0
+    gone = run("webhooks", "remove", webhook_id)
+    assert (gone.exit_code, webhook_id in gone.stderr) == (1, True)
+    refused = run("webhooks", "add", "example.com")
+    assert "/url: " in refused.stderr
 
 
 def test_a_report_is_printed_or_saved(run: Run, store: Store, spec: StudySpec, tmp_path: Path) -> None:

@@ -150,6 +150,25 @@ def test_one_that_hangs_holds_up_nothing_but_itself(
         release.set()
 
 
+def test_a_fault_of_ours_is_not_repeated_at_once(
+    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = added(store, hook)
+    monkeypatch.setattr(deliveries, "FIRST_WAIT", 60.0)
+    asked: list[str] = []
+
+    async def broken(_outbound: Outbound, url: str, _content: bytes, _headers: dict[str, str]) -> None:
+        asked.append(url)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Outbound, "post", broken)
+    told(store, spec)
+    courier.start()
+    until(lambda: "fault of the service" in Webhooks(store).one(webhook.id).trouble)
+    time.sleep(0.3)
+    assert asked == [hook.url]
+
+
 def test_what_could_not_be_told_for_a_day_is_dropped_and_counted(
     store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

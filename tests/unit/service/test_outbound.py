@@ -118,6 +118,7 @@ def test_what_is_not_there_is_told_in_words() -> None:
     with receiver() as gone:
         url = gone.url
     assert post(url).detail == "no connection: refused, cut off, or with a certificate that is not to be trusted"
+    assert post(f"http://{'x' * 70}.com/").detail.endswith("is not known")
     assert post("http://no-such-host.invalid/").detail == "the host no-such-host.invalid is not known"
 
 
@@ -138,7 +139,12 @@ def test_a_certificate_is_of_the_name_that_was_given(
     )
     hook.secure(certificate, key)
     trusting = ssl.create_default_context(cafile=certificate)
-    monkeypatch.setattr(outbound.httpx, "create_ssl_context", lambda: trusting)
+
+    def context(*, trust_env: bool) -> ssl.SSLContext:
+        assert not trust_env
+        return trusting
+
+    monkeypatch.setattr(outbound.httpx, "create_ssl_context", context)
     monkeypatch.setattr(outbound, "_look_up", leading_to("127.0.0.1"))
     assert post(f"https://{name}:{hook.port}/").status == status
     assert len(hook.got) == (status is not None)
