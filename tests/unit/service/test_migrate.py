@@ -96,7 +96,7 @@ def test_a_database_of_a_newer_version_or_of_others_is_left_alone(engine: Engine
         with pytest.raises(ForeignDatabaseError, match=f"revision 9999, of a newer version .* knows {head()}"):
             migrate(connection)
         connection.execute(text("DROP TABLE alembic_version"))
-        with pytest.raises(ForeignDatabaseError, match="catalogue, events"):
+        with pytest.raises(ForeignDatabaseError, match="catalogue, deletions"):
             migrate(connection)
         counted = connection.execute(select(func.count()).select_from(metadata.tables["studies"]))
         assert counted.scalar_one() == 0
