@@ -239,12 +239,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
+    app, methods = cast(FastAPI, request.app), ("GET", "POST", "DELETE")
+    own = app.openapi()["paths"].get(request.url.path)
+    if own is not None:  # a path of its own, as /studies/cancel, is no study's
+        return [method for method in methods if method.lower() in own]
     # Starlette names those of the first route that fits only
-    routes = cast(FastAPI, request.app).routes
     return [
         method
-        for method in ("GET", "POST", "DELETE")
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+        for method in methods
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
     ]
 
 

@@ -14,7 +14,6 @@ from typing import TextIO
 from service.database import open_engine
 from service.deletions import Deletion, Deletions
 from service.entities import StudyRow
-from service.errors import UnknownStudyError
 from service.logs import log_as_json
 from service.recordings import Recordings
 from service.settings import Settings, read_settings
@@ -74,9 +73,9 @@ class Recorder:
     def _try(self, study_id: str, now: datetime) -> bool:
         try:
             return self._record(study_id)
-        except UnknownStudyError:
-            return False  # it was just deleted
         except Exception:
+            if study_id not in self._recordings.unfinished():
+                return False  # it was deleted meanwhile, and its files
             # MLflow is not there, or refuses: the study itself is none the worse for it
             log.exception(
                 "study %s was not recorded; it is tried again in %s", study_id, _RETRY, extra={"study": study_id}

@@ -214,6 +214,12 @@ def test_unknown_paths_and_methods(api: httpx.Client) -> None:
     problem_of(refused, 405)
     assert refused.headers["allow"] == "GET, POST"
     problem_of(api.get("/studies/abc/cancel"), 405)
+    for path, methods in {
+        "/studies/abc": "GET, DELETE",
+        "/studies/cancel": "POST",
+        "/studies/abc/cancel": "POST",
+    }.items():
+        assert api.put(path).headers["allow"] == methods
 
 
 def test_errors_of_the_service_show_nothing_of_it(empty_api: httpx.Client, store: Store) -> None:

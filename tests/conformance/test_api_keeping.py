@@ -23,6 +23,7 @@ def listed(api: httpx.Client, **query: Any) -> list[str]:
     return [study.id for study in StudyPage.model_validate_json(answer.content).studies]
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize("state", list(State))
 def test_a_study_in_any_state_is_cloned(api: httpx.Client, store: Store, spec: StudySpec, state: State) -> None:
     study_id = bring_to(store, spec, state)
