@@ -162,7 +162,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def _allowed_methods(request: Request) -> list[str]:
     # Starlette names those of the first route that fits only
-    routes = cast(FastAPI, request.app).routes
+    app = cast(FastAPI, request.app)
+    own = app.openapi()["paths"].get(request.url.path)
+    if own is not None:
+        return sorted(method.upper() for method in own)  # a path of its own, as /studies/plan, is no study's
+    routes = app.routes
     return [
         method
         for method in ("GET", "POST")

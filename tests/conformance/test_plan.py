@@ -67,6 +67,9 @@ def test_other_bodies_are_refused_as_by_posting(api: httpx.Client) -> None:
     problem_of(api.post("/studies/plan", content=b"{}", headers={"Content-Type": "text/plain"}), 415)
     problem_of(api.post("/studies/plan", content=b" " * 262_145, headers=JSON), 413)
     problem_of(api.get("/studies/plan"), 404)  # no study has that id
+    refused = api.delete("/studies/plan")
+    problem_of(refused, 405)
+    assert refused.headers["allow"] == "POST"
 
 
 def test_without_a_catalogue_there_is_no_plan(empty_api: httpx.Client, definition: dict[str, Any]) -> None:

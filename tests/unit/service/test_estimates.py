@@ -1,6 +1,7 @@
 """What a study is estimated by: what was measured of it, what is like it, or a guess."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,10 @@ def here(catalogue: Catalogue) -> Catalogue:
     return catalogue.model_copy(update={"machines": HERE})
 
 
-def subject(spec: StudySpec, workload: str = "digits_mlp", arm: str = "sgd", **changed: object) -> Subject:
+def subject(spec: StudySpec, workload: str = "digits_mlp", arm: str = "sgd", **changed: Any) -> Subject:
     machines = HERE.model_dump(include={"hardware", "code"})
     found = subject_of(spec, spec.workload(workload), spec.arm(arm), **machines)
-    return replace(found, **changed)  # pyright: ignore[reportArgumentType]
+    return replace(found, **changed)
 
 
 def keep(store: Store, of: Subject, lane_seconds: float, lanes: int = 2) -> None:
@@ -58,7 +59,7 @@ def test_what_was_measured_here_is_the_measure(store: Store, spec: StudySpec, he
     "changed", [{"hardware": "elsewhere"}, {"code": "before"}, {"optimizer": "adam"}, {"options": {"batch_size": 1}}]
 )
 def test_what_was_measured_of_anything_else_is_no_measurement(
-    store: Store, spec: StudySpec, here: Catalogue, changed: dict[str, object]
+    store: Store, spec: StudySpec, here: Catalogue, changed: dict[str, Any]
 ) -> None:
     keep(store, subject(spec, **changed), 1e-3)
     basis, source = bases(store, spec, here)["digits_mlp", "sgd"]
