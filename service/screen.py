@@ -173,6 +173,9 @@ def _spec_rows(spec: StudySpec) -> Iterable[tuple[str, str]]:
     pruner = "" if protocol.pruner is Pruner.NONE else f", {protocol.pruner}"
     yield "search", f"{protocol.trials} trials ({protocol.sampler}{pruner}), seeds a trial: {protocol.search_seeds}"
     yield "confirm", f"{protocol.confirm_seeds} seeds"
+    if protocol.budget is not None:
+        limits = protocol.budget.model_dump(exclude_none=True)
+        yield "budget", ", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in limits.items())
     yield "spec hash", spec.content_hash
 
 

@@ -155,12 +155,12 @@ def search(spec: StudySpec, rows: Rows, workload: str, arm: str) -> Search:
     while True:
         planned = sum(each.trials for each in rounds)
         told = [score for score in found if score.trial.number < planned]
-        if len(told) < planned:
-            ended = rows.reached is not None and bool(chosen.search)
-            return stands(done=ended and bool(told), ended=ended)
+        ended = len(told) < planned and rows.reached is not None and bool(chosen.search)
+        if len(told) < planned and not (ended and told):
+            return stands(done=False, ended=ended)
         extension = extended(rounds[-1].ranges, planned, selected(told, spec.protocol.direction).trial.setting)
-        if extension is None or len(rounds) > MOST_EXTENSIONS:
-            return stands(done=True, closed=extension is None)
+        if ended or extension is None or len(rounds) > MOST_EXTENSIONS:
+            return stands(done=True, closed=extension is None, ended=ended)
         more = extension_trials(spec.protocol.trials)
         asked += more
         if left is not None:

@@ -164,7 +164,7 @@ class Driver:
                 self._reach(limit, "what is in training is finished, and nothing more begun")
             return True
         if self._reached is None:
-            reserve = confirming(self._spec, self._rows, self._pacing.known, self._place.workers)
+            reserve = confirming(self._spec, self._rows, self._training, self._pacing.known, self._place.workers)
             limit = self._spending.reached(self._pack_seconds, reserve)
             if limit is not None and searching(self._spec, self._rows):
                 self._reach(limit, "the searches end here, and the best that they found is confirmed")

@@ -14,6 +14,8 @@ from studies.speeds import COMPILING, SAVED, Mode, Speed, enough, fastest, fitti
 
 #: Seconds from the start of a study to its first pack: workers are started, and import what they train with.
 STARTING = 10.0
+#: Seconds until a process has loaded its first compiled step, mostly imports; see docs/performance.md.
+LOADING = 2.7
 #: A measurement of one size of pack takes at least so many steps, and so many seconds; two sizes are, or more.
 MEASURED_STEPS, MEASURED_SECONDS, MEASURED_SIZES = 6, 0.5, 2
 
@@ -201,25 +203,31 @@ def _amount(
     pace: Pace,
     trials: int,
     first: int,
-    measuring: float,
+    before: float,
     workers: int,
     *,
     on_gpus: bool,
 ) -> Amount:
-    """Return what an arm on a workload takes with so many trials, those beyond the first ones in extensions."""
+    """Return what an arm on a workload takes with so many trials, those beyond the first ones in extensions.
+
+    The seconds before are those of measurements that come first.
+    """
     seeds, confirm_runs = spec.protocol.search_seeds, spec.protocol.confirm_seeds
     batches = [(count * seeds, times) for count, times in _batches(trials, first, spec.protocol.batch)]
     stages = [
         *((stage_taken(pace.speeds, runs, workload.search_steps, workers), times) for runs, times in batches),
         (stage_taken(pace.speeds, confirm_runs, workload.steps, workers), 1),
     ]
-    pack_seconds = measuring + math.fsum(times * taken.pack_seconds for taken, times in stages)
+    all_runs = [confirm_runs, *(runs for runs, times in batches if runs * times)]
+    if any(fitting(pace.speeds, runs).mode is Mode.COMPILED for runs in all_runs):
+        before += LOADING
+    pack_seconds = before + math.fsum(times * taken.pack_seconds for taken, times in stages)
     return Amount(
         search_runs=trials * seeds,
         confirm_runs=confirm_runs,
         run_steps=trials * seeds * workload.length(Stage.SEARCH) + confirm_runs * workload.length(Stage.CONFIRM),
         pack_seconds=pack_seconds,
-        seconds=STARTING + measuring + math.fsum(times * taken.seconds for taken, times in stages),
+        seconds=STARTING + before + math.fsum(times * taken.seconds for taken, times in stages),
         gpu_hours=pack_seconds / 3600 if on_gpus else 0.0,
     )
 

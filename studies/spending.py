@@ -8,7 +8,7 @@ from typing import final
 from studies.choose import search
 from studies.estimate import Taken, stage_taken
 from studies.pacing import Place
-from studies.rows import Ledger, Limit, Rows, Stage
+from studies.rows import Ledger, Limit, Pack, Rows, Stage
 from studies.spec import StudySpec
 from studies.speeds import Speed
 
@@ -82,14 +82,21 @@ def something_left(spec: StudySpec, rows: RowsByArm, training: Container[int]) -
 
 
 def confirming(
-    spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]], workers: int
+    spec: StudySpec,
+    rows: RowsByArm,
+    training: Container[int],
+    speeds: Mapping[tuple[str, str], Sequence[Speed]],
+    workers: int,
 ) -> Taken:
-    """Return what the confirm runs that are not done take, by what is known of their speeds.
+    """Return what is in training and the confirm runs that are not done take, by what is known of their speeds.
+
+    If the packs that are done took longer than by those speeds, as on a busy machine, so will these.
 
     Args:
         spec: The study.
         rows: Its rows.
-        speeds: What was measured, likewise; what was not counts nothing.
+        training: The numbers of the packs in training.
+        speeds: What was measured, by (workload, arm); what was not counts nothing.
         workers: Packs that are trained at once.
     """
     found = [
@@ -101,9 +108,31 @@ def confirming(
         )
         for key, known in speeds.items()
     ]
-    pack_seconds = math.fsum(each.pack_seconds for each in found)
-    longest = max((each.seconds for each in found), default=0.0)
+    found += [
+        _pack_taken(spec, pack, known)
+        for key, known in speeds.items()
+        for pack in rows.get(key, Rows()).packs
+        if pack.stage is Stage.SEARCH and pack.number in training
+    ]
+    slower = _slower(spec, rows, speeds)
+    pack_seconds = slower * math.fsum(each.pack_seconds for each in found)
+    longest = slower * max((each.seconds for each in found), default=0.0)
     return Taken(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
+
+
+def _slower(spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]]) -> float:
+    """Return how many times as long as by their speeds the packs that are done took; at least 1."""
+    taken = expected = 0.0
+    for key, known in speeds.items():
+        for pack in rows.get(key, Rows()).packs:
+            if pack.seconds is not None:
+                taken += pack.seconds
+                expected += _pack_taken(spec, pack, known).pack_seconds
+    return max(1.0, taken / expected) if expected else 1.0
+
+
+def _pack_taken(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> Taken:
+    return stage_taken(known, len(pack.lanes), spec.workload(pack.workload).length(pack.stage), 1)
 
 
 def _confirmed(own: Rows, training: Container[int]) -> int:

@@ -22,6 +22,8 @@ from service.errors import RequestRefusedError
 from service.schemas import StudyAnswer
 from service.settings import Settings
 from service.states import State
+from studies.estimate import Basis
+from studies.report import Report
 from studies.rows import Stage
 from studies.spec import FIRST_CONFIRM_SEED
 from tests.integration.recorded import mlflow_runs
@@ -155,6 +157,32 @@ def test_the_same_spec_gives_the_same_report(
     again = finished(client, client.submit(SMALL).id)
     assert again.spec_hash == done.spec_hash
     assert comparable(client.report(again.id)) == comparable(client.report(done.id))
+
+
+def test_a_study_trains_what_was_planned_and_its_report_says_both(done: StudyAnswer, client: Client) -> None:
+    estimate = client.plan(SMALL).estimate
+    assert estimate.workers == 1
+    assert {each.basis for each in estimate.arms} == {Basis.MEASURED}  # by that study
+    runs = len(list(client.runs(done.id)))
+    assert estimate.expected.search_runs + estimate.expected.confirm_runs <= runs
+    assert runs <= estimate.most.search_runs + estimate.most.confirm_runs
+    report = Report.model_validate_json(client.report(done.id, Form.JSON))
+    kept, elapsed = report.provenance.estimate, report.provenance.elapsed_seconds
+    assert kept is not None
+    assert kept.most.run_steps == estimate.most.run_steps
+    assert elapsed is not None
+    assert elapsed > 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"), [({"trials": 2 + 4 * 2}, "10 trials"), ({"seconds": 0.01}, "0.01 seconds")]
+)
+def test_a_budget_ends_a_study_in_order(client: Client, budget: dict[str, float], said: str) -> None:
+    study = finished(client, client.submit(SMALL | {"protocol": SMALL["protocol"] | {"budget": budget}}).id)
+    assert (study.state, study.progress.done) == (State.SUCCEEDED, len(list(client.runs(study.id))))
+    assert study.reason.startswith(f"The budget of {said} ended the study early; ")
+    report = Report.model_validate_json(client.report(study.id, Form.JSON))
+    assert (report.complete, report.cut_short, report.warnings[0]) == (False, study.reason, study.reason)
 
 
 def test_cancel_a_running_study(client: Client) -> None:

@@ -104,6 +104,8 @@ def test_a_plan_is_shown_and_nothing_submitted(run: Run, store: Store, file: Pat
     ):
         assert text in shown.stdout
     assert store.studies(1).items == ()
+    assert run("submit", file).exit_code == 0
+    assert "20 trials, 2 seconds" in run("show", store.studies(1).items[0].id).stdout
     definition["protocol"]["budget"] = {"trials": 1}
     file.write_text(json.dumps(definition))
     refused = run("plan", file)

@@ -25,10 +25,10 @@ def here(catalogue: Catalogue) -> Catalogue:
     return catalogue.model_copy(update={"machines": HERE})
 
 
-def subject(spec: StudySpec, workload: str = "digits_mlp", arm: str = "sgd", **changed: object) -> Subject:
+def subject(spec: StudySpec, workload: str = "digits_mlp", arm: str = "sgd", **changed: Any) -> Subject:
     machines = HERE.model_dump(include={"hardware", "code"})
     found = subject_of(spec, spec.workload(workload), spec.arm(arm), **machines)
-    return replace(found, **changed)  # pyright: ignore[reportArgumentType]
+    return replace(found, **changed)
 
 
 def keep(store: Store, of: Subject, lane_seconds: float, lanes: int = 2) -> None:

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from studies.choose import Score, search, selected
 from studies.extension import MOST_EXTENSIONS
 from studies.parameters import Direction, Precision
-from studies.rows import Outcome, Rows, Run, Stage, Trial
-from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.rows import Limit, Outcome, Rows, Run, Stage, Trial
+from studies.spec import ArmSpec, Budget, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
 
 
 def spec(
@@ -151,3 +152,35 @@ def score(number: int, value: float, steps: int = 10, *, stopped: bool = False) 
 )
 def test_the_best_score_is_selected(scores: list[Score], direction: Direction, chosen: int) -> None:
     assert selected(scores, direction).trial.number == chosen
+
+
+def test_a_search_that_its_time_ended_chooses_from_what_is_scored() -> None:
+    whole = rows(GRID, best_at(GRID[1]))
+    for kept, done, closed in ((0, False, False), (1, True, False), (2, True, True), (4, True, True)):
+        ended = replace(whole, runs=whole.runs[:kept], reached=Limit.SECONDS)
+        found = search(spec(), ended, "bowl", "sgd")
+        assert (found.done, found.closed, found.cut, found.asked) == (done, closed, kept < 4, 4)
+        assert search(spec(), replace(ended, reached=None), "bowl", "sgd").done == (kept == 4)
+
+
+def test_a_range_is_not_extended_once_the_time_is_up() -> None:
+    at_the_edge = replace(rows(GRID, best_at(1.0)), reached=Limit.GPU_HOURS)
+    found = search(spec(), at_the_edge, "bowl", "sgd")
+    assert (found.done, found.closed, found.cut) == (True, False, True)
+    assert (found.trials, found.asked, len(found.rounds)) == (4, 4 + 2, 1)
+    # but for what was trained of it
+    more = replace(rows((*GRID, 3.0, 10.0), best_at(1.0)), reached=Limit.GPU_HOURS)
+    begun = replace(more, runs=more.runs[:5])
+    found = search(spec(), begun, "bowl", "sgd")
+    assert (found.done, found.cut, len(found.scores), found.asked, len(found.rounds)) == (True, True, 5, 6, 2)
+
+
+def test_a_budget_of_trials_leaves_less_of_an_extension() -> None:
+    limited = spec()
+    protocol = limited.protocol.model_copy(update={"budget": Budget(trials=5)})
+    limited = limited.model_copy(update={"protocol": protocol})
+    at_the_edge = rows((*GRID, 10.0), best_at(10.0))
+    found = search(limited, replace(at_the_edge, runs=at_the_edge.runs[:4]), "bowl", "sgd")
+    assert (found.done, found.trials, found.asked) == (False, 5, 6)
+    found = search(limited, at_the_edge, "bowl", "sgd")
+    assert (found.done, found.closed, found.cut, found.asked) == (True, False, True, 8)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from studies.estimate import STARTING, Amount, Basis, Estimate, Pace, eager_seconds, estimate, stage_taken
+from studies.estimate import LOADING, STARTING, Amount, Basis, Estimate, Pace, eager_seconds, estimate, stage_taken
 from studies.plan import additions
 from studies.rows import Rows, Stage
 from studies.spec import ArmSpec, StudySpec, WorkloadSpec
@@ -105,6 +105,13 @@ def test_a_narrower_step_is_compiled_anew() -> None:
     wide = (Speed(lanes=8, mode=Mode.COMPILED, seconds=0.8, making=6.0),)
     assert stage_taken(wide, 1, 5, 1).pack_seconds == pytest.approx(5 * 0.8)
     assert stage_taken(wide, 1, 500, 1).pack_seconds == pytest.approx(6.0 + 500 * 0.1)
+
+
+def test_a_compiled_step_is_loaded_first() -> None:
+    fast = (Speed(lanes=4, mode=Mode.COMPILED, seconds=1e-9),)
+    for each in estimated(studied(), fast).arms:
+        assert each.expected.pack_seconds == pytest.approx(LOADING, rel=1e-3)
+        assert each.expected.seconds == pytest.approx(STARTING + LOADING, rel=1e-3)
 
 
 def test_more_workers_shorten_a_study_as_far_as_its_batches_let_them() -> None:

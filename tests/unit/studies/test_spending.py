@@ -1,6 +1,7 @@
 """Budgets of time: the searches end so that what they found can be confirmed, and all ends when the time is up."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from studies import spending
 from studies.drive import Driver
 from studies.pacing import Place
 from studies.report import Report, build_report
-from studies.rows import Ledger, Limit, Rows, Stage
+from studies.rows import Lane, Ledger, Limit, Pack, Rows, Stage
 from studies.spec import StudySpec
 from studies.speeds import Mode, Speed
 from studies.worker import Failure, Job
@@ -197,9 +198,26 @@ def _all_begun(spec: StudySpec, source: Driver, ledger: StudyLedger) -> bool:
 def test_half_of_the_time_is_the_searches_at_least() -> None:
     spec = studied({"seconds": 100.0})
     slow = dict.fromkeys(spec.pairs, (Speed(lanes=4, mode=Mode.EAGER, seconds=60.0),))
-    needed = spending.confirming(spec, {}, slow, workers=2)
+    needed = spending.confirming(spec, {}, (), slow, workers=2)
     assert needed.pack_seconds == 3 * 60.0 * (40 + 100)
     assert needed.seconds == max(needed.pack_seconds / 2, 60.0 * 100) > 100.0
+
+    whole = Pack(
+        number=0,
+        workload="digits_mlp",
+        arm="adam",
+        stage=Stage.SEARCH,
+        batch=0,
+        lanes=tuple(Lane(trial=i, seed=0) for i in range(4)),
+        done=True,
+        seconds=3 * 60.0 * 100,
+    )
+    rows = {("digits_mlp", "adam"): Rows(packs=(whole,))}
+    slower = spending.confirming(spec, rows, (), slow, workers=2)
+    assert slower.pack_seconds == 3 * needed.pack_seconds  # as that pack was
+    rows = {("digits_mlp", "adam"): Rows(packs=(replace(whole, done=False, seconds=None),))}
+    with_it = spending.confirming(spec, rows, (0,), slow, workers=2)
+    assert with_it.pack_seconds == needed.pack_seconds + 60.0 * 100  # what is in training has to end first
 
     class Clock:
         def elapsed(self) -> float:
