@@ -21,6 +21,7 @@ from service.settings import Settings, read_settings
 from service.states import State
 from service.store import Store
 from studies import cluster
+from studies.checkpoints import Checkpoints
 from studies.drive import Driver
 from studies.environment import environment
 from studies.errors import StoppedError, StudiesError
@@ -70,6 +71,7 @@ def _drive(
             hardware=found.hardware,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
+        checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
         paused=_Paused(store, study_id),
     )
     persistently(lambda: store.set_environment(study_id, found.model_dump()))
