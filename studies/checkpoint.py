@@ -78,4 +78,5 @@ class Checkpoint:
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Checkpoint:
         """Return what `plain` was given of."""
-        return cls(**{**values, "recorded": Recorded(**values["recorded"])})
+        fields: dict[str, Any] = {**values, "recorded": Recorded(**values["recorded"])}
+        return cls(**fields)

@@ -62,7 +62,7 @@ def train(
         start = start.only(start.lanes, going, width)
     stepper = make(start.step, start.lanes)
     for t in range(first, task.steps):
-        if keeper is not None and keeper.due():
+        if keeper is not None and t > first and keeper.due():
             keeper.save(Checkpoint.of(t, going, width, stepper.lanes, start.batch, record))
         record.step(going, *stepper.advance(*start.batch(), start.now(t)))
         if _evaluates(t + 1, task):

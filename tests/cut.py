@@ -60,7 +60,7 @@ class _Counting:
 
 
 def keeper(folder: Path, what: str = "this") -> Keeper:
-    """Return what keeps a checkpoint before every step.
+    """Return what keeps a checkpoint before every step but the first.
 
     Args:
         folder: Where.

@@ -21,6 +21,13 @@ from tests.few_examples import with_few_to_measure
 STEPS, RUNG = 8, 4
 #: Cut before and after the rung, and so before and after the first evaluation.
 CUTS = (2, 6)
+#: Whose steps take seconds: with the other optimizers they are trained by `make test-slow`.
+LARGE, FEW = ("cifar10_resnet32", "fashion_mnist_convnet"), ("l4adam", "momentum")
+PAIRS = [
+    pytest.param(name, optimizer, marks=[pytest.mark.slow] if name in LARGE and optimizer not in FEW else [])
+    for name in registry.names("workloads")
+    for optimizer in registry.names("optimizers")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +73,7 @@ def goes_on(run: Train, make: MakeStepper, folder: Path) -> None:
     assert (last.taken, last.widths) == (STEPS - CUTS[-1], [len(found) - 1])
 
 
-@pytest.mark.parametrize("optimizer", registry.names("optimizers"))
-@pytest.mark.parametrize("name", registry.names("workloads"))
+@pytest.mark.parametrize(("name", "optimizer"), PAIRS)
 def test_it_is_bitwise_the_same(name: str, optimizer: str, tmp_path: Path) -> None:
     goes_on(training(name, optimizer), Eager, tmp_path)
 

@@ -37,6 +37,9 @@ STUDY = {
     "protocol": {"search_seeds": 2, "confirm_seeds": 2},
 }
 PACKS = 2
+#: What Ray calls a process that trains.
+TRAINING = "ray::ResourceTrainable"
+SECONDS = 180.0
 
 
 @final
@@ -91,7 +94,7 @@ def disturbed(folder: Path) -> Generator[psutil.Process]:
         )
     try:
         yield psutil.Process(process.pid)
-        assert process.wait(120) == 0, (folder / "log").read_text()
+        assert process.wait(SECONDS) == 0, (folder / "log").read_text()
     finally:
         below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         for each in below:
@@ -103,11 +106,11 @@ def disturbed(folder: Path) -> Generator[psutil.Process]:
 
 def worker(above: psutil.Process, other_than: Sequence[int]) -> psutil.Process:
     """Return the process that trains, once there is another one."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         for process in above.children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if "ray::_Worker" in " ".join(process.cmdline()) and process.pid not in other_than:
+                if process.pid not in other_than and TRAINING in " ".join(process.cmdline()):
                     return process
         time.sleep(0.05)
     raise AssertionError(f"no worker but {other_than}")
@@ -115,7 +118,7 @@ def worker(above: psutil.Process, other_than: Sequence[int]) -> psutil.Process:
 
 def until_said(log: Path, pattern: str) -> str:
     """Return what a pattern finds in a worker's log, once it is there."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if found := re.search(pattern, log.read_text()):
             return found[1]
@@ -134,7 +137,7 @@ def test_killed_in_every_pack_a_study_ends_as_an_undisturbed_one(tmp_path: Path)
     with disturbed(folder) as above:
         for pack in range(PACKS):
             file = folder / "checkpoints" / f"pack-{pack:05d}.checkpoint"
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + SECONDS
             while not file.exists():
                 assert time.monotonic() < deadline, (folder / "log").read_text()
                 time.sleep(0.02)

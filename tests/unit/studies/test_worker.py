@@ -79,7 +79,7 @@ def die_training(sent: Job) -> None:
 
 
 def long_job(folder: Path) -> Job:
-    """Return a job that writes a checkpoint before every step."""
+    """Return a job that writes a checkpoint before every step but the first."""
     return replace(job(steps=30), checkpoints=Checkpoints(folder=folder, every=0.0, share=math.inf))
 
 
