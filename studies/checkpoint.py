@@ -42,10 +42,10 @@ class Checkpoint:
         """Return where a training is; it holds only until the next step, which may write into the lanes.
 
         Args:
-            steps: As above, like the next two.
+            steps: Steps taken.
             going: The runs in training.
             width: Lanes that the step is made for.
-            lanes: The lanes.
+            lanes: The lanes now.
             batch: What gives their batches.
             record: What its loop records.
         """
