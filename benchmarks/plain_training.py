@@ -13,7 +13,7 @@ from ray.tune import Trainable
 from torch import Tensor, nn
 
 from l4 import L4Adam, L4Mom
-from studies.order import batches
+from studies.order import Order
 from studies.seeds import generator
 from studies.workload import Data, Examples, Measure
 
@@ -177,7 +177,7 @@ def _batches(run: Run, problem: Problem) -> Iterator[Examples]:
     if not problem.batch_size:
         while True:
             yield train
-    for chosen in batches(len(train.inputs), problem.batch_size, generator(run.workload, run.seed, "order")):
+    for chosen in Order(len(train.inputs), problem.batch_size, generator(run.workload, run.seed, "order")):
         yield Examples(inputs=train.inputs[chosen], targets=train.targets[chosen])
 
 

@@ -26,6 +26,7 @@ from service.shares import Share, share
 from service.states import State
 from service.store import Store
 from studies import cluster
+from studies.checkpoints import Checkpoints
 from studies.drive import Driver
 from studies.environment import environment
 from studies.errors import StoppedError, StudiesError
@@ -81,6 +82,7 @@ def _drive(
             on_gpus=machines is not None and machines.on_gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
+        checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
         paused=_Recent(lambda: store.state(study_id) is State.PAUSED),
     )
     persistently(lambda: store.set_environment(study_id, found.model_dump()))

@@ -19,6 +19,7 @@ from service.recordings import Recordings
 from service.settings import Settings, read_settings
 from service.states import ENDED, State
 from service.store import Store
+from studies.checkpoints import Checkpoints
 from studies.environment import Environment
 from studies.tracking import Tracker, forget
 from studies.weights import Weights
@@ -113,6 +114,8 @@ class Recorder:
             return bool(rows)
         files = {file: self._store.report_file(study_id, file) for file in self._store.report_files(study_id)}
         tracker.close(files, _STATUS[study.state])
+        if study.state is not State.FAILED:  # a study that failed may be tried again, and goes on from them
+            Checkpoints(folder=self._settings.checkpoints_folder(study_id)).clear()
         self._recordings.finish(study, datetime.now(UTC))
         del self._trackers[study_id]
         log.info("study %s is %s, and MLflow has all of it", study_id, study.state, extra={"study": study_id})

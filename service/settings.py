@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         return self.database or f"sqlite:///{(self.home / 'studies.db').absolute()}"
 
     def study_folder(self, study_id: str) -> Path:
-        """Return the folder of a study's log, of what Tune writes, and of what waits for MLflow."""
+        """Return the folder of a study's log, of what Tune writes, of checkpoints, and of what waits for MLflow."""
         return self.home / "studies" / study_id
 
     def driver_log(self, study_id: str) -> Path:
@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     def parameters_folder(self, study_id: str) -> Path:
         """Return the folder in which a study's final parameters wait for MLflow."""
         return self.study_folder(study_id) / "parameters"
+
+    def checkpoints_folder(self, study_id: str) -> Path:
+        """Return the folder of the checkpoints of a study's packs in training."""
+        return self.study_folder(study_id) / "checkpoints"
 
     @property
     def url(self) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar, final
 
 import torch
 from torch import Generator, Tensor
 
 from studies.lanes import Inputs
-from studies.order import batches, independent_batches
+from studies.order import Order
 from studies.seeds import generator
 from studies.task import Task
 from studies.workload import Examples, Workload
@@ -31,12 +31,13 @@ class Batches:
     def __init__(self, task: Task, workload: Workload, train: Examples) -> None:
         """Start every lane's streams from its seed."""
         self._task, self._workload, self._train, self._width = task, workload, train, len(task.lanes)
-        self._orders: list[Iterator[Tensor]] = []
+        self._orders: list[Order] = []
         self._augmenting, self._noises = self._streams("augment"), self._streams("noise")
         if "batch_size" in task.options:
-            drawn = independent_batches if workload.replacement else batches
             size, examples = int(task.options["batch_size"]), train.inputs.shape[1]
-            self._orders = [drawn(examples, size, each) for each in self._streams("order")]
+            self._orders = [
+                Order(examples, size, each, replacement=workload.replacement) for each in self._streams("order")
+            ]
 
     def __call__(self) -> tuple[Inputs, Tensor]:
         """Return the next inputs and targets."""
@@ -69,6 +70,24 @@ class Batches:
         following._orders = own(self._orders)
         following._augmenting, following._noises = own(self._augmenting), own(self._noises)
         return following
+
+    def streams(self) -> list[Tensor]:
+        """Return where every lane's streams are, for `go_to`."""
+        orders = [part for each in self._orders for part in (each.generator.get_state(), each.left.clone())]
+        return [*orders, *(each.get_state() for each in (*self._augmenting, *self._noises))]
+
+    def go_to(self, streams: Sequence[Tensor]) -> None:
+        """Go on from where the streams of as many lanes were.
+
+        Args:
+            streams: As `streams` returned them.
+        """
+        given = iter(streams)
+        for order in self._orders:
+            order.generator.set_state(next(given))
+            order.left = next(given)
+        for each in (*self._augmenting, *self._noises):
+            each.set_state(next(given))
 
     def _streams(self, name: str) -> list[Generator]:
         return [generator(self._task.workload, lane.seed, name) for lane in self._task.lanes]

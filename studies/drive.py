@@ -8,6 +8,7 @@ from dataclasses import replace
 from studies import plan
 from studies.budget import in_turn, is_timed
 from studies.calibrate import Probe
+from studies.checkpoints import Checkpoints
 from studies.choose import Search
 from studies.errors import PackFailedError
 from studies.measurements import Measurement
@@ -25,7 +26,7 @@ from studies.worker import Failure, Job, Trained
 
 log = logging.getLogger(__name__)
 
-#: A pack whose worker died is trained again, whole, this often.
+#: A pack whose worker died is handed out again this often, and as often again once it has got further.
 RETRIES = 2
 
 
@@ -37,21 +38,30 @@ class Driver:
         ledger: Its rows.
         place: Where it is trained.
         weights: Where final parameters of confirm runs wait for MLflow.
+        checkpoints: From where packs go on whose workers died.
         paused: Asked all the time: whether nothing new may be handed out now.
     """
 
     def __init__(
-        self, *, spec: StudySpec, ledger: Ledger, place: Place, weights: Weights, paused: Callable[[], bool]
+        self,
+        *,
+        spec: StudySpec,
+        ledger: Ledger,
+        place: Place,
+        weights: Weights,
+        checkpoints: Checkpoints,
+        paused: Callable[[], bool],
     ) -> None:
         """Read the rows: what an earlier driver planned and did not finish is handed out first."""
         self._spec, self._ledger, self._place, self._weights = spec, ledger, place, weights
-        self._paused = paused
+        self._checkpoints, self._paused = checkpoints, paused
         rows = ledger.rows()
         self._reached: Limit | None = None
         self._rows = by_arm(rows)
         self._waiting = self._ordered([pack for pack in rows.packs if not pack.done])
         self._training: dict[int, Pack] = {}
         self._tries: dict[int, int] = {}
+        self._written: dict[int, int] = {}
         self._pacing = Pacing(spec, ledger, place)
         self._spending = Spending(spec, ledger, place)
         self._pack_seconds = math.fsum(pack.seconds or 0.0 for pack in rows.packs)
@@ -103,6 +113,7 @@ class Driver:
             for run, parameters in zip(runs, result.parameters, strict=True):
                 self._weights.save(run, parameters)
         self._ledger.finish_pack(done, runs)
+        self._checkpoints.drop(pack)
         log.info("pack %s is done: %s runs in %.1f s", pack, len(runs), result.seconds, extra={"pack": pack})
         own = self._rows[done.workload, done.arm]
         packs = tuple(done if each.number == pack else each for each in own.packs)
@@ -132,10 +143,12 @@ class Driver:
             log.warning("pack %s is halved: %s", number, reason, extra={"pack": number})
             self._halve(failed)
             return
-        tries = self._tries[number] = self._tries.get(number, 0) + 1
+        before, written = self._written.get(number, 0), self._checkpoints.written(number)
+        tries = 1 if written > before else self._tries.get(number, 0) + 1
+        self._tries[number], self._written[number] = tries, written
         if failure is not Failure.LOST or tries > RETRIES:
             raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
-        log.warning("pack %s is trained again: %s", number, reason, extra={"pack": number})
+        log.warning("pack %s is handed out again: %s", number, reason, extra={"pack": number})
         self._waiting.insert(0, failed)
 
     def _halve(self, pack: Pack) -> None:
@@ -146,6 +159,7 @@ class Driver:
         number = sum(len(own.packs) for own in self._rows.values())
         second = replace(smaller, lanes=pack.lanes[middle:], number=number)
         self._ledger.split_pack(first, second)
+        self._checkpoints.drop(pack.number)
         own = self._rows[pack.workload, pack.arm]
         packs = tuple(first if each.number == pack.number else each for each in own.packs)
         self._rows[pack.workload, pack.arm] = replace(own, packs=(*packs, second))
@@ -221,6 +235,7 @@ class Driver:
             width=pack.width,
             data_dir=self._place.data_dir,
             programs=self._place.programs,
+            checkpoints=self._checkpoints,
         )
 
     def _judged(self, workload: WorkloadSpec, pack: Pack) -> Judged:

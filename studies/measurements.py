@@ -46,6 +46,29 @@ class Measurement:
     parameters: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What a `Record` has after some steps, all of it on the CPU.
+
+    Args:
+        losses: Of the steps taken, (steps, runs).
+        rates: Likewise.
+        evaluated: What was measured on validation and test data, with the step after which it was.
+        scores: Every run's at the rungs it has passed.
+        stopped: Whether each was behind at one.
+        survived: Whether each that has left is finite.
+        params: Parameters and buffers of those that have left.
+    """
+
+    losses: Tensor
+    rates: Tensor
+    evaluated: list[tuple[int, dict[str, Tensor]]]
+    scores: list[tuple[float, ...]]
+    stopped: list[bool]
+    survived: list[bool]
+    params: list[Tensors]
+
+
 @final
 class Record:
     """What a pack's loop records; a lane that has left keeps what it had.
@@ -119,6 +142,27 @@ class Record:
         survived: list[bool] = (lanes.alive & finite).tolist()
         for place, run in enumerate(going):
             self.survived[run], self.params[run] = survived[place], tuple(each[place].clone() for each in params)
+
+    def so_far(self, going: Sequence[int]) -> Recorded:
+        """Return what was recorded, for `resume`; nothing of it may be changed."""
+        self.write(going)
+        return Recorded(
+            losses=self.losses[: self._block_start].clone().cpu(),
+            rates=self.rates[: self._block_start].clone().cpu(),
+            evaluated=self.evaluated,
+            scores=self.scores,
+            stopped=self.stopped,
+            survived=self.survived,
+            params=self.params,
+        )
+
+    def resume(self, recorded: Recorded) -> None:
+        """Go on from what was recorded, of the same task."""
+        self._block_start = len(recorded.losses)
+        self.losses[: self._block_start] = recorded.losses.to(self.losses.device)
+        self.rates[: self._block_start] = recorded.rates.to(self.rates.device)
+        self.evaluated, self.scores = recorded.evaluated, recorded.scores
+        self.stopped, self.survived, self.params = recorded.stopped, recorded.survived, recorded.params
 
 
 def measurements(record: Record) -> tuple[Measurement, ...]:

@@ -24,13 +24,21 @@ def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: 
         threads: Threads of the training process.
         device: Where it trains, as torch names it.
     """
-    where = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     what = [
         *(task.workload, sorted(task.options.items()), optimizer, task.precision),
-        *(lanes, threads, device, where, sources()),
+        *(lanes, threads, device, processor(device), sources()),
     ]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
     return folder / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
+
+
+def processor(device: str) -> str:
+    """Return what computes, as far as results depend on it.
+
+    Args:
+        device: As torch names it.
+    """
+    return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
 
 
 @cache

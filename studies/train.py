@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from studies.checkpoint import Checkpoint
+from studies.keeper import Keeper
 from studies.lanes import Eager, Lanes, MakeStepper
 from studies.measurements import Measurement, Record, measurements
 from studies.optimizer import AnyOptimizer, Tensors
@@ -30,6 +32,7 @@ def train(
     device: str = "cpu",
     make: MakeStepper = Eager,
     width: int | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Measurement, ...]:
     """Train all lanes of a pack and return what was measured, in lane order.
 
@@ -45,14 +48,22 @@ def train(
         make: What takes the steps.
         width: Lanes that it is made for, a power of two, those beyond the runs being copies of the last one; halved as
             runs leave. None for as many as runs.
+        keeper: Keeps checkpoints of this training, and has the last one, to go on from; None for neither.
     """
     start = set_up(task, workload, optimizer, data_dir, device=device)
-    if width is not None:
-        start = start.only(start.lanes, list(range(len(task.lanes))), width)
-    model, stepper = start.model, make(start.step, start.lanes)
+    model = start.model
     record = Record(task, (*model.params, *model.buffers), device)
-    going = list(range(len(task.lanes)))
-    for t in range(task.steps):
+    first, going = 0, list(range(len(task.lanes)))
+    checkpoint = None if keeper is None else keeper.load()
+    if checkpoint is not None:
+        first, going, width = checkpoint.steps, checkpoint.going, checkpoint.width
+        start = checkpoint.restored(start, record)
+    elif width is not None:
+        start = start.only(start.lanes, going, width)
+    stepper = make(start.step, start.lanes)
+    for t in range(first, task.steps):
+        if keeper is not None and t > first and keeper.due():
+            keeper.save(Checkpoint.of(t, going, width, stepper.lanes, start.batch, record))
         record.step(going, *stepper.advance(*start.batch(), start.now(t)))
         if _evaluates(t + 1, task):
             model.module.eval()

@@ -2,20 +2,21 @@
 
 import io
 import logging
-import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import torch
 
 from studies import fetch, memory, registry
+from studies.checkpoints import Checkpoints
 from studies.compiled import Compiled
 from studies.errors import CompilationError
-from studies.lanes import Lanes, StackedStep
+from studies.keeper import Keeper
+from studies.lanes import Eager, Lanes, MakeStepper, StackedStep
 from studies.measurements import Measurement
 from studies.precision import products_in
-from studies.programs import program_file
+from studies.programs import processor, program_file, sources
 from studies.speeds import Mode
 from studies.task import Task
 from studies.train import train
@@ -47,6 +48,7 @@ class Job:
         width: Lanes that a compiled step is made for; None for as many as runs.
         data_dir: The data directory.
         programs: Where compiled steps are kept.
+        checkpoints: Where checkpoints are kept.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Job:
     width: int | None
     data_dir: Path
     programs: Path
+    checkpoints: Checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,7 @@ class Trained:
         measurements: In lane order, without parameters.
         parameters: Every lane's final parameters by name, as `torch.save` writes them.
         mode: How the step ran: eagerly also where it could not be compiled.
-        seconds: Wall-clock seconds of training.
+        seconds: Wall-clock seconds of training, without what was lost on the way and done again.
         host: Machine and device.
     """
 
@@ -92,37 +95,41 @@ def work(job: Job, device: str) -> Trained:
     torch.set_num_threads(job.threads)
     products_in(job.task.precision)
     fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
-    host, started = memory.host(device), time.monotonic()
+    host = memory.host(device)
     log.info("pack %s: %s lanes for %s steps on %s", job.number, len(job.task.lanes), job.task.steps, host)
     with memory.told(len(job.task.lanes), job.task.workload, device):
-        mode, measured = _trained(job, device)
-    seconds = time.monotonic() - started
-    _tell(job, measured)
-    return Trained(
-        measurements=tuple(replace(each, parameters={}) for each in measured),
-        parameters=tuple(_saved(each) for each in measured),
-        mode=mode,
-        seconds=seconds,
-        host=host,
-    )
+        trained = _trained(job, device)
+    _tell(job, trained.measurements)
+    return trained
 
 
-def _trained(job: Job, device: str) -> tuple[Mode, tuple[Measurement, ...]]:
-    workload, optimizer = registry.workload(job.task.workload), registry.optimizer(job.optimizer)
-    if job.mode is Mode.EAGER:
-        return Mode.EAGER, train(job.task, workload, optimizer, job.data_dir, device=device)
-
+def _trained(job: Job, device: str) -> Trained:
     def compiled(step: StackedStep, start: Lanes) -> Compiled:
         lanes = len(start.alive)
         return Compiled(step, start, program_file(job.programs, job.optimizer, job.task, lanes, job.threads, device))
 
-    try:
-        return Mode.COMPILED, train(
-            job.task, workload, optimizer, job.data_dir, device=device, make=compiled, width=job.width
-        )
-    except CompilationError as error:
-        log.warning("%s; pack %s trains eagerly", error, job.number)
-    return Mode.EAGER, train(job.task, workload, optimizer, job.data_dir, device=device)
+    if job.mode is Mode.COMPILED:
+        try:
+            return _trained_in(Mode.COMPILED, job, device, compiled, job.width)
+        except CompilationError as error:
+            log.warning("%s; pack %s trains eagerly", error, job.number)
+    return _trained_in(Mode.EAGER, job, device, Eager, None)
+
+
+def _trained_in(mode: Mode, job: Job, device: str, make: MakeStepper, width: int | None) -> Trained:
+    workload, optimizer = registry.workload(job.task.workload), registry.optimizer(job.optimizer)
+    # all that a result depends on, but for the data, which have known hashes or come from the seeds
+    what = [asdict(job.task), job.optimizer, mode, width, job.threads, device, processor(device), sources()]
+    kept = job.checkpoints
+    keeper = Keeper(kept.path(job.number), what, every=kept.every, share=kept.share)
+    measured = train(job.task, workload, optimizer, job.data_dir, device=device, make=make, width=width, keeper=keeper)
+    return Trained(
+        measurements=tuple(replace(each, parameters={}) for each in measured),
+        parameters=tuple(_saved(each) for each in measured),
+        mode=mode,
+        seconds=keeper.seconds,
+        host=memory.host(device),
+    )
 
 
 def _tell(job: Job, measured: tuple[Measurement, ...]) -> None:

@@ -15,6 +15,7 @@ from service.runners import Runners
 from service.schemas import StudyAnswer
 from service.store import Store
 from studies import registry
+from studies.checkpoints import Checkpoints
 from studies.drive import Driver
 from studies.pacing import Place
 from studies.publish import catalogue
@@ -115,7 +116,12 @@ def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypat
     ledger = StudyLedger(store, claim.study_id, claim.token)
     place = Place(data_dir=found, programs=tmp_path / "programs", hardware="here")
     source = Driver(
-        spec=spec, ledger=ledger, place=place, weights=Weights(folder=tmp_path / "weights"), paused=lambda: False
+        spec=spec,
+        ledger=ledger,
+        place=place,
+        weights=Weights(folder=tmp_path / "weights"),
+        checkpoints=Checkpoints(folder=tmp_path / "checkpoints"),
+        paused=lambda: False,
     )
     while not source.finished():
         job = next_pack(source)

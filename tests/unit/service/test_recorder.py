@@ -139,6 +139,20 @@ def test_a_study_that_ended_before_mlflow_had_it_is_recorded_whole(
     assert not list(study.weights.folder.rglob("*.pt"))
 
 
+@pytest.mark.parametrize("end", ENDS)
+def test_checkpoints_go_with_a_study_that_has_ended_for_good(
+    store: Store, study: Study, recorder: Recorder, settings: Settings, end: State
+) -> None:
+    left = settings.checkpoints_folder(study.id) / "pack-00007.checkpoint"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    record_all(recorder)
+    assert left.exists()
+    study.end(end)
+    record_all(recorder)
+    assert left.exists() == (end is State.FAILED)  # it may be tried again
+
+
 def test_a_running_study_is_followed_to_its_end(store: Store, study: Study, recorder: Recorder) -> None:
     record_all(recorder)
     parent, runs = study.recorded()

@@ -10,6 +10,7 @@ from typing import Any
 from service.database import open_engine
 from service.ledger import StudyLedger
 from service.store import Store
+from studies.checkpoints import Checkpoints
 from studies.drive import Driver
 from studies.measurements import Measurement
 from studies.pacing import Place
@@ -61,6 +62,7 @@ def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, on_gpus: bool 
         ledger=ledger,
         place=Place(data_dir=folder, programs=folder, hardware="here", workers=2, on_gpus=on_gpus),
         weights=Weights(folder=folder / "weights"),
+        checkpoints=Checkpoints(folder=folder / "checkpoints"),
         paused=lambda: False,
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from service.database import open_engine
 from service.ledger import StudyLedger
 from service.store import Store
+from studies.checkpoints import Checkpoints
 from studies.drive import Driver
 from studies.errors import OutOfMemoryError
 from studies.pacing import Place
@@ -46,7 +47,12 @@ def main(folder: Path) -> None:
     ledger = StudyLedger(store, claim.study_id, claim.token)
     place = Place(data_dir=folder, programs=folder / "programs", hardware="here")
     source = Driver(
-        spec=spec, ledger=ledger, place=place, weights=Weights(folder=folder / "parameters"), paused=lambda: False
+        spec=spec,
+        ledger=ledger,
+        place=place,
+        weights=Weights(folder=folder / "parameters"),
+        checkpoints=Checkpoints(folder=folder / "checkpoints"),
+        paused=lambda: False,
     )
     tried: list[int] = []
     while not source.finished():

@@ -1,6 +1,7 @@
 """Driving a study pack by pack, with real training and a real database, but no cluster."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from service.entities import Claim
 from service.ledger import StudyLedger
 from service.states import State
 from service.store import Store
+from studies.checkpoints import Checkpoints
 from studies.drive import RETRIES, Driver
 from studies.errors import PackFailedError
 from studies.pacing import Place
@@ -64,10 +66,21 @@ def claimed(store: Store, spec: StudySpec) -> Claim:
     return claim
 
 
+def checkpoints_of(weights: Weights) -> Checkpoints:
+    return Checkpoints(folder=weights.folder / "checkpoints")
+
+
 def driver(
     spec: StudySpec, ledger: StudyLedger, weights: Weights, paused: Callable[[], bool] = lambda: False
 ) -> Driver:
-    return Driver(spec=spec, ledger=ledger, place=PLACE, weights=weights, paused=paused)
+    return Driver(
+        spec=spec,
+        ledger=ledger,
+        place=PLACE,
+        weights=weights,
+        checkpoints=checkpoints_of(weights),
+        paused=paused,
+    )
 
 
 def drive(source: Driver, packs: int | None = None) -> None:
@@ -167,6 +180,37 @@ def test_a_lost_pack_is_trained_again_a_few_times(spec: StudySpec, ledger: Study
         source.failed(first.number, "the worker died", Failure.LOST)
 
 
+def test_a_lost_pack_that_got_further_is_trained_on(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+    source, checkpoints = driver(spec, ledger, weights), checkpoints_of(weights)
+    job = next_pack(source)
+    assert job is not None
+    assert job.checkpoints == checkpoints
+    checkpoints.folder.mkdir(parents=True)
+    for death in range(3 * RETRIES):
+        if death % RETRIES == 0:  # it wrote one before it died
+            checkpoints.path(job.number).touch()
+            os.utime(checkpoints.path(job.number), ns=(death + 1, death + 1))
+        source.failed(job.number, "the worker died", Failure.LOST)
+        assert next_pack(source) == job
+    with pytest.raises(PackFailedError, match="the worker died"):
+        source.failed(job.number, "the worker died", Failure.LOST)
+
+
+def test_checkpoints_are_removed_once_their_packs_are_rows(
+    spec: StudySpec, ledger: StudyLedger, weights: Weights
+) -> None:
+    source, checkpoints = driver(spec, ledger, weights), checkpoints_of(weights)
+    checkpoints.folder.mkdir(parents=True)
+    first, second = next_pack(source), next_pack(source)
+    assert first is not None
+    assert second is not None
+    for job in (first, second):
+        checkpoints.path(job.number).touch()
+    checkpoints.path(first.number).with_suffix(".123.partial").touch()  # of a worker that died at it
+    source.trained(first.number, work(first, "cpu"))
+    assert list(checkpoints.folder.iterdir()) == [checkpoints.path(second.number)]
+
+
 def test_a_pack_that_fails_for_good_ends_the_study(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
     source = driver(spec, ledger, weights)
     job = next_pack(source)
@@ -181,7 +225,11 @@ def test_a_pack_that_does_not_fit_into_memory_is_halved(
     source = driver(spec, ledger, weights)
     jobs = [job for _ in range(4) if (job := next_pack(source)) is not None]
     large = jobs[1]
+    checkpoint = checkpoints_of(weights).path(large.number)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
     source.failed(large.number, "no memory", Failure.MEMORY)
+    assert not checkpoint.exists()
     first, second = next_pack(source), next_pack(source)
     assert first is not None
     assert second is not None

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from studies import registry
 from studies.lanes import Eager, Lanes, StackedStep
 from studies.measurements import Measurement
-from studies.order import batches
+from studies.order import Order
 from studies.parameters import Direction, Metric
 from studies.seeds import generator
 from studies.task import Judged, LaneTask, Task
@@ -98,7 +98,7 @@ def by_hand(lr: float, seed: int, steps: int, batch: int | None) -> tuple[list[f
     module = nn.Linear(1, 1, dtype=torch.float64)
     initialise(module, generator("line", seed, "init"))
     examples = data({}, Path(), generator("line", 0, "problem")).train
-    order = batches(EXAMPLES, batch or EXAMPLES, generator("line", seed, "order"))
+    order = Order(EXAMPLES, batch or EXAMPLES, generator("line", seed, "order"))
     optimizer = torch.optim.SGD(module.parameters(), lr=lr)
     losses: list[float] = []
     for chosen in islice(order, steps):

@@ -14,7 +14,7 @@ from studies import registry
 from studies.errors import InvalidValueError
 from studies.measurements import Measurement
 from studies.optimizer import Tensors
-from studies.order import batches, independent_batches
+from studies.order import Order
 from studies.parameters import Option
 from studies.schedule import Schedule, ScheduleKind
 from studies.seeds import generator
@@ -103,8 +103,7 @@ def by_itself(workload: Workload, lr: float, seed: int) -> tuple[nn.Module, list
     found = data(OPTIONS, Path(), generator("net", 0, "problem"))
     optimizer = torch.optim.SGD(module.parameters(), lr=lr)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [STEPS // 2], gamma=0.5)
-    drawn = independent_batches if workload.replacement else batches
-    order = drawn(EXAMPLES, BATCH, generator("net", seed, "order"))
+    order = Order(EXAMPLES, BATCH, generator("net", seed, "order"), replacement=workload.replacement)
     augmenting, noises = generator("net", seed, "augment"), generator("net", seed, "noise")
     losses: list[float] = []
     for chosen in islice(order, STEPS):

@@ -1,16 +1,21 @@
 """A pack's training in a worker: what travels back, and what goes wrong on purpose."""
 
 import io
+import math
 import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch._inductor import config
 
 from studies import registry
+from studies.checkpoints import Checkpoints
 from studies.errors import DataMissingError, OutOfMemoryError
+from studies.lanes import Eager, Inputs
+from studies.optimizer import Setting
 from studies.speeds import Mode
 from studies.task import Judged, LaneTask, Task
 from studies.train import train
@@ -30,6 +35,7 @@ def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **op
         width=None,
         data_dir=Path("nowhere"),
         programs=Path("nowhere"),
+        checkpoints=Checkpoints(folder=Path("nowhere")),
     )
 
 
@@ -44,6 +50,96 @@ def test_brings_back_what_training_measured() -> None:
         parameters = torch.load(io.BytesIO(saved), weights_only=True)
         assert list(parameters) == list(measured.parameters)
         assert all(torch.equal(parameters[name], value) for name, value in measured.parameters.items())
+
+
+class Killed(BaseException):
+    """The end of a worker."""
+
+
+def killed_at(steps: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have a worker die at the step after so many; return what counts its steps."""
+    taken, advance = [0], Eager.advance
+
+    def counted(stepper: Eager, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        if taken[0] == steps:
+            raise Killed
+        taken[0] += 1
+        return advance(stepper, inputs, targets, setting)
+
+    monkeypatch.setattr(Eager, "advance", counted)
+    return taken
+
+
+def die_training(sent: Job) -> None:
+    """Train a job in a worker that dies just before the end."""
+    with pytest.MonkeyPatch.context() as patched:
+        killed_at(sent.task.steps - 1, patched)
+        with pytest.raises(Killed):
+            work(sent, "cpu")
+
+
+def long_job(folder: Path) -> Job:
+    """Return a job that writes a checkpoint before every step but the first."""
+    return replace(job(steps=30), checkpoints=Checkpoints(folder=folder, every=0.0, share=math.inf))
+
+
+def test_goes_on_where_another_worker_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = long_job(tmp_path)
+    die_training(sent)
+    taken = killed_at(1000, monkeypatch)
+    result = work(sent, "cpu")
+    assert taken[0] == 1
+    whole = work(job(steps=30), "cpu")
+    assert (result.measurements, result.parameters) == (whole.measurements, whole.parameters)
+
+
+def test_another_job_or_the_same_one_in_another_way_is_trained_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = long_job(tmp_path)
+    die_training(sent)
+    file = sent.checkpoints.path(sent.number)
+    content = file.read_bytes()
+    first, second = sent.task.lanes
+    others = (
+        replace(sent, task=replace(sent.task, lanes=(first,))),  # as one that was halved
+        replace(sent, task=replace(sent.task, lanes=(second, first))),
+        replace(sent, task=replace(sent.task, judged=Judged(steps=(29,), limits=(None,)))),
+        replace(sent, task=replace(sent.task, test=False)),
+        replace(
+            sent, optimizer="momentum", task=replace(sent.task, lanes=(with_momentum(first), with_momentum(second)))
+        ),
+        replace(sent, threads=2),
+    )
+    threads = torch.get_num_threads()
+    try:
+        for other in others:
+            file.write_bytes(content)
+            with monkeypatch.context() as counting:
+                taken = killed_at(1000, counting)
+                work(other, "cpu")
+                assert taken[0] == 30
+    finally:
+        torch.set_num_threads(threads)
+
+
+def with_momentum(lane: LaneTask) -> LaneTask:
+    return replace(lane, setting={**lane.setting, "momentum": 0.9})
+
+
+def test_a_compiled_pack_goes_on_compiled_and_an_eager_one_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = replace(long_job(tmp_path), mode=Mode.COMPILED, width=2, programs=tmp_path)
+    whole = work(sent, "cpu")
+    written = sent.checkpoints.path(sent.number)
+    assert written.exists()
+    again = work(sent, "cpu")  # its last checkpoint is still there
+    assert "training goes on after" in caplog.text
+    assert (again.measurements, again.parameters) == (whole.measurements, whole.parameters)
+    taken = killed_at(1000, monkeypatch)
+    assert work(replace(sent, mode=Mode.EAGER, width=None), "cpu").mode is Mode.EAGER
+    assert taken[0] == 30
 
 
 def test_trains_with_the_threads_asked_for() -> None:

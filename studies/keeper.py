@@ -1,0 +1,99 @@
+"""Keeping a pack's checkpoint in a file: about once a minute, whole or not at all, and only for the same training."""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import final
+
+import torch
+
+from studies.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+#: A digest's length in bytes.
+_DIGEST = hashlib.sha256().digest_size
+
+
+@final
+class Keeper:
+    """Writes a training's checkpoints and finds the last one.
+
+    The file begins with two digests, of what is trained and how, and of all that follows. Where either differs, it is
+    torn or of another training, and nothing of it is read.
+
+    Args:
+        file: Where the checkpoint is.
+        what: All that another training would differ in, as JSON can hold it.
+        every: Seconds from one checkpoint to the next, and from the start to the first.
+        share: At most this share of the time goes into checkpoints after the first.
+    """
+
+    def __init__(self, file: Path, what: object, *, every: float, share: float) -> None:
+        """Start the time."""
+        self._file, self._every, self._share = file, every, share
+        self._what = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).digest()
+        self._started = self._asked = time.monotonic()
+        self._next = self._started + every
+        self._earlier = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this training so far, those of earlier processes up to the checkpoint included."""
+        return self._earlier + time.monotonic() - self._started
+
+    def load(self) -> Checkpoint | None:
+        """Return the last checkpoint, None where there is none of this very training."""
+        try:
+            content = self._file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("%s cannot be read (%s): the pack is trained whole", self._file, error)
+            return None
+        head, body = content[: 2 * _DIGEST], content[2 * _DIGEST :]
+        if head != self._head(body):
+            log.warning("%s is torn, or of another training or version: the pack is trained whole", self._file)
+            return None
+        saved = torch.load(io.BytesIO(body), weights_only=True)
+        checkpoint, self._earlier = Checkpoint.from_plain(saved["training"]), saved["seconds"]
+        log.warning("%s: training goes on after %s steps", self._file, checkpoint.steps)
+        return checkpoint
+
+    def due(self) -> bool:
+        """Whether it is time for the next checkpoint; what that takes counts from here."""
+        self._asked = time.monotonic()
+        return self._asked >= self._next
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint in place of the last one, whole or not at all; training goes on where that fails.
+
+        Args:
+            checkpoint: Where the training is now.
+        """
+        # in memory first: torch makes another error of what goes wrong with a file
+        body = io.BytesIO()
+        torch.save({"training": checkpoint.plain(), "seconds": self.seconds}, body)
+        partial = self._file.with_suffix(f".{os.getpid()}.partial")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as opened:
+                opened.write(self._head(body.getbuffer()))
+                opened.write(body.getbuffer())
+                opened.flush()
+                os.fsync(opened.fileno())
+            os.replace(partial, self._file)
+        except OSError as error:
+            log.warning("the checkpoint after %s steps is not kept: %s", checkpoint.steps, error)
+            with contextlib.suppress(OSError):
+                partial.unlink()
+        ended = time.monotonic()
+        self._next = ended + max(self._every, (ended - self._asked) / self._share)
+
+    def _head(self, body: bytes | memoryview) -> bytes:
+        return self._what + hashlib.sha256(body).digest()

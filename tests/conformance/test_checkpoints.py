@@ -1,0 +1,97 @@
+"""Every workload with every optimizer, eager and compiled: cut and continued, training is bitwise the same."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from studies import registry
+from studies.compiled import Compiled
+from studies.keeper import Keeper
+from studies.lanes import Eager, Lanes, MakeStepper, StackedStep
+from studies.measurements import Measurement
+from studies.task import Judged, LaneTask, Task
+from studies.train import train
+from tests.conformance.test_compiled import WORKLOADS
+from tests.conformance.test_workloads import bits, directory, options
+from tests.cut import Train, trained_in_parts
+from tests.few_examples import with_few_to_measure
+
+STEPS, RUNG = 8, 4
+#: Cut before and after the rung, and so before and after the first evaluation.
+CUTS = (2, 6)
+#: Whose steps take seconds: with the other optimizers they are trained by `make test-slow`.
+LARGE, FEW = ("cifar10_resnet32", "fashion_mnist_convnet"), ("l4adam", "momentum")
+PAIRS = [
+    pytest.param(name, optimizer, marks=[pytest.mark.slow] if name in LARGE and optimizer not in FEW else [])
+    for name in registry.names("workloads")
+    for optimizer in registry.names("optimizers")
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave files to the system: they are large, one is written before every step, and none has to survive it."""
+
+    def leave(descriptor: int) -> None: ...
+
+    monkeypatch.setattr(os, "fsync", leave)
+
+
+def training(name: str, optimizer: str) -> Train:
+    """Return what trains a short pack of three runs, or two of a large net; the second one diverges and leaves."""
+    torch.set_num_threads(1)
+    whole = registry.workload(name)
+    workload, found, data_dir = with_few_to_measure(whole), registry.optimizer(optimizer), directory(whole)
+    defaults = {each.name: each.default for each in found.hyperparameters}
+    rate, good = ("lr", 1e-5) if "lr" in defaults else ("alpha", 0.15)
+    rates = (good, 1e300) if whole.lanes == 1 else (good, 1e300, 0.5 * good)
+    task = Task(
+        workload=name,
+        options=options(whole),
+        steps=STEPS,
+        steps_per_epoch=3,
+        test=True,
+        lanes=tuple(LaneTask(setting=defaults | {rate: each}, seed=seed) for seed, each in enumerate(rates)),
+        judged=Judged(steps=(RUNG,), limits=(None,)),
+    )
+
+    def run(make: MakeStepper, keeper: Keeper | None) -> tuple[Measurement, ...]:
+        return train(task, workload, found, data_dir, make=make, width=2 * len(rates) - 2, keeper=keeper)
+
+    return run
+
+
+def goes_on(run: Train, make: MakeStepper, folder: Path) -> None:
+    """Compare a training that is cut twice with one that is not."""
+    expected = run(make, None)
+    found, last = trained_in_parts(run, make, CUTS, folder)
+    assert [bits(each) for each in found] == [bits(each) for each in expected]
+    assert [each.diverged for each in found] == [False, True, False][: len(found)]
+    assert [each.steps == STEPS for each in found] == [True, False, True][: len(found)]
+    assert (last.taken, last.widths) == (STEPS - CUTS[-1], [len(found) - 1])
+
+
+@pytest.mark.parametrize(("name", "optimizer"), PAIRS)
+def test_it_is_bitwise_the_same(name: str, optimizer: str, tmp_path: Path) -> None:
+    goes_on(training(name, optimizer), Eager, tmp_path)
+
+
+def compiled(folder: Path) -> MakeStepper:
+    """Return what makes steppers by programs that are kept in a folder."""
+
+    def make(step: StackedStep, lanes: Lanes) -> Compiled:
+        return Compiled(step, lanes, folder / f"{len(lanes.alive)}.program")
+
+    return make
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_so_it_is_compiled(name: str, tmp_path: Path) -> None:
+    goes_on(training(name, "l4adam"), compiled(tmp_path / "programs"), tmp_path)
+
+
+@pytest.mark.parametrize("optimizer", registry.names("optimizers"))
+def test_so_it_is_compiled_with_every_optimizer(optimizer: str, tmp_path: Path) -> None:
+    goes_on(training("digits_mlp", optimizer), compiled(tmp_path / "programs"), tmp_path)

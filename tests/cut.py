@@ -1,0 +1,94 @@
+"""Training that is cut off after some steps, and goes on from its checkpoint's file alone."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from torch import Tensor
+
+from studies.keeper import Keeper
+from studies.lanes import Inputs, Lanes, MakeStepper, StackedStep, Stepper
+from studies.measurements import Measurement
+from studies.optimizer import Setting
+
+#: Trains a pack by steppers so made, keeping checkpoints so.
+Train = Callable[[MakeStepper, Keeper | None], tuple[Measurement, ...]]
+
+
+class CutError(Exception):
+    """The end of a process."""
+
+
+@dataclass
+class Counted:
+    """Makes steppers that count, and that end at the step after so many, as a process that dies does.
+
+    Args:
+        make: Makes what takes the steps.
+        most: How many.
+        taken: How many were taken.
+        widths: Lanes of each stepper that was made.
+    """
+
+    make: MakeStepper
+    most: float = math.inf
+    taken: int = 0
+    widths: list[int] = field(default_factory=list[int])
+
+    def __call__(self, step: StackedStep, lanes: Lanes) -> Stepper:
+        """Make one."""
+        self.widths.append(len(lanes.alive))
+        return _Counting(self, self.make(step, lanes))
+
+
+@final
+class _Counting:
+    def __init__(self, counted: Counted, stepper: Stepper) -> None:
+        self._counted, self._stepper = counted, stepper
+
+    @property
+    def lanes(self) -> Lanes:
+        return self._stepper.lanes
+
+    def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        if self._counted.taken >= self._counted.most:
+            raise CutError
+        self._counted.taken += 1
+        return self._stepper.advance(inputs, targets, setting)
+
+
+def keeper(folder: Path, what: str = "this") -> Keeper:
+    """Return what keeps a checkpoint before every step but the first.
+
+    Args:
+        folder: Where.
+        what: What is trained.
+    """
+    return Keeper(folder / "pack-00000.checkpoint", what, every=0.0, share=math.inf)
+
+
+def trained_in_parts(
+    train: Train, make: MakeStepper, cuts: Sequence[int], folder: Path
+) -> tuple[tuple[Measurement, ...], Counted]:
+    """Train a pack in several processes' stead, and return what was measured and what the last one did.
+
+    Args:
+        train: Trains it.
+        make: Makes its steppers.
+        cuts: After how many steps of the whole each but the last is cut off, in order; more than there are is an error.
+        folder: Where checkpoints are kept.
+    """
+    before = 0
+    for cut in cuts:
+        counted = Counted(make, most=cut - before)
+        try:
+            train(counted, keeper(folder))
+        except CutError:
+            assert counted.taken == cut - before
+        else:
+            raise AssertionError(f"it ended before it was cut after {cut} steps")
+        before = cut
+    counted = Counted(make)
+    return train(counted, keeper(folder)), counted
