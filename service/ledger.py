@@ -57,6 +57,14 @@ class StudyLedger:
         """
         self._write(lambda connection: _finish_pack(connection, self._study_id, pack, runs))
 
+    def got_further(self) -> None:
+        """Write that the study got further, as `finish_pack` does: its driver was not in vain.
+
+        Raises:
+            StoppedError: The study may no longer be written.
+        """
+        self._write(lambda connection: _got_further(connection, self._study_id))
+
     def split_pack(self, first: Pack, second: Pack) -> None:
         """Write a pack with fewer lanes than it had, and one that has the others.
 
@@ -190,8 +198,12 @@ def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Tri
         connection.execute(insert(packs), [pack_record(study_id, pack) for pack in new_packs])
 
 
-def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Sequence[Run]) -> None:
+def _got_further(connection: Connection, study_id: str) -> None:
     connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0))
+
+
+def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Sequence[Run]) -> None:
+    _got_further(connection, study_id)
     marked = connection.execute(
         update(packs)
         .where(packs.c.study == study_id, packs.c.number == pack.number, packs.c.done.is_(False))

@@ -1,4 +1,4 @@
-"""How far studies are, for answers: runs are counted, and a search is replayed once for each of its rounds at most."""
+"""How far studies are, for answers: runs are counted, and a search is replayed only where it has other runs now."""
 
 import threading
 from collections import OrderedDict

@@ -1,5 +1,6 @@
 """The checkpoints of one study's packs in training, as files."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,14 @@ class Checkpoints:
             return self.path(pack).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
+
+    def newest(self) -> int:
+        """Return when the last of all was written, as `written` has it."""
+        found = 0
+        for file in self.folder.glob("pack-*.checkpoint"):
+            with contextlib.suppress(FileNotFoundError):  # its pack is done just now
+                found = max(found, file.stat().st_mtime_ns)
+        return found
 
     def drop(self, pack: int) -> None:
         """Remove a pack's checkpoint, and what was left of writing one.

@@ -62,6 +62,7 @@ class Driver:
         self._training: dict[int, Pack] = {}
         self._tries: dict[int, int] = {}
         self._written: dict[int, int] = {}
+        self._newest: int | None = checkpoints.newest()
         self._pacing = Pacing(spec, ledger, place)
         self._spending = Spending(spec, ledger, place)
         self._pack_seconds = math.fsum(pack.seconds or 0.0 for pack in rows.packs)
@@ -77,6 +78,7 @@ class Driver:
 
     def finished(self) -> bool:
         """Whether there is nothing left to hand out, now or later."""
+        self._look_further()
         if self._paused():
             return not self._training and not self._pacing.measuring
         return self.complete()
@@ -150,6 +152,12 @@ class Driver:
             raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
         log.warning("pack %s is handed out again: %s", number, reason, extra={"pack": number})
         self._waiting.insert(0, failed)
+
+    def _look_further(self) -> None:
+        """Write, once, that a pack got further than ever before: this driver was not in vain, however it ends."""
+        if self._newest is not None and self._checkpoints.newest() > self._newest:
+            self._newest = None
+            self._ledger.got_further()
 
     def _halve(self, pack: Pack) -> None:
         self._pacing.too_large(pack.workload, pack.arm, pack.width or len(pack.lanes))

@@ -209,6 +209,10 @@ class Ledger(Protocol):
         """Write a trained pack's runs and mark it done; a pack that is already done is left as it is."""
         ...
 
+    def got_further(self) -> None:
+        """Write that the study got further, as `finish_pack` does: its driver was not in vain."""
+        ...
+
     def split_pack(self, first: Pack, second: Pack) -> None:
         """Write a pack with fewer lanes than it had, and one that has the others."""
         ...

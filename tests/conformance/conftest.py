@@ -68,7 +68,7 @@ def keyed_url(keyed_app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def keyed_api(keyed_app: FastAPI, keyed_url: str, store: Store, catalogue: Catalogue) -> Iterator[httpx.Client]:
     """A client without a key of a service that can take studies of those that have one."""
-    keyed_app.state.store = store
+    keyed_app.state.store, keyed_app.state.news = store, News(store)
     Runners(store).publish(catalogue)
     Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     with httpx.Client(base_url=keyed_url) as client:

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from service.app import create_app
 from service.keys import Keys
 from service.ledger import StudyLedger
 from service.roles import Role
+from service.settings import Settings
 from service.states import State
 from service.store import Store
 from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
 from studies.spec import StudySpec
+from tests.conformance.serving import served
 
 #: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused.
 NOT_CHECKED = "positive_data_acceptance"
@@ -52,7 +56,7 @@ def known_study(store: Store, spec: StudySpec) -> str:
     return study_id
 
 
-def run_schemathesis(folder: Path, url: str, configuration: str, *arguments: str) -> None:
+def run_schemathesis(folder: Path, url: str, configuration: str, *arguments: str, seconds: float = 120) -> None:
     (folder / "schemathesis.toml").write_text(configuration)
     finished = subprocess.run(
         [
@@ -65,7 +69,7 @@ def run_schemathesis(folder: Path, url: str, configuration: str, *arguments: str
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
@@ -89,3 +93,27 @@ def test_no_request_is_answered_without_a_key(
     key = Keys(store).create("admin", Role.ADMIN, datetime.now(UTC))
     held = ("--header", f"Authorization: Bearer {key}", "--exclude-path-regex", "/events$", "--max-examples", "5")
     run_schemathesis(tmp_path, keyed_url, "", *held)
+
+
+@pytest.mark.slow
+def test_twenty_thousand_requests_are_answered_as_documented(
+    api: httpx.Client, store: Store, known_study: str, tmp_path: Path
+) -> None:
+    unlimited = create_app(Settings(home=tmp_path, mlflow_uri="http://mlflow.test", rate_limit=0), store)
+    with served(unlimited) as url:
+        some, asked = 0, 0.0
+        while asked < 20_000:  # each time with other examples
+            some += 1
+            known = f'[parameters]\n"path.study_id" = "{known_study}"\n' if some % 2 else ""
+            outside = "/nothing$" if some % 2 else "/(events|logs)$"
+            arguments = ("--exclude-path-regex", outside, "--max-examples", "100", "--seed", str(some))
+            run_schemathesis(tmp_path, url, known, *arguments, seconds=1200)
+            asked = _requests(httpx.get(f"{url}/metrics").text)
+
+
+def _requests(metrics: str) -> float:
+    """Return how many requests were answered, by what is told to Prometheus."""
+    families = {family.name: family for family in text_string_to_metric_families(metrics)}
+    samples = families["l4_http_request_seconds"].samples
+    assert not [sample for sample in samples if sample.labels.get("status") == "5xx"]
+    return sum(sample.value for sample in samples if sample.name.endswith("_count"))

@@ -52,6 +52,13 @@ def test_it_goes_on_where_a_pack_was_trained_in_between(store: Store, study: str
         assert store.release(study, claim.token, "it died") is State.QUEUED
 
 
+def test_it_goes_on_where_a_long_pack_got_further(store: Store, study: str) -> None:
+    for _ in range(2 * FRUITLESS):
+        claim = claimed(store)
+        StudyLedger(store, study, claim.token).got_further()
+        assert store.release(study, claim.token, "it died") is State.QUEUED
+
+
 def test_it_goes_on_where_its_runner_was_asked_to_stop(store: Store, study: str) -> None:
     for _ in range(2 * FRUITLESS):
         assert store.release(study, claimed(store).token) is State.QUEUED

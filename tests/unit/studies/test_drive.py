@@ -196,6 +196,28 @@ def test_a_lost_pack_that_got_further_is_trained_on(spec: StudySpec, ledger: Stu
         source.failed(job.number, "the worker died", Failure.LOST)
 
 
+def test_a_checkpoint_that_was_not_there_before_is_told_once(
+    ledger: StudyLedger, spec: StudySpec, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[StudyLedger] = []
+
+    def got_further(own: StudyLedger) -> None:
+        told.append(own)
+
+    monkeypatch.setattr(StudyLedger, "got_further", got_further)
+    checkpoints = checkpoints_of(weights)
+    checkpoints.folder.mkdir(parents=True)
+    checkpoints.path(0).touch()
+    source = driver(spec, ledger, weights)
+    source.finished()
+    assert told == []  # an earlier driver's
+    later = checkpoints.newest() + 1
+    os.utime(checkpoints.path(0), ns=(later, later))
+    for _ in range(3):
+        source.finished()
+    assert told == [ledger]
+
+
 def test_checkpoints_are_removed_once_their_packs_are_rows(
     spec: StudySpec, ledger: StudyLedger, weights: Weights
 ) -> None:
