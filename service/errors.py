@@ -59,19 +59,6 @@ class PrivateAddressError(ServiceError):
     """A receiver is in the service's own network, where none may be."""
 
 
-class BadWebhookError(ServiceError):
-    """A webhook that has faults.
-
-    Args:
-        faults: All of them, each with its JSON pointer.
-    """
-
-    def __init__(self, faults: Sequence[FaultAnswer]) -> None:
-        """Keep the faults."""
-        super().__init__("the webhook has faults; correct what `faults` names")
-        self.faults = tuple(faults)
-
-
 class NoLogError(ServiceError):
     """The study's log is on another machine."""
 

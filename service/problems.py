@@ -19,7 +19,6 @@ from starlette.routing import Match
 from service.errors import (
     BadBodyError,
     BadCursorError,
-    BadWebhookError,
     ForbiddenError,
     InvalidBodyError,
     KeyReusedError,
@@ -75,7 +74,6 @@ class Kind:
 
 
 _INVALID_STUDY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
-_INVALID_WEBHOOK = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-webhook", title="The webhook has faults")
 _INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
 _INVALID_BODY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-body", title="The body has faults")
 _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
@@ -106,6 +104,14 @@ _ANY_TIME = (
     HTTPStatus.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
+)
+#: What the answer to a body can be, besides what it asks for.
+BODY_PROBLEMS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 #: What OpenAPI says of the answer to what made a study.
 LOCATION: dict[str, Any] = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
@@ -157,7 +163,6 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(InvalidStudyError, _invalid_study)
     app.add_exception_handler(BadBodyError, _bad_body)
     app.add_exception_handler(InvalidBodyError, _invalid_body)
-    app.add_exception_handler(BadWebhookError, _bad_webhook)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(BadCursorError, _bad_cursor)
     app.add_exception_handler(HTTPException, _http_error)
@@ -190,11 +195,6 @@ async def _bad_body(_request: Request, error: Exception) -> Response:
 async def _invalid_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidBodyError)
     return _answer(_INVALID_BODY.problem(str(error), error.faults))
-
-
-async def _bad_webhook(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, BadWebhookError)
-    return _answer(_INVALID_WEBHOOK.problem(str(error), error.faults))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:

@@ -16,21 +16,13 @@ from service.deletions import Deletions
 from service.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
 from service.entities import PostedKey
 from service.posted import OptionalBody, PostedBody
-from service.problems import LOCATION, documented
+from service.problems import BODY_PROBLEMS, LOCATION, documented
 from service.roles import Role
 from service.runners import Runners
 from service.schemas import CancelAnswer, StudyAnswer
 from studies.recheck import recheck
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.SUBMITTER))])
-
-_BODY_PROBLEMS = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 
 
 def _posted(model: type[CloneRequest | CancelRequest], *, required: bool) -> dict[str, Any]:
@@ -42,7 +34,7 @@ def _posted(model: type[CloneRequest | CancelRequest], *, required: bool) -> dic
     "/studies/{study_id}/clone",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_posted(CloneRequest, required=False),
-    responses={202: LOCATION} | documented(HTTPStatus.NOT_FOUND, *_BODY_PROBLEMS),
+    responses={202: LOCATION} | documented(HTTPStatus.NOT_FOUND, *BODY_PROBLEMS),
 )
 def clone_study(
     study_id: StudyId,
@@ -105,7 +97,7 @@ def delete_study(
 @router.post(
     "/studies/cancel",
     openapi_extra=_posted(CancelRequest, required=True),
-    responses=documented(*_BODY_PROBLEMS),
+    responses=documented(*BODY_PROBLEMS),
 )
 def cancel_studies(body: PostedBody, caller: CallerGiven, store: StoreGiven) -> CancelAnswer:
     """Cancel the studies of some ids, or those that a filter finds; what becomes of each is answered."""

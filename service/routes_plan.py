@@ -1,14 +1,12 @@
 """What a study would take, before it is posted."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter, Depends
 
 from service.access import needs
 from service.dependencies import StoreGiven
 from service.estimates import estimated
 from service.posted import POSTED, PostedBody
-from service.problems import documented
+from service.problems import BODY_PROBLEMS, documented
 from service.roles import Role
 from service.runners import Runners
 from service.schemas import PlanAnswer
@@ -21,13 +19,7 @@ router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 @router.post(
     "/studies/plan",
     openapi_extra=POSTED,
-    responses=documented(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses=documented(*BODY_PROBLEMS),
 )
 def plan(posted: PostedBody, store: StoreGiven) -> PlanAnswer:
     """Say what a study would train and about how long that would take; it is checked as if posted, and not stored."""

@@ -15,7 +15,7 @@ from service.entities import PostedKey
 from service.errors import ForbiddenError
 from service.listing import Wanted
 from service.posted import POSTED, PostedBody
-from service.problems import LOCATION, documented
+from service.problems import BODY_PROBLEMS, LOCATION, documented
 from service.roles import Role
 from service.runners import Runners
 from service.schemas import StudyAnswer, StudyPage
@@ -44,14 +44,7 @@ _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
     status_code=HTTPStatus.ACCEPTED,
     dependencies=_SUBMITTERS,
     openapi_extra=POSTED,
-    responses={202: LOCATION}
-    | documented(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses={202: LOCATION} | documented(*BODY_PROBLEMS),
 )
 def submit(
     posted: PostedBody,

@@ -6,21 +6,18 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import ValidationError
 
 from service.access import needs
+from service.asked import read
 from service.deliveries import body, new_message
 from service.dependencies import OutboundGiven, StoreGiven, WebhookId
 from service.entities import Webhook
-from service.errors import BadWebhookError
 from service.posted import PostedBody
-from service.problems import documented
+from service.problems import BODY_PROBLEMS, documented
 from service.roles import Role
-from service.schemas import FaultAnswer
 from service.signing import signed
 from service.webhook_schemas import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
 from service.webhooks import Webhooks
-from studies.resolve import pointer
 
 router = APIRouter(tags=["webhooks"], dependencies=[Depends(needs(Role.ADMIN))])
 
@@ -37,22 +34,11 @@ _POSTED: dict[str, Any] = {
     "/webhooks",
     status_code=HTTPStatus.CREATED,
     openapi_extra=_POSTED,
-    responses=documented(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses=documented(*BODY_PROBLEMS),
 )
 def add_webhook(posted: PostedBody, store: StoreGiven) -> NewWebhookAnswer:
     """Add a webhook, and return it with its secret, which is shown this once."""
-    try:
-        asked = WebhookRequest.model_validate(posted.parse())
-    except ValidationError as error:
-        raise BadWebhookError(
-            [FaultAnswer(pointer=pointer(*each["loc"]), detail=each["msg"]) for each in error.errors()]
-        ) from error
+    asked = read(WebhookRequest, posted)
     added = Webhooks(store).add(asked.url, asked.states, datetime.now(UTC))
     return NewWebhookAnswer(**_answer(added).model_dump(), secret=added.secret)
 
