@@ -20,12 +20,14 @@ from service.database import open_engine, persistently
 from service.estimates import estimated
 from service.ledger import StudyLedger
 from service.logs import log_as_json
+from service.machines import machines_at
 from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.shares import Share, share
 from service.states import State
 from service.store import Store
 from studies import cluster
+from studies.catalogue import Catalogue
 from studies.checkpoints import Checkpoints
 from studies.drive import Driver
 from studies.environment import environment
@@ -69,8 +71,9 @@ def _drive(
 ) -> None:
     row = persistently(lambda: store.study(study_id))
     found = environment()
-    published = persistently(Runners(store).catalogue)
+    published = persistently(lambda: _published(Runners(store), ray_address))
     machines = published.machines
+    assert machines is not None  # it has just been told
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
@@ -78,8 +81,8 @@ def _drive(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
             hardware=found.hardware,
-            workers=1 if machines is None else machines.workers,
-            on_gpus=machines is not None and machines.on_gpus,
+            workers=machines.workers,
+            on_gpus=machines.on_gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
@@ -126,6 +129,15 @@ def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], 
 
     gpus, part = settings.gpus_per_owner, _Recent(read)
     return lambda each: None if gpus is None or each == 0 else part().packs(gpus, each)
+
+
+def _published(runners: Runners, ray_address: str) -> Catalogue:
+    """Return the catalogue with what is trained on, having told it where the runner could not."""
+    published = runners.catalogue()
+    if published.machines is None:
+        published = published.model_copy(update={"machines": machines_at(ray_address)})
+        runners.publish(published)
+    return published
 
 
 @final

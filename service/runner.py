@@ -18,16 +18,14 @@ from service.entities import Claim
 from service.errors import UnknownStudyError
 from service.log_lines import last_lines
 from service.logs import log_as_json
+from service.machines import machines_at
 from service.processes import Child, Command
 from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.states import State
 from service.store import Store
 from studies import cluster
-from studies.catalogue import Machines
-from studies.environment import environment
 from studies.errors import StoppedError
-from studies.programs import sources
 from studies.publish import catalogue
 
 log = logging.getLogger("service.runner")  # as a program its name is `__main__`
@@ -214,16 +212,6 @@ class Runner:
         )
 
 
-def _machines(ray_address: str) -> Machines | None:
-    """Return what studies are trained on; None where the cluster does not answer, as it may do when a study comes."""
-    try:
-        workers, on_gpus = cluster.size(ray_address)
-    except ConnectionError:
-        log.exception("the Ray cluster does not answer; studies are estimated without knowing it")
-        return None
-    return Machines(hardware=environment().hardware, code=sources(), workers=workers, on_gpus=on_gpus)
-
-
 def main() -> int:
     """Run until SIGTERM or Ctrl-C."""
     log_as_json("runner")
@@ -236,7 +224,9 @@ def main() -> int:
     store.migrate()
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
-        Runners(store).publish(catalogue().model_copy(update={"machines": _machines(ray_address)}))
+        # of a cluster elsewhere, which may not answer yet, the first driver tells
+        machines = None if settings.ray_address else machines_at(ray_address)
+        Runners(store).publish(catalogue().model_copy(update={"machines": machines}))
         runner, died = Runner(settings, store, ray_address), ""
         try:
             while not stopping.wait(_POLL_SECONDS):
