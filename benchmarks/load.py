@@ -191,7 +191,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        settings = Settings(home=Path(home), port=_free_port(), mlflow_port=_free_port(), cpus=1)
+        # all clients have one address, and share its allowance
+        settings = Settings(home=Path(home), port=_free_port(), mlflow_port=_free_port(), cpus=1, rate_limit=0)
         with running(settings, Console()), Client(settings.url) as client, empty_route() as empty:
             ended = client.submit(SMALL).id
             for _ in client.watch(ended):

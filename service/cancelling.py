@@ -26,7 +26,7 @@ def cancel_all(store: Store, asked: CancelRequest, caller: Caller) -> CancelAnsw
         return CancelAnswer(studies=_cancelled(store, dict.fromkeys(asked.ids), caller), more=False)
     owner = None if caller.role is Role.ADMIN else caller.name
     wanted = Wanted(states=asked.state or CANCELLABLE, name=asked.name, owner=owner)
-    # newest first: a runner that has lost its study takes the oldest that is queued
+    # newest first: among equals a runner that has lost its study takes the oldest
     found = store.studies(MOST, wanted=wanted)
     return CancelAnswer(
         studies=_cancelled(store, [head.id for head in found.items], caller), more=found.next_cursor is not None

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, true
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, not_, select, true
 
 from service.states import HELD, State
 from service.tables import deliveries, events, packs, runners, runs, studies, webhooks
 from service.tallies import read_tallies
 from service.transitions import is_in
-from studies.rows import Outcome
+from studies.rows import Outcome, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +69,10 @@ def _count(connection: Connection, table: Table, condition: ColumnElement[bool])
 
 
 def _queued_seconds(connection: Connection, now: datetime) -> float:
-    oldest = select(func.min(studies.c.id)).where(studies.c.state == State.QUEUED.value)
-    # its last event is that it was queued: it may have been so before
-    since = select(func.max(events.c.at)).where(events.c.study == oldest.scalar_subquery())
-    queued_at = connection.execute(since).scalar_one_or_none()
+    # the last event of each is that it was queued: it may have been so before
+    queued = select(studies.c.id).where(studies.c.state == State.QUEUED.value)
+    since = select(func.max(events.c.at).label("at")).where(events.c.study.in_(queued)).group_by(events.c.study)
+    queued_at = connection.execute(select(func.min(since.subquery().c.at))).scalar_one_or_none()
     return 0.0 if queued_at is None else max(0.0, (now - queued_at).total_seconds())
 
 
@@ -80,7 +80,9 @@ def _lanes(connection: Connection, now: datetime) -> tuple[int, int]:
     driven = (is_in(HELD), studies.c.lease_expires_at >= now)
     unfinished = select(packs.c.lanes, packs.c.width).join(studies, studies.c.id == packs.c.study)
     lanes = filled = 0
-    for members, width in connection.execute(unfinished.where(*driven, packs.c.done.is_(False))):
+    # what waited of searches when a budget ended them is trained no more
+    given_up = and_(studies.c.reached.is_not(None), packs.c.stage == Stage.SEARCH.value)
+    for members, width in connection.execute(unfinished.where(*driven, packs.c.done.is_(False), not_(given_up))):
         runs_in_it = len(json.loads(members))
         filled += runs_in_it
         lanes += width or runs_in_it

@@ -71,7 +71,7 @@ def _drive(
 ) -> None:
     row = persistently(lambda: store.study(study_id))
     found = environment()
-    published = persistently(lambda: _published(Runners(store), ray_address))
+    published = persistently(lambda: _published(Runners(store), settings, ray_address))
     machines = published.machines
     assert machines is not None  # it has just been told
     driver = Driver(
@@ -80,9 +80,9 @@ def _drive(
         place=Place(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
-            hardware=found.hardware,
+            hardware=machines.hardware,
             workers=machines.workers,
-            on_gpus=machines.on_gpus,
+            gpus=machines.gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
@@ -131,11 +131,11 @@ def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], 
     return lambda each: None if gpus is None or each == 0 else part().packs(gpus, each)
 
 
-def _published(runners: Runners, ray_address: str) -> Catalogue:
+def _published(runners: Runners, settings: Settings, ray_address: str) -> Catalogue:
     """Return the catalogue with what is trained on, having told it where the runner could not."""
     published = runners.catalogue()
     if published.machines is None:
-        published = published.model_copy(update={"machines": machines_at(ray_address)})
+        published = published.model_copy(update={"machines": machines_at(ray_address, settings.gpus_per_pack)})
         runners.publish(published)
     return published
 

@@ -30,7 +30,7 @@ def estimated(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:
     machines = catalogue.machines
     if machines is None:
         return estimate(spec, paces)
-    return estimate(spec, paces, workers=machines.workers, on_gpus=machines.on_gpus)
+    return estimate(spec, paces, workers=machines.workers, gpus=machines.gpus)
 
 
 def _pace(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, catalogue: Catalogue, known: Sequence[Known]) -> Pace:

@@ -6,14 +6,17 @@ from studies.environment import environment
 from studies.programs import sources
 
 
-def machines_at(ray_address: str) -> Machines:
+def machines_at(ray_address: str, gpus_per_pack: float | None) -> Machines:
     """Return what studies are trained on.
 
     Args:
         ray_address: The Ray cluster.
+        gpus_per_pack: As the settings have it.
 
     Raises:
         ConnectionError: It does not answer.
     """
-    workers, on_gpus = cluster.size(ray_address)
-    return Machines(hardware=environment().hardware, code=sources(), workers=workers, on_gpus=on_gpus)
+    workers, gpus = cluster.size(ray_address, gpus_per_pack)
+    # what was measured on a processor says nothing of a GPU
+    hardware = environment().hardware + (f", {gpus:g} GPU a pack" if gpus else "")
+    return Machines(hardware=hardware, code=sources(), workers=workers, gpus=gpus)

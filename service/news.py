@@ -9,6 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from service.store import Store
 
 _LOOK_SECONDS = 0.5
+#: Nobody waits for longer: their key may have been revoked.
+_MOST_SECONDS = 15.0
 
 
 @final
@@ -26,7 +28,7 @@ class News:
         self._looking: asyncio.Task[None] | None = None
 
     async def after(self, study_id: str, known: int) -> None:
-        """Return when a study has an event that is later than one.
+        """Return when a study has an event that is later than one, or is there no longer; or after some seconds.
 
         Args:
             study_id: The study.
@@ -40,7 +42,9 @@ class News:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            await arrived
+            await asyncio.wait([arrived], timeout=_MOST_SECONDS)
+            if arrived.done():
+                arrived.result()
         finally:
             del self._waiting[study_id][arrived]
             if not self._waiting[study_id]:
@@ -54,8 +58,9 @@ class News:
                 for arrived in [each for waiting in self._waiting.values() for each in waiting if not each.done()]:
                     arrived.set_exception(error)
                 return
-            for study_id, event_id in latest.items():
-                for arrived, known in self._waiting.get(study_id, {}).items():
-                    if event_id > known and not arrived.done():
+            for study_id, waiting in self._waiting.items():
+                for arrived, known in waiting.items():
+                    # one that has no events was deleted, or has just begun to be waited for
+                    if latest.get(study_id, known + 1) > known and not arrived.done():
                         arrived.set_result(None)
             await asyncio.sleep(_LOOK_SECONDS)

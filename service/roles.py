@@ -6,9 +6,9 @@ from enum import StrEnum
 class Role(StrEnum):
     """A role; each may do all that the ones before it may."""
 
-    #: Reads everything.
+    #: Reads everything but webhooks.
     READER = "reader"
-    #: Also posts studies, and pauses, resumes, cancels and retries its own.
+    #: Also posts studies and clones any; does to its own what can be done to studies.
     SUBMITTER = "submitter"
     #: Everything, of everybody.
     ADMIN = "admin"

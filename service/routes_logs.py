@@ -10,9 +10,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from service.access import needs
+from service.access import CallerGiven, needs
 from service.dependencies import RunId, SettingsGiven, StoreGiven, StudyId
+from service.entities import Caller
 from service.errors import NoLogError, UnknownStudyError
+from service.keys import Keys
 from service.log_lines import in_words, of_pack, read_on
 from service.problems import documented
 from service.queries import read_one_run
@@ -33,12 +35,17 @@ _ANSWERS = _TEXT | documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENT
 
 @router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
 def show_log(
-    study_id: StudyId, store: StoreGiven, settings: SettingsGiven, lines: Lines = 1000, follow: Follow = False
+    study_id: StudyId,
+    caller: CallerGiven,
+    store: StoreGiven,
+    settings: SettingsGiven,
+    lines: Lines = 1000,
+    follow: Follow = False,
 ) -> Response:
     """Return the end of a study's log, and what is added to it until the study has ended where asked to follow it."""
     log = _log(study_id, store, settings)
     if follow:
-        return StreamingResponse(_followed(log, lines, store, study_id), media_type="text/plain")
+        return StreamingResponse(_followed(log, lines, store, caller, study_id), media_type="text/plain")
     return PlainTextResponse(_text(read_on(log, 0, lines)[0]))
 
 
@@ -70,11 +77,11 @@ def _log(study_id: str, store: Store, settings: Settings) -> Path:
     return log
 
 
-async def _followed(log: Path, lines: int, store: Store, study_id: str) -> AsyncIterator[str]:
+async def _followed(log: Path, lines: int, store: Store, caller: Caller, study_id: str) -> AsyncIterator[str]:
     at, most, ended = 0, lines, False
     while not ended:
         # the state first: once it has ended nothing more is written
-        ended = await run_in_threadpool(_has_ended, store, study_id)
+        ended = await run_in_threadpool(_is_over, store, caller, study_id)
         found, at = await run_in_threadpool(read_on, log, at, most)
         most = None
         if found:
@@ -83,7 +90,10 @@ async def _followed(log: Path, lines: int, store: Store, study_id: str) -> Async
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _has_ended(store: Store, study_id: str) -> bool:
+def _is_over(store: Store, caller: Caller, study_id: str) -> bool:
+    """Whether nothing more is written of a study, or nothing more to be shown to the caller."""
+    if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
+        return True
     try:
         return store.state(study_id) in ENDED
     except UnknownStudyError:  # it was deleted meanwhile

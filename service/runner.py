@@ -79,7 +79,7 @@ class Runner:
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._driven) < self._settings.concurrent_studies:
-            most = self._settings.studies_per_owner
+            most = self._settings.studies_at_once
             claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, most)
             if claim is None:
                 break
@@ -225,7 +225,7 @@ def main() -> int:
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
         # of a cluster elsewhere, which may not answer yet, the first driver tells
-        machines = None if settings.ray_address else machines_at(ray_address)
+        machines = None if settings.ray_address else machines_at(ray_address, settings.gpus_per_pack)
         Runners(store).publish(catalogue().model_copy(update={"machines": machines}))
         runner, died = Runner(settings, store, ray_address), ""
         try:

@@ -3,9 +3,9 @@
 import ipaddress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import BadSettingError
@@ -72,6 +72,25 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=6000, ge=0)
     webhooks_private: bool = False
 
+    @model_validator(mode="after")
+    def _check_gpus(self) -> Self:
+        if self.gpus_per_owner is not None and self.gpus_per_owner < self._gpus:
+            raise ValueError(f"L4_GPUS_PER_OWNER={self.gpus_per_owner:g} is less than one pack takes ({self._gpus:g})")
+        return self
+
+    @property
+    def _gpus(self) -> float:
+        """GPUs of each pack, where there are any."""
+        return 1.0 if self.gpus_per_pack is None else self.gpus_per_pack
+
+    @property
+    def studies_at_once(self) -> int | None:
+        """Studies of one owner that may be driven at the same time: no more than can have a pack each; None for any."""
+        limits = [self.studies_per_owner] if self.studies_per_owner is not None else []
+        if self.gpus_per_owner is not None and self._gpus > 0:
+            limits.append(int(self.gpus_per_owner / self._gpus + 1e-9))
+        return min(limits, default=None)
+
     @property
     def database_url(self) -> str:
         """SQLAlchemy's address of the database."""
@@ -132,6 +151,7 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"L4_{each['loc'][0]}".upper() + f"={each['input']}: {each['msg']}" for each in error.errors()
+            f"L4_{each['loc'][0]}".upper() + f"={each['input']}: {each['msg']}" if each["loc"] else each["msg"]
+            for each in error.errors()
         )
         raise BadSettingError(f"bad settings in the environment: {faults}") from error

@@ -31,7 +31,7 @@ class Share:
         return whole // self.parts + (self.place < whole % self.parts)
 
     def packs(self, gpus: float, each: float) -> int:
-        """Return how many packs fit into the study's part; 0 means that it waits for another one to end.
+        """Return how many packs fit into the study's part.
 
         Args:
             gpus: The owner's limit.

@@ -70,10 +70,10 @@ class Machines(BaseModel):
     """What a runner trains on.
 
     Args:
-        hardware: The machine that studies are driven from, in words, as speeds are kept by it.
+        hardware: The machine that studies are driven from, and a pack's GPUs, in words; speeds are kept by it.
         code: A digest of the program and of what it is built on, likewise.
         workers: Packs that are trained at once.
-        on_gpus: Whether each of them is trained on a GPU.
+        gpus: GPUs of each of them; 0 where they are trained on processors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +81,7 @@ class Machines(BaseModel):
     hardware: str
     code: str
     workers: int = Field(ge=1)
-    on_gpus: bool
+    gpus: float = Field(ge=0)
 
 
 class Catalogue(BaseModel):

@@ -66,6 +66,10 @@ class Source(Protocol):
         """
         ...
 
+    def look(self) -> None:
+        """Look at what goes on without a pack being handed out or coming back; called all the time."""
+        ...
+
     def waits(self, reason: str) -> None:
         """Take note of what the next pack waits for.
 
@@ -91,11 +95,12 @@ def local_ray_lives() -> bool:
     return node is not None and node.remaining_processes_alive()
 
 
-def size(address: str) -> tuple[int, bool]:
-    """Return how many packs a cluster trains at once, and whether each of them is trained on a GPU.
+def size(address: str, gpus: float | None) -> tuple[int, float]:
+    """Return how many packs a cluster trains at once, and the GPUs of each of them.
 
     Args:
         address: The Ray cluster; this process may have joined it already.
+        gpus: As for `run`.
 
     Raises:
         ConnectionError: It does not answer.
@@ -104,12 +109,13 @@ def size(address: str) -> tuple[int, bool]:
     if not joined:
         _init(address=address, log_to_driver=False, configure_logging=False)
     try:
-        there = ray.cluster_resources()
+        there, share = ray.cluster_resources(), _share(gpus)
     finally:
         if not joined:
             ray.shutdown()
-    cpus, gpus = (int(there.get(kind, 0)) for kind in ("CPU", "GPU"))
-    return max(1, min(cpus, gpus) if gpus else cpus), gpus > 0
+    cpus = int(there.get("CPU", 0))
+    workers = min(cpus, int(there.get("GPU", 0) / share)) if share else cpus
+    return max(1, workers), share
 
 
 def stop() -> None:
@@ -146,7 +152,7 @@ def run(
     guard = _Guard(source, stopping, train, most)
     _init(address=address, log_to_driver=False, configure_logging=False)
     try:
-        share = guard.share = float(_cluster_gpus() >= 1) if gpus is None else gpus
+        share = guard.share = _share(gpus)
         tuner = Tuner(
             tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
             tune_config=TuneConfig(
@@ -172,6 +178,11 @@ def run(
         raise guard.error
     if stopping():
         raise StoppedError("the study was asked to stop")
+
+
+def _share(gpus: float | None) -> float:
+    """Return the GPUs of each pack: what was chosen, else one where the cluster has any."""
+    return float(_cluster_gpus() >= 1) if gpus is None else gpus
 
 
 def _cluster_gpus() -> float:
@@ -218,10 +229,15 @@ class _Guard:
 
     def held_back(self) -> bool:
         """Whether as many packs are out as may be."""
-        most, out = self._most(self.share), len(self.line)
+        most, out = self.call(lambda _source: self._most(self.share), 0), len(self.line)
         held_back = most is not None and out >= most
         self.line.held_back(f"{out} packs are out, as many as its owner's GPUs allow it" if held_back else "")
         return held_back
+
+    def look(self) -> None:
+        """Have the source look around, and tell it what its next pack waits for."""
+        self.call(lambda source: source.look(), None)
+        self.call(lambda _source: self.line.look(), None)
 
     def ended(self) -> bool:
         """Whether the experiment is to end now."""
@@ -243,8 +259,8 @@ class _Stop(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Whether to stop all packs; asked all the time, whatever happens."""
-        self._guard.line.look()
+        """Whether to stop all packs; asked all the time while there are any."""
+        self._guard.look()
         return self._guard.ended()
 
 
@@ -289,7 +305,9 @@ class _Planned(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack, None for later, or that there are no more."""
+        self._guard.look()  # with no pack out, this is all that is asked
         if self._guard.call(lambda source: source.finished(), True):
+            self._guard.line.held_back("")
             return Searcher.FINISHED
         job = None if self._guard.held_back() else self._guard.call(lambda source: source.take(), None)
         if job is None:

@@ -78,7 +78,6 @@ class Driver:
 
     def finished(self) -> bool:
         """Whether there is nothing left to hand out, now or later."""
-        self._look_further()
         if self._paused():
             return not self._training and not self._pacing.measuring
         return self.complete()
@@ -153,7 +152,7 @@ class Driver:
         log.warning("pack %s is handed out again: %s", number, reason, extra={"pack": number})
         self._waiting.insert(0, failed)
 
-    def _look_further(self) -> None:
+    def look(self) -> None:
         """Write, once, that a pack got further than ever before: this driver was not in vain, however it ends."""
         if self._newest is not None and self._checkpoints.newest() > self._newest:
             self._newest = None

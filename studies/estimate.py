@@ -153,7 +153,7 @@ def eager_seconds(speeds: Sequence[Speed], lanes: int) -> float:
 
 
 def estimate(
-    spec: StudySpec, paces: Mapping[tuple[str, str], Pace], *, workers: int = 1, on_gpus: bool = False
+    spec: StudySpec, paces: Mapping[tuple[str, str], Pace], *, workers: int = 1, gpus: float = 0.0
 ) -> Estimate:
     """Return what a study will train, and about how long that takes.
 
@@ -161,7 +161,7 @@ def estimate(
         spec: The study.
         paces: What is known, of every (workload, arm).
         workers: Packs that are trained at once.
-        on_gpus: Whether each of them is trained on a GPU.
+        gpus: GPUs of each of them; 0 where they are trained on processors.
     """
     left = share(spec)
     measuring = _measuring(spec, paces)
@@ -171,7 +171,7 @@ def estimate(
             pace, more = paces[workload.name, arm.name], measuring.get((workload.name, arm.name), 0.0)
             first = spec.protocol.trials if arm.search else 1
             expected, most = (
-                _amount(spec, workload, arm, pace, trials, first, more, workers, on_gpus=on_gpus)
+                _amount(spec, workload, arm, pace, trials, first, more, workers, gpus=gpus)
                 for trials in (first if left is None else min(first, left), _most(spec, arm, left))
             )
             found.append(
@@ -206,7 +206,7 @@ def _amount(
     before: float,
     workers: int,
     *,
-    on_gpus: bool,
+    gpus: float,
 ) -> Amount:
     """Return what an arm on a workload takes with so many trials, those beyond the first ones in extensions.
 
@@ -228,7 +228,7 @@ def _amount(
         run_steps=trials * seeds * workload.length(Stage.SEARCH) + confirm_runs * workload.length(Stage.CONFIRM),
         pack_seconds=pack_seconds,
         seconds=STARTING + before + math.fsum(times * taken.seconds for taken, times in stages),
-        gpu_hours=pack_seconds / 3600 if on_gpus else 0.0,
+        gpu_hours=pack_seconds / 3600 * gpus,
     )
 
 

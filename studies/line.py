@@ -25,7 +25,7 @@ class Line:
         self._needs, self._tell, self._clock = needs, tell, clock
         self._waiting: dict[int, float] = {}
         self._training: set[int] = set()
-        self._held_back = ""
+        self._held_back: tuple[str, float] = ("", 0.0)
         self._told = ""
 
     def __len__(self) -> int:
@@ -48,12 +48,14 @@ class Line:
 
     def held_back(self, reason: str) -> None:
         """Note why nothing is handed out at present; empty where that is not so."""
-        self._held_back = reason
+        if reason != self._held_back[0]:
+            self._held_back = (reason, self._clock())
 
     def look(self) -> None:
         """Tell what the next pack waits for, if that is news."""
         since = min(self._waiting.values(), default=self._clock())
-        text = self._held_back
+        held_back, held_since = self._held_back
+        text = held_back if self._clock() - held_since >= TOLD_SECONDS else ""
         if self._clock() - since >= TOLD_SECONDS:
             count = len(self._training)
             text = f"{count} pack{' is' if count == 1 else 's are'} in training; the next waits for {self._needs()}"

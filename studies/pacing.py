@@ -32,14 +32,14 @@ class Place:
         programs: Where compiled steps are kept.
         hardware: What it is trained on, in words; what was measured on other hardware says nothing about it.
         workers: Packs that are trained at once.
-        on_gpus: Whether each of them is trained on a GPU.
+        gpus: GPUs of each of them; 0 where they are trained on processors.
     """
 
     data_dir: Path
     programs: Path
     hardware: str
     workers: int = 1
-    on_gpus: bool = False
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,8 +47,8 @@ class Spending:
             return None
         if budget.seconds is not None and self._time() >= budget.seconds - min(reserve.seconds, budget.seconds / 2):
             return Limit.SECONDS
-        if budget.gpu_hours is not None and self._place.on_gpus:
-            given = 3600 * budget.gpu_hours
+        if budget.gpu_hours is not None and self._place.gpus > 0:
+            given = 3600 * budget.gpu_hours / self._place.gpus
             if pack_seconds >= given - min(reserve.pack_seconds, given / 2):
                 return Limit.GPU_HOURS
         return None

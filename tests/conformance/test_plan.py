@@ -19,7 +19,7 @@ from studies.subjects import subject_of
 from tests.conformance.answers import JSON, YAML, problem_of
 from tests.conformance.test_api_errors import BAD_STUDIES, UNREADABLE
 
-MACHINES = Machines(hardware="here", code="now", workers=4, on_gpus=True)
+MACHINES = Machines(hardware="here", code="now", workers=4, gpus=1.0)
 
 
 def planned(api: httpx.Client, body: object) -> PlanAnswer:
@@ -67,7 +67,7 @@ def test_other_bodies_are_refused_as_by_posting(api: httpx.Client) -> None:
     problem_of(api.post("/studies/plan", content=b"{}", headers={"Content-Type": "text/plain"}), 415)
     problem_of(api.post("/studies/plan", content=b" " * 262_145, headers=JSON), 413)
     problem_of(api.get("/studies/plan"), 404)  # no study has that id
-    refused = api.delete("/studies/plan")
+    refused = api.put("/studies/plan")
     problem_of(refused, 405)
     assert refused.headers["allow"] == "POST"
 

@@ -67,6 +67,9 @@ class Source:
         """None may fail."""
         raise AssertionError(reason)
 
+    def look(self) -> None:
+        """There is nothing to look at."""
+
     def waits(self, reason: str) -> None:
         """Write what is told."""
         with (self._folder / "waits").open("a") as file:

@@ -49,7 +49,7 @@ class Unprobed:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self.finished, self.trained, self.measured = driver.finished, driver.trained, driver.measured
-        self.failed, self.waits = driver.failed, driver.waits
+        self.failed, self.waits, self.look = driver.failed, driver.waits, driver.look
 
     def take(self) -> Job | None:
         return next_pack(self._driver, lanes=2)

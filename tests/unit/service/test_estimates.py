@@ -16,7 +16,7 @@ from studies.subjects import subject_of
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
-HERE = Machines(hardware="here", code="now", workers=3, on_gpus=False)
+HERE = Machines(hardware="here", code="now", workers=3, gpus=0.0)
 
 
 @pytest.fixture

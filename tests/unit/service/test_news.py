@@ -2,13 +2,16 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from service import verbs
 from service.database import open_engine
+from service.deletions import Deletions
 from service.news import News
+from service.settings import Settings
 from service.store import Store
 from studies.spec import StudySpec
 
@@ -48,6 +51,28 @@ def test_one_that_waits_no_more_is_forgotten(store: Store, spec: StudySpec) -> N
         assert gone.cancelled()
 
     asyncio.run(follow())
+
+
+def test_those_who_wait_for_a_study_that_is_deleted_are_told(store: Store, spec: StudySpec, tmp_path: Path) -> None:
+    study_id = store.add_study(spec, NOW)
+    seen = store.latest_events([study_id])[study_id]
+    news = News(store)
+
+    async def follow() -> None:
+        waits = asyncio.create_task(news.after(study_id, seen))
+        await asyncio.sleep(0.05)
+        store.ask(study_id, verbs.cancel)
+        Deletions(Settings(home=tmp_path), store).delete(study_id, NOW, mlflow=False)
+        await asyncio.wait_for(waits, 10)
+
+    asyncio.run(follow())
+
+
+def test_nobody_waits_for_ever(store: Store, spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.news._MOST_SECONDS", 0.2)
+    study_id = store.add_study(spec, NOW)
+    seen = store.latest_events([study_id])[study_id]
+    asyncio.run(asyncio.wait_for(News(store).after(study_id, seen), 10))
 
 
 def test_those_who_wait_learn_that_the_database_does_not_answer() -> None:

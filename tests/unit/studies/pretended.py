@@ -55,12 +55,12 @@ def opened(folder: Path, spec: StudySpec) -> tuple[Store, StudyLedger]:
     return store, StudyLedger(store, claim.study_id, claim.token)
 
 
-def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, on_gpus: bool = False) -> Driver:
+def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, gpus: float = 0.0) -> Driver:
     """Return a driver of the study, as after a restart."""
     return Driver(
         spec=spec,
         ledger=ledger,
-        place=Place(data_dir=folder, programs=folder, hardware="here", workers=2, on_gpus=on_gpus),
+        place=Place(data_dir=folder, programs=folder, hardware="here", workers=2, gpus=gpus),
         weights=Weights(folder=folder / "weights"),
         checkpoints=Checkpoints(folder=folder / "checkpoints"),
         paused=lambda: False,

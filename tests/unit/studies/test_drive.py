@@ -209,12 +209,12 @@ def test_a_checkpoint_that_was_not_there_before_is_told_once(
     checkpoints.folder.mkdir(parents=True)
     checkpoints.path(0).touch()
     source = driver(spec, ledger, weights)
-    source.finished()
+    source.look()
     assert told == []  # an earlier driver's
     later = checkpoints.newest() + 1
     os.utime(checkpoints.path(0), ns=(later, later))
     for _ in range(3):
-        source.finished()
+        source.look()
     assert told == [ledger]
 
 

@@ -126,8 +126,8 @@ def test_more_workers_shorten_a_study_as_far_as_its_batches_let_them() -> None:
 
 def test_gpu_hours_are_those_of_packs_where_training_is_on_gpus() -> None:
     assert estimated(studied()).expected.gpu_hours == 0.0
-    on_gpus = estimated(studied(), on_gpus=True)
-    assert on_gpus.expected.gpu_hours == pytest.approx(on_gpus.expected.pack_seconds / 3600)
+    on_gpus = estimated(studied(), gpus=0.5)
+    assert on_gpus.expected.gpu_hours == pytest.approx(on_gpus.expected.pack_seconds / 3600 / 2)
     assert sum(each.most.gpu_hours for each in on_gpus.arms) == pytest.approx(on_gpus.most.gpu_hours)
 
 

@@ -61,7 +61,11 @@ def test_short_waits_are_not_told(line: Line, clock: Clock, told: list[str]) -> 
     assert told == []
 
 
-def test_what_is_held_back_is_told(line: Line, told: list[str]) -> None:
+def test_what_is_held_back_for_long_is_told(line: Line, clock: Clock, told: list[str]) -> None:
+    line.held_back("as many as its owner may have")
+    line.look()
+    assert told == []
+    clock.now += TOLD_SECONDS
     line.held_back("as many as its owner may have")
     line.look()
     line.held_back("")

@@ -156,8 +156,8 @@ def test_gpu_hours_are_those_of_packs_on_gpus(tmp_path: Path) -> None:
     assert (rows.reached, report.cut_short, confirmed(rows)) == (None, "", 6 * 4)
 
     _, on_gpus = opened(tmp_path / "gpus", spec)
-    go_on(driver(spec, on_gpus, tmp_path, on_gpus=True), packs=7)
-    go_on(driver(spec, on_gpus, tmp_path, on_gpus=True))  # what an earlier driver spent is spent
+    go_on(driver(spec, on_gpus, tmp_path, gpus=1.0), packs=7)
+    go_on(driver(spec, on_gpus, tmp_path, gpus=1.0))  # what an earlier driver spent is spent
     rows, report = reported(spec, on_gpus)
     assert rows.reached is Limit.GPU_HOURS
     assert sum(pack.done for pack in rows.packs) == 10
