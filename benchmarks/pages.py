@@ -286,7 +286,7 @@ def pages(settings: Settings, filled: Filled, empty_port: int) -> dict[str, str]
         "a study of 9,889 runs": large,
         "runs of it, first page of 100": f"{large}/runs",
         "runs of it, first page of 200": f"{large}/runs?limit=200",
-        "runs of it, a page near the end": f"{large}/runs?cursor=1100.0",
+        "runs of it, a page near the end": f"{large}/runs?cursor=1100-0",
         "report.json of 38 runs": f"{base}/{middle}/report.json",
         "report.json of 9,889 runs": f"{large}/report.json",
     }
@@ -343,7 +343,7 @@ def main() -> None:
     parser.add_argument("--database", default="", help="an empty PostgreSQL database (default: SQLite)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder), port=_free(), database=options.database)
+        settings = Settings(home=Path(folder), port=_free(), database=options.database, rate_limit=0)
         engine = open_engine(settings.database_url)
         store = Store(engine)
         store.migrate()
