@@ -5,6 +5,7 @@ python -m service.driver RAY_ADDRESS
 It reads one line, STUDY_ID LEASE_TOKEN, when all it needs is imported: a runner has one wait, so that a study does not.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Generic, TypeVar, final
 
 from service.database import open_engine, persistently
+from service.entities import StudyRow
 from service.estimates import estimated
 from service.ledger import StudyLedger
 from service.logs import log_as_json
@@ -30,11 +32,12 @@ from studies import cluster
 from studies.catalogue import Catalogue
 from studies.checkpoints import Checkpoints
 from studies.drive import Driver
-from studies.environment import environment
+from studies.environment import Environment, environment
 from studies.errors import StoppedError, StudiesError
 from studies.pacing import Place
 from studies.render import render
-from studies.report import Provenance, build_report
+from studies.report import Provenance, Report, build_report
+from studies.rows import Rows
 from studies.weights import Weights
 
 Found = TypeVar("Found")
@@ -62,6 +65,8 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
         _drive(settings, store, ledger, study_id, ray_address, stopping)
     except StoppedError as stopped:
         log.info("%s", stopped)
+        if persistently(lambda: store.state(study_id)) is State.CANCELLING:
+            _report_so_far(store, ledger, study_id)
     except StudiesError as error:
         ledger.end(State.FAILED, str(error))
 
@@ -103,9 +108,21 @@ def _drive(
         log.info("paused")
         ledger.let_go()
         return
+    report = _save_report(ledger, row, found, ledger.rows(series=True))
+    ledger.end(State.SUCCEEDED, report.cut_short)
+
+
+def _report_so_far(store: Store, ledger: StudyLedger, study_id: str) -> None:
+    """Write the report of a study that is being cancelled, if it has any runs."""
     rows = ledger.rows(series=True)
+    if rows.runs:
+        with contextlib.suppress(StoppedError):  # it took too long, and another one has ended the study
+            _save_report(ledger, persistently(lambda: store.study(study_id)), environment(), rows)
+
+
+def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: Rows) -> Report:
     provenance = Provenance(
-        study_id=study_id,
+        study_id=row.id,
         spec_hash=row.spec_hash,
         started_at=row.started_at or row.created_at,
         ended_at=datetime.now(UTC),
@@ -117,7 +134,7 @@ def _drive(
     )
     report = build_report(row.spec, rows, provenance)
     ledger.save_report(render(report, rows))
-    ledger.end(State.SUCCEEDED, report.cut_short)
+    return report
 
 
 def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], int | None]:

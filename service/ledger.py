@@ -10,7 +10,7 @@ from service.database import persistently
 from service.records import pack_record, run_record, series_records, trial_record
 from service.speeds import read_speeds, replace_speeds
 from service.spent import keep_estimate, reach, read_elapsed, read_estimate
-from service.states import WRITABLE, State
+from service.states import HELD, WRITABLE, State
 from service.store import Store
 from service.tables import packs, reports, runs, series, studies, trials
 from service.tallies import count
@@ -126,10 +126,10 @@ class StudyLedger:
         self._write(lambda connection: connection.execute(own))
 
     def save_report(self, files: Mapping[str, bytes]) -> None:
-        """Write the report's forms by file name, in place of those before.
+        """Write the report's forms by file name, in place of those before; also of a study that is being cancelled.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The driver holds the study no longer.
         """
         records = [{"study": self._study_id, "file": file, "content": content} for file, content in files.items()]
 
@@ -138,7 +138,7 @@ class StudyLedger:
             if records:
                 connection.execute(insert(reports), records)
 
-        self._write(change)
+        self._write(change, HELD)
 
     def end(self, to: State, reason: str) -> None:
         """Move the study to its end.
@@ -170,11 +170,11 @@ class StudyLedger:
 
         return persistently(at_once)
 
-    def _write(self, change: Callable[[Connection], object]) -> None:
-        """Change rows in one transaction, if the study may still be written."""
+    def _write(self, change: Callable[[Connection], object], states: tuple[State, ...] = WRITABLE) -> None:
+        """Change rows in one transaction, if the study is still held, in one of some states."""
         held = (
             select(studies.c.id)
-            .where(studies.c.id == self._study_id, is_in(WRITABLE), studies.c.lease_token == self._token)
+            .where(studies.c.id == self._study_id, is_in(states), studies.c.lease_token == self._token)
             .with_for_update()
         )
 

@@ -207,7 +207,7 @@ class Runner:
                 arguments=(sys.executable, "-m", "service.driver", self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
                 log=self._settings.home / "logs" / "driver.log",
-                grace=10.0,
+                grace=30.0,  # a study that is cancelled gets its report
             )
         )
 

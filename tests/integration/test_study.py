@@ -195,6 +195,25 @@ def test_cancel_a_running_study(client: Client) -> None:
     assert client.cancel(study.id).state is State.CANCELLED
 
 
+def test_a_cancelled_study_reports_what_it_has(client: Client) -> None:
+    study = client.submit(
+        {
+            "name": "cut",
+            "workloads": [{"name": "digits_mlp", "steps": 3000, "lanes": 1}],
+            "arms": [{"name": "l4mom"}, {"name": "l4adam"}],
+            "protocol": {"confirm_seeds": 30},
+        }
+    )
+    _until_runs(client, study.id)
+    client.cancel(study.id)
+    ended = finished(client, study.id)
+    assert ended.state is State.CANCELLED
+    assert 0 < ended.progress.done < ended.progress.total
+    report = json.loads(client.report(study.id))
+    assert not report["complete"]
+    assert "incomplete" in client.report(study.id, Form.MARKDOWN).decode()
+
+
 def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
     done: StudyAnswer, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:

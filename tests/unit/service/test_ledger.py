@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from service import verbs
 from service.errors import BadCursorError
 from service.ledger import StudyLedger
 from service.states import State
@@ -168,13 +169,28 @@ def test_nothing_is_written_once_the_study_is_not_running(store: Store, ledger: 
     for write in (
         lambda: ledger.add_plan([some_trial(1)], [some_pack(1)]),
         lambda: ledger.finish_pack(done(pack), runs_of(pack)),
-        lambda: ledger.save_report({"report.json": b""}),
+        lambda: ledger.end(State.SUCCEEDED, ""),
     ):
         with pytest.raises(StoppedError, match="nothing more may be written"):
             write()
 
     assert ledger.rows(series=True) == before
+
+
+@pytest.mark.parametrize("end", [State.SUCCEEDED, State.FAILED, State.QUEUED])
+def test_there_is_no_report_once_the_study_is_not_held(store: Store, ledger: StudyLedger, end: State) -> None:
+    store.transition(only_study(store), end, "")
+    with pytest.raises(StoppedError, match="nothing more may be written"):
+        ledger.save_report({"report.json": b""})
     assert store.report_files(only_study(store)) == ()
+
+
+def test_a_study_that_is_being_cancelled_still_gets_its_report(store: Store, ledger: StudyLedger) -> None:
+    store.ask(only_study(store), verbs.cancel)
+    ledger.save_report({"report.json": b"{}"})
+    ledger.let_go()
+    assert store.state(only_study(store)) is State.CANCELLED
+    assert store.report_file(only_study(store), "report.json") == b"{}"
 
 
 def test_nothing_is_written_with_a_lost_lease(store: Store, ledger: StudyLedger) -> None:
