@@ -71,7 +71,6 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         OutOfMemoryError: Where the first pack did not fit into memory.
     """
     torch.set_num_threads(probe.threads)
-    memory.keep()
     products_in(probe.task.precision)
     fetch.fetch(registry.workload(probe.task.workload).files(probe.task.options), probe.data_dir)
 

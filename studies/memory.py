@@ -1,6 +1,5 @@
-"""Memory of a training process: kept from step to step, and running out of it told in one way wherever that happens."""
+"""Running out of memory, told in one way wherever it happens."""
 
-import ctypes
 import platform
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,22 +7,6 @@ from contextlib import contextmanager
 import torch
 
 from studies.errors import OutOfMemoryError
-
-#: glibc's names (malloc.h) for how much free heap is given back, and how many allocations are mapped apart from it.
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-_NEVER = 2**31 - 1
-
-
-def keep() -> None:
-    """Have this process keep what it frees for what it allocates next, until it ends.
-
-    A step of a convolutional net takes and frees hundreds of megabytes. Given back to the system each time, they come
-    again page by page, a twelfth of the time of a step of the ResNet. Only glibc can be told; others are left.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_TRIM_THRESHOLD, _NEVER)
-        libc.mallopt(_MMAP_MAX, 0)
 
 
 @contextmanager

@@ -93,7 +93,6 @@ def work(job: Job, device: str) -> Trained:
         OutOfMemoryError: Where the pack did not fit into memory.
     """
     torch.set_num_threads(job.threads)
-    memory.keep()
     products_in(job.task.precision)
     fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
     host = memory.host(device)
