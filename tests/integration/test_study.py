@@ -199,7 +199,8 @@ def test_a_cancelled_study_reports_what_it_has(client: Client) -> None:
     study = client.submit(
         {
             "name": "cut",
-            "workloads": [{"name": "digits_mlp", "steps": 3000, "lanes": 1}],
+            # of its own, so that what is measured of it changes no other study's packs
+            "workloads": [{"name": "digits_mlp", "steps": 3000, "lanes": 1, "options": {"hidden": 24}}],
             "arms": [{"name": "l4mom"}, {"name": "l4adam"}],
             "protocol": {"confirm_seeds": 30},
         }
