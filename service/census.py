@@ -20,7 +20,7 @@ class Census:
 
     Args:
         studies: By state, those that there are none of included.
-        queued_seconds: How long the study that will be claimed next has been in the queue; 0 where it is empty.
+        queued_seconds: How long the study has been in the queue that has been there longest; 0 where it is empty.
         runs: How many were ever done, by outcome.
         lanes: Lanes of the packs that held studies have in training or next in line, dead ones included.
         filled: How many of these have a run.

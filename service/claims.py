@@ -38,7 +38,7 @@ def claim_next(connection: Connection, now: datetime, lease_seconds: float, most
     claim = Claim(study_id=study_id, token=secrets.token_hex(16), attempt=found.attempt + 1)
     taken = connection.execute(
         update(studies)
-        .where(studies.c.id == study_id, _waits(now))
+        .where(studies.c.id == study_id, or_(studies.c.state == State.QUEUED.value, _is_abandoned(now)))
         .values(
             state=State.RUNNING.value,
             reason="",
@@ -60,17 +60,14 @@ def claim_next(connection: Connection, now: datetime, lease_seconds: float, most
     return claim
 
 
-def _waits(now: datetime) -> ColumnElement[bool]:
-    return or_(
-        studies.c.state == State.QUEUED.value,
-        and_(studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now),
-    )
+def _is_abandoned(now: datetime) -> ColumnElement[bool]:
+    return and_(studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now)
 
 
 def _abandoned(connection: Connection, now: datetime) -> str | None:
     """Return the oldest study in training that no driver holds."""
-    lost = (studies.c.state == State.RUNNING.value, studies.c.lease_expires_at < now)
-    return connection.execute(select(studies.c.id).where(*lost).order_by(studies.c.id).limit(1)).scalar_one_or_none()
+    oldest = select(studies.c.id).where(_is_abandoned(now)).order_by(studies.c.id).limit(1)
+    return connection.execute(oldest).scalar_one_or_none()
 
 
 def _first(connection: Connection, now: datetime, most: int | None) -> str | None:

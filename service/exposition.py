@@ -88,11 +88,7 @@ def _families(found: Census) -> Iterator[Metric]:
     yield studies
     yield runs
     for name, help_text, value in (
-        (
-            "l4_queue_oldest_seconds",
-            "How long the next study has been in the queue.",
-            found.queued_seconds,
-        ),
+        ("l4_queue_oldest_seconds", "The longest that a study has been in the queue.", found.queued_seconds),
         ("l4_lanes", "Lanes of packs in training or next in line, dead ones included.", found.lanes),
         ("l4_lanes_filled", "Those of l4_lanes that have a run.", found.filled),
         ("l4_unrecorded_runs", "Runs that MLflow does not have yet.", found.unrecorded),

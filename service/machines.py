@@ -2,7 +2,7 @@
 
 from studies import cluster
 from studies.catalogue import Machines
-from studies.environment import environment
+from studies.environment import hardware
 from studies.programs import sources
 
 
@@ -18,5 +18,5 @@ def machines_at(ray_address: str, gpus_per_pack: float | None) -> Machines:
     """
     workers, gpus = cluster.size(ray_address, gpus_per_pack)
     # what was measured on a processor says nothing of a GPU
-    hardware = environment().hardware + (f", {gpus:g} GPU a pack" if gpus else "")
-    return Machines(hardware=hardware, code=sources(), workers=workers, gpus=gpus)
+    where = hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
+    return Machines(hardware=where, code=sources(), workers=workers, gpus=gpus)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from service.bodies import parse_json, parse_yaml
@@ -38,6 +39,17 @@ POSTED: dict[str, Any] = {
         },
     }
 }
+
+
+def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Return what OpenAPI says of a body that is read as a model, which `service.app` puts among the schemas.
+
+    Args:
+        model: The model.
+        required: Whether there has to be one.
+    """
+    schema = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    return {"requestBody": {"required": required, "content": dict.fromkeys(_ACCEPTED.split(", "), schema)}}
 
 
 @dataclass(frozen=True, kw_only=True)

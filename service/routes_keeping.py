@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -15,7 +15,7 @@ from service.cancelling import cancel_all
 from service.deletions import Deletions
 from service.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
 from service.entities import PostedKey
-from service.posted import OptionalBody, PostedBody
+from service.posted import OptionalBody, PostedBody, body_of
 from service.problems import BODY_PROBLEMS, LOCATION, documented
 from service.roles import Role
 from service.runners import Runners
@@ -25,15 +25,10 @@ from studies.recheck import recheck
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.SUBMITTER))])
 
 
-def _posted(model: type[CloneRequest | CancelRequest], *, required: bool) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
-
-
 @router.post(
     "/studies/{study_id}/clone",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=_posted(CloneRequest, required=False),
+    openapi_extra=body_of(CloneRequest, required=False),
     responses={202: LOCATION} | documented(HTTPStatus.NOT_FOUND, *BODY_PROBLEMS),
 )
 def clone_study(
@@ -96,7 +91,7 @@ def delete_study(
 
 @router.post(
     "/studies/cancel",
-    openapi_extra=_posted(CancelRequest, required=True),
+    openapi_extra=body_of(CancelRequest),
     responses=documented(*BODY_PROBLEMS),
 )
 def cancel_studies(body: PostedBody, caller: CallerGiven, store: StoreGiven) -> CancelAnswer:

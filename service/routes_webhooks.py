@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
@@ -12,7 +11,7 @@ from service.asked import read
 from service.deliveries import body, new_message
 from service.dependencies import OutboundGiven, StoreGiven, WebhookId
 from service.entities import Webhook
-from service.posted import PostedBody
+from service.posted import PostedBody, body_of
 from service.problems import BODY_PROBLEMS, documented
 from service.roles import Role
 from service.signing import signed
@@ -21,19 +20,11 @@ from service.webhooks import Webhooks
 
 router = APIRouter(tags=["webhooks"], dependencies=[Depends(needs(Role.ADMIN))])
 
-_REQUEST = {"$ref": "#/components/schemas/WebhookRequest"}
-_POSTED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {media_type: {"schema": _REQUEST} for media_type in ("application/json", "application/yaml")},
-    }
-}
-
 
 @router.post(
     "/webhooks",
     status_code=HTTPStatus.CREATED,
-    openapi_extra=_POSTED,
+    openapi_extra=body_of(WebhookRequest),
     responses=documented(*BODY_PROBLEMS),
 )
 def add_webhook(posted: PostedBody, store: StoreGiven) -> NewWebhookAnswer:

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         """Studies of one owner that may be driven at the same time: no more than can have a pack each; None for any."""
         limits = [self.studies_per_owner] if self.studies_per_owner is not None else []
         if self.gpus_per_owner is not None and self._gpus > 0:
-            limits.append(int(self.gpus_per_owner / self._gpus + 1e-9))
+            limits.append(packs_within(self.gpus_per_owner, self._gpus))
         return min(limits, default=None)
 
     @property
@@ -127,6 +127,16 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Where MLflow is reached."""
         return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+
+def packs_within(gpus: float, each: float) -> int:
+    """Return how many packs fit into so many GPUs.
+
+    Args:
+        gpus: All of them.
+        each: GPUs of each pack, above 0.
+    """
+    return int(gpus / each + 1e-9)  # three times 0.1 fit into 0.3
 
 
 def is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from service.settings import packs_within
 from service.states import HELD
 from service.tables import studies
 from service.transitions import is_in
@@ -37,7 +38,7 @@ class Share:
             gpus: The owner's limit.
             each: GPUs of each pack, above 0.
         """
-        return self.of(int(gpus / each + 1e-9))  # three times 0.1 fit into 0.3
+        return self.of(packs_within(gpus, each))
 
 
 def share(connection: Connection, study_id: str, now: datetime) -> Share:

@@ -33,8 +33,13 @@ def environment() -> Environment:
     return Environment(
         versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         commit=_commit(),
-        hardware=f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        hardware=hardware(),
     )
+
+
+def hardware() -> str:
+    """Return processor, cores and system of this machine."""
+    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
 def _version(package: str) -> str:
