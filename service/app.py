@@ -35,7 +35,7 @@ from service.outbound import Outbound
 from service.problems import answer_with_problems
 from service.schemas import Problem
 from service.security_headers import SecurityHeaders
-from service.settings import Settings
+from service.settings import Settings, read_settings
 from service.store import Store
 from service.timing import Timed
 from service.webhook_schemas import WebhookRequest
@@ -115,7 +115,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are answered first."""
     log_as_json("HTTP service")
-    settings = Settings()
+    settings = read_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
     store = Store(engine)

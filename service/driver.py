@@ -149,11 +149,13 @@ def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], 
 
 
 def _published(runners: Runners, settings: Settings, ray_address: str) -> Catalogue:
-    """Return the catalogue with what is trained on, having told it where the runner could not."""
+    """Return the catalogue with what is trained on, having told it of a cluster elsewhere, which grows and shrinks."""
     published = runners.catalogue()
-    if published.machines is None:
-        published = published.model_copy(update={"machines": machines_at(ray_address, settings.gpus_per_pack)})
-        runners.publish(published)
+    if settings.ray_address:
+        there = published.model_copy(update={"machines": machines_at(ray_address, settings.gpus_per_pack)})
+        if there != published:
+            runners.publish(there)
+        return there
     return published
 
 

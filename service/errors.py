@@ -43,6 +43,10 @@ class MalformedKeyError(ServiceError):
     """A text that is given as an API key and has not the form of one."""
 
 
+class BadSecretError(ServiceError):
+    """A text that is given as a secret and cannot be it."""
+
+
 class UnknownStudyError(ServiceError):
     """No study has that id."""
 

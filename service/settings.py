@@ -11,6 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.errors import BadSettingError
 
 
+#: Where containers find settings that are secret: a file each, named as the setting is in the environment.
+_SECRETS = Path("/run/secrets/database")
+
+
 class Access(StrEnum):
     """When an API key is needed."""
 
@@ -28,7 +32,7 @@ def _whole_or_part(gpus: float | None) -> float | None:
 
 
 class Settings(BaseSettings):
-    """What a deployment can choose; each is also an environment variable `L4_<NAME>`.
+    """What a deployment can choose; each is also an environment variable `L4_<NAME>`, or a secret's file `l4_<name>`.
 
     Args:
         home: Folder of everything the embedded service keeps: database, MLflow's store, logs.
@@ -38,6 +42,8 @@ class Settings(BaseSettings):
         mlflow_uri: An MLflow server that runs elsewhere; the embedded one is not started then.
         database: SQLAlchemy's address of a PostgreSQL database; SQLite in `home` where empty.
         ray_address: A Ray cluster that runs elsewhere; a local one is started where empty.
+        node_address: Name or address by which the Ray nodes of other machines reach this one (`service.node` only); the
+            machine's own where empty.
         data_dir: Folder of the data sets; missing ones are downloaded into it.
         cpus: Processors for training on a local Ray; all of the machine's where None.
         concurrent_studies: Studies that one runner drives at the same time.
@@ -60,6 +66,7 @@ class Settings(BaseSettings):
     mlflow_uri: str = ""
     database: str = ""
     ray_address: str = ""
+    node_address: str = ""
     data_dir: Path = Path("out/data")
     cpus: int | None = Field(default=None, ge=1)
     concurrent_studies: int = Field(default=1, ge=1)
@@ -158,7 +165,7 @@ def read_settings() -> Settings:
         BadSettingError: Some are not admitted; every one is named.
     """
     try:
-        return Settings()
+        return Settings(_secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
     except ValidationError as error:
         faults = "; ".join(
             f"L4_{each['loc'][0]}".upper() + f"={each['input']}: {each['msg']}" if each["loc"] else each["msg"]

@@ -2,29 +2,31 @@
 
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import ray
 from ray import tune
+from ray._raylet import GcsClient  # pyright: ignore
+from ray.exceptions import AuthenticationError, RayActorError, RpcError
 from ray.exceptions import OutOfMemoryError as WorkerKilledForMemory
-from ray.exceptions import RayActorError
 from ray.tune import Callback, CheckpointConfig, RunConfig, Trainable, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from studies.calibrate import Probe, calibrate
-from studies.errors import OutOfMemoryError, StoppedError, StudiesError
-from studies.line import Line
+from studies.environment import package
+from studies.errors import ClusterError, OtherCodeError, OutOfMemoryError, StoppedError, StudiesError
 from studies.overheard import drained, overheard, say_again
-from studies.speeds import Speed
+from studies.programs import sources
+from studies.source import Guard, Source
 from studies.worker import Failure, Job, Trained, work
 
 log = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 #: What a process that drives Tune sets in its environment first: no result files beside our rows, no usage reports,
 #: no snapshots of an experiment that is never restored from them.
@@ -36,47 +38,10 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
-
-class Source(Protocol):
-    """Where packs come from and where their measurements go; called by one thread."""
-
-    def finished(self) -> bool:
-        """Whether there is nothing left to train, now or later."""
-        ...
-
-    def take(self) -> Job | Probe | None:
-        """Return the next pack or probe, or None where it depends on what is being trained or measured."""
-        ...
-
-    def trained(self, pack: int, result: Trained) -> None:
-        """Take a trained pack's measurements."""
-        ...
-
-    def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
-        """Take what a probe found."""
-        ...
-
-    def failed(self, number: int, reason: str, failure: Failure) -> None:
-        """Take note of a pack or probe that failed.
-
-        Args:
-            number: Its number.
-            reason: Why, in plain words.
-            failure: Of which kind.
-        """
-        ...
-
-    def look(self) -> None:
-        """Look at what goes on without a pack being handed out or coming back; called all the time."""
-        ...
-
-    def waits(self, reason: str) -> None:
-        """Take note of what the next pack waits for.
-
-        Args:
-            reason: In plain words; empty where none waits for long.
-        """
-        ...
+#: What Ray's nodes are labelled with.
+LABEL = "l4-code"
+#: So long a head may take to answer.
+_ANSWER_SECONDS = 10
 
 
 def start_local(cpus: int | None) -> str:
@@ -93,6 +58,42 @@ def local_ray_lives() -> bool:
     """Whether the Ray that `start_local` started in this process is whole, as far as its processes tell."""
     node = ray._private.worker._global_node  # pyright: ignore
     return node is not None and node.remaining_processes_alive()
+
+
+def label() -> str:
+    """Return what a node of a cluster is labelled with: of which code and torch it is."""
+    return f"{LABEL}={_code()}"
+
+
+def require_same_code(address: str) -> None:
+    """Make sure that this machine has the code of a cluster's head, before it joins.
+
+    Args:
+        address: Of the head, with the port.
+
+    Raises:
+        ClusterError: It does not answer, or refuses this machine's token.
+        OtherCodeError: It has other code.
+    """
+    try:
+        nodes = GcsClient(address=address).get_all_node_info(timeout=_ANSWER_SECONDS)
+    except AuthenticationError as error:
+        raise ClusterError(
+            f"the Ray head at {address} refuses this machine's token; give it the token of the head's machine"
+        ) from error
+    except RpcError as error:
+        raise ClusterError(f"no Ray head answers at {address} ({error}); start it, and open its ports") from error
+    heads = [dict(node.labels).get(LABEL, "none") for node in nodes.values() if node.is_head_node]
+    if _code() not in heads:
+        raise OtherCodeError(
+            f"this machine has {_code()}, and the Ray head at {address} has {', '.join(heads) or 'none'}: "
+            "train with the same images (or installation) on all machines"
+        )
+
+
+def _code() -> str:
+    """Return version and digest of all that decides results here, in the letters of a Ray label."""
+    return f"{package('l4-studies')}-{sources()[:12]}"
 
 
 def size(address: str, gpus: float | None) -> tuple[int, float]:
@@ -149,7 +150,7 @@ def run(
     Raises:
         StoppedError: Where `stopping` ended it.
     """
-    guard = _Guard(source, stopping, train, most)
+    guard = Guard(source, stopping, train, most, _needs)
     _init(address=address, log_to_driver=False, configure_logging=False)
     try:
         share = guard.share = _share(gpus)
@@ -189,6 +190,10 @@ def _cluster_gpus() -> float:
     return ray.cluster_resources().get("GPU", 0.0)
 
 
+def _needs(share: float) -> str:
+    return f"{share:g} GPU, and the cluster has {_cluster_gpus():g}" if share else "a CPU"
+
+
 def _init(**options: Any) -> None:
     """Join or start Ray; SIGTERM stays with who had it, for Ray takes it and would end this process on the spot."""
     before = signal.getsignal(signal.SIGTERM)
@@ -197,60 +202,10 @@ def _init(**options: Any) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Guard:
-    """A source whose errors are kept for `run` to raise, Tune would bury them in its own; and what goes with it."""
-
-    def __init__(
-        self,
-        source: Source,
-        stopping: Callable[[], bool],
-        train: Callable[[Job, str], Trained],
-        most: Callable[[float], int | None],
-    ) -> None:
-        """Keep what `run` was given; the GPUs of a pack are known once the cluster is."""
-        self._source, self._stopping, self._most = source, stopping, most
-        self.train, self.share = train, 0.0
-        self.line = Line(self._needs, lambda reason: self.call(lambda source: source.waits(reason), None))
-        self.error: Exception | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        """Keep nothing: Tune pickles all it is given, and nothing is ever restored from that."""
-        return {}
-
-    def call(self, use: Callable[[Source], Result], otherwise: Result) -> Result:
-        """Return what a use of the source gives; `otherwise` once it raised or is to stop."""
-        if self.ended():
-            return otherwise
-        try:
-            return use(self._source)
-        except Exception as error:  # noqa: BLE001 - whatever it is, `run` raises it
-            self.error = error
-            return otherwise
-
-    def held_back(self) -> bool:
-        """Whether as many packs are out as may be."""
-        most, out = self.call(lambda _source: self._most(self.share), 0), len(self.line)
-        held_back = most is not None and out >= most
-        self.line.held_back(f"{out} packs are out, as many as its owner's GPUs allow it" if held_back else "")
-        return held_back
-
-    def look(self) -> None:
-        """Have the source look around, and tell it what its next pack waits for."""
-        self.call(lambda source: source.look(), None)
-        self.call(lambda _source: self.line.look(), None)
-
-    def ended(self) -> bool:
-        """Whether the experiment is to end now."""
-        return self.error is not None or self._stopping()
-
-    def _needs(self) -> str:
-        return f"{self.share:g} GPU, and the cluster has {_cluster_gpus():g}" if self.share else "a CPU"
-
-
 class _Stop(Stopper):
     """Ends the experiment when the guard says so."""
 
-    def __init__(self, guard: _Guard) -> None:
+    def __init__(self, guard: Guard) -> None:
         """Keep the guard."""
         self._guard = guard
 
@@ -271,6 +226,7 @@ class _Worker(Trainable):
         """Take the first pack."""
         self._job: Job | Probe = config["job"]
         self._train: Callable[[Job, str], Trained] = config["train"]
+        self._driver: str = config["code"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack."""
@@ -286,6 +242,11 @@ class _Worker(Trainable):
     def _result(self) -> dict[str, Any]:
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         try:
+            if self._driver != _code():
+                raise OtherCodeError(
+                    f"{socket.gethostname()} has {_code()}, and the study is driven by {self._driver}: "
+                    "train with the same images (or installation) on all machines"
+                )
             if isinstance(self._job, Probe):
                 return {"speeds": calibrate(self._job, device)}
             return {"trained": self._train(self._job, device)}
@@ -298,7 +259,7 @@ class _Worker(Trainable):
 class _Planned(Searcher):
     """Suggests the packs that a source hands out."""
 
-    def __init__(self, guard: _Guard) -> None:
+    def __init__(self, guard: Guard) -> None:
         """Keep the guarded source."""
         super().__init__()
         self._guard = guard
@@ -313,7 +274,7 @@ class _Planned(Searcher):
         if job is None:
             return None
         self._guard.line.handed_out(job.number)
-        return {"job": job, "train": self._guard.train}
+        return {"job": job, "train": self._guard.train, "code": _code()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: results and errors go through the callback, which sees them first."""
@@ -328,7 +289,7 @@ class _Planned(Searcher):
 class _Sink(Callback):
     """Hands measurements and failures to a source."""
 
-    def __init__(self, guard: _Guard) -> None:
+    def __init__(self, guard: Guard) -> None:
         """Keep the guarded source."""
         self._guard = guard
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 #: Packages whose versions decide results.
 PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
+#: In an image, where there is no repository: the commit that it was built from.
+_BUILT = Path(__file__).with_name("commit.txt")
 
 
 class Environment(BaseModel):
@@ -31,7 +33,7 @@ class Environment(BaseModel):
 def environment() -> Environment:
     """Return what this process runs on."""
     return Environment(
-        versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        versions={"python": platform.python_version()} | {name: package(name) for name in PACKAGES},
         commit=_commit(),
         hardware=hardware(),
     )
@@ -42,14 +44,21 @@ def hardware() -> str:
     return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
-def _version(package: str) -> str:
+def package(name: str) -> str:
+    """Return the version of an installed package, `not installed` of one that is not.
+
+    Args:
+        name: The package.
+    """
     try:
-        return version(package)
+        return version(name)
     except PackageNotFoundError:
         return "not installed"
 
 
 def _commit() -> str:
+    if _BUILT.exists():
+        return _BUILT.read_text()
     described = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         found = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)

@@ -31,3 +31,11 @@ class PackFailedError(StudiesError):
 
 class StoppedError(StudiesError):
     """The study was asked to stop, or its lease was lost; nothing more may be written."""
+
+
+class ClusterError(StudiesError):
+    """A Ray cluster that this machine cannot join."""
+
+
+class OtherCodeError(StudiesError):
+    """Two machines of a cluster that have not the same code, and so would not train the same."""

@@ -1,0 +1,152 @@
+"""A node of the Ray cluster that containers make, in the foreground: `python -m service.node head`, or `worker`.
+
+The head has the runner beside it: without either nothing trains, so that they live and die together. A head takes no
+packs. A worker joins no head that has other code. Both end where one of their processes does, for the container to be
+started again, and on SIGTERM in good order.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+
+from service.errors import ServiceError
+from service.logs import log_as_json
+from service.settings import Settings, read_settings
+from studies import cluster
+from studies.errors import ClusterError, StudiesError
+
+#: What other machines reach, and so what is published: docker/compose.nodes.yml has the same numbers.
+GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
+#: One for each process that trains or drives; on machines with more packs at once, more are wanted.
+WORKER_PORTS = range(10100, 10164)
+
+_HEAD_SECONDS = 60.0
+_POLL_SECONDS = 0.5
+#: So long a runner may take to bring its drivers to an end, and Ray its processes.
+_RUNNER_GRACE, _RAY_GRACE = 45.0, 10.0
+
+log = logging.getLogger("service.node")  # as a program its name is `__main__`
+
+
+def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
+    """Return the command that runs Ray's processes on this machine until it is told to stop.
+
+    Args:
+        settings: Where the head is, and how this machine is reached.
+        role: `head` or `worker`.
+    """
+    reached = (f"--node-ip-address={socket.gethostbyname(settings.node_address)}",) if settings.node_address else ()
+    joined = (
+        ("--head", f"--port={GCS_PORT}", "--num-cpus=0", "--num-gpus=0", "--include-dashboard=false")
+        if role == "head"
+        else (f"--address={settings.ray_address}", *((f"--num-cpus={settings.cpus}",) if settings.cpus else ()))
+    )
+    return (
+        *("ray", "start", "--block", "--disable-usage-stats", "--include-log-monitor=false"),
+        *(joined + reached),
+        f"--node-manager-port={NODE_MANAGER_PORT}",
+        f"--object-manager-port={OBJECT_MANAGER_PORT}",
+        f"--min-worker-port={WORKER_PORTS[0]}",
+        f"--max-worker-port={WORKER_PORTS[-1]}",
+        f"--labels={cluster.label()}",
+    )
+
+
+def run_head(settings: Settings, stopping: threading.Event) -> int:
+    """Run Ray's head and the runner until one of them ends.
+
+    Args:
+        settings: The deployment's.
+        stopping: Set when this process is asked to stop.
+
+    Returns:
+        The exit status: 0 where it was asked to.
+    """
+    address = f"{socket.gethostbyname(settings.node_address or socket.gethostname())}:{GCS_PORT}"
+    with _child(ray_start(settings, "head"), _RAY_GRACE) as ray:
+        _wait_for_head(address, ray, stopping)
+        with _child((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
+            return _keep({"Ray": ray, "the runner": runner}, stopping)
+
+
+def run_worker(settings: Settings, stopping: threading.Event) -> int:
+    """Run a node that takes packs until its Ray ends.
+
+    Args:
+        settings: The deployment's.
+        stopping: Set when this process is asked to stop.
+
+    Raises:
+        ClusterError: The head does not answer, or refuses this machine's token.
+        OtherCodeError: The head has other code.
+    """
+    cluster.require_same_code(settings.ray_address)
+    log.info("joining the Ray head at %s", settings.ray_address)
+    with _child(ray_start(settings, "worker"), _RAY_GRACE) as ray:
+        return _keep({"Ray": ray}, stopping)
+
+
+@contextlib.contextmanager
+def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[subprocess.Popen[bytes]]:
+    """Run a command; at the end it is asked to stop, and killed where it takes too long."""
+    child = subprocess.Popen(command, env=os.environ | more)
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _wait_for_head(address: str, ray: subprocess.Popen[bytes], stopping: threading.Event) -> None:
+    waited = 0.0
+    while ray.poll() is None and not stopping.wait(_POLL_SECONDS):
+        try:
+            return cluster.require_same_code(address)
+        except ClusterError:
+            waited += _POLL_SECONDS
+            if waited > _HEAD_SECONDS:
+                raise
+
+
+def _keep(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:
+    while not stopping.wait(_POLL_SECONDS):
+        for name, part in parts.items():
+            if part.poll() is not None:
+                log.error("%s ended with exit status %s; so does this node", name, part.returncode)
+                return 1
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run a node until SIGTERM or Ctrl-C.
+
+    Args:
+        arguments: `head` or `worker`.
+    """
+    log_as_json("node")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stopping.set())
+    roles = {"head": run_head, "worker": run_worker}
+    if arguments not in [[role] for role in roles]:
+        log.error("usage: python -m service.node %s", "|".join(roles))
+        return 2
+    try:
+        return roles[arguments[0]](read_settings(), stopping)
+    except (ServiceError, StudiesError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400 - a message for people; where it came from says nothing to them
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
