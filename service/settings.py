@@ -36,6 +36,8 @@ class Settings(BaseSettings):
         port: Port of the HTTP service.
         mlflow_port: Port of the embedded MLflow server.
         mlflow_uri: An MLflow server that runs elsewhere; the embedded one is not started then.
+        mlflow_public_url: Where browsers find MLflow, a URL or a path of the service's own origin; as it is reached
+            from here where empty.
         database: SQLAlchemy's address of a PostgreSQL database; SQLite in `home` where empty.
         ray_address: A Ray cluster that runs elsewhere; a local one is started where empty.
         data_dir: Folder of the data sets; missing ones are downloaded into it.
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8440, ge=1, le=65535)
     mlflow_port: int = Field(default=8450, ge=1, le=65535)
     mlflow_uri: str = ""
+    mlflow_public_url: Annotated[str, Field(pattern=r"^((https?:/)?/[!-~]+)?$")] = ""
     database: str = ""
     ray_address: str = ""
     data_dir: Path = Path("out/data")
@@ -127,6 +130,11 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Where MLflow is reached."""
         return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def mlflow_pages(self) -> str:
+        """Where browsers find MLflow."""
+        return (self.mlflow_public_url or self.tracking_uri).rstrip("/")
 
 
 def packs_within(gpus: float, each: float) -> int:
