@@ -48,7 +48,7 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
     ahead = _ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
-    experiment = f"{settings.tracking_uri}/#/experiments/{row.experiment}"
+    experiment = f"{settings.mlflow_pages}/#/experiments/{row.experiment}"
     return StudyAnswer(
         **summary(row).model_dump(),
         spec=row.spec,

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from service import (
+    routes_caller,
     routes_catalogue,
     routes_docs,
     routes_events,
@@ -21,6 +22,8 @@ from service import (
     routes_queue,
     routes_report,
     routes_runs,
+    routes_session,
+    routes_static,
     routes_studies,
     routes_webhooks,
 )
@@ -28,11 +31,13 @@ from service.asked import CancelRequest, CloneRequest
 from service.courier import Courier
 from service.database import open_engine
 from service.exposition import Exposition
-from service.guard import Guard
+from service.guard import FAILURES_A_MINUTE, Guard
 from service.logs import log_as_json
 from service.news import News
 from service.outbound import Outbound
+from service.pages import Pages
 from service.problems import answer_with_problems
+from service.rate_limit import RateLimit
 from service.schemas import Problem
 from service.security_headers import SecurityHeaders
 from service.settings import Settings, read_settings
@@ -58,6 +63,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.store = store
     app.state.news = News(store)
     app.state.outbound = Outbound(private=settings.webhooks_private)
+    app.state.failures = RateLimit(FAILURES_A_MINUTE)
+    app.state.pages = Pages(settings)
     app.state.exposition = Exposition(lambda: app.state.store)
     for routes in (
         routes_studies,
@@ -73,6 +80,9 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         routes_health,
         routes_metrics,
         routes_docs,
+        routes_caller,
+        routes_session,
+        routes_static,
     ):
         app.include_router(routes.router)
     answer_with_problems(app)

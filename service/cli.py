@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 
 from service import cli_keys, cli_webhooks, screen, serve
+from service.asking import ApiKey, Url, asking
 from service.client import Client, Form
 from service.errors import ServiceError
 from service.live import watching
 from service.plan_table import plan_table
 from service.schemas import StudyAnswer
-from service.session import ApiKey, Url, session
 from service.settings import read_settings
 from service.states import State
 
@@ -64,7 +64,7 @@ def submit(
     api_key: ApiKey = None,
 ) -> None:
     """Submit a study and print its id."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         study = client.submit(file, key=key, priority=priority)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
@@ -76,7 +76,7 @@ def submit(
 @app.command()
 def clone(study_id: StudyId, name: Name = None, key: Key = None, url: Url = None, api_key: ApiKey = None) -> None:
     """Submit a study's spec once more and print the new study's id."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         console.print(client.clone(study_id, name=name, key=key).id, highlight=False)
 
 
@@ -87,7 +87,7 @@ def plan(
     api_key: ApiKey = None,
 ) -> None:
     """Show what a study would train, and about how long that would take; nothing is submitted."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         console.print(plan_table(client.plan(file)))
 
 
@@ -100,14 +100,14 @@ def list_command(
     api_key: ApiKey = None,
 ) -> None:
     """List the studies, newest first."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         console.print(screen.study_list(client.studies(states=states or (), name=name, archived=archived)))
 
 
 @app.command("queue")
 def queue_command(url: Url = None, api_key: ApiKey = None) -> None:
     """List the studies that wait, in the order in which they will be taken up."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         queue = client.queue()
         console.print(screen.queue_list(queue.studies))
         console.print(f"{queue.total} in the queue", highlight=False)
@@ -116,14 +116,14 @@ def queue_command(url: Url = None, api_key: ApiKey = None) -> None:
 @app.command()
 def show(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Show a study: its state, progress, protocol and links."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         console.print(screen.study_summary(client.study(study_id), client.url))
 
 
 @app.command()
 def watch(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Watch a study until it has ended; Ctrl-C only stops the watching."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         _watch(client, console, study_id)
 
 
@@ -139,7 +139,7 @@ def logs(
     """Print the end of what a study's driver and workers say."""
     if follow and run is not None:
         raise typer.BadParameter("a run that is done has all of its lines; leave out --follow or --run")
-    with session(url, api_key) as (client, _):
+    with asking(url, api_key) as (client, _):
         for line in client.logs(study_id, run_id=run, lines=lines, follow=follow):
             typer.echo(line)
 
@@ -156,7 +156,7 @@ def report(
     api_key: ApiKey = None,
 ) -> None:
     """Print or save a study's report."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         if out is None:
             sys.stdout.buffer.write(client.report(study_id, form))
             return
@@ -189,7 +189,7 @@ def cancel(
     if len(given) == 1 and not states and not name:
         _ask(url, api_key, lambda client: client.cancel(given[0]))
         return
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         refused, more = False, True
         while more:
             found = client.cancel_all(given, states=states or (), name=name)
@@ -225,13 +225,13 @@ def delete(
     api_key: ApiKey = None,
 ) -> None:
     """Delete an ended study, with its runs, report and files."""
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         client.delete(study_id, mlflow=mlflow)
         console.print(f"Deleted {study_id}", highlight=False)
 
 
 def _ask(url: str | None, api_key: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
-    with session(url, api_key) as (client, console):
+    with asking(url, api_key) as (client, console):
         console.print(screen.state_text(verb(client).state))
 
 

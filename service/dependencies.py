@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from service.exposition import Exposition
 from service.news import News
 from service.outbound import Outbound
+from service.pages import Pages
 from service.settings import Settings
 from service.store import Store
 
@@ -31,11 +32,16 @@ def _news(request: Request) -> News:
     return cast(News, request.app.state.news)
 
 
+def _pages(request: Request) -> Pages:
+    return cast(Pages, request.app.state.pages)
+
+
 StoreGiven = Annotated[Store, Depends(_store)]
 OutboundGiven = Annotated[Outbound, Depends(_outbound)]
 ExpositionGiven = Annotated[Exposition, Depends(_exposition)]
 SettingsGiven = Annotated[Settings, Depends(_settings)]
 NewsGiven = Annotated[News, Depends(_news)]
+PagesGiven = Annotated[Pages, Depends(_pages)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]

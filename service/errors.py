@@ -13,8 +13,21 @@ class UnauthenticatedError(ServiceError):
     """A request without an API key that is worth anything."""
 
 
+class LoginNeededError(UnauthenticatedError):
+    """A page that is asked for by a browser that has not logged in.
+
+    Args:
+        location: Where it logs in, to come back.
+    """
+
+    def __init__(self, location: str) -> None:
+        """Keep the location."""
+        super().__init__(f"log in first: {location}")
+        self.location = location
+
+
 class ForbiddenError(ServiceError):
-    """A request that its sender may not make: by role, by the study's owner, or from elsewhere where no keys are."""
+    """A request that its sender may not make: by role, by the study's owner, or from where it comes."""
 
 
 class TooManyRequestsError(ServiceError):

@@ -1,21 +1,27 @@
 """Stands before every route, and where there is none: finds out who asks, and whether not too often."""
 
 import re
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.entities import Caller
-from service.errors import ForbiddenError, TooManyRequestsError, UnauthenticatedError
+from service.errors import ForbiddenError, LoginNeededError, TooManyRequestsError, UnauthenticatedError
 from service.keys import Keys
+from service.negotiation import preferred
 from service.rate_limit import RateLimit
 from service.roles import Role
+from service.same_origin import refuse_foreign
+from service.sessions import COOKIE, Sessions
 from service.settings import Settings, is_loopback
 from service.transitions import shown
 
-#: What anybody may ask; their routes are declared `open_to_all` (see `service.access`).
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout"})
+_OPEN_FOLDER = "/static/"
+#: A proxy asks it with the headers of a browser, and has to be told 401.
+_NEVER_REDIRECTED = "/caller"
 
 #: Requests without a key that is worth anything, from one address.
 FAILURES_A_MINUTE = 60
@@ -24,6 +30,15 @@ FAILURES_A_MINUTE = 60
 _ANYBODY = Caller(key_id=None, name=None, role=Role.ADMIN)
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(:[0-9]*)?")
+
+
+def is_open(path: str) -> bool:
+    """Say whether anybody may ask a path; its route is declared `open_to_all` (see `service.access`).
+
+    Args:
+        path: Of a request.
+    """
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
 class Guard:
@@ -41,7 +56,6 @@ class Guard:
         self._app = app
         self._needs_keys = settings.needs_keys
         self._requests = RateLimit(settings.rate_limit)
-        self._failures = RateLimit(FAILURES_A_MINUTE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or raise."""
@@ -51,7 +65,7 @@ class Guard:
 
     async def _admit(self, request: Request) -> None:
         address = "" if request.client is None else request.client.host
-        if request.scope["path"] in OPEN_PATHS:
+        if is_open(request.scope["path"]):
             _take(self._requests, address, "requests")
             return
         caller = await self._caller(request, address) if self._needs_keys else _anybody(request)
@@ -59,14 +73,38 @@ class Guard:
         request.state.caller = caller
 
     async def _caller(self, request: Request, address: str) -> Caller:
-        keys, given = Keys(request.app.state.store), request.headers.get("authorization", "")
         try:
             # looked up every time, so that a key that was revoked is worth nothing at once
-            return await run_in_threadpool(keys.caller, given)
-        except UnauthenticatedError:
+            return await run_in_threadpool(_shown, request)
+        except UnauthenticatedError as error:
             # a key that is right is never refused for what others at its address sent
-            _take(self._failures, address, "requests without a valid key")
+            take_failure(request.app.state.failures, address)
+            if _is_a_page(request):
+                raise LoginNeededError(f"/login?next={quote(_target(request), safe='')}") from error
             raise
+
+
+def _shown(request: Request) -> Caller:
+    """Return the caller by the key that is shown, or by the session of a browser that shows none."""
+    store, given, token = request.app.state.store, request.headers.get("authorization"), request.cookies.get(COOKIE)
+    if given is not None or token is None:
+        return Keys(store).caller(given or "")
+    caller = Sessions(store).caller(token)
+    # a browser sends the cookie with what any page asks of it
+    refuse_foreign(request, silence=False)
+    return caller
+
+
+def _is_a_page(request: Request) -> bool:
+    """Say whether a browser asks for something to show."""
+    accept = request.headers.get("accept", "")
+    wanted = preferred(accept, ("application/json", "text/html"))
+    return request.method == "GET" and wanted == "text/html" and request.scope["path"] != _NEVER_REDIRECTED
+
+
+def _target(request: Request) -> str:
+    query = request.scope["query_string"]
+    return (request.scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
 
 
 def _anybody(request: Request) -> Caller:
@@ -81,7 +119,21 @@ def _anybody(request: Request) -> Caller:
             f"the request is for {shown(host)}; without keys the service is for this machine only, as 127.0.0.1 or "
             "localhost: start it with L4_ACCESS=keys to have others use it"
         )
+    refuse_foreign(request, silence=True)
     return _ANYBODY
+
+
+def take_failure(failures: RateLimit, address: str) -> None:
+    """Count what was no key or session that is worth anything.
+
+    Args:
+        failures: Of all addresses.
+        address: Where it came from.
+
+    Raises:
+        TooManyRequestsError: There were too many.
+    """
+    _take(failures, address, "requests without a valid key")
 
 
 def _take(limit: RateLimit, client: str, what: str) -> None:

@@ -111,7 +111,8 @@ def _wait_for_head(address: str, ray: subprocess.Popen[bytes], stopping: threadi
     waited = 0.0
     while ray.poll() is None and not stopping.wait(_POLL_SECONDS):
         try:
-            return cluster.require_same_code(address)
+            cluster.require_same_code(address)
+            return
         except ClusterError:
             waited += _POLL_SECONDS
             if waited > _HEAD_SECONDS:
@@ -144,7 +145,7 @@ def main(arguments: list[str]) -> int:
     try:
         return roles[arguments[0]](read_settings(), stopping)
     except (ServiceError, StudiesError, OSError) as error:
-        log.error("%s", error)  # noqa: TRY400 - a message for people; where it came from says nothing to them
+        log.error("%s", error)
         return 1
 
 

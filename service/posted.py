@@ -78,23 +78,36 @@ class Posted:
         return self.parser(self.content)
 
 
-async def _read(request: Request, settings: SettingsGiven) -> Posted:
-    parser = _parser(request)
+async def read_content(request: Request, limit: int) -> bytes:
+    """Return a body, as it came.
+
+    Args:
+        request: The request.
+        limit: The longest that is accepted, in bytes.
+
+    Raises:
+        HTTPException: It is longer, or takes too long to arrive.
+    """
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > settings.body_limit:
-        raise _too_large(settings.body_limit)
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
     content = bytearray()
     try:
         async with asyncio.timeout(_SECONDS):
             async for chunk in request.stream():
                 content += chunk
-                if len(content) > settings.body_limit:
-                    raise _too_large(settings.body_limit)
+                if len(content) > limit:
+                    raise _too_large(limit)
     except TimeoutError as error:
         raise _refused(
             HTTPStatus.REQUEST_TIMEOUT, f"the body took longer than {_SECONDS:g} s; send it again"
         ) from error
-    return Posted(content=bytes(content), parser=parser)
+    return bytes(content)
+
+
+async def _read(request: Request, settings: SettingsGiven) -> Posted:
+    parser = _parser(request)
+    return Posted(content=await read_content(request, settings.body_limit), parser=parser)
 
 
 def _parser(request: Request) -> Callable[[bytes], object]:

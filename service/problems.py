@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -22,6 +23,7 @@ from service.errors import (
     ForbiddenError,
     InvalidBodyError,
     KeyReusedError,
+    LoginNeededError,
     NoCatalogueError,
     NoLogError,
     NoReportError,
@@ -160,6 +162,7 @@ def answer_with_problems(app: FastAPI) -> None:
     Args:
         app: The application.
     """
+    app.add_exception_handler(LoginNeededError, _login_needed)
     app.add_exception_handler(InvalidStudyError, _invalid_study)
     app.add_exception_handler(BadBodyError, _bad_body)
     app.add_exception_handler(InvalidBodyError, _invalid_body)
@@ -178,6 +181,11 @@ def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respo
     # ASCII, so that any text can be sent, halves of surrogate pairs too
     content = json.dumps(problem.model_dump(), ensure_ascii=True)
     return Response(content, status_code=problem.status, headers=headers, media_type=_MEDIA_TYPE)
+
+
+async def _login_needed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, LoginNeededError)
+    return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
 
 async def _invalid_study(_request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from service.roles import Role
 from service.states import State
 from studies.estimate import Estimate
 from studies.parameters import Direction, Metric, Option
@@ -314,6 +315,20 @@ class WorkloadAnswer(_Answer):
     has_validation: bool
     metrics: tuple[Metric, ...]
     objectives: dict[str, Direction]
+
+
+class CallerAnswer(_Answer):
+    """Who asks.
+
+    Args:
+        name: The API key's; None where none is needed.
+        role: What the caller may do.
+        key_id: Of the API key that was shown, or that the browser logged in with; None where none is needed.
+    """
+
+    name: str | None
+    role: Role
+    key_id: str | None
 
 
 class Health(_Answer):

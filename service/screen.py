@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from urllib.parse import urljoin
 
 from rich.console import Console
 from rich.markup import escape
@@ -161,7 +162,7 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
     if study.links.report is not None:
         table.add_row("report", url + study.links.report)
     if study.links.mlflow is not None:
-        table.add_row("MLflow", study.links.mlflow)
+        table.add_row("MLflow", urljoin(url, study.links.mlflow))
     return table
 
 

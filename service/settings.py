@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import BadSettingError
 
-
 #: Where containers find settings that are secret: a file each, named as the setting is in the environment.
 _SECRETS = Path("/run/secrets/database")
 
@@ -40,6 +39,8 @@ class Settings(BaseSettings):
         port: Port of the HTTP service.
         mlflow_port: Port of the embedded MLflow server.
         mlflow_uri: An MLflow server that runs elsewhere; the embedded one is not started then.
+        mlflow_public_url: Where browsers find MLflow, a URL or a path of the service's own origin; as it is reached
+            from here where empty.
         database: SQLAlchemy's address of a PostgreSQL database; SQLite in `home` where empty.
         ray_address: A Ray cluster that runs elsewhere; a local one is started where empty.
         node_address: Name or address by which the Ray nodes of other machines reach this one (`service.node` only); the
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8440, ge=1, le=65535)
     mlflow_port: int = Field(default=8450, ge=1, le=65535)
     mlflow_uri: str = ""
+    mlflow_public_url: Annotated[str, Field(pattern=r"^((https?:/)?/[!-~]+)?$")] = ""
     database: str = ""
     ray_address: str = ""
     node_address: str = ""
@@ -135,6 +137,11 @@ class Settings(BaseSettings):
         """Where MLflow is reached."""
         return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
 
+    @property
+    def mlflow_pages(self) -> str:
+        """Where browsers find MLflow."""
+        return (self.mlflow_public_url or self.tracking_uri).rstrip("/")
+
 
 def packs_within(gpus: float, each: float) -> int:
     """Return how many packs fit into so many GPUs.
@@ -165,7 +172,8 @@ def read_settings() -> Settings:
         BadSettingError: Some are not admitted; every one is named.
     """
     try:
-        return Settings(_secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
+        # pyright sees the fields alone
+        return Settings(_secrets_dir=_SECRETS if _SECRETS.is_dir() else None)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         faults = "; ".join(
             f"L4_{each['loc'][0]}".upper() + f"={each['input']}: {each['msg']}" if each["loc"] else each["msg"]

@@ -95,6 +95,13 @@ class _KeyColumns(TypedColumns):
     revoked_at: Named[datetime | None] = Column(UtcTime)
 
 
+class _SessionColumns(TypedColumns):
+    digest: Named[str] = Column(String(64), primary_key=True)
+    key: Named[str] = Column(String(12), ForeignKey("api_keys.id"))
+    created_at: Named[datetime] = Column(UtcTime)
+    expires_at: Named[datetime] = Column(UtcTime)
+
+
 class _RequestColumns(TypedColumns):
     owner: Named[str] = Column(_NAME, primary_key=True)
     key: Named[str] = Column(String(255), primary_key=True)
@@ -236,6 +243,9 @@ studies = Table(
 
 #: One row for each API key; with what is here no request can be made, for the secret is not.
 api_keys = Table("api_keys", metadata, _KeyColumns)
+
+#: One row for each browser that has logged in with a key; with what is here no request can be made, as with a key's.
+sessions = Table("sessions", metadata, _SessionColumns)
 
 #: One row for each study that was posted with an idempotency key: the same owner, key and body are the same study.
 #: The owner is empty where there is none.

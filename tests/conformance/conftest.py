@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.database import open_engine
 from service.news import News
+from service.rate_limit import RateLimit
 from service.runners import Runners
 from service.settings import Access, Settings
 from service.store import Store
@@ -58,11 +59,9 @@ def keyed_app() -> FastAPI:
 @pytest.fixture(scope="session")
 def keyed_url(keyed_app: FastAPI) -> Iterator[str]:
     """Where that application is served; it does not mind how often it is asked without a key."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.guard.FAILURES_A_MINUTE", 0)
-        with served(keyed_app) as url:
-            patch.undo()  # the guard was made at the start
-            yield url
+    keyed_app.state.failures = RateLimit(0)
+    with served(keyed_app) as url:
+        yield url
 
 
 @pytest.fixture

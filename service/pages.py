@@ -1,0 +1,50 @@
+"""The pages for browsers: templates, and what each page may do."""
+
+from pathlib import Path
+from typing import final
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.settings import Settings
+
+#: A page runs and loads what is the service's own, and nothing that is written into it.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # a form's Origin is hidden where it may not refer to its page at all
+    "Referrer-Policy": "same-origin",
+}
+
+
+@final
+class Pages:
+    """The templates of the pages.
+
+    Args:
+        settings: The deployment's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Read no template yet."""
+        self._environment = Environment(
+            loader=FileSystemLoader(Path(__file__).with_name("templates")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._mlflow = settings.mlflow_pages
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """Return a page.
+
+        Args:
+            template: Its file's name.
+            status: The answer's.
+            values: What the template shows.
+        """
+        text = self._environment.get_template(template).render(values, mlflow=self._mlflow)
+        return HTMLResponse(text, status, _HEADERS)

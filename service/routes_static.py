@@ -1,0 +1,24 @@
+"""The pages' own scripts and styles; anybody may have them, since the login page needs them."""
+
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import APIRouter, Depends, Response
+from starlette.exceptions import HTTPException
+
+from service.access import open_to_all
+
+router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
+
+_FOLDER = Path(__file__).with_name("static")
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+@router.get("/static/{file}")
+def show_static_file(file: str) -> Response:
+    """Return a file of the pages."""
+    found = next((each for each in _FOLDER.iterdir() if each.name == file and each.suffix in _MEDIA_TYPES), None)
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    # asked for again each time, so that a new version's page has the new version's script
+    return Response(found.read_bytes(), headers={"Cache-Control": "no-cache"}, media_type=_MEDIA_TYPES[found.suffix])

@@ -1,0 +1,87 @@
+"""Sessions: what a browser shows in place of the API key that it logged in with, in a cookie."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, insert, select
+
+from service.entities import Caller
+from service.errors import UnauthenticatedError
+from service.roles import Role
+from service.store import Store
+from service.tables import api_keys, sessions
+
+#: The cookie that holds a session's token.
+COOKIE = "l4_session"
+#: How long a session lasts.
+LIFE = timedelta(days=30)
+
+_TOKEN_BYTES = 32
+
+
+class Sessions:
+    """The sessions of one database.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Keep the database; nothing is read or written yet."""
+        self._store = store
+
+    def open(self, key_id: str, now: datetime) -> str:
+        """Begin a session of a key's holder, and return its token; only a digest is kept. Old sessions are removed.
+
+        Args:
+            key_id: Of the API key that was shown.
+            now: The present time.
+        """
+        token = secrets.token_hex(_TOKEN_BYTES)
+        values = {"digest": _digest(token), "key": key_id, "created_at": now, "expires_at": now + LIFE}
+        with self._store.writing() as connection:
+            connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+            connection.execute(insert(sessions).values(values))
+        return token
+
+    def caller(self, token: str) -> Caller:
+        """Return who sends a request.
+
+        Args:
+            token: What its cookie holds.
+
+        Raises:
+            UnauthenticatedError: There is no such session, or it is worth nothing any more.
+        """
+        query = (
+            select(api_keys.c.id, api_keys.c.name, api_keys.c.role)
+            .join(sessions, sessions.c.key == api_keys.c.id)
+            .where(
+                sessions.c.digest == _digest(token),
+                sessions.c.expires_at > datetime.now(UTC),
+                api_keys.c.revoked_at.is_(None),
+            )
+        )
+        with self._store.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnauthenticatedError(
+                "the session has ended, or its key was revoked: log in again at /login; "
+                "who keeps the service makes a key with `l4-studies keys create`"
+            )
+        return Caller(key_id=row.id, name=row.name, role=Role(row.role))
+
+    def close(self, token: str) -> None:
+        """End a session, where there is one.
+
+        Args:
+            token: What the cookie holds.
+        """
+        with self._store.writing() as connection:
+            connection.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
+
+
+def _digest(token: str) -> str:
+    # of 256 random bits, as a key's secret
+    return hashlib.sha256(token.encode()).hexdigest()
