@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,36 @@ def migrate_command() -> None:
         screen.show_error(error)
         raise typer.Exit(1) from error
     Console().print(f"The database is at revision {revision}", highlight=False)
+
+
+@app.command("init")
+def init_command() -> None:
+    """Make the database's tables and a first admin key, and say what to do next."""
+    from service.first_start import first_start  # noqa: PLC0415 - the other commands need no database
+
+    try:
+        text = first_start(read_settings(), datetime.now(UTC))
+    except (ServiceError, OSError) as error:
+        screen.show_error(error)
+        raise typer.Exit(1) from error
+    typer.echo(text)
+
+
+@app.command()
+def fetch(
+    workloads: Annotated[list[str] | None, typer.Argument(metavar="[WORKLOAD]...", help="As in study files.")] = None,
+) -> None:
+    """Put the data sets of workloads into the data directory, before studies need them."""
+    if not workloads:
+        return  # what a deployment without a list of them asks for
+    from studies.errors import StudiesError  # noqa: PLC0415 - the other commands need no torch
+    from studies.fetch import fetch_workloads  # noqa: PLC0415
+
+    try:
+        fetch_workloads(workloads, read_settings().data_dir)
+    except (ServiceError, StudiesError) as error:
+        screen.show_error(error)
+        raise typer.Exit(1) from error
 
 
 @app.command()

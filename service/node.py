@@ -25,8 +25,9 @@ from studies.errors import ClusterError, StudiesError
 GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
 #: One for each process that trains or drives; on machines with more packs at once, more are wanted.
 WORKER_PORTS = range(10100, 10164)
+#: Jobs and measurements are small; it has to fit into /dev/shm.
+OBJECT_STORE_BYTES = 512 * 2**20
 
-_HEAD_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 #: So long a runner may take to bring its drivers to an end, and Ray its processes.
 _RUNNER_GRACE, _RAY_GRACE = 45.0, 10.0
@@ -54,6 +55,7 @@ def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
         f"--object-manager-port={OBJECT_MANAGER_PORT}",
         f"--min-worker-port={WORKER_PORTS[0]}",
         f"--max-worker-port={WORKER_PORTS[-1]}",
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
         f"--labels={cluster.label()}",
     )
 
@@ -70,7 +72,7 @@ def run_head(settings: Settings, stopping: threading.Event) -> int:
     """
     address = f"{socket.gethostbyname(settings.node_address or socket.gethostname())}:{GCS_PORT}"
     with _child(ray_start(settings, "head"), _RAY_GRACE) as ray:
-        _wait_for_head(address, ray, stopping)
+        _wait_for_head(address, stopping)
         with _child((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
             return _keep({"Ray": ray, "the runner": runner}, stopping)
 
@@ -83,10 +85,11 @@ def run_worker(settings: Settings, stopping: threading.Event) -> int:
         stopping: Set when this process is asked to stop.
 
     Raises:
-        ClusterError: The head does not answer, or refuses this machine's token.
         OtherCodeError: The head has other code.
     """
-    cluster.require_same_code(settings.ray_address)
+    _wait_for_head(settings.ray_address, stopping)
+    if stopping.is_set():
+        return 0
     log.info("joining the Ray head at %s", settings.ray_address)
     with _child(ray_start(settings, "worker"), _RAY_GRACE) as ray:
         return _keep({"Ray": ray}, stopping)
@@ -107,16 +110,18 @@ def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[sub
             child.wait()
 
 
-def _wait_for_head(address: str, ray: subprocess.Popen[bytes], stopping: threading.Event) -> None:
-    waited = 0.0
-    while ray.poll() is None and not stopping.wait(_POLL_SECONDS):
+def _wait_for_head(address: str, stopping: threading.Event) -> None:
+    """Return once a head of this very code answers; what keeps it from that is told once."""
+    told = ""
+    while not stopping.is_set():
         try:
             cluster.require_same_code(address)
             return
-        except ClusterError:
-            waited += _POLL_SECONDS
-            if waited > _HEAD_SECONDS:
-                raise
+        except ClusterError as error:
+            if str(error) != told:
+                told = str(error)
+                log.warning("%s; asked again until it is", told)
+        stopping.wait(_POLL_SECONDS)
 
 
 def _keep(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         webhooks_private: Whether webhooks may lead into the service's own network.
     """
 
-    model_config = SettingsConfigDict(env_prefix="L4_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="L4_", env_ignore_empty=True, frozen=True)
 
     home: Path = Path("out/home")
     host: str = "127.0.0.1"

@@ -72,7 +72,7 @@ def require_same_code(address: str) -> None:
         address: Of the head, with the port.
 
     Raises:
-        ClusterError: It does not answer, or refuses this machine's token.
+        ClusterError: It does not answer yet, or refuses this machine's token.
         OtherCodeError: It has other code.
     """
     try:
@@ -84,9 +84,11 @@ def require_same_code(address: str) -> None:
     except RpcError as error:
         raise ClusterError(f"no Ray head answers at {address} ({error}); start it, and open its ports") from error
     heads = [dict(node.labels).get(LABEL, "none") for node in nodes.values() if node.is_head_node]
+    if not heads:
+        raise ClusterError(f"the Ray head at {address} is still starting")
     if _code() not in heads:
         raise OtherCodeError(
-            f"this machine has {_code()}, and the Ray head at {address} has {', '.join(heads) or 'none'}: "
+            f"this machine has {_code()}, and the Ray head at {address} has {', '.join(heads)}: "
             "train with the same images (or installation) on all machines"
         )
 
