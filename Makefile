@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo serve test test-slow soak lint clean
+.PHONY: help demo serve test test-slow soak acceptance lint clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what can be made
@@ -20,13 +20,16 @@ serve: $(STAMP)  ## Run the service until Ctrl-C
 	@$(BIN)/python -m service.serve
 
 test: $(STAMP)  ## Run the tests, but for those that need minutes or a GPU
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	$(BIN)/python -m pytest -q -m "not slow and not gpu and not docker"
 
 test-slow: $(STAMP)  ## Run the tests that train for minutes on real data
-	$(BIN)/python -m pytest -q -m "slow and not gpu"
+	$(BIN)/python -m pytest -q -m "slow and not gpu and not docker"
 
 soak: $(STAMP)  ## Kill the parts of a service at random moments while it trains a study
 	$(BIN)/python -m pytest -q -m slow tests/integration/test_faults.py
+
+acceptance: $(STAMP)  ## Build the images, and try docker-compose.yml out on an engine of this machine
+	$(BIN)/python -m pytest -v --durations=10 -m docker tests/acceptance
 
 lint: $(STAMP)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -1,8 +1,10 @@
 """A whole service, as `make serve` runs it, on free ports and in a folder of its own."""
 
-import json
-import re
+import os
+import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from rich.console import Console
 from service.client import Client
 from service.serve import running
 from service.settings import Settings
+from studies.cluster import ENVIRONMENT
+from tests.blanked import blanked
 
 
 def free_port() -> int:
@@ -54,19 +58,36 @@ def comparable() -> Callable[[bytes], bytes]:
     return blanked
 
 
-def blanked(report: bytes) -> bytes:
-    """Return a report without its ids, times and durations, those that were estimated among them."""
-    found = json.loads(report)
-    provenance = found["provenance"]
-    del provenance["estimate"], provenance["elapsed_seconds"]
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    for key in ("study_id", "started_at", "ended_at"):
-        text = text.replace(provenance[key], "-")
-    return re.sub(r'"seconds":\s*[0-9.e+-]+', '"seconds":-', text).encode()
-
-
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
     """A client of the running service."""
     with Client(settings.url) as connected:
         yield connected
+
+
+#: A Ray of six processors and two GPUs.
+_RAY = """
+import sys, ray
+ray.init(address="local", num_cpus=6, num_gpus=2, include_dashboard=False, log_to_driver=False)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """What both processes are started with."""
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | ENVIRONMENT | token
+
+
+@pytest.fixture
+def ray_address(environment: dict[str, str]) -> Iterator[str]:
+    """A Ray of six processors and two GPUs, whether there are any or not."""
+    command = [sys.executable, "-c", _RAY]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ray:
+        assert ray.stdout is not None
+        assert ray.stdin is not None
+        yield ray.stdout.readline().strip()
+        ray.stdin.close()
+        ray.wait(60)

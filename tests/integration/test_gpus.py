@@ -1,44 +1,12 @@
 """GPUs as Ray counts them: four packs of half a GPU train together on two, and a fifth waits and says why."""
 
 import contextlib
-import os
-import secrets
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
-
-from studies.cluster import ENVIRONMENT
-
-_RAY = """
-import sys, ray
-ray.init(address="local", num_cpus=6, num_gpus=2, include_dashboard=False, log_to_driver=False)
-print(ray.get_runtime_context().gcs_address, flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def environment() -> dict[str, str]:
-    """What both processes are started with."""
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | ENVIRONMENT | token
-
-
-@pytest.fixture
-def ray_address(environment: dict[str, str]) -> Iterator[str]:
-    """A Ray of six processors and two GPUs, whether there are any or not."""
-    command = [sys.executable, "-c", _RAY]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ray:
-        assert ray.stdout is not None
-        assert ray.stdin is not None
-        yield ray.stdout.readline().strip()
-        ray.stdin.close()
-        ray.wait(60)
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -1,0 +1,363 @@
+"""docker-compose.yml with processors for GPUs: one deployment, from its first start to its restored backup."""
+
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.client import Client
+from service.errors import ServiceError
+from service.schemas import StudyAnswer
+from service.settings import Settings
+from service.states import ENDED, State
+from tests.acceptance.compose import ROOT, VERSION, Deployment
+from tests.blanked import blanked
+from tests.integration.recorded import mlflow_runs
+
+pytestmark = pytest.mark.docker
+
+#: What answers without a key: whether it lives, and where a browser logs in.
+OPEN = {"/healthz", "/readyz", "/login", "/static/pages.css"}
+STUDY: dict[str, Any] = {
+    "name": "in containers",
+    "workloads": [{"name": "digits_mlp", "steps": 900, "lanes": 1}],
+    "arms": [
+        {"name": "l4mom"},
+        {"name": "sgd", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
+        {"name": "adam", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
+    ],
+    "protocol": {"sampler": "tpe", "trials": 9, "batch": 3, "confirm_seeds": 4},
+}
+SECONDS = 400.0
+Say = Callable[[str], None]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Say something to who runs the tests."""
+
+    def aloud(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return aloud
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def deployment(port: int, engine: None) -> Iterator[Deployment]:
+    found = Deployment(
+        project="l4-acceptance",
+        files=("docker-compose.yml", "docker/compose.cpu.yml"),
+        settings={"LISTEN": f"127.0.0.1:{port}", "WORKER_CPUS": "1"},
+    )
+    found.compose("down", "--volumes", "--remove-orphans", check=False)
+    try:
+        yield found
+    finally:
+        found.compose("--profile=*", "down", "--volumes", "--remove-orphans", check=False)
+
+
+@pytest.fixture(scope="module")
+def key(deployment: Deployment, built: None) -> str:
+    """The admin's key, from the first start."""
+    printed = deployment.compose("run", "--rm", "-T", "api", "l4-studies", "init").stdout.decode()
+    deployment.compose("up", "--detach", "--wait")
+    (found,) = [word for word in printed.split() if word.startswith("l4_")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def built(deployment: Deployment) -> None:
+    deployment.compose("build")
+
+
+@pytest.fixture
+def asked(key: str) -> dict[str, str]:
+    """The headers of who has the admin's key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+def client(port: int, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", key)
+    with Client(f"http://127.0.0.1:{port}", key=key) as found:
+        yield found
+
+
+def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return ask()
+        except (ServiceError, httpx.HTTPError):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def ended(client: Client, study_id: str) -> StudyAnswer:
+    deadline = time.monotonic() + SECONDS
+    while (found := answered(lambda: client.study(study_id))).state not in ENDED:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+    return found
+
+
+def tracked(client: Client, study_id: str) -> list[str]:
+    """The keys of a study's runs in MLflow, asked through the proxy; the parent's is the study's."""
+    found = mlflow_runs(Settings(mlflow_uri=f"{client.url}/mlflow"), study_id)
+    return [run.data.tags["l4.run"] for run in found]
+
+
+def bundle_of(client: Client) -> dict[str, Any]:
+    """What a user would miss if it were gone: studies, reports, runs, and MLflow's runs of the first study."""
+    studies = [study.id for study in client.studies(states=[State.SUCCEEDED])]
+    return {
+        "studies": [study.id for study in client.studies()],
+        "reports": [client.report(each).decode() for each in studies],
+        "runs": [sorted(run.model_dump_json() for run in client.runs(each)) for each in studies],
+        "mlflow": sorted(tracked(client, studies[-1])),
+    }
+
+
+def test_configurations_are_valid(deployment: Deployment) -> None:
+    files = ("docker-compose.yml",)
+    for extra in ((), ("docker/compose.cpu.yml",), ("docker/compose.head.yml",), ("docker/compose.node.yml",)):
+        each = Deployment(
+            project="l4-valid", files=files + extra, settings={"NODE_ADDRESS": "192.0.2.1", "RAY_HEAD": "192.0.2.2"}
+        )
+        services = each.config("--profile=*")["services"]
+        for name, service in services.items():
+            assert service["read_only"], name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+        reserved = services["ray-worker"].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices")
+        if "docker/compose.cpu.yml" in extra:
+            assert reserved is None
+        else:
+            assert reserved == [{"capabilities": ["gpu"], "count": -1, "driver": "nvidia"}]
+        published = {name for name, service in services.items() if service.get("ports")}
+        more = {"docker/compose.head.yml": {"runner"}, "docker/compose.node.yml": {"ray-worker"}}
+        assert published == {"proxy"}.union(*(more.get(file, set()) for file in extra))
+    two = deployment.config("--profile=*")
+    assert two["services"]["ray-worker"]["networks"].keys() == {"ray"}, "workers reach no database"
+
+
+def test_the_images_hold_what_they_need_and_no_more(deployment: Deployment, built: None, say: Say) -> None:
+    sizes: dict[str, float] = {}
+    for name in ("api", "trainer", "proxy"):
+        image = f"l4-studies-{name}:{VERSION}"
+        (found,) = json.loads(subprocess.run(["docker", "inspect", image], capture_output=True, check=True).stdout)
+        # a base image that was made for tests alone may have wheels for the builds
+        wheels = in_image(image, "du -sk /wheels 2>/dev/null | cut -f1 || true")
+        sizes[name] = (found["Size"] - 1024 * int(wheels or 0)) / 1e6
+        assert found["Config"]["User"] in {"l4", "www-data"}
+    say("Sizes of the images, MB: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()))
+    assert sizes["api"] < 300
+    for package in ("torch", "ray", "mlflow", "optuna"):
+        assert in_image(f"l4-studies-api:{VERSION}", f"ls -d /opt/l4/lib/python3.11/site-packages/{package}") == ""
+    dockerfile, page = (ROOT / "docker" / "Dockerfile").read_text(), (ROOT / "docs" / "deployment.md").read_text()
+    installed = {
+        package
+        for line in dockerfile.splitlines()
+        if "apt-get install" in line
+        for package in line.split("--no-install-recommends")[1].strip(" \\").split()
+    }
+    assert installed == {"tini", "g++", "iproute2", "nginx-light"}
+    assert all(f"| {package} |" in page for package in installed)
+
+
+def in_image(image: str, command: str) -> str:
+    started = ["docker", "run", "--rm", "--network=none", "--entrypoint=sh", image, "-c", command]
+    return subprocess.run(started, capture_output=True).stdout.decode().strip()
+
+
+def test_a_study_is_posted_followed_and_reported_through_the_proxy(client: Client, asked: dict[str, str]) -> None:
+    study_id = client.submit(STUDY).id
+    events: list[str] = []
+    with (
+        httpx.Client(base_url=client.url, headers=asked, timeout=SECONDS) as raw,
+        raw.stream("GET", f"/studies/{study_id}/events") as stream,
+    ):
+        for line in stream.iter_lines():
+            events.append(line)
+            if State.SUCCEEDED in line:
+                break
+    assert any(State.RUNNING in line for line in events)
+    found = client.study(study_id)
+    report = json.loads(client.report(study_id))
+    assert found.state is State.SUCCEEDED
+    assert report["complete"]
+    assert len(tracked(client, study_id)) == 1 + found.progress.done
+    assert report["provenance"]["versions"]["torch"].startswith("2.13.0")
+
+
+def test_only_the_proxy_answers_from_outside(
+    deployment: Deployment, client: Client, asked: dict[str, str], port: int
+) -> None:
+    published = {
+        (container["Config"]["Labels"]["com.docker.compose.service"], binding["HostIp"], int(binding["HostPort"]))
+        for container in deployment.containers()
+        for bindings in (container["NetworkSettings"]["Ports"] or {}).values()
+        for binding in bindings or ()
+    }
+    assert published == {("proxy", "127.0.0.1", port)}
+    paths = list(httpx.get(f"{client.url}/openapi.json", headers=asked).json()["paths"])
+    filled = [path.replace("{study_id}", "0" * 20).replace("{", "").replace("}", "") for path in paths]
+    assert len(filled) > 20
+    with httpx.Client(base_url=client.url) as nobody:
+        for path in (*filled, *OPEN, "/", "/nowhere", "/mlflow/", "/mlflow/api/2.0/mlflow/experiments/search"):
+            status = nobody.get(path).status_code
+            assert status == (200 if path in OPEN else 401), path
+        assert nobody.post("/studies", json=STUDY).status_code == 401
+        assert nobody.post("/mlflow/api/2.0/mlflow/runs/create", json={}).status_code == 401
+        assert nobody.get("/.caller").status_code == 404, "for the proxy itself"
+
+
+def test_mlflow_asks_for_the_role_and_the_origin(deployment: Deployment, client: Client, asked: dict[str, str]) -> None:
+    made = deployment.compose("exec", "-T", "api", "l4-studies", "keys", "create", "--name=r", "--role=reader")
+    reader = {"Authorization": f"Bearer {made.stdout.decode().strip()}"}
+    create, search = (f"{client.url}/mlflow/api/2.0/mlflow/experiments/{verb}" for verb in ("create", "search"))
+    assert httpx.post(search, json={"max_results": 5}, headers=reader).status_code == 200
+    assert httpx.post(create, json={"name": "by a reader"}, headers=reader).status_code == 403
+    foreign = asked | {"Origin": "http://elsewhere.example"}
+    assert httpx.post(create, json={"name": "from elsewhere"}, headers=foreign).status_code == 403
+    own = asked | {"Origin": client.url}
+    assert httpx.post(create, json={"name": "by an admin"}, headers=own).status_code == 200
+    page = httpx.get(f"{client.url}/mlflow/", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login?next=/mlflow/")
+
+
+#: Asks what Ray has on its ports: the head's and a node's, and those of a dashboard, which none runs.
+_ASK_RAY = """
+import socket
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+try:
+    GcsClient(address="ray-head:6379").get_all_node_info(timeout=10)
+except AuthenticationError:
+    print("refused")
+for port in (8265, 10001, 52365):
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        print(port, "open" if probe.connect_ex(("ray-head", port)) == 0 else "closed")
+"""
+
+
+def test_ray_refuses_who_has_no_token_from_inside_too(deployment: Deployment, client: Client) -> None:
+    for token in ("RAY_AUTH_TOKEN=" + "0" * 64, "RAY_AUTH_MODE=disabled"):
+        options = ("-T", "-e", "RAY_AUTH_TOKEN_PATH=", "-e", token)
+        asked = deployment.compose("exec", *options, "ray-worker", "python", "-c", _ASK_RAY)
+        assert asked.stdout.decode().split("\n")[:4] == ["refused", "8265 closed", "10001 closed", "52365 closed"]
+
+
+def test_no_secret_is_in_what_the_engine_shows(deployment: Deployment, client: Client) -> None:
+    images = subprocess.run(
+        ["docker", "history", "--no-trunc", f"l4-studies-trainer:{VERSION}"], capture_output=True, check=True
+    )
+    shown = json.dumps(deployment.containers()) + images.stdout.decode()
+    for path in ("database/postgres_password", "ray/token"):
+        secret = deployment.secret(path)
+        assert len(secret) == 64
+        assert secret not in shown
+
+
+def test_processes_are_nobody_special_and_cannot_write_the_root(deployment: Deployment, client: Client) -> None:
+    for service, user in (("api", "10001"), ("runner", "10001"), ("ray-worker", "10001"), ("proxy", "33")):
+        assert deployment.compose("exec", "-T", service, "id", "-u").stdout.decode().strip() == user
+        assert deployment.compose("exec", "-T", service, "touch", "/x", check=False).returncode != 0
+
+
+def test_a_node_of_other_code_is_refused(deployment: Deployment, client: Client, tmp_path: Path) -> None:
+    changed = tmp_path / "__init__.py"
+    changed.write_text((ROOT / "l4" / "__init__.py").read_text() + "\n# of another version\n")
+    changed.chmod(0o644)
+    inside = "/opt/l4/lib/python3.11/site-packages/l4/__init__.py"
+    done = deployment.compose(
+        "run", "--rm", "-T", "--no-deps", "-v", f"{changed}:{inside}:ro", "ray-worker", check=False
+    )
+    assert done.returncode == 1
+    assert "train with the same images" in done.stderr.decode()
+
+
+def test_a_study_survives_what_can_happen(deployment: Deployment, client: Client) -> None:
+    (undisturbed,) = client.studies()
+    study_id = client.submit(STUDY, key="disturbed").id
+
+    def at(done: int) -> None:
+        deadline = time.monotonic() + SECONDS
+        while (found := answered(lambda: client.study(study_id))).progress.done < done:
+            assert found.state not in ENDED, found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+
+    at(2)
+    deployment.crash("ray-worker")
+    at(5)
+    deployment.crash("runner")
+    at(8)
+    deployment.crash("api")
+    at(11)
+    deployment.compose("restart", "postgres")
+    at(14)
+    deployment.compose("up", "--detach", "--no-recreate", "--scale=ray-worker=2", "ray-worker")
+    found = ended(client, study_id)
+    assert (found.state, found.reason) == (State.SUCCEEDED, "")
+    assert blanked(client.report(study_id)) == blanked(client.report(undisturbed.id))
+    runs = [(run.workload, run.arm, run.stage, run.trial, run.seed) for run in client.runs(study_id)]
+    assert len(runs) == len(set(runs)) == found.progress.done
+    keys = tracked(client, study_id)
+    assert len(keys) == len(set(keys)) == 1 + len(runs)
+
+
+def test_a_stopped_runner_gives_its_study_back(deployment: Deployment, client: Client) -> None:
+    study_id = client.submit(STUDY | {"name": "given back"}, key="given back").id
+    while answered(lambda: client.study(study_id)).progress.done < 1:
+        time.sleep(0.2)
+    started = time.monotonic()
+    deployment.compose("stop", "runner")
+    assert time.monotonic() - started < 45
+    (runner,) = deployment.containers("runner")
+    assert runner["State"]["ExitCode"] == 0
+    assert client.study(study_id).state is State.QUEUED
+    client.cancel(study_id)
+    assert ended(client, study_id).state is State.CANCELLED
+    deployment.compose("up", "--detach", "--wait")
+
+
+def test_everything_is_kept_over_down_and_up_and_by_a_backup(
+    deployment: Deployment, client: Client, tmp_path: Path, say: Say
+) -> None:
+    before = bundle_of(client)
+    deployment.compose("down")
+    deployment.compose("up", "--detach", "--wait")
+    assert bundle_of(client) == before
+    saved = deployment.compose("run", "--rm", "-T", "backup").stdout
+    say(f"The backup has {len(saved) / 1e6:.1f} MB, {len(gzip.compress(saved, 1)) / 1e6:.1f} compressed")
+    refused = deployment.compose("run", "--rm", "-T", "restore", given=saved, check=False)
+    assert refused.returncode == 1
+    assert "docker compose stop" in refused.stderr.decode()
+    deployment.compose("down", "--volumes")
+    deployment.compose("run", "--rm", "-T", "restore", given=saved)
+    deployment.compose("up", "--detach", "--wait")
+    assert bundle_of(client) == before
