@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from studies.choose import objective
-from studies.parameters import Direction
 from studies.rows import Rows, Run, Stage, by_arm
 from studies.spec import StudySpec
 from studies.statistics.holm import holm
+from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
+from studies.statistics.paired_differences import paired_differences
+from studies.statistics.probability_of_improvement import probability_of_improvement
 from studies.statistics.seeds_needed import seeds_needed
 from studies.statistics.sign_flip import sign_flip
 from studies.statistics.sign_test import sign_test
@@ -20,6 +23,8 @@ from studies.statistics.t_interval import t_interval
 
 #: Family-wise level of the tests.
 SIGNIFICANCE = 0.05
+#: Seed of the random flips of each test, so that no comparison depends on another.
+FLIPS_SEED = 0
 
 
 class Verdict(StrEnum):
@@ -64,6 +69,10 @@ class Comparison(BaseModel):
         interval_95: Its 95 % t-interval; None likewise and for a single seed.
         interval_90: Its 90 % t-interval, which a tie is read from.
         seeds_needed: Seeds that would decide an undecided comparison; None where decided or not estimable.
+        minimum_detectable_effect: Mean difference that so many seeds find with a probability of 0.8 at this spread and
+            at Bonferroni's level; None while incomplete, where a pair diverged, and where no difference can be found.
+        probability_of_improvement: Share of pairs of an arm's and a reference's run in which the arm's is better, equal
+            ones counting half; None while incomplete.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +88,8 @@ class Comparison(BaseModel):
     interval_95: Interval | None
     interval_90: Interval | None
     seeds_needed: int | None
+    minimum_detectable_effect: float | None
+    probability_of_improvement: float | None
 
 
 def is_loss(name: str) -> bool:
@@ -144,21 +155,23 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Paired:
-    """An arm beside the reference arm: differences by confirm seed, None where a run is missing; test and p-value."""
+    """An arm beside the reference arm: values by confirm seed, smaller being better, NaN where a run is missing."""
 
-    differences: tuple[float | None, ...]
-    diverged: tuple[bool, ...]
+    mine: NDArray[np.floating]
+    theirs: NDArray[np.floating]
+    differences: NDArray[np.floating]
     test: str | None
     p: float | None
 
     @property
-    def values(self) -> list[float]:
-        return [value for value in self.differences if value is not None]
+    def diverged(self) -> NDArray[np.bool_]:
+        """Which pairs have a run that diverged and none that is missing."""
+        return ~np.isnan(self.differences) & (np.isinf(self.mine) | np.isinf(self.theirs))
 
     @property
     def regular(self) -> bool:
         """Whether every pair is there and has a number."""
-        return self.p is not None and not any(self.diverged)
+        return self.p is not None and not self.diverged.any()
 
 
 def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arm: str) -> _Paired:
@@ -166,31 +179,28 @@ def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: st
         _values(spec, confirm_runs(apart.get((workload, name), Rows()), workload, name))
         for name in (arm, spec.protocol.reference)
     )
-    pairs = [(mine.get(seed), theirs.get(seed)) for seed in spec.confirm_seeds]
-    differences = tuple(None if a is None or b is None else _difference(spec, a, b) for a, b in pairs)
-    diverged = tuple(a is not None and b is not None and (math.isinf(a) or math.isinf(b)) for a, b in pairs)
-    values = [value for value in differences if value is not None]
-    if len(values) < len(differences):
-        return _Paired(differences=differences, diverged=diverged, test=None, p=None)
-    if any(diverged):
-        return _Paired(differences=differences, diverged=diverged, test="sign_test", p=sign_test(values))
-    return _Paired(differences=differences, diverged=diverged, test="sign_flip", p=sign_flip(values))
+    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine, theirs), test=None, p=None)
+    if np.isnan(paired.differences).any():
+        return paired
+    values = paired.differences.tolist()
+    if paired.diverged.any():
+        return replace(paired, test="sign_test", p=sign_test(values))
+    return replace(paired, test="sign_flip", p=sign_flip(values, np.random.default_rng(FLIPS_SEED)))
 
 
-def _values(spec: StudySpec, runs: Sequence[Run]) -> dict[int, float]:
+def _values(spec: StudySpec, runs: Sequence[Run]) -> NDArray[np.floating]:
+    """Return the values of the objective by confirm seed, (seeds,), smaller being better, NaN where one is missing."""
     name, direction = spec.protocol.objective, spec.protocol.direction
-    return {run.seed: comparable(spec, objective(run, name, direction)) for run in runs}
-
-
-def _difference(spec: StudySpec, mine: float, theirs: float) -> float:
-    if mine == theirs:  # two diverged runs are alike, and their infinities have no difference
-        return 0.0
-    return theirs - mine if spec.protocol.direction is Direction.MINIMIZE else mine - theirs
+    found = {run.seed: direction.sign * comparable(spec, objective(run, name, direction)) for run in runs}
+    return np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
 
 
 def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int) -> Comparison:
     margin = spec.protocol.margin
-    inner = interval(paired.values, 0.90) if paired.regular else None
+    # Bonferroni's level is the strictest that Holm's correction can ask of this test
+    level = SIGNIFICANCE / tests
+    values = paired.differences.tolist()
+    inner = interval(values, 0.90) if paired.regular else None
     verdict = _verdict(paired, p_adjusted, inner, margin)
     estimable = paired.regular and verdict is Verdict.UNDECIDED
     return Comparison(
@@ -200,14 +210,18 @@ def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int)
         p=paired.p,
         p_adjusted=None if paired.p is None else p_adjusted,
         differences=tuple(
-            None if diverged else value for value, diverged in zip(paired.differences, paired.diverged, strict=True)
+            None if diverged or math.isnan(value) else value
+            for value, diverged in zip(values, paired.diverged, strict=True)
         ),
-        diverged_pairs=sum(paired.diverged),
-        mean_difference=float(np.mean(paired.values)) if paired.regular else None,
-        interval_95=interval(paired.values, 0.95) if paired.regular else None,
+        diverged_pairs=int(np.count_nonzero(paired.diverged)),
+        mean_difference=float(np.mean(values)) if paired.regular else None,
+        interval_95=interval(values, 0.95) if paired.regular else None,
         interval_90=inner,
-        # Bonferroni's level is the strictest that Holm's correction can ask of this test
-        seeds_needed=seeds_needed(paired.values, SIGNIFICANCE / tests, margin) if estimable else None,
+        seeds_needed=seeds_needed(values, level, margin) if estimable else None,
+        minimum_detectable_effect=minimum_detectable_effect(values, level) if paired.regular else None,
+        probability_of_improvement=(
+            None if paired.p is None else probability_of_improvement(paired.mine.tolist(), paired.theirs.tolist())
+        ),
     )
 
 
@@ -216,7 +230,7 @@ def _verdict(paired: _Paired, p_adjusted: float, inner: Interval | None, margin:
         return Verdict.INCOMPLETE
     if p_adjusted <= SIGNIFICANCE:
         # the sign test knows signs only
-        signed = [math.copysign(1, d) if d else 0.0 for d in paired.values] if any(paired.diverged) else paired.values
+        signed = np.sign(paired.differences) if paired.diverged.any() else paired.differences
         return Verdict.WIN if math.fsum(signed) > 0 else Verdict.LOSS
     if inner is not None and -margin <= inner.low and inner.high <= margin:
         return Verdict.TIE

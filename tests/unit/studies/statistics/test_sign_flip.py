@@ -4,9 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from studies.statistics.sign_flip import DRAWS, MOST_EXACT, sign_flip
+from studies.statistics import sign_flip as module
+from studies.statistics.sign_flip import DRAWS, MOST_EXACT
 
 DIFFERENCES = st.lists(st.floats(-100, 100), min_size=1, max_size=10)
+
+
+def sign_flip(values: list[float], seed: int = 0) -> float:
+    return module.sign_flip(values, np.random.default_rng(seed))
 
 
 def scipy_p(values: list[float]) -> float:
@@ -47,9 +52,10 @@ def test_many_differences_are_sampled_near_the_t_test(seed: int) -> None:
     assert sign_flip(values.tolist()) == pytest.approx(expected, abs=0.02)
 
 
-def test_sampling_is_the_same_each_time_and_never_gives_zero() -> None:
-    values = [1.0] * (MOST_EXACT + 1)
-    assert sign_flip(values) == sign_flip(values) >= 1 / (DRAWS + 1)
+def test_sampling_goes_by_its_generator_and_never_gives_zero() -> None:
+    values = np.random.default_rng(1).normal(0.3, 1.0, MOST_EXACT + 1).tolist()
+    assert sign_flip(values, seed=3) == sign_flip(values, seed=3)
+    assert sign_flip(values, seed=3) != sign_flip(values, seed=4)
     assert sign_flip([1.0] * 60) == 1 / (DRAWS + 1)
 
 
@@ -57,3 +63,9 @@ def test_sampling_leaves_the_global_generator_alone() -> None:
     before = str(np.random.get_state())
     sign_flip([1.0] * (MOST_EXACT + 1))
     assert str(np.random.get_state()) == before
+
+
+def test_the_exact_test_draws_nothing() -> None:
+    generator = np.random.default_rng(0)
+    module.sign_flip([1.0] * MOST_EXACT, generator)
+    assert generator.random() == np.random.default_rng(0).random()
