@@ -1,20 +1,23 @@
 """The interquartile mean."""
 
-from collections.abc import Sequence
-
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 
-def iqm(values: Sequence[float]) -> float:
+def iqm(values: ArrayLike) -> NDArray[np.floating]:
     """Return the mean of what is left when a quarter of the values is cut off at each end (Agarwal et al., 2021).
 
     Of n values floor(n / 4) are cut at each end, so fewer than four are all kept.
 
     Args:
-        values: At least one number; infinite ones make it infinite unless they are cut off.
+        values: (..., n), n at least 1; infinite ones make the mean infinite unless they are cut off.
+
+    Returns:
+        (...,), over the last axis.
 
     Example:
-        >>> iqm([1.0, 2.0, 4.0, 100.0])
+        >>> float(iqm([1.0, 2.0, 4.0, 100.0]))
         3.0
     """
-    return float(stats.trim_mean(values, 0.25))
+    return np.asarray(stats.trim_mean(np.asarray(values, dtype=float), 0.25, axis=-1))

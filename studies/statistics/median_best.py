@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+#: How far from 1 / 2 a share may be that is 1 / 2 in exact arithmetic.
+ROUNDING = 1e-9
+
 
 def median_best(scores: Sequence[float], k: int) -> float:
     """Return the median, over all ways to choose k of the n trials, of the smallest score among them.
@@ -18,4 +21,4 @@ def median_best(scores: Sequence[float], k: int) -> float:
     i = np.arange(n)
     # C(n - i - 1, k) / C(n - i, k), so that no binomial coefficient overflows
     missed = np.cumprod(np.maximum(0.0, (n - i - k) / (n - i)))
-    return float(v[np.argmax(missed <= 0.5)])
+    return float(v[np.argmax(missed <= 0.5 + ROUNDING)])

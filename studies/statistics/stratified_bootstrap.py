@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 FEWEST = 10
 #: Samples that are drawn.
 DRAWS = 2000
+#: Samples held in memory at once.
+CHUNK = 100
 
 
 def stratified_bootstrap(
     strata: Sequence[Sequence[float]],
-    statistic: Callable[[Sequence[NDArray[np.floating]]], float],
+    statistic: Callable[[Sequence[NDArray[np.floating]]], NDArray[np.floating]],
     level: float,
     generator: np.random.Generator,
 ) -> tuple[float, float] | None:
@@ -23,7 +25,7 @@ def stratified_bootstrap(
 
     Args:
         strata: The values of each workload, one a seed.
-        statistic: Of the strata, in the order given.
+        statistic: From samples of the strata, in the order given and each (samples, values), to (samples,).
         level: Coverage, as in 0.95.
         generator: Where samples are drawn from.
 
@@ -34,7 +36,10 @@ def stratified_bootstrap(
     if min((len(each) for each in strata), default=0) < FEWEST:
         return None
     arrays = [np.asarray(each, dtype=float) for each in strata]
-    drawn = [statistic([each[generator.integers(0, len(each), len(each))] for each in arrays]) for _ in range(DRAWS)]
+    drawn = [
+        statistic([each[generator.integers(0, len(each), (CHUNK, len(each)))] for each in arrays])
+        for _ in range(DRAWS // CHUNK)
+    ]
     # no interpolation, which has no answer between two infinite values
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)

@@ -69,3 +69,18 @@ def test_the_exact_test_draws_nothing() -> None:
     generator = np.random.default_rng(0)
     module.sign_flip([1.0] * MOST_EXACT, generator)
     assert generator.random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize("name", ["standard_normal", "standard_cauchy", "laplace"])
+def test_at_5_percent_it_errs_in_5_percent_whatever_the_distribution(name: str) -> None:
+    drawn = getattr(np.random.default_rng(0), name)(size=(5000, 10)).tolist()
+    found = float(np.mean([sign_flip(each) <= 0.05 for each in drawn]))
+    # p-values are multiples of 2 / 2^10, the largest of them below 0.05 is 50 / 1024
+    assert found == pytest.approx(50 / 1024, abs=0.01)  # three standard errors
+
+
+def test_sampled_at_5_percent_it_errs_in_5_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DRAWS", 999)
+    drawn = np.random.default_rng(0).normal(size=(5000, MOST_EXACT + 2)).tolist()
+    found = float(np.mean([sign_flip(each, seed) <= 0.05 for seed, each in enumerate(drawn)]))
+    assert found == pytest.approx(0.05, abs=0.01)
