@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from studies.choose import objective
+from studies.choose import objective, scores
 from studies.rows import Rows, Run, Stage, by_arm
-from studies.spec import StudySpec
+from studies.spec import Sampler, StudySpec
 from studies.statistics.holm import holm
 from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
 from studies.statistics.paired_differences import paired_differences
 from studies.statistics.probability_of_improvement import probability_of_improvement
+from studies.statistics.search_luck import search_luck
 from studies.statistics.seeds_needed import seeds_needed
 from studies.statistics.sign_flip import sign_flip
 from studies.statistics.sign_test import sign_test
@@ -73,6 +74,9 @@ class Comparison(BaseModel):
             at Bonferroni's level; None while incomplete, where a pair diverged, and where no difference can be found.
         probability_of_improvement: Share of pairs of an arm's and a reference's run in which the arm's is better, equal
             ones counting half; None while incomplete.
+        search_luck: Sum of the `search_luck` of both arms' searches, on the scale of the differences, 0 for a fixed arm:
+            a difference within it is one of the chosen settings, and says little of the optimizers. None for TPE, and
+            where a search has fewer than three trials that neither diverged nor were stopped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +94,7 @@ class Comparison(BaseModel):
     seeds_needed: int | None
     minimum_detectable_effect: float | None
     probability_of_improvement: float | None
+    search_luck: float | None
 
 
 def is_loss(name: str) -> bool:
@@ -160,8 +165,9 @@ class _Paired:
     mine: NDArray[np.floating]
     theirs: NDArray[np.floating]
     differences: NDArray[np.floating]
-    test: str | None
-    p: float | None
+    luck: float
+    test: str | None = None
+    p: float | None = None
 
     @property
     def diverged(self) -> NDArray[np.bool_]:
@@ -179,13 +185,23 @@ def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: st
         _values(spec, confirm_runs(apart.get((workload, name), Rows()), workload, name))
         for name in (arm, spec.protocol.reference)
     )
-    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine, theirs), test=None, p=None)
+    luck = math.fsum(_luck(spec, apart, workload, name) for name in (arm, spec.protocol.reference))
+    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine, theirs), luck=luck)
     if np.isnan(paired.differences).any():
         return paired
     values = paired.differences.tolist()
     if paired.diverged.any():
         return replace(paired, test="sign_test", p=sign_test(values))
     return replace(paired, test="sign_flip", p=sign_flip(values, np.random.default_rng(FLIPS_SEED)))
+
+
+def _luck(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arm: str) -> float:
+    if not spec.arm(arm).search:
+        return 0.0
+    if spec.protocol.sampler is Sampler.TPE:
+        return math.inf
+    sign, found = spec.protocol.direction.sign, scores(spec, apart.get((workload, arm), Rows()), workload, arm)
+    return search_luck([sign * comparable(spec, each.value) for each in found if not each.stopped])
 
 
 def _values(spec: StudySpec, runs: Sequence[Run]) -> NDArray[np.floating]:
@@ -222,6 +238,7 @@ def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int)
         probability_of_improvement=(
             None if paired.p is None else probability_of_improvement(paired.mine.tolist(), paired.theirs.tolist())
         ),
+        search_luck=paired.luck if math.isfinite(paired.luck) else None,
     )
 
 
