@@ -74,9 +74,9 @@ class Comparison(BaseModel):
             at Bonferroni's level; None while incomplete, where a pair diverged, and where no difference can be found.
         probability_of_improvement: Share of pairs of an arm's and a reference's run in which the arm's is better, equal
             ones counting half; None while incomplete.
-        search_luck: Sum of the `search_luck` of both arms' searches, on the scale of the differences, 0 for a fixed arm:
-            a difference within it is one of the chosen settings, and says little of the optimizers. None for TPE, and
-            where a search has fewer than three trials that neither diverged nor were stopped.
+        search_luck: Sum of the `search_luck` of both arms' searches, on the scale of the differences, 0 for a fixed
+            arm: a difference within it is one of the chosen settings, and says little of the optimizers. None for TPE,
+            and where a search has fewer than three trials that neither diverged nor were stopped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 
 def minimum_detectable_effect(differences: Sequence[float], level: float, power: float = 0.8) -> float | None:
@@ -24,6 +24,6 @@ def minimum_detectable_effect(differences: Sequence[float], level: float, power:
     n = len(differences)
     if n < 2 or 2.0 ** (1 - n) > level:
         return None
-    critical = float(stats.t.ppf(1 - level / 2, n - 1))
+    critical = float(special.stdtrit(n - 1, 1 - level / 2))
     shift = float(special.nctdtrinc(n - 1, 1 - power, critical))
     return shift / n**0.5 * float(np.std(differences, ddof=1))

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import stats
+from scipy import special, stats
 
 
 def paired_t_power(effect: float, n: int, level: float) -> float:
@@ -20,7 +20,7 @@ def paired_t_power(effect: float, n: int, level: float) -> float:
         >>> round(paired_t_power(0.5, 34, 0.05), 2)
         0.81
     """
-    critical = float(stats.t.ppf(1 - level / 2, n - 1))
+    critical = float(special.stdtrit(n - 1, 1 - level / 2))
     # far out scipy's noncentral t is slow and can underflow to NaN, where the answer is certain
     shift = min(effect * math.sqrt(n), critical + 20.0)
     return float(stats.nct.sf(critical, n - 1, shift))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from studies.statistics.paired_t_power import paired_t_power
 
@@ -39,7 +39,7 @@ def seeds_needed(differences: Sequence[float], level: float, margin: float, powe
         return 2.0 ** (1 - n) <= level and paired_t_power(mean / spread, n, level) >= power
 
     def ties(n: int) -> bool:
-        return mean + float(stats.t.ppf(0.95, n - 1)) * spread / math.sqrt(n) <= margin
+        return mean + float(special.stdtrit(n - 1, 0.95)) * spread / math.sqrt(n) <= margin
 
     return _smallest(lambda n: differs(n) or ties(n), observed + 1)
 
