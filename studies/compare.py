@@ -1,7 +1,7 @@
 """Comparing every arm with the reference arm: paired over confirm seeds, one family of tests a study."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -147,11 +147,13 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
         rows: Its rows; the runs need no series.
     """
     reference, apart = spec.protocol.reference, by_arm(rows)
+    sides = {
+        (workload, arm): _side(spec, apart.get((workload, arm), Rows()), workload, arm) for workload, arm in spec.pairs
+    }
     pairs = {
-        (workload.name, arm.name): _paired(spec, apart, workload.name, arm.name)
-        for workload in spec.workloads
-        for arm in spec.arms
-        if arm.name != reference
+        (workload, arm): _paired(mine, sides[workload, reference])
+        for (workload, arm), mine in sides.items()
+        if arm != reference
     }
     # a test that is still missing counts as 1, so that the final correction can only be milder
     adjusted = holm([1.0 if paired.p is None else paired.p for paired in pairs.values()])
@@ -159,20 +161,27 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Paired:
-    """An arm beside the reference arm: values by confirm seed, smaller being better, NaN where a run is missing."""
+class _Side:
+    """An arm on a workload: values by confirm seed, smaller being better, NaN where a run is missing; and its luck."""
 
-    mine: NDArray[np.floating]
-    theirs: NDArray[np.floating]
-    differences: NDArray[np.floating]
+    values: NDArray[np.floating]
     luck: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Paired:
+    """An arm beside the reference arm, with their differences by confirm seed, tested once none is missing."""
+
+    mine: _Side
+    theirs: _Side
+    differences: NDArray[np.floating]
     test: str | None = None
     p: float | None = None
 
     @property
     def diverged(self) -> NDArray[np.bool_]:
         """Which pairs have a run that diverged and none that is missing."""
-        return ~np.isnan(self.differences) & (np.isinf(self.mine) | np.isinf(self.theirs))
+        return ~np.isnan(self.differences) & (np.isinf(self.mine.values) | np.isinf(self.theirs.values))
 
     @property
     def regular(self) -> bool:
@@ -180,13 +189,25 @@ class _Paired:
         return self.p is not None and not self.diverged.any()
 
 
-def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arm: str) -> _Paired:
-    mine, theirs = (
-        _values(spec, confirm_runs(apart.get((workload, name), Rows()), workload, name))
-        for name in (arm, spec.protocol.reference)
-    )
-    luck = math.fsum(_luck(spec, apart, workload, name) for name in (arm, spec.protocol.reference))
-    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine, theirs), luck=luck)
+def _side(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Side:
+    name, direction = spec.protocol.objective, spec.protocol.direction
+    runs = confirm_runs(rows, workload, arm)
+    found = {run.seed: direction.sign * comparable(spec, objective(run, name, direction)) for run in runs}
+    values = np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
+    return _Side(values=values, luck=_luck(spec, rows, workload, arm))
+
+
+def _luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
+    if not spec.arm(arm).search:
+        return 0.0
+    if spec.protocol.sampler is Sampler.TPE:
+        return math.inf
+    whole = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
+    return search_luck([spec.protocol.direction.sign * comparable(spec, value) for value in whole])
+
+
+def _paired(mine: _Side, theirs: _Side) -> _Paired:
+    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine.values, theirs.values))
     if np.isnan(paired.differences).any():
         return paired
     values = paired.differences.tolist()
@@ -195,27 +216,12 @@ def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: st
     return replace(paired, test="sign_flip", p=sign_flip(values, np.random.default_rng(FLIPS_SEED)))
 
 
-def _luck(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arm: str) -> float:
-    if not spec.arm(arm).search:
-        return 0.0
-    if spec.protocol.sampler is Sampler.TPE:
-        return math.inf
-    sign, found = spec.protocol.direction.sign, scores(spec, apart.get((workload, arm), Rows()), workload, arm)
-    return search_luck([sign * comparable(spec, each.value) for each in found if not each.stopped])
-
-
-def _values(spec: StudySpec, runs: Sequence[Run]) -> NDArray[np.floating]:
-    """Return the values of the objective by confirm seed, (seeds,), smaller being better, NaN where one is missing."""
-    name, direction = spec.protocol.objective, spec.protocol.direction
-    found = {run.seed: direction.sign * comparable(spec, objective(run, name, direction)) for run in runs}
-    return np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
-
-
 def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int) -> Comparison:
     margin = spec.protocol.margin
     # Bonferroni's level is the strictest that Holm's correction can ask of this test
     level = SIGNIFICANCE / tests
     values = paired.differences.tolist()
+    mine, theirs, luck = paired.mine.values, paired.theirs.values, paired.mine.luck + paired.theirs.luck
     inner = interval(values, 0.90) if paired.regular else None
     verdict = _verdict(paired, p_adjusted, inner, margin)
     estimable = paired.regular and verdict is Verdict.UNDECIDED
@@ -236,9 +242,9 @@ def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int)
         seeds_needed=seeds_needed(values, level, margin) if estimable else None,
         minimum_detectable_effect=minimum_detectable_effect(values, level) if paired.regular else None,
         probability_of_improvement=(
-            None if paired.p is None else probability_of_improvement(paired.mine.tolist(), paired.theirs.tolist())
+            None if paired.p is None else probability_of_improvement(mine.tolist(), theirs.tolist())
         ),
-        search_luck=paired.luck if math.isfinite(paired.luck) else None,
+        search_luck=luck if math.isfinite(luck) else None,
     )
 
 
