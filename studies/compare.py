@@ -1,18 +1,22 @@
 """Comparing every arm with the reference arm: paired over confirm seeds, one family of tests a study."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from studies.choose import objective
-from studies.parameters import Direction
+from studies.choose import objective, scores
 from studies.rows import Rows, Run, Stage, by_arm
-from studies.spec import StudySpec
+from studies.spec import Sampler, StudySpec
 from studies.statistics.holm import holm
+from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
+from studies.statistics.paired_differences import paired_differences
+from studies.statistics.probability_of_improvement import probability_of_improvement
+from studies.statistics.search_luck import search_luck
 from studies.statistics.seeds_needed import seeds_needed
 from studies.statistics.sign_flip import sign_flip
 from studies.statistics.sign_test import sign_test
@@ -20,6 +24,8 @@ from studies.statistics.t_interval import t_interval
 
 #: Family-wise level of the tests.
 SIGNIFICANCE = 0.05
+#: Seed of the random flips of each test, so that no comparison depends on another.
+FLIPS_SEED = 0
 
 
 class Verdict(StrEnum):
@@ -64,6 +70,13 @@ class Comparison(BaseModel):
         interval_95: Its 95 % t-interval; None likewise and for a single seed.
         interval_90: Its 90 % t-interval, which a tie is read from.
         seeds_needed: Seeds that would decide an undecided comparison; None where decided or not estimable.
+        minimum_detectable_effect: Mean difference that so many seeds find with a probability of 0.8 at this spread and
+            at Bonferroni's level; None while incomplete, where a pair diverged, and where no difference can be found.
+        probability_of_improvement: Share of pairs of an arm's and a reference's run in which the arm's is better, equal
+            ones counting half; None while incomplete.
+        search_luck: Sum of the `search_luck` of both arms' searches, on the scale of the differences, 0 for a fixed
+            arm: a difference within it is one of the chosen settings, and says little of the optimizers. None for TPE,
+            and where a search has fewer than three trials that neither diverged nor were stopped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +92,9 @@ class Comparison(BaseModel):
     interval_95: Interval | None
     interval_90: Interval | None
     seeds_needed: int | None
+    minimum_detectable_effect: float | None
+    probability_of_improvement: float | None
+    search_luck: float | None
 
 
 def is_loss(name: str) -> bool:
@@ -131,11 +147,13 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
         rows: Its rows; the runs need no series.
     """
     reference, apart = spec.protocol.reference, by_arm(rows)
+    sides = {
+        (workload, arm): _side(spec, apart.get((workload, arm), Rows()), workload, arm) for workload, arm in spec.pairs
+    }
     pairs = {
-        (workload.name, arm.name): _paired(spec, apart, workload.name, arm.name)
-        for workload in spec.workloads
-        for arm in spec.arms
-        if arm.name != reference
+        (workload, arm): _paired(mine, sides[workload, reference])
+        for (workload, arm), mine in sides.items()
+        if arm != reference
     }
     # a test that is still missing counts as 1, so that the final correction can only be milder
     adjusted = holm([1.0 if paired.p is None else paired.p for paired in pairs.values()])
@@ -143,54 +161,68 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Paired:
-    """An arm beside the reference arm: differences by confirm seed, None where a run is missing; test and p-value."""
+class _Side:
+    """An arm on a workload: values by confirm seed, smaller being better, NaN where a run is missing; and its luck."""
 
-    differences: tuple[float | None, ...]
-    diverged: tuple[bool, ...]
-    test: str | None
-    p: float | None
+    values: NDArray[np.floating]
+    luck: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Paired:
+    """An arm beside the reference arm, with their differences by confirm seed, tested once none is missing."""
+
+    mine: _Side
+    theirs: _Side
+    differences: NDArray[np.floating]
+    test: str | None = None
+    p: float | None = None
 
     @property
-    def values(self) -> list[float]:
-        return [value for value in self.differences if value is not None]
+    def diverged(self) -> NDArray[np.bool_]:
+        """Which pairs have a run that diverged and none that is missing."""
+        return ~np.isnan(self.differences) & (np.isinf(self.mine.values) | np.isinf(self.theirs.values))
 
     @property
     def regular(self) -> bool:
         """Whether every pair is there and has a number."""
-        return self.p is not None and not any(self.diverged)
+        return self.p is not None and not self.diverged.any()
 
 
-def _paired(spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arm: str) -> _Paired:
-    mine, theirs = (
-        _values(spec, confirm_runs(apart.get((workload, name), Rows()), workload, name))
-        for name in (arm, spec.protocol.reference)
-    )
-    pairs = [(mine.get(seed), theirs.get(seed)) for seed in spec.confirm_seeds]
-    differences = tuple(None if a is None or b is None else _difference(spec, a, b) for a, b in pairs)
-    diverged = tuple(a is not None and b is not None and (math.isinf(a) or math.isinf(b)) for a, b in pairs)
-    values = [value for value in differences if value is not None]
-    if len(values) < len(differences):
-        return _Paired(differences=differences, diverged=diverged, test=None, p=None)
-    if any(diverged):
-        return _Paired(differences=differences, diverged=diverged, test="sign_test", p=sign_test(values))
-    return _Paired(differences=differences, diverged=diverged, test="sign_flip", p=sign_flip(values))
-
-
-def _values(spec: StudySpec, runs: Sequence[Run]) -> dict[int, float]:
+def _side(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Side:
     name, direction = spec.protocol.objective, spec.protocol.direction
-    return {run.seed: comparable(spec, objective(run, name, direction)) for run in runs}
+    runs = confirm_runs(rows, workload, arm)
+    found = {run.seed: direction.sign * comparable(spec, objective(run, name, direction)) for run in runs}
+    values = np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
+    return _Side(values=values, luck=_luck(spec, rows, workload, arm))
 
 
-def _difference(spec: StudySpec, mine: float, theirs: float) -> float:
-    if mine == theirs:  # two diverged runs are alike, and their infinities have no difference
+def _luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
+    if not spec.arm(arm).search:
         return 0.0
-    return theirs - mine if spec.protocol.direction is Direction.MINIMIZE else mine - theirs
+    if spec.protocol.sampler is Sampler.TPE:
+        return math.inf
+    whole = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
+    return search_luck([spec.protocol.direction.sign * comparable(spec, value) for value in whole])
+
+
+def _paired(mine: _Side, theirs: _Side) -> _Paired:
+    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine.values, theirs.values))
+    if np.isnan(paired.differences).any():
+        return paired
+    values = paired.differences.tolist()
+    if paired.diverged.any():
+        return replace(paired, test="sign_test", p=sign_test(values))
+    return replace(paired, test="sign_flip", p=sign_flip(values, np.random.default_rng(FLIPS_SEED)))
 
 
 def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int) -> Comparison:
     margin = spec.protocol.margin
-    inner = interval(paired.values, 0.90) if paired.regular else None
+    # Bonferroni's level is the strictest that Holm's correction can ask of this test
+    level = SIGNIFICANCE / tests
+    values = paired.differences.tolist()
+    mine, theirs, luck = paired.mine.values, paired.theirs.values, paired.mine.luck + paired.theirs.luck
+    inner = interval(values, 0.90) if paired.regular else None
     verdict = _verdict(paired, p_adjusted, inner, margin)
     estimable = paired.regular and verdict is Verdict.UNDECIDED
     return Comparison(
@@ -200,14 +232,19 @@ def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int)
         p=paired.p,
         p_adjusted=None if paired.p is None else p_adjusted,
         differences=tuple(
-            None if diverged else value for value, diverged in zip(paired.differences, paired.diverged, strict=True)
+            None if diverged or math.isnan(value) else value
+            for value, diverged in zip(values, paired.diverged, strict=True)
         ),
-        diverged_pairs=sum(paired.diverged),
-        mean_difference=float(np.mean(paired.values)) if paired.regular else None,
-        interval_95=interval(paired.values, 0.95) if paired.regular else None,
+        diverged_pairs=int(np.count_nonzero(paired.diverged)),
+        mean_difference=float(np.mean(values)) if paired.regular else None,
+        interval_95=interval(values, 0.95) if paired.regular else None,
         interval_90=inner,
-        # Bonferroni's level is the strictest that Holm's correction can ask of this test
-        seeds_needed=seeds_needed(paired.values, SIGNIFICANCE / tests, margin) if estimable else None,
+        seeds_needed=seeds_needed(values, level, margin) if estimable else None,
+        minimum_detectable_effect=minimum_detectable_effect(values, level) if paired.regular else None,
+        probability_of_improvement=(
+            None if paired.p is None else probability_of_improvement(mine.tolist(), theirs.tolist())
+        ),
+        search_luck=luck if math.isfinite(luck) else None,
     )
 
 
@@ -216,7 +253,7 @@ def _verdict(paired: _Paired, p_adjusted: float, inner: Interval | None, margin:
         return Verdict.INCOMPLETE
     if p_adjusted <= SIGNIFICANCE:
         # the sign test knows signs only
-        signed = [math.copysign(1, d) if d else 0.0 for d in paired.values] if any(paired.diverged) else paired.values
+        signed = np.sign(paired.differences) if paired.diverged.any() else paired.differences
         return Verdict.WIN if math.fsum(signed) > 0 else Verdict.LOSS
     if inner is not None and -margin <= inner.low and inner.high <= margin:
         return Verdict.TIE

@@ -225,7 +225,7 @@ class Driver:
     def _suggest(
         self, workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
     ) -> tuple[Mapping[str, float], ...]:
-        return suggest(self._spec, workload, arm, found, batch, count)
+        return suggest(self._spec, workload, found, batch, count)
 
     def _job(self, pack: Pack) -> Job:
         workload, arm = self._spec.workload(pack.workload), self._spec.arm(pack.arm)

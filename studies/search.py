@@ -12,21 +12,21 @@ from optuna.trial import TrialState
 from studies.choose import Round, Search
 from studies.parameters import Direction
 from studies.seeds import derive
-from studies.spec import ArmSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.spec import Sampler, SearchRange, StudySpec, WorkloadSpec
 
 
 def suggest(
-    spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
+    spec: StudySpec, workload: WorkloadSpec, found: Search, batch: int, count: int
 ) -> tuple[Mapping[str, float], ...]:
     """Return the next settings of the searched hyperparameters.
 
-    Every batch is asked of a new Optuna study with a new sampler, seeded from (spec, search, batch), to which all told
-    trials are added: a restarted driver asks the same and is answered the same.
+    Every batch is asked of a new Optuna study with a new sampler, seeded from (spec, workload, batch), to which all
+    told trials are added: a restarted driver asks the same and is answered the same. The arm is no part of the seed:
+    arms that search the same range try the same settings, so that none is luckier in what it is suggested.
 
     Args:
         spec: The study.
         workload: The workload of the search.
-        arm: The arm of the search.
         found: Where the search stands.
         batch: The number of this ask, counting from 0.
         count: How many settings to suggest.
@@ -37,7 +37,7 @@ def suggest(
     space: dict[str, BaseDistribution] = {
         name: FloatDistribution(searched.low, searched.high, log=searched.log) for name, searched in ranges.items()
     }
-    seed = derive(spec.content_hash, workload.name, arm.name, batch) % 2**32
+    seed = derive(spec.content_hash, workload.name, batch) % 2**32
     direction = StudyDirection[spec.protocol.direction.name]
     study = optuna.create_study(direction=direction, sampler=_sampler(spec.protocol.sampler, seed))
     if spec.protocol.sampler is Sampler.TPE:

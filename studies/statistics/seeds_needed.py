@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
+
+from studies.statistics.paired_t_power import paired_t_power
 
 #: Estimates above this are not worth stating.
 MOST_SEEDS = 10_000
@@ -32,21 +34,14 @@ def seeds_needed(differences: Sequence[float], level: float, margin: float, powe
     mean, spread = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
 
     def differs(n: int) -> bool:
-        return 2.0 ** (1 - n) <= level and _power(mean, spread, n, level) >= power
+        if spread == 0:
+            return 2.0 ** (1 - n) <= level and mean > 0
+        return 2.0 ** (1 - n) <= level and paired_t_power(mean / spread, n, level) >= power
 
     def ties(n: int) -> bool:
-        return mean + float(stats.t.ppf(0.95, n - 1)) * spread / math.sqrt(n) <= margin
+        return mean + float(special.stdtrit(n - 1, 0.95)) * spread / math.sqrt(n) <= margin
 
     return _smallest(lambda n: differs(n) or ties(n), observed + 1)
-
-
-def _power(mean: float, spread: float, n: int, level: float) -> float:
-    if spread == 0:
-        return 1.0 if mean > 0 else 0.0
-    critical = float(stats.t.ppf(1 - level / 2, n - 1))
-    # far out scipy's noncentral t is slow and can underflow to NaN, where the answer is certain
-    shift = min(mean / spread * math.sqrt(n), critical + 20.0)
-    return float(stats.nct.sf(critical, n - 1, shift))
 
 
 def _smallest(enough: Callable[[int], bool], start: int) -> int | None:

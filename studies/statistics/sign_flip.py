@@ -13,7 +13,7 @@ DRAWS = 99_999
 CHUNK = 4096
 
 
-def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
+def sign_flip(differences: Sequence[float], generator: np.random.Generator) -> float:
     """Return the two-sided p-value of a mean difference of 0, if each sign is as likely as its opposite.
 
     The share of sign flips whose sum is at least as far from 0 as the observed one: exact up to `MOST_EXACT`
@@ -21,14 +21,14 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
 
     Args:
         differences: Finite paired differences, at least one.
-        seed: Of the random flips.
+        generator: Where random flips are drawn from; not used up to `MOST_EXACT` differences.
     """
     values = np.asarray(differences, dtype=np.float64)
     exact = len(values) <= MOST_EXACT
     observed = abs(float(values.sum()))
     # flips that give the observed sum in exact arithmetic must count in floating point as well
     threshold = observed - 1e-12 * float(np.abs(values).sum())
-    flips = _all_flips(len(values)) if exact else _random_flips(len(values), seed)
+    flips = _all_flips(len(values)) if exact else _random_flips(len(values), generator)
     count = sum(int(np.count_nonzero(np.abs(chunk @ values) >= threshold)) for chunk in flips)
     return count / 2 ** len(values) if exact else (1 + count) / (1 + DRAWS)
 
@@ -39,7 +39,6 @@ def _all_flips(n: int) -> Iterator[NDArray[np.floating]]:
         yield 1.0 - 2.0 * ((numbers[:, None] >> np.arange(n)) & 1)
 
 
-def _random_flips(n: int, seed: int) -> Iterator[NDArray[np.floating]]:
-    generator = np.random.default_rng(seed)
+def _random_flips(n: int, generator: np.random.Generator) -> Iterator[NDArray[np.floating]]:
     for start in range(0, DRAWS, CHUNK):
         yield 1.0 - 2.0 * generator.integers(0, 2, size=(min(CHUNK, DRAWS - start), n))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 def t_interval(values: Sequence[float], level: float) -> tuple[float, float] | None:
@@ -17,5 +17,5 @@ def t_interval(values: Sequence[float], level: float) -> tuple[float, float] | N
     if n < 2:
         return None
     mean = float(np.mean(values))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
+    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / n**0.5
     return mean - half, mean + half

@@ -11,11 +11,13 @@ from studies.choose import Search
 from studies.parameters import Direction, Precision
 from studies.plan import additions
 from studies.report import Provenance
-from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, by_arm
+from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, Trial, by_arm
 from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
 from tests.speeds import all_eager
 
 START_LOSS = 2.0
+#: Standard deviation of what log10 of the losses of one seed on one workload have in common.
+COMMON = 0.3
 STEPS = 200
 
 
@@ -29,6 +31,8 @@ class Planted:
         best_lr: Best learning rate; None makes it a fixed arm.
         diverges_above: Learning rates above diverge.
         diverged_seeds: How many of its confirm seeds diverge, the first ones.
+        curvature: By how much log10 of its loss grows with the square of the decades from the best learning rate.
+        diverging: Probability that a run diverges, where every run has its own luck.
     """
 
     log_loss: float
@@ -36,6 +40,8 @@ class Planted:
     best_lr: float | None = None
     diverges_above: float = 0.5
     diverged_seeds: int = 0
+    curvature: float = 1.0
+    diverging: float = 0.0
 
 
 #: Against l4: a win, a loss, a tie, an undecided arm, and one that diverges on some seeds.
@@ -99,16 +105,37 @@ def lr_range() -> SearchRange:
     return SearchRange(low=1e-3, high=1.0, log=True, at_least=0.0, at_most=None)
 
 
-def planted_rows(spec: StudySpec, arms: Mapping[str, Planted]) -> Rows:
-    """Return the rows that a driver would have written by the end of the study."""
-    rows = Rows()
+class Luck:
+    """Noise for every run of one repetition of a study, besides what all runs of a seed on a workload have in common.
+
+    Args:
+        spec: The study.
+        repetition: Its number.
+    """
+
+    def __init__(self, spec: StudySpec, repetition: int) -> None:
+        self.generator = np.random.default_rng(repetition)
+        self.common = {
+            (workload.name, seed): COMMON * float(self.generator.standard_normal())
+            for workload in spec.workloads
+            for seed in (*spec.search_seeds, *spec.confirm_seeds)
+        }
+
+
+def planted_rows(spec: StudySpec, arms: Mapping[str, Planted], repetition: int | None = None) -> Rows:
+    """Return the rows that a driver would have written by the end of the study.
+
+    With the number of a repetition every run has noise of its own, and no series; without, a seed's noise is the same
+    for every trial of an arm.
+    """
+    rows, luck = Rows(), None if repetition is None else Luck(spec, repetition)
     speeds = all_eager(spec, {workload.name: 8 for workload in spec.workloads})
     while True:
         added = additions(spec, by_arm(rows), speeds, _grid)
         if not added.packs:
             return rows
         rows = replace(rows, trials=(*rows.trials, *added.trials))
-        trained = [_trained(spec, rows, arms[pack.arm], pack) for pack in added.packs]
+        trained = [_trained(spec, rows, arms[pack.arm], pack, luck) for pack in added.packs]
         rows = replace(
             rows,
             packs=(*rows.packs, *(pack for pack, _ in trained)),
@@ -133,20 +160,24 @@ def _grid(workload: WorkloadSpec, arm: ArmSpec, search: Search, batch: int, coun
     return [{"lr": float(lr)} for lr in np.geomspace(opened.low, opened.high, count)]
 
 
-def _trained(spec: StudySpec, rows: Rows, arm: Planted, pack: Pack) -> tuple[Pack, list[Run]]:
-    runs = [_run(spec, rows, arm, pack, place, lane) for place, lane in enumerate(pack.lanes)]
+def _trained(spec: StudySpec, rows: Rows, arm: Planted, pack: Pack, luck: Luck | None) -> tuple[Pack, list[Run]]:
+    trials = [trial for trial in rows.trials if (trial.workload, trial.arm) == (pack.workload, pack.arm)]
+    runs = [_run(spec, trials[lane.trial], arm, pack, place, lane, luck) for place, lane in enumerate(pack.lanes)]
     return replace(pack, done=True, seconds=1.5, host="here"), runs
 
 
-def _run(spec: StudySpec, rows: Rows, arm: Planted, pack: Pack, place: int, lane: Lane) -> Run:
-    trials = [trial for trial in rows.trials if (trial.workload, trial.arm) == (pack.workload, pack.arm)]
-    lr = trials[lane.trial].setting.get("lr")
+def _run(spec: StudySpec, trial: Trial, arm: Planted, pack: Pack, place: int, lane: Lane, luck: Luck | None) -> Run:
+    lr = trial.setting.get("lr")
     seeds = spec.confirm_seeds
     diverged = (lr is not None and lr > arm.diverges_above) or (lane.seed in seeds[: arm.diverged_seeds])
-    generator = np.random.default_rng([lane.seed, *pack.arm.encode(), *pack.workload.encode()])
+    own = [lane.seed, *pack.arm.encode(), *pack.workload.encode()]
+    generator = np.random.default_rng(own) if luck is None else luck.generator
     log_loss = arm.log_loss + arm.spread * float(generator.standard_normal())
+    if luck is not None:
+        diverged |= bool(generator.random() < arm.diverging)
+        log_loss += luck.common[pack.workload, lane.seed]
     if lr is not None and arm.best_lr is not None:
-        log_loss += math.log10(lr / arm.best_lr) ** 2
+        log_loss += arm.curvature * math.log10(lr / arm.best_lr) ** 2
     loss = 10.0**log_loss
     accuracy = 1 / (1 + loss**0.3)
     confirm = pack.stage is Stage.CONFIRM
@@ -166,7 +197,7 @@ def _run(spec: StudySpec, rows: Rows, arm: Planted, pack: Pack, place: int, lane
         metrics={} if diverged else measured,
         pack=pack.number,
         lane=place,
-        series=_series(loss, lr or 0.15, accuracy, confirm, diverged),
+        series=() if luck is not None else _series(loss, lr or 0.15, accuracy, confirm, diverged),
     )
 
 

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from studies.choose import scores
 from studies.compare import Comparison, Verdict, comparable, compare, is_loss
 from studies.rows import Outcome, Rows, Run, Stage
+from studies.spec import Sampler
+from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
 from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec
 
 PAIR = {"l4": Planted(log_loss=-3.0), "other": Planted(log_loss=-3.0)}
@@ -127,8 +130,60 @@ def test_a_missing_run_leaves_only_its_own_comparisons_incomplete() -> None:
     found = compare(spec, replace(rows, runs=left))
     late = found["bowl", "late"]
     assert (late.verdict, late.p, late.p_adjusted, late.test) == (Verdict.INCOMPLETE, None, None, None)
+    assert (late.minimum_detectable_effect, late.probability_of_improvement) == (None, None)
     assert [place for place, value in enumerate(late.differences) if value is None] == [3]
     assert found["bowl", "early"].verdict is Verdict.WIN
+
+
+def test_the_detectable_effect_is_at_the_strictest_level_that_the_family_can_ask() -> None:
+    arms = {**PAIR, "third": Planted(log_loss=-3.0, spread=0.3)}
+    spec = planted_spec(arms)
+    found = compare(spec, planted_rows(spec, arms))["valley", "third"]
+    expected = minimum_detectable_effect([each for each in found.differences if each is not None], 0.05 / 4)
+    assert found.minimum_detectable_effect == expected
+    assert found.minimum_detectable_effect is not None
+    assert found.minimum_detectable_effect > 0
+
+
+def test_too_few_seeds_and_diverged_pairs_have_no_detectable_effect() -> None:
+    assert with_losses([1e-5, 2e-5], [1e-3, 1e-3]).minimum_detectable_effect is None
+    assert with_losses([1e-5] * 9 + [math.inf], [1e-3] * 10).minimum_detectable_effect is None
+
+
+def test_the_probability_of_improvement_counts_ties_half_and_diverged_runs_as_worst() -> None:
+    assert with_losses([1e-5, 1e-3], [1e-3, 1e-3]).probability_of_improvement == 0.75
+    assert with_losses([math.inf, 1e-5], [1e-3, math.inf]).probability_of_improvement == (0.5 + 0 + 1 + 1) / 4
+    assert with_losses([0.0, 1e-40], [0.0, 0.0]).probability_of_improvement == 0.5  # all at the floor
+
+
+def test_the_probability_of_improvement_goes_by_the_direction() -> None:
+    spec = planted_spec(OUTCOMES, workloads=("bowl",), objective="validation_accuracy")
+    found = compare(spec, planted_rows(spec, OUTCOMES))
+    assert (found["bowl", "better"].probability_of_improvement, found["bowl", "worse"].probability_of_improvement) == (
+        1,
+        0,
+    )
+
+
+@pytest.mark.parametrize("objective", ["train_loss", "validation_accuracy"])
+def test_the_luck_of_a_search_is_from_its_best_to_its_third_and_fixed_arms_have_none(objective: str) -> None:
+    spec = planted_spec(OUTCOMES, workloads=("bowl",), objective=objective)
+    rows = planted_rows(spec, OUTCOMES)
+    found = compare(spec, rows)
+    assert found["bowl", "same"].search_luck == 0.0
+    sign = spec.protocol.direction.sign
+    values = sorted(sign * comparable(spec, each.value) for each in scores(spec, rows, "bowl", "better"))
+    assert found["bowl", "better"].search_luck == pytest.approx(values[2] - values[0])
+    assert values[2] > values[0]
+
+
+def test_the_luck_of_a_search_that_closes_in_or_has_too_few_trials_is_not_stated() -> None:
+    spec = planted_spec(OUTCOMES, workloads=("bowl",))
+    rows = planted_rows(spec, OUTCOMES)
+    few = replace(rows, trials=tuple(each for each in rows.trials if each.number < 2))
+    assert compare(spec, few)["bowl", "better"].search_luck is None
+    tpe = spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"sampler": Sampler.TPE})})
+    assert compare(tpe, rows)["bowl", "better"].search_luck is None
 
 
 def test_nothing_trained_is_incomplete() -> None:

@@ -9,7 +9,7 @@ from studies.choose import Round, Score, Search
 from studies.parameters import Direction
 from studies.rows import Trial
 from studies.search import suggest
-from studies.spec import ArmSpec, Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.spec import Sampler, SearchRange, StudySpec
 
 RANGE = SearchRange(low=1e-4, high=1.0, log=True, at_least=0.0, at_most=None)
 
@@ -19,13 +19,8 @@ def with_sampler(spec: StudySpec, sampler: Sampler, direction: Direction = Direc
     return spec.model_copy(update={"protocol": protocol})
 
 
-def parts(spec: StudySpec) -> tuple[WorkloadSpec, ArmSpec]:
-    return spec.workloads[0], spec.arm("sgd")
-
-
-def asked(spec: StudySpec, found: Search, count: int, batch: int = 0, arm: ArmSpec | None = None) -> tuple[float, ...]:
-    workload, sgd = parts(spec)
-    return tuple(each["lr"] for each in suggest(spec, workload, arm or sgd, found, batch, count))
+def asked(spec: StudySpec, found: Search, count: int, batch: int = 0) -> tuple[float, ...]:
+    return tuple(each["lr"] for each in suggest(spec, spec.workloads[0], found, batch, count))
 
 
 def beginning(trials: int = 5, searched: SearchRange = RANGE) -> Search:
@@ -74,7 +69,7 @@ def test_an_extended_grid_tries_only_what_is_new(
 
 
 @pytest.mark.parametrize("sampler", [Sampler.RANDOM, Sampler.TPE])
-def test_suggestions_depend_on_spec_search_and_batch_alone(spec: StudySpec, sampler: Sampler) -> None:
+def test_suggestions_depend_on_spec_workload_and_batch_alone(spec: StudySpec, sampler: Sampler) -> None:
     own = with_sampler(spec, sampler)
     again = asked(own, beginning(), 5)
     assert again == asked(own, beginning(), 5)
@@ -85,10 +80,8 @@ def test_suggestions_depend_on_spec_search_and_batch_alone(spec: StudySpec, samp
     longer = own.model_copy(
         update={"workloads": (own.workloads[0].model_copy(update={"steps": 999}), *own.workloads[1:])}
     )
-    other_arm = parts(own)[1].model_copy(update={"name": "other"})
     assert asked(longer, beginning(), 5) != again
     assert asked(own, beginning(), 5, batch=1) != again
-    assert asked(own, beginning(), 5, arm=other_arm) != again
 
 
 @pytest.mark.parametrize(("direction", "worst"), [(Direction.MINIMIZE, math.inf), (Direction.MAXIMIZE, -math.inf)])

@@ -26,3 +26,15 @@ def test_equal_values_have_an_interval_without_width() -> None:
 
 def test_one_value_has_none() -> None:
     assert t_interval([2.0], 0.95) is None
+
+
+def test_covers_as_often_as_it_says_with_five_seeds() -> None:
+    studies = np.random.default_rng(0).normal(2.0, 3.0, (10_000, 5)).tolist()
+    covered = [found[0] <= 2.0 <= found[1] for each in studies if (found := t_interval(each, 0.95))]
+    assert len(covered) == 10_000
+    assert float(np.mean(covered)) == pytest.approx(0.95, abs=0.01)  # 4.6 standard errors
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12))
+def test_does_not_depend_on_the_order(values: list[float]) -> None:
+    assert t_interval(values[::-1], 0.95) == pytest.approx(t_interval(values, 0.95), abs=1e-9)
