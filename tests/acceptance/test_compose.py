@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,11 +13,10 @@ import httpx
 import pytest
 
 from service.client import Client
-from service.errors import ServiceError
-from service.schemas import StudyAnswer
 from service.settings import Settings
 from service.states import ENDED, State
 from tests.acceptance.compose import ROOT, VERSION, Deployment
+from tests.acceptance.waiting import SECONDS, answered, ended, free_port
 from tests.blanked import blanked
 from tests.integration.recorded import mlflow_runs
 
@@ -36,14 +34,7 @@ STUDY: dict[str, Any] = {
     ],
     "protocol": {"sampler": "tpe", "trials": 9, "batch": 3, "confirm_seeds": 4},
 }
-SECONDS = 400.0
 Say = Callable[[str], None]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -101,25 +92,6 @@ def client(port: int, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", key)
     with Client(f"http://127.0.0.1:{port}", key=key) as found:
         yield found
-
-
-def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
-    """Ask until there is an answer."""
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            return ask()
-        except (ServiceError, httpx.HTTPError):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-
-def ended(client: Client, study_id: str) -> StudyAnswer:
-    deadline = time.monotonic() + SECONDS
-    while (found := answered(lambda: client.study(study_id))).state not in ENDED:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
-    return found
 
 
 def tracked(client: Client, study_id: str) -> list[str]:

@@ -55,9 +55,7 @@ def test_the_token_of_another_machine_is_taken(folder: Path) -> None:
     assert content(folder)["ray/token"] == "ab" * 32
 
 
-@pytest.mark.parametrize(
-    "given", ["", "short", "Error: no such service: secrets, and more words than a token"]
-)
+@pytest.mark.parametrize("given", ["", "short", "Error: no such service: secrets, and more words than a token"])
 def test_what_is_no_token_is_not_taken(folder: Path, given: str) -> None:
     make_secrets(folder)
     before = content(folder)

@@ -1,0 +1,118 @@
+"""Ray over two machines: two projects on networks of their own, which meet on each one's published address alone."""
+
+import json
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.states import ENDED, State
+from tests.acceptance.compose import Deployment
+from tests.acceptance.waiting import SECONDS, free_port
+
+pytestmark = pytest.mark.docker
+
+#: Of each machine's containers; the first address is the machine's own, as its containers and the other machine see it.
+NETWORKS = {"first": "172.31.101", "second": "172.31.102"}
+STUDY = {
+    "name": "on two machines",
+    "workloads": [{"name": "digits_mlp", "steps": 900, "lanes": 1}],
+    "arms": [{"name": "l4mom"}, {"name": "adam", "search": {"lr": {}}}],
+    "protocol": {"trials": 8, "confirm_seeds": 4},
+}
+
+
+def machine(name: str, folder: Path, files: tuple[str, ...], **settings: str) -> Deployment:
+    """A machine: its files, with an address that is known before it starts."""
+    network = {"ipam": {"config": [{"subnet": f"{NETWORKS[name]}.0/24", "gateway": f"{NETWORKS[name]}.1"}]}}
+    own = folder / f"{name}.json"
+    own.write_text(json.dumps({"networks": {"ray": network}}))
+    return Deployment(
+        project=f"l4-{name}",
+        files=("docker-compose.yml", "docker/compose.cpu.yml", *files, str(own)),
+        settings={"NODE_ADDRESS": f"{NETWORKS[name]}.1", "WORKER_CPUS": "1"} | settings,
+    )
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A folder with a certificate for this machine, signed by itself."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    files = [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(folder / "tls.key"),
+        "-out",
+        str(folder / "tls.crt"),
+    ]
+    subprocess.run([*command, *files], check=True, capture_output=True)
+    (folder / "tls.key").chmod(0o644)
+    return folder
+
+
+@pytest.fixture
+def machines(engine: None, tmp_path: Path, certificate: Path) -> Iterator[tuple[Deployment, Deployment, int]]:
+    port = free_port()
+    head = ("docker/compose.head.yml",)
+    first = machine("first", tmp_path, head, LISTEN=f"127.0.0.1:{port}", TLS=str(certificate))
+    second = machine("second", tmp_path, ("docker/compose.node.yml",), RAY_HEAD=f"{NETWORKS['first']}.1")
+    both = (first, second)
+    try:
+        for each in both:
+            each.compose("--profile=*", "down", "--volumes", "--remove-orphans")
+        yield first, second, port
+    finally:
+        for each in both:
+            each.compose("--profile=*", "down", "--volumes", "--remove-orphans", check=False)
+
+
+def test_a_study_trains_on_both(machines: tuple[Deployment, Deployment, int], certificate: Path) -> None:
+    first, second, port = machines
+    first.compose("build")
+    printed = first.compose("run", "--rm", "-T", "api", "l4-studies", "init").stdout.decode()
+    (key,) = [word for word in printed.split() if word.startswith("l4_")]
+    first.compose("up", "--detach", "--wait")
+
+    command = ("run", "--rm", "-T", "secrets", "python", "-m", "service.secret_files", "--ray-token")
+    second.compose(*command, given=("0" * 64).encode())
+    refused = second.compose("up", "--detach", "--wait", "ray-worker", check=False)
+    assert refused.returncode != 0
+    assert "refuses this machine's token" in second.compose("logs", "ray-worker").stdout.decode()
+    second.compose(*command, given=first.secret("ray/token").encode())
+    second.compose("up", "--detach", "--wait", "--force-recreate", "ray-worker")
+
+    url = f"https://127.0.0.1:{port}"
+    trusted = ssl.create_default_context(cafile=certificate / "tls.crt")
+    plain = httpx.get(f"http://127.0.0.1:{port}/healthz")
+    assert (plain.status_code, plain.headers["location"]) == (301, f"{url}/healthz")
+    assert httpx.get(f"{url}/healthz", verify=trusted).status_code == 200
+
+    with httpx.Client(base_url=url, verify=trusted, headers={"Authorization": f"Bearer {key}"}) as client:
+        posted = client.post("/studies", json=STUDY)
+        where = posted.headers["location"]
+        deadline = time.monotonic() + SECONDS
+        while (study := client.get(where).json())["state"] not in ENDED:
+            assert time.monotonic() < deadline, study
+            time.sleep(0.5)
+        report = client.get(f"{where}/report.json").json()
+    assert study["state"] == State.SUCCEEDED
+    assert len(report["provenance"]["hosts"]) == 2, "a worker on each machine trained packs"
+    for each, role in ((first, "runner"), (second, "ray-worker")):
+        (container,) = each.containers(role)
+        bound = {
+            binding["HostIp"]
+            for bindings in container["NetworkSettings"]["Ports"].values()
+            for binding in bindings or ()
+        }
+        assert bound == {each.settings["NODE_ADDRESS"]}
+        status = each.compose("exec", "-T", role, "cat", "/proc/1/status").stdout.decode()
+        rights = {line.split()[0]: line.split()[1] for line in status.splitlines() if line.startswith(("Uid", "Cap"))}
+        assert rights["Uid:"] == "10001"
+        assert {int(rights[f"Cap{kind}:"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}

@@ -1,0 +1,51 @@
+"""Waiting for a deployment that may not answer for a while."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import httpx
+
+from service.client import Client
+from service.errors import ServiceError
+from service.schemas import StudyAnswer
+from service.states import ENDED
+
+#: So long a small study may take on a busy machine.
+SECONDS = 400.0
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
+    """Ask until there is an answer.
+
+    Args:
+        ask: Gives it, or raises as long as nobody answers.
+    """
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return ask()
+        except (ServiceError, httpx.HTTPError):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def ended(client: Client, study_id: str) -> StudyAnswer:
+    """Wait until a study has ended, and return it.
+
+    Args:
+        client: Of the deployment.
+        study_id: The study.
+    """
+    deadline = time.monotonic() + SECONDS
+    while (found := answered(lambda: client.study(study_id))).state not in ENDED:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+    return found
