@@ -52,7 +52,9 @@ class Deployment:
         )
         if check and done.returncode != 0:
             logs = b"" if arguments[0] == "logs" else self.compose("logs", "--tail=40", check=False).stdout
-            raise AssertionError(f"{arguments}: {(done.stdout + done.stderr + logs).decode(errors='replace')[-20_000:]}")
+            raise AssertionError(
+                f"{arguments}: {(done.stdout + done.stderr + logs).decode(errors='replace')[-20_000:]}"
+            )
         return done
 
     def config(self, *arguments: str) -> dict[str, Any]:
