@@ -56,20 +56,7 @@ async function follow() {
   }
 }
 
-// Shows a dialog, and waits for its answer.
-function confirmed(name) {
-  const dialog = document.getElementById(`ask-${name}`);
-  return new Promise((answer) => {
-    dialog.returnValue = "";
-    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
-    dialog.showModal();
-  });
-}
-
-const ASKED_FIRST = ["cancel", "delete", "clone"];
-
 async function pass(verb) {
-  if (ASKED_FIRST.includes(verb) && !(await confirmed(verb))) return;
   let answer;
   if (verb === "delete") {
     const mlflow = document.getElementById("delete-mlflow").checked;
@@ -87,9 +74,16 @@ async function pass(verb) {
 }
 
 head.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-verb]");
-  if (button) pass(button.dataset.verb);
+  const verb = event.target.closest("button[data-verb]")?.dataset.verb;
+  const dialog = document.getElementById(`ask-${verb}`);
+  if (dialog) dialog.showModal();
+  else if (verb) pass(verb);
 });
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("submit", (event) => {
+    if (event.submitter.value === "yes") pass(dialog.id.slice("ask-".length));
+  });
+}
 for (const id of ["workload", "series"]) {
   document.getElementById(id).addEventListener("change", () => drawCurves(study));
 }

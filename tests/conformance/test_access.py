@@ -71,6 +71,7 @@ TABLE = {
     "POST /login": Row(who=EVERYBODY, status=401),
     "POST /logout": Row(who=EVERYBODY, status=303),
     "GET /static/{file}": Row(who=EVERYBODY),
+    "GET /favicon.ico": Row(who=EVERYBODY),
     "GET /caller": Row(who=READERS),
     "GET /": Row(who=READERS),
     "GET /pages/new": Row(who=READERS),
