@@ -41,7 +41,7 @@ class Look:
         events: What happened to it, the last first.
         ended: Whether nothing goes on.
         elapsed: For how long it has been running, in words; empty where it never was.
-        left: About how long it takes from now, in words; empty where that is not known.
+        left: How long it takes from now, in words; empty where that is not known.
         charts: Where MLflow has its runs; none before it has any.
     """
 
@@ -83,7 +83,8 @@ def _left(study: StudyAnswer, elapsed: float) -> str:
     done, total = study.progress.done, study.progress.total
     if study.state is not State.RUNNING or done == 0 or done == total:
         return ""
-    return duration(elapsed * (total - done) / done)
+    seconds = elapsed * (total - done) / done
+    return "less than a minute" if seconds < 60 else f"about {duration(seconds)}"
 
 
 def _charts(study: StudyAnswer, settings: Settings, experiment: str) -> tuple[Chart, ...]:

@@ -7,6 +7,7 @@ from typing import final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from service import mlflow_links
 from service.arm_words import best_score, best_setting
 from service.entities import StudyHead
 from service.settings import Settings
@@ -40,7 +41,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._mlflow = settings.mlflow_pages
+        self._mlflow = mlflow_links.experiments(settings)
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Return a page.

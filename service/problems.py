@@ -39,6 +39,7 @@ from service.errors import (
     WrongStateError,
 )
 from service.negotiation import preferred
+from service.pages import Pages
 from service.schemas import FaultAnswer, Problem
 from service.security_headers import ALWAYS
 from studies.resolve import InvalidStudyError, pointer
@@ -182,11 +183,11 @@ def answer_with_problems(app: FastAPI) -> None:
 
 def _answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     if _shows_a_page(request):
-        caller = getattr(request.state, "caller", None)
-        page = cast(FastAPI, request.app).state.pages.page(
-            "problem.html", status=problem.status, caller=caller, here="", problem=problem
-        )
-        page.headers.update(headers or {})
+        caller = request.scope.get("state", {}).get("caller")  # none before the guard has let it through
+        pages = cast(Pages, request.app.state.pages)
+        page = pages.page("problem.html", status=problem.status, caller=caller, here="", problem=problem)
+        for name, value in (headers or {}).items():
+            page.headers.setdefault(name, value)
         return page
     # ASCII, so that any text can be sent, halves of surrogate pairs too
     content = json.dumps(problem.model_dump(), ensure_ascii=True)

@@ -20,8 +20,6 @@ from studies.spec import StudySpec
 METRICS_A_CALL = 1000
 #: Names the run of ours that an MLflow run records.
 KEY = "l4.run"
-#: MLflow's pages show such an experiment's runs, and not what is for language models.
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Tracker:
@@ -39,7 +37,7 @@ class Tracker:
         self._study_id, self._spec = study_id, spec
         name = f"{spec.name} [{study_id}]"
         found = self._client.get_experiment_by_name(name)
-        self.experiment: str = found.experiment_id if found else self._client.create_experiment(name, tags=_KIND)
+        self.experiment: str = found.experiment_id if found else self._client.create_experiment(name)
         # of an earlier recorder: what it had recorded, and what it was just recording
         self._recorded = self._earlier()
         self._parent = self._open_parent()

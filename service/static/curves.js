@@ -5,7 +5,7 @@ import { ask, make } from "./ask.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 320;
 const LEFT = 62;
-const RIGHT = 12;
+const RIGHT = 22;
 const TOP = 28;
 const BOTTOM = 44;
 const STYLES = 8; // colours in the style sheet; then other dashes

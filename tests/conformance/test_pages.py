@@ -85,13 +85,13 @@ def test_a_study_is_shown_with_its_progress_its_buttons_and_where_more_is(
     assert "Best training loss" in page
     assert "diverged" in page
     assert re.findall(r'data-verb="(\w+)"', page) == ["pause", "cancel", "clone"]
-    assert "http://mlflow.test/" in page
+    assert 'href="http://mlflow.test/#/experiments?' in page
     assert "#/experiments/" not in page
     store.set_experiment(study_id, "17")
     now = shown(api, f"/pages/studies/{study_id}/now")
     assert now.startswith('<div data-part="top">')
     wanted = "searchFilter=tags.workload%20%3D%20%22digits_mlp%22%20and%20tags.stage%20%3D%20%22confirm%22"
-    assert f"http://mlflow.test/#/experiments/17/runs?{wanted}&amp;compareRunsMode=CHART" in now
+    assert f"#/experiments/17/runs?workflowType=machine_learning&amp;{wanted}&amp;compareRunsMode=CHART" in now
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,18 @@ def test_what_is_not_there_is_told_in_a_page_to_browsers_only(api: httpx.Client)
         assert "To the studies" in shown(api, path, 404)
         problem_of(api.get(path), 404)
     problem_of(api.get(f"/studies/{'0' * 20}", headers=BROWSER), 404)
+
+
+def test_a_database_that_does_not_answer_and_a_fault_of_the_service_are_told_in_a_page(
+    api: httpx.Client, store: Store, spec: StudySpec
+) -> None:
+    study_id = store.add_study(spec, NOW)
+    with store.writing() as connection:
+        connection.exec_driver_sql("UPDATE studies SET spec = 'nonsense'")
+    assert "An error of the service" in shown(api, f"/pages/studies/{study_id}", 500)
+    with store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE studies RENAME TO gone")
+    assert "The database does not answer" in shown(api, "/", 503)
 
 
 def test_without_a_runner_the_pages_are_there(empty_api: httpx.Client, store: Store, spec: StudySpec) -> None:
