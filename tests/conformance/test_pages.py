@@ -157,16 +157,17 @@ def test_what_is_not_there_is_told_in_a_page_to_browsers_only(api: httpx.Client)
     problem_of(api.get(f"/studies/{'0' * 20}", headers=BROWSER), 404)
 
 
-def test_a_database_that_does_not_answer_and_a_fault_of_the_service_are_told_in_a_page(
-    api: httpx.Client, store: Store, spec: StudySpec
-) -> None:
+def test_a_database_that_does_not_answer_is_told_in_a_page(api: httpx.Client, store: Store) -> None:
+    with store.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE studies RENAME TO gone")
+    assert "The database does not answer" in shown(api, "/", 503)
+
+
+def test_a_fault_of_the_service_is_told_in_a_page(api: httpx.Client, store: Store, spec: StudySpec) -> None:
     study_id = store.add_study(spec, NOW)
     with store.writing() as connection:
         connection.exec_driver_sql("UPDATE studies SET spec = 'nonsense'")
     assert "An error of the service" in shown(api, f"/pages/studies/{study_id}", 500)
-    with store.writing() as connection:
-        connection.exec_driver_sql("ALTER TABLE studies RENAME TO gone")
-    assert "The database does not answer" in shown(api, "/", 503)
 
 
 def test_without_a_runner_the_pages_are_there(empty_api: httpx.Client, store: Store, spec: StudySpec) -> None:
