@@ -15,6 +15,7 @@ from service.listing import Wanted
 from service.look import look
 from service.pages import Pages
 from service.roles import Role
+from service.routes_report import Form
 from service.settings import Settings
 from service.states import State
 from service.store import Store
@@ -90,4 +91,5 @@ def study_now(
 
 def _study(pages: Pages, template: str, study_id: str, caller: Caller, store: Store, settings: Settings) -> Response:
     seen = look(store.study(study_id), caller, store, settings, datetime.now(UTC))
-    return pages.page(template, caller=caller, here="study", look=seen, spec=seen.study.spec)
+    forms = tuple(form.value for form in Form if form is not Form.HTML)
+    return pages.page(template, caller=caller, here="study", look=seen, spec=seen.study.spec, forms=forms)

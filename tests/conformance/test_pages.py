@@ -144,7 +144,9 @@ def test_a_report_is_linked_and_may_be_shown_within_its_study(api: httpx.Client,
     StudyLedger(store, study_id, claim.token).save_report({"report.html": b"<p>done</p>"})
     store.transition(study_id, State.SUCCEEDED, "")
     path = f"/studies/{study_id}/report.html"
-    assert f'<iframe title="Report" src="{path}"' in shown(api, f"/pages/studies/{study_id}")
+    page = shown(api, f"/pages/studies/{study_id}")
+    assert f'<iframe title="Report" src="{path}"' in page
+    assert f'href="/studies/{study_id}/report.csv"' in page
     headers = api.get(path).headers
     assert headers["x-frame-options"] == "SAMEORIGIN"
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
