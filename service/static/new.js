@@ -151,6 +151,14 @@ function fieldAt(pointer) {
   return inside.querySelector("[data-name]");
 }
 
+// Over plain http a browser has no clipboard for pages: the text is selected then, for the reader to copy.
+function copy(element, button) {
+  if (navigator.clipboard) navigator.clipboard.writeText(element.textContent);
+  else getSelection().selectAllChildren(element);
+  button.textContent = navigator.clipboard ? "Copied" : "Selected";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+}
+
 function count(number) {
   return number.toLocaleString("en");
 }
@@ -170,9 +178,7 @@ form.addEventListener("click", (event) => {
     (list.querySelector("input") ?? part(`add-${list.id === "arms" ? "arm" : "workload"}`)).focus();
     changed();
   } else if (button?.dataset.copy) {
-    navigator.clipboard?.writeText(part(button.dataset.copy).textContent);
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 1500);
+    copy(part(button.dataset.copy), button);
   }
 });
 part("add-workload-button").addEventListener("click", () => {

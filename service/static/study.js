@@ -4,6 +4,7 @@ import { ask, tell } from "./ask.js";
 import { drawCurves } from "./curves.js";
 
 const LOOK_MILLISECONDS = 1500;
+const ENDED_MILLISECONDS = 15000; // its report may follow, and it may be retried or put away elsewhere
 
 const head = document.getElementById("top");
 const told = document.getElementById("told");
@@ -51,8 +52,9 @@ function showReport() {
 
 async function follow() {
   for (;;) {
-    await new Promise((resume) => setTimeout(resume, LOOK_MILLISECONDS));
-    if (!document.hidden && !(facts().ended === "true" && facts().report)) await look();
+    const pause = facts().ended === "true" ? ENDED_MILLISECONDS : LOOK_MILLISECONDS;
+    await new Promise((resume) => setTimeout(resume, pause));
+    if (!document.hidden) await look();
   }
 }
 

@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 #: Phone and desk.
 WIDTHS = (380, 1400)
+#: A name of this machine that the browser takes for another machine's.
+ELSEWHERE = "service.test"
 #: Pictures of the pages as they were tested; the best of them are in docs/images.
 PICTURES = Path(__file__).parents[2] / "out" / "screenshots"
 
@@ -54,7 +56,7 @@ def chromium() -> Generator[Browser]:
     if program is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     # its sandbox is not for root
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = [f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser

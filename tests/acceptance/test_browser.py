@@ -13,7 +13,7 @@ from service.keys import deployed_keys
 from service.roles import Role
 from service.settings import Access, Settings
 from service.states import ENDED, State
-from tests.acceptance.browsing import WIDTHS, Watched, chromium, grave, overflow, picture, watched
+from tests.acceptance.browsing import ELSEWHERE, WIDTHS, Watched, chromium, grave, overflow, picture, watched
 from tests.acceptance.serving import serving, settings_in, wait_for
 
 TINY = """
@@ -125,6 +125,23 @@ def test_a_reader_logs_in_and_out(browser: Browser, service: Running) -> None:
         expect(page).to_have_title("Log in – L4 Studies")
         assert found.foreign == []
         assert [each for each in found.errors if "401" not in each] == []
+
+
+def test_over_plain_http_in_a_network_it_is_the_same(browser: Browser, service: Running) -> None:
+    # a browser says less of where a request comes from then, and has no clipboard for pages
+    place = f"{ELSEWHERE}:{service.settings.port}"
+    with watched(browser, (place,), 1400) as found:
+        page = found.page
+        page.goto(f"http://{place}/pages/new")
+        page.get_by_label("API key").fill(service.key)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#cost")).to_contain_text("50 (18 in searches, 32 to confirm)")
+        page.get_by_role("button", name="Copy").first.click()
+        assert page.evaluate("getSelection().toString()").startswith("name: L4 against tuned SGD\nworkloads:")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(f"http://{place}/login")
+        assert found.errors == []
+        assert found.foreign == []
 
 
 def test_a_study_is_made_by_the_form_followed_and_read(desk: Watched, service: Running) -> None:
