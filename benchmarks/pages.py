@@ -287,6 +287,11 @@ def pages(settings: Settings, filled: Filled, empty_port: int) -> dict[str, str]
         "runs of it, first page of 100": f"{large}/runs",
         "runs of it, first page of 200": f"{large}/runs?limit=200",
         "runs of it, a page near the end": f"{large}/runs?cursor=1100-0",
+        "for browsers: the list of studies": f"{settings.url}/",
+        "for browsers: a study of 38 runs": f"{settings.url}/pages/studies/{middle}",
+        "for browsers: a study of 9,889 runs": f"{settings.url}/pages/studies/{filled.large}",
+        "for browsers: what changes of it": f"{settings.url}/pages/studies/{filled.large}/now",
+        "for browsers: curves of it": f"{large}/workloads/w0/curves",
         "report.json of 38 runs": f"{base}/{middle}/report.json",
         "report.json of 9,889 runs": f"{large}/report.json",
     }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from service import mlflow_links
 from service.conditions import conditions
 from service.entities import StudyHead, StudyRow
 from service.progress import progress_answer
@@ -48,7 +49,6 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
     ahead = _ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
-    experiment = f"{settings.mlflow_pages}/#/experiments/{row.experiment}"
     return StudyAnswer(
         **summary(row).model_dump(),
         spec=row.spec,
@@ -57,10 +57,11 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
         progress=progress_answer(found),
         links=Links(
             self=path,
+            page=f"/pages{path}",
             runs=f"{path}/runs",
             events=f"{path}/events",
             report=f"{path}/report" if has_report else None,
-            mlflow=None if row.experiment is None else experiment,
+            mlflow=None if row.experiment is None else mlflow_links.experiment(settings, row.experiment),
         ),
     )
 

@@ -12,12 +12,14 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from service import (
     routes_caller,
     routes_catalogue,
+    routes_curves,
     routes_docs,
     routes_events,
     routes_health,
     routes_keeping,
     routes_logs,
     routes_metrics,
+    routes_pages,
     routes_plan,
     routes_queue,
     routes_report,
@@ -83,6 +85,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         routes_caller,
         routes_session,
         routes_static,
+        routes_pages,
+        routes_curves,
     ):
         app.include_router(routes.router)
     answer_with_problems(app)

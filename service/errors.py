@@ -68,6 +68,10 @@ class UnknownRunError(ServiceError):
     """The study has no run of that id (yet)."""
 
 
+class UnknownWorkloadError(ServiceError):
+    """The study has no workload of that name."""
+
+
 class UnknownWebhookError(ServiceError):
     """No webhook has that id."""
 

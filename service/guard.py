@@ -18,7 +18,7 @@ from service.sessions import COOKIE, Sessions
 from service.settings import Settings, is_loopback
 from service.transitions import shown
 
-_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout"})
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
 _OPEN_FOLDER = "/static/"
 #: A proxy asks it with the headers of a browser, and has to be told 401.
 _NEVER_REDIRECTED = "/caller"

@@ -15,11 +15,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from service.schemas import ArmProgressAnswer, BestAnswer, StudyAnswer
+from service.arm_words import best_score, best_setting
+from service.schemas import ArmProgressAnswer, StudyAnswer
 from service.screen import duration, state_text, took
 from service.states import ENDED, State
 from studies.spec import StudySpec
-from studies.wording import label, metric, number
+from studies.wording import label, number
 
 #: The pace is that of the last so many seconds: packs end together, and long ones seldom.
 _WINDOW = 300.0
@@ -171,8 +172,8 @@ def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:
             escape(each.arm),
             f"{each.trials_done}/{each.trials_total}",
             f"{each.done}/{each.total}",
-            _score(each.best, spec),
-            escape(_setting(each, spec)),
+            best_score(each, spec),
+            escape(best_setting(each, spec)),
             style="dim" if each.done == 0 else "",
         )
         before = each.workload
@@ -190,20 +191,3 @@ def _shown(arms: Sequence[ArmProgressAnswer], room: int | None) -> list[ArmProgr
 
     chosen = sorted(range(len(arms)), key=urgency)[:room]
     return [arms[place] for place in sorted(chosen)]
-
-
-def _score(best: BestAnswer | None, spec: StudySpec) -> str:
-    if best is None:
-        return "–"
-    if best.score is None:
-        return "diverged"
-    return number(best.score) if spec.protocol.objective.endswith("loss") else metric(best.score)
-
-
-def _setting(progress: ArmProgressAnswer, spec: StudySpec) -> str:
-    searched = spec.arm(progress.arm).search
-    if not searched:
-        return "fixed"
-    if progress.best is None:
-        return ""
-    return ", ".join(f"{name} {number(progress.best.setting[name])}" for name in searched)

@@ -1,12 +1,17 @@
 """The pages for browsers: templates, and what each page may do."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import final
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from service import mlflow_links
+from service.arm_words import best_score, best_setting
+from service.entities import StudyHead
 from service.settings import Settings
+from studies.wording import duration, label
 
 #: A page runs and loads what is the service's own, and nothing that is written into it.
 _HEADERS = {
@@ -36,7 +41,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._mlflow = settings.mlflow_pages
+        self._mlflow = mlflow_links.experiments(settings)
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Return a page.
@@ -46,5 +51,23 @@ class Pages:
             status: The answer's.
             values: What the template shows.
         """
-        text = self._environment.get_template(template).render(values, mlflow=self._mlflow)
+        text = self._environment.get_template(template).render(
+            values,
+            mlflow=self._mlflow,
+            best_score=best_score,
+            best_setting=best_setting,
+            label=label,
+            moment=_moment,
+            took=_took,
+        )
         return HTMLResponse(text, status, _HEADERS)
+
+
+def _moment(at: datetime, *, seconds: bool = False) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _took(study: StudyHead) -> str:
+    if study.started_at is None:
+        return "–"
+    return "running" if study.ended_at is None else duration((study.ended_at - study.started_at).total_seconds())

@@ -35,8 +35,11 @@ from service.errors import (
     UnknownRunError,
     UnknownStudyError,
     UnknownWebhookError,
+    UnknownWorkloadError,
     WrongStateError,
 )
+from service.negotiation import preferred
+from service.pages import Pages
 from service.schemas import FaultAnswer, Problem
 from service.security_headers import ALWAYS
 from studies.resolve import InvalidStudyError, pointer
@@ -88,6 +91,7 @@ _KINDS: dict[type[ServiceError], Kind] = {
     ),
     UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
     UnknownRunError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-run", title="No such run"),
+    UnknownWorkloadError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-workload", title="No such workload"),
     NoLogError: Kind(status=HTTPStatus.NOT_FOUND, name="no-log", title="The log is not on this machine"),
     UnknownWebhookError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-webhook", title="No such webhook"),
     UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
@@ -177,10 +181,24 @@ def answer_with_problems(app: FastAPI) -> None:
         app.add_exception_handler(error, _known_error)
 
 
-def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+def _answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    if _shows_a_page(request):
+        caller = request.scope.get("state", {}).get("caller")  # none before the guard has let it through
+        pages = cast(Pages, request.app.state.pages)
+        page = pages.page("problem.html", status=problem.status, caller=caller, here="", problem=problem)
+        for name, value in (headers or {}).items():
+            page.headers.setdefault(name, value)
+        return page
     # ASCII, so that any text can be sent, halves of surrogate pairs too
     content = json.dumps(problem.model_dump(), ensure_ascii=True)
     return Response(content, status_code=problem.status, headers=headers, media_type=_MEDIA_TYPE)
+
+
+def _shows_a_page(request: Request) -> bool:
+    """Say whether a page was asked for, and by a browser; its scripts ask for no HTML."""
+    path, accept = request.scope["path"], request.headers.get("accept", "")
+    is_page = path in ("/", "/login") or path.startswith("/pages/")
+    return is_page and preferred(accept, ("application/json", "text/html")) == "text/html"
 
 
 async def _login_needed(_request: Request, error: Exception) -> Response:
@@ -188,21 +206,23 @@ async def _login_needed(_request: Request, error: Exception) -> Response:
     return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
 
-async def _invalid_study(_request: Request, error: Exception) -> Response:
+async def _invalid_study(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidStudyError)
     faults = [FaultAnswer(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return _answer(_INVALID_STUDY.problem(f"{count}; nothing was stored. Correct what `faults` names.", faults))
+    return _answer(
+        request, _INVALID_STUDY.problem(f"{count}; nothing was stored. Correct what `faults` names.", faults)
+    )
 
 
-async def _bad_body(_request: Request, error: Exception) -> Response:
+async def _bad_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBodyError)
-    return _answer(_UNREADABLE_BODY.problem(str(error), error.faults))
+    return _answer(request, _UNREADABLE_BODY.problem(str(error), error.faults))
 
 
-async def _invalid_body(_request: Request, error: Exception) -> Response:
+async def _invalid_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidBodyError)
-    return _answer(_INVALID_BODY.problem(str(error), error.faults))
+    return _answer(request, _INVALID_BODY.problem(str(error), error.faults))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
@@ -211,17 +231,17 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
         return await _http_error(request, HTTPException(HTTPStatus.NOT_FOUND))
     faults = [FaultAnswer(pointer=pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
     named = "; ".join(f"{fault.pointer.removeprefix('/query/')}: {fault.detail}" for fault in faults)
-    return _answer(_INVALID_QUERY.problem(named, faults))
+    return _answer(request, _INVALID_QUERY.problem(named, faults))
 
 
-async def _bad_cursor(_request: Request, error: Exception) -> Response:
+async def _bad_cursor(request: Request, error: Exception) -> Response:
     fault = FaultAnswer(pointer="/query/cursor", detail=str(error))
-    return _answer(_INVALID_QUERY.problem(str(error), [fault]))
+    return _answer(request, _INVALID_QUERY.problem(str(error), [fault]))
 
 
-async def _known_error(_request: Request, error: Exception) -> Response:
+async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return _answer(problem_of(error), _headers(error))
+    return _answer(request, problem_of(error), _headers(error))
 
 
 def _headers(error: Exception) -> dict[str, str] | None:
@@ -242,8 +262,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         detail = f"{request.method} {request.scope['path']}: {phrase}; see /docs for what there is"
     problem = Problem(type="about:blank", title=phrase, status=error.status_code, detail=detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _answer(problem, {"Allow": ", ".join(_allowed_methods(request))})
-    return _answer(problem, error.headers)
+        return _answer(request, problem, {"Allow": ", ".join(_allowed_methods(request))})
+    return _answer(request, problem, error.headers)
 
 
 def _allowed_methods(request: Request) -> list[str]:
@@ -259,19 +279,19 @@ def _allowed_methods(request: Request) -> list[str]:
     ]
 
 
-async def _client_left(_request: Request, _error: Exception) -> Response:
+async def _client_left(request: Request, _error: Exception) -> Response:
     # while its body was read; nobody sees the answer
-    return _answer(_UNREADABLE_BODY.problem("the connection was closed before the body had arrived"))
+    return _answer(request, _UNREADABLE_BODY.problem("the connection was closed before the body had arrived"))
 
 
-async def _database_error(_request: Request, error: Exception) -> Response:
+async def _database_error(request: Request, error: Exception) -> Response:
     _LOG.error("the database does not answer", exc_info=error)
-    return _answer(_DATABASE.problem("The database does not answer, try again later; the log has more."))
+    return _answer(request, _DATABASE.problem("The database does not answer, try again later; the log has more."))
 
 
-async def _unexpected(_request: Request, _error: Exception) -> Response:
+async def _unexpected(request: Request, _error: Exception) -> Response:
     # the server logs the error itself, with its traceback
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "An error of the service, not of the request; its log has more."
     # this is answered outside of all middleware
-    return _answer(Problem(type="about:blank", title=status.phrase, status=status, detail=detail), ALWAYS)
+    return _answer(request, Problem(type="about:blank", title=status.phrase, status=status, detail=detail), ALWAYS)

@@ -41,8 +41,9 @@ _HEADERS = {
     # the report runs no script, here or in what it embeds
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",  # the study's page shows it
 }
 _CONTENT: dict[str, Any] = {
     media_type: {"schema": {"type": "object" if form is Form.JSON else "string"}} for media_type, form in _FORMS.items()

@@ -14,6 +14,12 @@ _FOLDER = Path(__file__).with_name("static")
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
+@router.get("/favicon.ico")
+def show_icon() -> Response:
+    """Return the icon of what names none, such as a report."""
+    return show_static_file("icon.svg")
+
+
 @router.get("/static/{file}")
 def show_static_file(file: str) -> Response:
     """Return a file of the pages."""

@@ -101,6 +101,7 @@ class Links(_Answer):
 
     Args:
         self: The study.
+        page: The study for people, in a browser.
         runs: Its runs.
         events: What happens to it, as server-sent events.
         report: Its report, None until there is one.
@@ -108,6 +109,7 @@ class Links(_Answer):
     """
 
     self: str
+    page: str
     runs: str
     events: str
     report: str | None
@@ -286,6 +288,45 @@ class RunAnswer(_Answer):
     steps: int
     train_loss: float | None
     metrics: dict[str, float | None]
+
+
+class CurveAnswer(_Answer):
+    """A series of one run.
+
+    Args:
+        arm: The arm's name.
+        stage: Search or confirm.
+        trial: The trial's number.
+        seed: The run's seed.
+        run: The run's id within the study.
+        steps: The step after which each value holds.
+        values: One a step; those that are not finite are None.
+    """
+
+    arm: str
+    stage: Stage
+    trial: int
+    seed: int
+    run: str
+    steps: tuple[int, ...]
+    values: tuple[float | None, ...]
+
+
+class CurvesAnswer(_Answer):
+    """What is to be seen of the arms of a workload so far.
+
+    Args:
+        workload: The workload's name within the study.
+        names: Series that these runs have.
+        series: The one that is shown.
+        curves: Of a few runs of each arm, in the spec's order: confirm runs, or before there are any those of the
+            best trial so far.
+    """
+
+    workload: str
+    names: tuple[str, ...]
+    series: str
+    curves: tuple[CurveAnswer, ...]
 
 
 class RunPage(_Answer):

@@ -159,6 +159,7 @@ def study_summary(study: StudyAnswer, url: str) -> Table:
         table.add_row(name, escape(value))
     for warning in study.warnings:
         table.add_row("[yellow]warning[/]", escape(warning))
+    table.add_row("page", url + study.links.page)
     if study.links.report is not None:
         table.add_row("report", url + study.links.report)
     if study.links.mlflow is not None:

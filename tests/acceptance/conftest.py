@@ -1,21 +1,17 @@
 """Settings of a service of a test's own, beside whatever else runs on the machine."""
 
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from service.settings import Settings
+from tests.acceptance.serving import settings_in
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        ports = first.getsockname()[1], second.getsockname()[1]
-    return Settings(home=tmp_path / "home", data_dir=tmp_path / "data", port=ports[0], mlflow_port=ports[1], cpus=1)
+    return settings_in(tmp_path)
 
 
 @pytest.fixture(scope="session")

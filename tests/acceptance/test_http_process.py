@@ -69,7 +69,7 @@ def test_nothing_that_trains_is_imported_later_either(tmp_path: Path) -> None:
     with started(tmp_path, port) as process:
         wait_until_alive(process, port)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            for path in ("/readyz", "/studies", "/openapi.json", "/docs"):
+            for path in ("/readyz", "/studies", "/openapi.json", "/docs", "/", "/pages/new"):
                 client.get(path)
             client.post("/studies", content=b"name: x", headers={"Content-Type": "application/yaml"})
         mapped = Path(f"/proc/{process.pid}/maps").read_text()

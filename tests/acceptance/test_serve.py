@@ -2,20 +2,17 @@
 
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from service.client import Client
 from service.keys import deployed_keys
 from service.roles import Role
-from service.serve import environment
 from service.settings import Access, Settings
 from service.states import State
 from tests.acceptance.processes import processes, state
+from tests.acceptance.serving import serving, wait_for
 
 # long enough to be interrupted, on one worker
 STUDY = """
@@ -26,36 +23,9 @@ protocol: {trials: 4, confirm_seeds: 7}
 """
 
 
-@contextmanager
-def _serving(settings: Settings, output: Path) -> Generator[subprocess.Popen[bytes]]:
-    """Start the service and wait until it says how it is used."""
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service.cli", "serve"],
-            env=environment(settings),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _await(lambda: "Ctrl-C stops the service" in output.read_text(), process, 150)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _await(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the service ended"
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-
-
 def _await_driver(settings: Settings, client: Client, study_id: str, process: subprocess.Popen[bytes]) -> None:
-    _await(lambda: client.study(study_id).state is State.RUNNING, process, 20)
-    _await(lambda: settings.driver_log(study_id).exists(), process, 20)
+    wait_for(lambda: client.study(study_id).state is State.RUNNING, process, 20)
+    wait_for(lambda: settings.driver_log(study_id).exists(), process, 20)
 
 
 def _gone_within(settings: Settings, seconds: float) -> bool:
@@ -72,7 +42,7 @@ def test_nothing_is_left_and_the_study_goes_on_whatever_ends_the_service(setting
     settings = settings.model_copy(update={"access": Access.KEYS})  # its parts do without
     with deployed_keys(settings) as keys:
         key = keys.create("submitter", Role.SUBMITTER, datetime.now(UTC))
-    with _serving(settings, first) as process, Client(settings.url, key=key) as client:
+    with serving(settings, first) as process, Client(settings.url, key=key) as client:
         assert "by API key" in first.read_text()
         assert settings.url in first.read_text()
         study_id = client.submit(STUDY).id
@@ -83,7 +53,7 @@ def test_nothing_is_left_and_the_study_goes_on_whatever_ends_the_service(setting
     assert processes(settings) == []
     assert state(settings, study_id) is State.QUEUED
 
-    with _serving(settings, second) as process, Client(settings.url, key=key) as client:
+    with serving(settings, second) as process, Client(settings.url, key=key) as client:
         _await_driver(settings, client, study_id, process)
         process.kill()
         process.wait()

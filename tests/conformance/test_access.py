@@ -71,7 +71,13 @@ TABLE = {
     "POST /login": Row(who=EVERYBODY, status=401),
     "POST /logout": Row(who=EVERYBODY, status=303),
     "GET /static/{file}": Row(who=EVERYBODY),
+    "GET /favicon.ico": Row(who=EVERYBODY),
     "GET /caller": Row(who=READERS),
+    "GET /": Row(who=READERS),
+    "GET /pages/new": Row(who=READERS),
+    "GET /pages/studies/{study_id}": Row(who=READERS),
+    "GET /pages/studies/{study_id}/now": Row(who=READERS),
+    "GET /studies/{study_id}/workloads/{workload}/curves": Row(who=READERS),
     "GET /docs": Row(who=READERS),
     "GET /openapi.json": Row(who=READERS),
     "GET /workloads": Row(who=READERS),
@@ -105,7 +111,14 @@ TABLE = {
     "POST /studies/{study_id}/retry": Row(who=OWNERS),
 }
 #: What the parameters in paths stand for, beside the study.
-PARAMETERS = {"file": "pages.css", "form": "json", "figure": "curves", "run_id": "0-0", "webhook_id": "0" * 20}
+PARAMETERS = {
+    "workload": "digits_mlp",
+    "file": "pages.css",
+    "form": "json",
+    "figure": "curves",
+    "run_id": "0-0",
+    "webhook_id": "0" * 20,
+}
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_study_with_runs(api: httpx.Client, store: Store, spec: StudySpec) -> 
         BestAnswer(trial=0, score=0.5, setting={"alpha": 0.15}),
         None,
     ]
-    assert study.links.mlflow == "http://mlflow.test/#/experiments/17"
+    assert study.links.mlflow == "http://mlflow.test/#/experiments/17/runs?workflowType=machine_learning"
     diverged, finished = first.runs[0], second.runs[0]
     assert (diverged.workload, diverged.outcome, diverged.train_loss) == ("digits_mlp", Outcome.DIVERGED, None)
     assert diverged.metrics == {"validation_loss": None, "validation_accuracy": 0.5}

@@ -50,7 +50,7 @@ def study(spec: StudySpec) -> StudyAnswer:
         warnings=(),
         conditions=("range extended for sgd on digits_mlp: lr 0.001 to 1",),
         progress=ProgressAnswer(done=12, total=34, arms=arms),
-        links=Links(self="", runs="", events="", report=None, mlflow=None),
+        links=Links(self="", page="", runs="", events="", report=None, mlflow=None),
     )
 
 
