@@ -220,6 +220,28 @@ def test_mlflow_asks_for_the_role_and_the_origin(deployment: Deployment, client:
     assert (page.status_code, page.headers["location"]) == (303, "/login?next=/mlflow/")
 
 
+def test_a_browser_logs_in_once_for_pages_and_mlflow(client: Client, key: str) -> None:
+    study_id = next(client.studies()).id
+    shown = client.study(study_id).links.mlflow
+    assert shown is not None
+    assert shown.startswith("/mlflow/#/experiments/")
+    own = {"Accept": "text/html", "Origin": client.url}
+    with httpx.Client(base_url=client.url, headers=own) as browser:
+        asked = browser.get(f"/pages/studies/{study_id}")
+        assert asked.status_code == 303
+        assert asked.headers["location"].startswith("/login?next=")
+        logged_in = browser.post("/login", data={"key": key, "next": "/mlflow/"})
+        assert (logged_in.status_code, logged_in.headers["location"]) == (303, "/mlflow/")
+        assert "HttpOnly" in logged_in.headers["set-cookie"]
+        for path in ("/", f"/pages/studies/{study_id}", "/mlflow/", "/mlflow/static-files/manifest.json"):
+            assert browser.get(path).status_code == 200, path
+        create = "/mlflow/ajax-api/2.0/mlflow/experiments/create"
+        assert browser.post(create, json={"name": "by a browser"}).status_code == 200
+        foreign = {"Origin": "http://elsewhere.example"}
+        assert browser.post(create, json={"name": "from elsewhere"}, headers=foreign).status_code == 403
+        assert browser.get("/mlflow/ajax-api/3.0/mlflow/assistant/config").status_code == 404
+
+
 #: Asks what Ray has on its ports: the head's and a node's, and those of a dashboard, which none runs.
 _ASK_RAY = """
 import socket
