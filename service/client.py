@@ -40,6 +40,7 @@ class Form(StrEnum):
     HTML = "html"
     MARKDOWN = "md"
     CSV = "csv"
+    LATEX = "tex"
 
 
 class Client:
@@ -245,6 +246,22 @@ class Client:
         """
         path = f"/studies/{quoted(study_id)}/report/{quoted(name)}.svg"
         return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
+
+    def save_bundle(self, study_id: str, path: Path) -> None:
+        """Save a zip of a study's report with everything that it was computed from.
+
+        Args:
+            study_id: Its id.
+            path: The file to write; it is there once it is whole.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        try:
+            with part.open("wb") as file:
+                self._connection.download(f"/studies/{quoted(study_id)}/bundle", file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def pause(self, study_id: str) -> StudyAnswer:
         """Hand out nothing more of a study; what is in training, or next in line, is finished.

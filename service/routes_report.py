@@ -1,13 +1,16 @@
-"""A study's report: its forms by Accept header or by extension, and its figures."""
+"""A study's report: its forms by Accept header or by extension, its figures, and the bundle of all it comes from."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from service.access import needs
+from service.bundles import open_bundle
 from service.dependencies import StoreGiven, StudyId
 from service.negotiation import preferred
 from service.problems import documented
@@ -24,6 +27,14 @@ class Form(StrEnum):
     HTML = "html"
     MARKDOWN = "md"
     CSV = "csv"
+    LATEX = "tex"
+
+
+class Image(StrEnum):
+    """A form of a figure; its value is the file's extension."""
+
+    SVG = "svg"
+    PNG = "png"
 
 
 #: PostgreSQL holds no text with a NUL, and refuses to look for one.
@@ -34,9 +45,12 @@ _MEDIA_TYPES = {
     Form.HTML: "text/html",
     Form.MARKDOWN: "text/markdown",
     Form.CSV: "text/csv",
+    Form.LATEX: "application/x-tex",
 }
 _FORMS = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
-_SVG = "image/svg+xml"
+_IMAGES = {Image.SVG: "image/svg+xml", Image.PNG: "image/png"}
+_ZIP = "application/zip"
+_CHUNK = 2**18
 _HEADERS = {
     # the report runs no script, here or in what it embeds
     "Content-Security-Policy": (
@@ -48,6 +62,7 @@ _HEADERS = {
 _CONTENT: dict[str, Any] = {
     media_type: {"schema": {"type": "object" if form is Form.JSON else "string"}} for media_type, form in _FORMS.items()
 }
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
@@ -57,7 +72,7 @@ _MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
     responses={200: {"content": _CONTENT}} | documented(HTTPStatus.NOT_ACCEPTABLE, *_MISSING),
 )
 def show_report(study_id: StudyId, store: StoreGiven, accept: Annotated[str, Header()] = "") -> Response:
-    """Return the report as JSON, HTML, Markdown or CSV, whichever Accept prefers; 409 before it is there."""
+    """Return the report as JSON, HTML, Markdown, CSV or LaTeX, whichever Accept prefers; 409 before it is there."""
     media_type = preferred(accept, list(_FORMS))
     if media_type is None:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"the report is there as {', '.join(_FORMS)}")
@@ -75,13 +90,31 @@ def show_report_form(study_id: StudyId, form: Form, store: StoreGiven) -> Respon
 
 
 @router.get(
-    "/studies/{study_id}/report/{figure}.svg",
+    "/studies/{study_id}/report/{figure}.{image}",
     response_class=Response,
-    responses={200: {"content": {_SVG: {"schema": {"type": "string"}}}}} | documented(*_MISSING),
+    responses={200: {"content": dict.fromkeys(_IMAGES.values(), _BINARY)}} | documented(*_MISSING),
 )
-def show_figure(study_id: StudyId, figure: Figure, store: StoreGiven) -> Response:
-    """Return one figure of the report."""
-    return Response(store.report_file(study_id, f"{figure}.svg"), headers=_HEADERS, media_type=_SVG)
+def show_figure(study_id: StudyId, figure: Figure, image: Image, store: StoreGiven) -> Response:
+    """Return one figure of the report, as SVG or PNG."""
+    content = store.report_file(study_id, f"{figure}.{image.value}")
+    return Response(content, headers=_HEADERS, media_type=_IMAGES[image])
+
+
+@router.get(
+    "/studies/{study_id}/bundle",
+    response_class=StreamingResponse,
+    responses={200: {"content": {_ZIP: _BINARY}}} | documented(*_MISSING),
+)
+def show_bundle(study_id: StudyId, store: StoreGiven) -> Response:
+    """Return a zip with the report, its spec and study file, and every row that it was computed from."""
+    file = open_bundle(store, study_id)
+
+    def chunks() -> Iterator[bytes]:
+        with file:
+            yield from iter(lambda: file.read(_CHUNK), b"")
+
+    named = {"Content-Disposition": f'attachment; filename="{study_id}.zip"'}
+    return StreamingResponse(chunks(), headers=named, media_type=_ZIP)
 
 
 def _form(store: Store, study_id: str, form: Form, headers: dict[str, str]) -> Response:

@@ -19,6 +19,7 @@ from service.store import Store
 from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
 from studies.spec import StudySpec
 from tests.conformance.serving import served
+from tests.reports import A_REPORT
 
 #: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused.
 NOT_CHECKED = "positive_data_acceptance"
@@ -51,7 +52,7 @@ def known_study(store: Store, spec: StudySpec) -> str:
     )
     ledger.add_plan([trial], [pack])
     ledger.finish_pack(pack, [run])
-    ledger.save_report({f"report.{form}": b"{}" for form in ("json", "html", "md", "csv")} | {"curves.svg": b"<svg/>"})
+    ledger.save_report(A_REPORT)
     store.transition(study_id, State.SUCCEEDED, "")  # of a study that goes on, events are streamed for ever
     return study_id
 

@@ -1,0 +1,53 @@
+"""`l4-studies bundle` and `rebuild`: everything that a report was computed from, and the report from it again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service import screen
+from service.asking import ApiKey, Url, asking
+from studies.errors import BundleError
+
+StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
+Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The unpacked bundle.")]
+
+
+def bundle(
+    study_id: StudyId,
+    out: Annotated[Path | None, typer.Option(help="The file to write; ID.zip if not given.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Save a zip of a study's report, its study file and all its rows."""
+    path = out or Path(f"{study_id}.zip")
+    with asking(url, api_key) as (client, console):
+        client.save_bundle(study_id, path)
+        console.print(f"Saved {path}", highlight=False)
+
+
+def rebuild(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option(help="The folder to write; `again` in the bundle's if not given.")] = None,
+) -> None:
+    """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
+    from studies.rebuild import rebuild as recompute  # noqa: PLC0415 - the other commands need none of what it imports
+
+    target = out or folder / "again"
+    try:
+        files = recompute(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (target / name).write_bytes(content)
+        same = (folder / "report" / "report.json").read_bytes() == files["report.json"]
+    except (BundleError, OSError) as error:
+        screen.show_error(error)
+        raise typer.Exit(1) from error
+    Console().print(f"Wrote {target}", highlight=False)
+    if not same:
+        screen.show_error(
+            BundleError("it is not the bundle's report: that was computed by another version, or changed")
+        )
+        raise typer.Exit(1)
+    Console().print("It is byte for byte the bundle's report.json", highlight=False)
