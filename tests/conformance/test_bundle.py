@@ -1,6 +1,7 @@
 """A bundle over HTTP: unpacked elsewhere it gives the same report, and posted again the same study."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile
@@ -42,10 +43,11 @@ def study_id(empty_api: httpx.Client, store: Store) -> str:
     assert claim is not None
     ledger = StudyLedger(store, study_id, claim.token)
     rows = planted_rows(spec, ARMS)
-    ledger.add_plan(rows.trials, rows.packs)
+    ledger.add_plan(rows.trials, [replace(pack, done=False, seconds=None) for pack in rows.packs])
     for pack in rows.packs:
         ledger.finish_pack(pack, [run for run in rows.runs if run.pack == pack.number])
     stored = ledger.rows(series=True)
+    assert len(stored.runs) == len(rows.runs)
     ledger.save_report(render(build_report(spec, stored, provenance(spec, study_id)), stored))
     store.transition(study_id, State.SUCCEEDED, "")
     return study_id
