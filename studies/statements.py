@@ -69,6 +69,17 @@ def warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple
     return tuple(f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm))
 
 
+def mixed(hosts: Sequence[str]) -> str:
+    """Return what a reader must know of the machines; empty where they are alike.
+
+    Args:
+        hosts: Machines and devices that trained packs.
+    """
+    if len(hosts) < 2:
+        return ""
+    return f"Mixed hardware, packs trained on {listing(hosts)}: last digits, and seconds, may differ between them"
+
+
 def notes(spec: StudySpec) -> tuple[str, ...]:
     """Return how the numbers are to be read.
 
@@ -161,10 +172,18 @@ def _detail(spec: StudySpec, comparison: Comparison) -> str:
         return f"a run diverged in {comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')}"
     if comparison.verdict is Verdict.UNDECIDED:
         return "" if comparison.seeds_needed is None else f"it would take about {comparison.seeds_needed} seeds"
-    return "" if comparison.mean_difference is None else _size(spec, comparison.verdict, comparison.mean_difference)
+    better = comparison.mean_difference
+    return "" if better is None else difference_size(spec, comparison.verdict, better)
 
 
-def _size(spec: StudySpec, verdict: Verdict, difference: float) -> str:
+def difference_size(spec: StudySpec, verdict: Verdict, difference: float) -> str:
+    """Return how large a difference is in words, as in `loss 3.2 times lower`.
+
+    Args:
+        spec: The study.
+        verdict: What was found.
+        difference: On the comparison scale, positive where it is better.
+    """
     if not is_loss(spec.protocol.objective):
         return f"by {signed(difference)}"
     if verdict is Verdict.TIE:
