@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
@@ -50,6 +51,7 @@ _MEDIA_TYPES = {
 _FORMS = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
 _IMAGES = {Image.SVG: "image/svg+xml", Image.PNG: "image/png"}
 _ZIP = "application/zip"
+_SCHEMA = "application/schema+json"
 _CHUNK = 2**18
 _HEADERS = {
     # the report runs no script, here or in what it embeds
@@ -115,6 +117,17 @@ def show_bundle(study_id: StudyId, store: StoreGiven) -> Response:
 
     named = {"Content-Disposition": f'attachment; filename="{study_id}.zip"'}
     return StreamingResponse(chunks(), headers=named, media_type=_ZIP)
+
+
+@router.get(
+    "/reports/schema",
+    response_class=Response,
+    responses={200: {"content": {_SCHEMA: {"schema": {"type": "object"}}}}} | documented(),
+)
+def show_schema() -> Response:
+    """Return the JSON schema of the report; its `schema_version` says which one a report has."""
+    content = files("studies").joinpath("report.schema.json").read_bytes()
+    return Response(content, media_type=_SCHEMA)
 
 
 def _form(store: Store, study_id: str, form: Form, headers: dict[str, str]) -> Response:

@@ -7,6 +7,9 @@ from studies.across import Across
 from studies.drawing import legend, log_axis, look, new_axes
 from studies.wording import number
 
+#: Ratios up to it are drawn as they are, larger ones by their logarithms.
+LINEAR = 10.0
+
 
 def profile_picture(found: Across) -> Figure | None:
     """Return the picture, None where no workload has a target.
@@ -35,7 +38,11 @@ def profile_picture(found: Across) -> Figure | None:
             markersize=3.5,
         )
     axes.axvline(found.r_max, color="#808080", linewidth=0.8, linestyle=(0, (4, 3)))
-    log_axis(axes, "x", 0.97, 1.06 * max(found.r_max, found.factors[-1]))
+    most = max(found.r_max, found.factors[-1])
+    if most > LINEAR:
+        log_axis(axes, "x", 0.97, 1.06 * most)
+    else:
+        axes.set_xlim(0.95, most + 0.05)
     axes.set_ylim(-0.03, 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     legend(figure, labels)

@@ -5,7 +5,7 @@ from studies.report import Report, WorkloadReport
 from studies.summary_table import Cell, Table
 from studies.target import StepsToTarget
 from studies.tuning import Usable
-from studies.wording import count, label, number, signed
+from studies.wording import label, number, signed
 
 
 def tuning_table(report: Report, workload: WorkloadReport) -> Table:
@@ -106,7 +106,7 @@ def _speed_row(found: StepsToTarget) -> tuple[Cell, ...]:
     )
     return (
         Cell(text=found.arm),
-        Cell(text=f"{found.reached} of {count(len(found.seeds), 'seed')}"),
+        Cell(text=f"{found.reached} of {len(found.seeds)}"),
         Cell(text="never" if found.median is None else f"{found.median:,.0f}", lines=ends),
         Cell(text=number(found.ratio)),
     )
