@@ -66,7 +66,7 @@ def _draw(axes: Axes, arm: ArmReport, style: Look, floor: float, ceiling: float,
         markersize=3.2,
         markevery=range(len(steps)),
     )
-    each_trial = arm.tuning.best_so_far[-1].steps / len(arm.tuning.best_so_far)
+    each_trial = arm.tuning_cost.steps / len(arm.search.trials)
     mean = [
         (each.trials * each_trial, max(each.mean, floor))
         for each in arm.tuning.expected_best

@@ -111,8 +111,8 @@ def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[t
                 sensitivity(report.spec, workload, name, ceiling),
             )
         caption = (
-            "The best score of each search so far, against the steps that its trials trained; level lines: arms that "
-            "are not tuned, at their search score."
+            "The best score of each search so far, a mark where it got better, against the steps that its trials "
+            "trained; level lines: arms that are not tuned, at their search score."
         )
         if any(arm.tuning.expected_best for arm in workload.arms):
             caption += " Dotted: the best score to be expected of so many of the trials, drawn in any order."

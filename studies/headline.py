@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from studies.arm_report import ArmReport
 from studies.compare import Comparison, Verdict
 from studies.spec import StudySpec
-from studies.statements import difference_size
+from studies.statements import difference_size, owed_to_luck
 from studies.statistics.seeds_needed import MOST_SEEDS
 from studies.target import Target
 from studies.wording import count, label, number
@@ -161,4 +161,5 @@ def _finding(spec: StudySpec, found: Duel) -> str:
         case verdict:
             words = {Verdict.WIN: "it wins", Verdict.LOSS: "it loses", Verdict.TIE: "a tie"}
             size = "" if found.better is None else f" ({difference_size(spec, verdict, found.better)})"
-            return f"{words[verdict]}{size} with {seeds}"
+            luck = ", by less than the search owes to luck" if owed_to_luck(found.comparison) else ""
+            return f"{words[verdict]}{size} with {seeds}{luck}"

@@ -66,7 +66,25 @@ def warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple
         workload: The workload's name within the study.
         arms: Every arm on that workload.
     """
-    return tuple(f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm))
+    found = [f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm)]
+    lucky = [arm.arm for arm in arms if arm.comparison is not None and owed_to_luck(arm.comparison)]
+    if lucky:
+        found.append(
+            f"{workload}: {listing(lucky)} {'wins or loses' if len(lucky) == 1 else 'win or lose'} by less than the "
+            "searches owe to luck: a difference of the chosen settings, not surely of the optimizers."
+        )
+    return tuple(found)
+
+
+def owed_to_luck(found: Comparison) -> bool:
+    """Return whether a win or loss is by less than the searches owe to luck.
+
+    Args:
+        found: The comparison.
+    """
+    difference, luck = found.mean_difference, found.search_luck
+    decided = found.verdict in {Verdict.WIN, Verdict.LOSS}
+    return decided and difference is not None and luck is not None and abs(difference) <= luck
 
 
 def mixed(hosts: Sequence[str]) -> str:

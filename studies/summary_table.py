@@ -8,6 +8,7 @@ from studies.compare import Comparison, Interval, Verdict, is_loss
 from studies.report import Report, WorkloadReport
 from studies.schedule import ScheduleKind
 from studies.spec import ArmSpec, ScheduleDefinition, StudySpec
+from studies.statements import owed_to_luck
 from studies.wording import count, label, metric, number, probability, setting, signed
 
 #: Verdicts are told apart by their signs as well as by colour.
@@ -122,6 +123,7 @@ def comparison_table(report: Report, workload: WorkloadReport) -> Table:
         "adjusted p",
         "probability of improvement",
         "detectable difference",
+        "luck of the searches",
     )
     scale = "decades (log10 of the loss)" if is_loss(report.spec.protocol.objective) else "the objective's unit"
     caption = (
@@ -253,6 +255,8 @@ def _verdict(spec: StudySpec, comparison: Comparison | None) -> Cell:
         lines.append(f"{comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')} diverged")
     if comparison.p_adjusted is not None:
         lines.append(f"adjusted p {probability(comparison.p_adjusted)}")
+    if owed_to_luck(comparison):
+        lines.append(f"searches' luck ±{number(comparison.search_luck)}{_unit(spec)}")
     if comparison.seeds_needed is not None:
         lines.append(f"about {comparison.seeds_needed} seeds needed")
     text = f"{SIGNS[comparison.verdict]} {comparison.verdict.value}"
@@ -291,7 +295,7 @@ def _comparison_row(arm: ArmReport) -> tuple[Cell, ...]:
         Cell(text=signed(arm.optimism_gap)),
     ]
     if found is None:
-        return (*cells, *(Cell(text="–") for _ in range(7)))
+        return (*cells, *(Cell(text="–") for _ in range(8)))
     difference = "–" if found.mean_difference is None else signed(found.mean_difference)
     return (
         *cells,
@@ -302,6 +306,7 @@ def _comparison_row(arm: ArmReport) -> tuple[Cell, ...]:
         Cell(text=probability(found.p_adjusted)),
         Cell(text=metric(found.probability_of_improvement)),
         Cell(text=number(found.minimum_detectable_effect)),
+        Cell(text="–" if found.search_luck is None else f"±{number(found.search_luck)}"),
     )
 
 

@@ -13,6 +13,8 @@ from studies.statistics.expected_best import expected_best
 from studies.statistics.median_best import median_best
 from studies.statistics.usable_range import usable_range
 
+#: Up to so many trials k is every number, beyond it each is a tenth larger than the one before.
+EVERY_K = 30
 #: A learning rate is usable where a loss is at most so many times the best one's.
 USABLE_FACTOR = 2.0
 
@@ -22,7 +24,7 @@ class _Frozen(BaseModel):
 
 
 class BestSoFar(_Frozen):
-    """The best score after a trial, in the order in which trials were tried.
+    """The best score after a trial that was better than all before it, or the last one.
 
     Args:
         trial: The trial's number.
@@ -87,9 +89,10 @@ class Tuning(_Frozen):
     """What the search of an arm found and when.
 
     Args:
-        best_so_far: After each trial that is done.
-        expected_best: For each number of trials; empty for a fixed arm, and where trials are not exchangeable: with
-            the tpe sampler, a pruner, or a search that was cut. Trials of range extensions are left out.
+        best_so_far: In the order in which trials were tried.
+        expected_best: For numbers of trials up to that of the search; empty for a fixed arm, and where trials are not
+            exchangeable: with the tpe sampler, a pruner, or a search that was cut. Trials of range extensions are left
+            out.
         break_even: With the arm that is not tuned; None where there is none, or `expected_best` is empty.
         usable: None unless a single log-scaled hyperparameter is searched and a trial has a finite score.
     """
@@ -115,13 +118,21 @@ def tuning(spec: StudySpec, found: Search, untuned: tuple[str, float] | None) ->
             ExpectedBest(
                 trials=k, mean=_stated(spec, expected_best(drawn, k)), median=_stated(spec, median_best(drawn, k))
             )
-            for k in range(1, len(drawn) + 1)
+            for k in _amounts(len(drawn))
         ),
         break_even=None
         if untuned is None or not drawn
         else BreakEven(arm=untuned[0], trials=break_even(drawn, _compared(spec, untuned[1]))),
         usable=_usable(spec, found),
     )
+
+
+def _amounts(most: int) -> list[int]:
+    """Return 1, 2, 3 and so on to the most, above `EVERY_K` in larger steps."""
+    found = list(range(1, min(most, EVERY_K) + 1))
+    while found and found[-1] < most:
+        found.append(min(most, math.ceil(1.1 * found[-1])))
+    return found
 
 
 def _compared(spec: StudySpec, value: float) -> float:
@@ -154,8 +165,11 @@ def _best_so_far(spec: StudySpec, scores: Sequence[Score]) -> tuple[BestSoFar, .
     sign = spec.protocol.direction.sign
     for score in scores:
         steps += score.steps
-        best = best if score.stopped else min(best, sign * score.value)
-        found.append(BestSoFar(trial=score.trial.number, steps=steps, score=None if math.isinf(best) else sign * best))
+        better = not score.stopped and sign * score.value < best
+        best = sign * score.value if better else best
+        if better or score is scores[-1]:
+            stated = None if math.isinf(best) else sign * best
+            found.append(BestSoFar(trial=score.trial.number, steps=steps, score=stated))
     return tuple(found)
 
 
