@@ -36,6 +36,7 @@ StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `
 app.add_typer(cli_keys.app, name="keys")
 app.command("bundle")(cli_bundle.bundle)
 app.command("rebuild")(cli_bundle.rebuild)
+app.command("compare")(cli_bundle.compare)
 
 
 @app.command("serve")

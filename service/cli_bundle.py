@@ -1,5 +1,7 @@
-"""`l4-studies bundle` and `rebuild`: everything that a report was computed from, and the report from it again."""
+"""`l4-studies bundle`, `rebuild`, `compare`: what a report was computed from, it again, and one of several studies."""
 
+import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from service import screen
 from service.asking import ApiKey, Url, asking
+from service.client import Form
 from studies.errors import BundleError
 
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
@@ -23,7 +26,7 @@ def bundle(
     """Save a zip of a study's report, its study file and all its rows."""
     path = out or Path(f"{study_id}.zip")
     with asking(url, api_key) as (client, console):
-        client.save_bundle(study_id, path)
+        client.reports.save_bundle(study_id, path)
         console.print(f"Saved {path}", highlight=False)
 
 
@@ -51,3 +54,22 @@ def rebuild(
         )
         raise typer.Exit(1)
     Console().print("It is byte for byte the bundle's report.json", highlight=False)
+
+
+def compare(
+    ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Ids of studies of one protocol.")],
+    form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output where not given.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Print or save one report of several studies, or say why they cannot be compared."""
+    with asking(url, api_key) as (client, console):
+        found = BytesIO()
+        client.reports.save_joint(ids, found, form)
+        if out is None:
+            sys.stdout.buffer.write(found.getvalue())
+        else:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(found.getvalue())
+            console.print(f"Saved {out}", highlight=False)

@@ -4,12 +4,12 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from service.client_reports import Form, ReportsClient
 from service.client_webhooks import WebhookClient
 from service.connection import Connection, quoted, read
 from service.schemas import (
@@ -33,16 +33,6 @@ _YAML = "application/yaml"
 _PAGE = 100
 
 
-class Form(StrEnum):
-    """A form of the report; its value is the file's extension."""
-
-    JSON = "json"
-    HTML = "html"
-    MARKDOWN = "md"
-    CSV = "csv"
-    LATEX = "tex"
-
-
 class Client:
     """The service at a URL; a context manager that closes its connections.
 
@@ -59,6 +49,7 @@ class Client:
         """Connect on first use."""
         self._connection = Connection(url, timeout, key)
         self.url = self._connection.url
+        self.reports = ReportsClient(self._connection)
         self.webhooks = WebhookClient(self._connection)
 
     def __enter__(self) -> Self:
@@ -246,22 +237,6 @@ class Client:
         """
         path = f"/studies/{quoted(study_id)}/report/{quoted(name)}.svg"
         return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
-
-    def save_bundle(self, study_id: str, path: Path) -> None:
-        """Save a zip of a study's report with everything that it was computed from.
-
-        Args:
-            study_id: Its id.
-            path: The file to write; it is there once it is whole.
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        try:
-            with part.open("wb") as file:
-                self._connection.download(f"/studies/{quoted(study_id)}/bundle", file)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def pause(self, study_id: str) -> StudyAnswer:
         """Hand out nothing more of a study; what is in training, or next in line, is finished.

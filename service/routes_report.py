@@ -1,14 +1,13 @@
 """A study's report: its forms by Accept header or by extension, its figures, and the bundle of all it comes from."""
 
-from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
-from importlib.resources import files
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from service.access import needs
 from service.bundles import open_bundle
@@ -41,19 +40,20 @@ class Image(StrEnum):
 #: PostgreSQL holds no text with a NUL, and refuses to look for one.
 Figure = Annotated[str, Path(pattern=r"^[^\x00]+$", description="The figure's name, as the Markdown names it.")]
 
-_MEDIA_TYPES = {
+#: Of each form.
+MEDIA_TYPES = {
     Form.JSON: "application/json",
     Form.HTML: "text/html",
     Form.MARKDOWN: "text/markdown",
     Form.CSV: "text/csv",
     Form.LATEX: "application/x-tex",
 }
-_FORMS = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
+_FORMS = {media_type: form for form, media_type in MEDIA_TYPES.items()}
 _IMAGES = {Image.SVG: "image/svg+xml", Image.PNG: "image/png"}
 _ZIP = "application/zip"
-_SCHEMA = "application/schema+json"
 _CHUNK = 2**18
-_HEADERS = {
+#: Of every answer with a report.
+HEADERS = {
     # the report runs no script, here or in what it embeds
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
@@ -61,7 +61,8 @@ _HEADERS = {
     ),
     "X-Frame-Options": "SAMEORIGIN",  # the study's page shows it
 }
-_CONTENT: dict[str, Any] = {
+#: What the OpenAPI document says of them.
+CONTENT: dict[str, Any] = {
     media_type: {"schema": {"type": "object" if form is Form.JSON else "string"}} for media_type, form in _FORMS.items()
 }
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -71,20 +72,17 @@ _MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 @router.get(
     "/studies/{study_id}/report",
     response_class=Response,
-    responses={200: {"content": _CONTENT}} | documented(HTTPStatus.NOT_ACCEPTABLE, *_MISSING),
+    responses={200: {"content": CONTENT}} | documented(HTTPStatus.NOT_ACCEPTABLE, *_MISSING),
 )
 def show_report(study_id: StudyId, store: StoreGiven, accept: Annotated[str, Header()] = "") -> Response:
     """Return the report as JSON, HTML, Markdown, CSV or LaTeX, whichever Accept prefers; 409 before it is there."""
-    media_type = preferred(accept, list(_FORMS))
-    if media_type is None:
-        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"the report is there as {', '.join(_FORMS)}")
-    return _form(store, study_id, _FORMS[media_type], {"Vary": "Accept"})
+    return _form(store, study_id, accepted(accept), {"Vary": "Accept"})
 
 
 @router.get(
     "/studies/{study_id}/report.{form}",
     response_class=Response,
-    responses={200: {"content": _CONTENT}} | documented(*_MISSING),
+    responses={200: {"content": CONTENT}} | documented(*_MISSING),
 )
 def show_report_form(study_id: StudyId, form: Form, store: StoreGiven) -> Response:
     """Return one form of the report; 409 before it is there."""
@@ -99,37 +97,49 @@ def show_report_form(study_id: StudyId, form: Form, store: StoreGiven) -> Respon
 def show_figure(study_id: StudyId, figure: Figure, image: Image, store: StoreGiven) -> Response:
     """Return one figure of the report, as SVG or PNG."""
     content = store.report_file(study_id, f"{figure}.{image.value}")
-    return Response(content, headers=_HEADERS, media_type=_IMAGES[image])
+    return Response(content, headers=HEADERS, media_type=_IMAGES[image])
 
 
 @router.get(
     "/studies/{study_id}/bundle",
-    response_class=StreamingResponse,
+    response_class=Response,
     responses={200: {"content": {_ZIP: _BINARY}}} | documented(*_MISSING),
 )
 def show_bundle(study_id: StudyId, store: StoreGiven) -> Response:
     """Return a zip with the report, its spec and study file, and every row that it was computed from."""
-    file = open_bundle(store, study_id)
-
-    def chunks() -> Iterator[bytes]:
-        with file:
-            yield from iter(lambda: file.read(_CHUNK), b"")
-
     named = {"Content-Disposition": f'attachment; filename="{study_id}.zip"'}
-    return StreamingResponse(chunks(), headers=named, media_type=_ZIP)
+    return _Sent(open_bundle(store, study_id), named)
 
 
-@router.get(
-    "/reports/schema",
-    response_class=Response,
-    responses={200: {"content": {_SCHEMA: {"schema": {"type": "object"}}}}} | documented(),
-)
-def show_schema() -> Response:
-    """Return the JSON schema of the report; its `schema_version` says which one a report has."""
-    content = files("studies").joinpath("report.schema.json").read_bytes()
-    return Response(content, media_type=_SCHEMA)
+class _Sent(StreamingResponse):
+    """An answer from a file, which is closed also where nobody waits for it any more."""
+
+    def __init__(self, file: IO[bytes], headers: dict[str, str]) -> None:
+        super().__init__(iter(lambda: file.read(_CHUNK), b""), headers=headers, media_type=_ZIP)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+def accepted(accept: str) -> Form:
+    """Return the form that a client prefers.
+
+    Args:
+        accept: Its Accept header.
+
+    Raises:
+        HTTPException: 406, it takes none.
+    """
+    media_type = preferred(accept, list(_FORMS))
+    if media_type is None:
+        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"the report is there as {', '.join(_FORMS)}")
+    return _FORMS[media_type]
 
 
 def _form(store: Store, study_id: str, form: Form, headers: dict[str, str]) -> Response:
     content = store.report_file(study_id, f"report.{form.value}")
-    return Response(content, headers=_HEADERS | headers, media_type=_MEDIA_TYPES[form])
+    return Response(content, headers=HEADERS | headers, media_type=MEDIA_TYPES[form])

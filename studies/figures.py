@@ -123,7 +123,7 @@ def _usable(workload: WorkloadReport, name: str) -> str:
     """Return how wide each arm's usable range is, in words; nothing where none is known."""
     found = [(arm.arm, arm.tuning.usable) for arm in workload.arms]
     said = [f"{arm} {decades(usable)}" for arm, usable in found if usable and usable.hyperparameter == name]
-    return f" Usable {label(name)}, in decades around the best: {listing(said)}." if said else ""
+    return f" Usable {label(name)} around the best: {listing(said)}." if said else ""
 
 
 def _ceiling(rows: Rows) -> float:

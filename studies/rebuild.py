@@ -19,9 +19,20 @@ def rebuild(folder: Path) -> dict[str, bytes]:
     Raises:
         BundleError: A file is missing, or cannot be read.
     """
+    provenance, rows = read_provenance(folder), read_rows(folder)
+    return render(build_report(read_spec(folder), rows, provenance), rows)
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Return where a bundle comes from.
+
+    Args:
+        folder: Of the bundle.
+
+    Raises:
+        BundleError: The file is missing, or cannot be read.
+    """
     try:
-        provenance = Provenance.model_validate_json((folder / "provenance.json").read_text(encoding="utf-8"))
+        return Provenance.model_validate_json((folder / "provenance.json").read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleError(f"{folder / 'provenance.json'} cannot be read: {error}") from error
-    rows = read_rows(folder)
-    return render(build_report(read_spec(folder), rows, provenance), rows)

@@ -52,12 +52,14 @@ def speed_table(workload: WorkloadReport) -> Table | None:
 
 
 def decades(usable: Usable) -> str:
-    """Return how wide a usable range is in words, as in `at least 1.2`.
+    """Return how wide a usable range is in words, as in `at least 1.2 decades`, or `one value`.
 
     Args:
         usable: The range.
     """
-    return f"{'at least ' if usable.open_below or usable.open_above else ''}{usable.decades:.2g}"
+    if usable.low == usable.high:
+        return "one value"
+    return f"{'at least ' if usable.open_below or usable.open_above else ''}{usable.decades:.2g} decades"
 
 
 def _tuning_row(arm: ArmReport) -> tuple[Cell, ...]:
@@ -79,8 +81,8 @@ def _tuning_row(arm: ArmReport) -> tuple[Cell, ...]:
 def _usable(usable: Usable | None) -> Cell:
     if usable is None:
         return Cell(text="–")
-    within = f"{label(usable.hyperparameter)} {number(usable.low)} to {number(usable.high)}"
-    return Cell(text=f"{decades(usable)} decades", lines=(within,))
+    ends = dict.fromkeys((number(usable.low), number(usable.high)))
+    return Cell(text=decades(usable), lines=(f"{label(usable.hyperparameter)} {' to '.join(ends)}",))
 
 
 def _break_even(arm: ArmReport) -> str:

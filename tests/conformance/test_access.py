@@ -101,6 +101,7 @@ TABLE = {
     "GET /studies/{study_id}/report.{form}": Row(who=READERS),
     "GET /studies/{study_id}/report/{figure}.{image}": Row(who=READERS),
     "GET /studies/{study_id}/bundle": Row(who=READERS),
+    "GET /reports": Row(who=READERS, status=422),
     "GET /reports/schema": Row(who=READERS),
     "POST /studies/{study_id}/clone": Row(who=SUBMITTERS, status=202),
     "POST /studies/plan": Row(who=READERS, json=STUDY_JSON),

@@ -81,7 +81,7 @@ def test_what_was_changed_gives_another_report_and_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with Client(server_url) as client:
-        client.save_bundle(study_id, tmp_path / "bundle.zip")
+        client.reports.save_bundle(study_id, tmp_path / "bundle.zip")
     with ZipFile("bundle.zip") as archive:
         archive.extractall()
     runs = Path("rows/runs.csv")
