@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from studies.arm_report import ArmReport
-from studies.compare import confirm_runs
+from studies.compare import confirm_runs, is_loss
 from studies.drawing import Look, legend, log_axis, look, new_axes, padded
 from studies.report import WorkloadReport
 from studies.rows import Outcome, Rows, Run, Series
@@ -67,6 +67,35 @@ def curves(workload: WorkloadReport, rows: Rows, name: str, scale: Scale) -> Fig
     return figure
 
 
+def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
+    """Return the metrics that confirm runs follow, each on test data, else on validation data.
+
+    Args:
+        workload: The workload's part of the report.
+        rows: The study's rows, the runs with their series.
+    """
+    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
+    names = {series.name for run in runs for series in run.series if not is_loss(series.name)}
+    tested = {name for name in names if name.startswith("test_")}
+    only_validated = {
+        name for name in names if name.startswith("validation_") and f"test_{name.split('_', 1)[1]}" not in tested
+    }
+    return sorted(tested | only_validated)
+
+
+def aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the steps that all series have, (steps,), and the values there, (seeds, steps).
+
+    Args:
+        found: One a seed.
+    """
+    if not found:
+        return np.empty(0), np.empty((0, 0))
+    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
+    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
+    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)
+
+
 def _label(arm: ArmReport) -> str:
     if not arm.seeds:
         return f"{arm.arm} (not confirmed)"
@@ -78,19 +107,10 @@ def _label(arm: ArmReport) -> str:
 def _band(runs: Sequence[Run], name: str, scale: Scale) -> tuple[NDArray[np.floating], Band]:
     """Return the steps, and the curves of the seeds that did not diverge as one; empty where there are none."""
     finished = [run for run in runs if run.outcome is Outcome.FINISHED]
-    steps, values = _aligned([series for run in finished for series in run.series if series.name == name])
+    steps, values = aligned([series for run in finished for series in run.series if series.name == name])
     if not len(steps):
         return steps, Band(center=steps, low=steps, high=steps)
     return steps, minmax_band(log_smoothing(values, scale.floor) if scale.log else values, geometric=scale.log)
-
-
-def _aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the steps that all series have, (steps,), and the values there, (seeds, steps)."""
-    if not found:
-        return np.empty(0), np.empty((0, 0))
-    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
-    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
-    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)
 
 
 def _finals(arm: ArmReport, name: str) -> NDArray[np.floating]:

@@ -8,9 +8,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from studies.across import Across
-from studies.compare import confirm_runs, is_loss
 from studies.cost_curve import cost_curve
-from studies.curves import Scale, curves
+from studies.curves import Scale, curves, followed_metrics
 from studies.drawing import STYLE, png, svg
 from studies.profile_picture import profile_picture
 from studies.report import Report, WorkloadReport
@@ -94,7 +93,7 @@ def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[t
     losses = Scale(log=True, floor=report.spec.protocol.loss_floor, ceiling=ceiling)
     caption = f"Training loss: geometric mean {SEEDS} {SMOOTHED}; floor {losses.floor:g}."
     yield "train_loss", caption, curves(workload, rows, "train_loss", losses)
-    for name in _metrics(workload, rows):
+    for name in followed_metrics(workload, rows):
         yield name, f"{label(name).capitalize()}: mean {SEEDS}", curves(workload, rows, name, Scale(log=False))
     rates = curves(workload, rows, "effective_lr", Scale(log=True))
     caption = f"Effective learning rate: geometric mean {RATES} {SMOOTHED}."
@@ -129,14 +128,3 @@ def _usable(workload: WorkloadReport, name: str) -> str:
 def _ceiling(rows: Rows) -> float:
     starts = [run.start_loss for run in rows.runs if 0 < run.start_loss < math.inf]
     return HIGHEST_LOSS * max(starts) if starts else math.inf
-
-
-def _metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
-    """Return the metrics that are followed, each on test data, else on validation data."""
-    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
-    names = {series.name for run in runs for series in run.series if not is_loss(series.name)}
-    tested = {name for name in names if name.startswith("test_")}
-    only_validated = {
-        name for name in names if name.startswith("validation_") and f"test_{name.split('_', 1)[1]}" not in tested
-    }
-    return sorted(tested | only_validated)

@@ -5,19 +5,22 @@ from collections.abc import Sequence
 from studies.across_table import across_table
 from studies.cost_table import cost_table
 from studies.figures import Picture
+from studies.milestone_table import milestone_tables
 from studies.report import Report
+from studies.rows import Rows
 from studies.summary_table import Table, comparison_table, overview_table, summary_table
 from studies.tuning_table import speed_table, tuning_table
 
 
-def markdown(report: Report, drawn: Sequence[Picture]) -> str:
+def markdown(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:
     """Return the report as Markdown.
 
     Args:
         report: The report.
         drawn: Its pictures, which are linked as `<name>.svg`.
+        rows: The rows it was computed from, the runs with their series.
     """
-    return "\n".join((*_first(report), *_workloads(report, drawn), *_last(report))) + "\n"
+    return "\n".join((*_first(report), *_workloads(report, drawn, rows), *_last(report))) + "\n"
 
 
 def _first(report: Report) -> list[str]:
@@ -38,11 +41,13 @@ def _first(report: Report) -> list[str]:
     return lines
 
 
-def _workloads(report: Report, drawn: Sequence[Picture]) -> list[str]:
+def _workloads(report: Report, drawn: Sequence[Picture], rows: Rows) -> list[str]:
     lines: list[str] = []
     for workload in report.workloads:
         lines += [f"## {workload.workload}", "", *_table(summary_table(report, workload)), ""]
         lines += _pictures(drawn, workload.workload)
+        for milestones in milestone_tables(report, workload, rows):
+            lines += ["### Along the way", "", *_table(milestones), ""]
         speeds = speed_table(workload)
         if speeds is not None:
             lines += ["### Steps to the target", "", *_table(speeds), ""]

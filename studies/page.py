@@ -9,7 +9,9 @@ from markupsafe import Markup
 from studies.across_table import across_table
 from studies.cost_table import cost_table
 from studies.figures import Picture
+from studies.milestone_table import milestone_tables
 from studies.report import Report
+from studies.rows import Rows
 from studies.summary_table import comparison_table, measurement_table, overview_table, seed_table, summary_table
 from studies.tuning_table import speed_table, tuning_table
 
@@ -17,12 +19,13 @@ from studies.tuning_table import speed_table, tuning_table
 NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 
 
-def page(report: Report, drawn: Sequence[Picture]) -> str:
+def page(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:
     """Return the report as HTML, its pictures within.
 
     Args:
         report: The report.
         drawn: Its pictures.
+        rows: The rows it was computed from, the runs with their series.
     """
     environment = Environment(
         loader=PackageLoader("studies.templates", ""),
@@ -36,6 +39,7 @@ def page(report: Report, drawn: Sequence[Picture]) -> str:
             "place": place,
             "workload": workload,
             "summary": summary_table(report, workload),
+            "milestones": milestone_tables(report, workload, rows),
             "speeds": speed_table(workload),
             "tuning": tuning_table(report, workload),
             "comparison": comparison_table(report, workload),

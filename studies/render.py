@@ -23,8 +23,8 @@ def render(report: Report, rows: Rows) -> dict[str, bytes]:
     drawn = pictures(report, rows)
     texts = {
         "report.json": _json(report),
-        "report.html": page(report, drawn),
-        "report.md": markdown(report, drawn),
+        "report.html": page(report, drawn, rows),
+        "report.md": markdown(report, drawn, rows),
         "report.csv": flat_table(report),
         "report.tex": latex(report),
         **{f"{picture.name}.svg": picture.svg for picture in drawn},

@@ -179,5 +179,7 @@ def _untuned(spec: StudySpec, own: Mapping[str, Rows], workload: str) -> tuple[s
 def _target(
     spec: StudySpec, apart: Mapping[tuple[str, str], Rows], workload: str, arms: Sequence[ArmReport]
 ) -> Target | None:
-    runs = [run for arm in arms for run in apart.get((workload, arm.arm), Rows()).runs]
-    return target(spec, Rows(runs=tuple(runs)), workload, arms)
+    own = [apart.get((workload, arm.arm), Rows()) for arm in arms]
+    runs = tuple(run for rows in own for run in rows.runs)
+    packs = tuple(pack for rows in own for pack in rows.packs)
+    return target(spec, Rows(packs=packs, runs=runs), workload, arms)

@@ -29,6 +29,8 @@ class StepsToTarget(_Frozen):
         lowest: The earliest; None where none does.
         highest: The latest; None where one does not.
         ratio: The median by that of the arm that sets the target; None where either is.
+        seconds: Median over the seeds of the wall-clock seconds until then, by the mean seconds of a step; None where
+            that is infinite, and where a run was not trained alone: runs that share a program have no time of theirs.
     """
 
     arm: str
@@ -38,6 +40,7 @@ class StepsToTarget(_Frozen):
     lowest: int | None
     highest: int | None
     ratio: float | None
+    seconds: float | None
 
 
 class Target(_Frozen):
@@ -88,8 +91,28 @@ def target(spec: StudySpec, rows: Rows, workload: str, arms: Sequence[ArmReport]
         for arm in arms
         if arm.seeds
     }
-    own = median(steps[best])
-    return Target(value=value, arm=best, steps=tuple(_steps(arm.arm, steps.get(arm.arm, []), own) for arm in arms))
+    own, alone = median(steps[best]), _alone(rows, workload)
+    return Target(
+        value=value,
+        arm=best,
+        steps=tuple(_steps(arm.arm, steps.get(arm.arm, []), own, alone.get(arm.arm, [])) for arm in arms),
+    )
+
+
+def _alone(rows: Rows, workload: str) -> dict[str, list[float]]:
+    """Return the seconds of a step of each confirm run, by arm and seed; none of arms with a run not trained alone."""
+    packs = {pack.number: pack for pack in rows.packs}
+    found: dict[str, list[float]] = {}
+    for arm in {run.arm for run in rows.runs}:
+        runs = confirm_runs(rows, workload, arm)
+        own = [packs.get(run.pack) for run in runs]
+        if all(pack and len(pack.lanes) == 1 and (pack.width or 1) == 1 and pack.seconds for pack in own):
+            found[arm] = [
+                (pack.seconds or 0.0) / max(1, run.steps)
+                for run, pack in zip(runs, own, strict=True)
+                if pack is not None
+            ]
+    return found
 
 
 def _reached(spec: StudySpec, run: Run, value: float) -> float:
@@ -107,8 +130,9 @@ def _reached(spec: StudySpec, run: Run, value: float) -> float:
     return min(found, run.steps if ends else math.inf)
 
 
-def _steps(arm: str, seeds: Sequence[float], own: float) -> StepsToTarget:
+def _steps(arm: str, seeds: Sequence[float], own: float, seconds: Sequence[float]) -> StepsToTarget:
     middle = median(seeds) if seeds else math.inf
+    taken = median(step * each for step, each in zip(seeds, seconds, strict=True)) if seeds and seconds else math.inf
     reached = [int(step) for step in seeds if math.isfinite(step)]
     return StepsToTarget(
         arm=arm,
@@ -118,4 +142,5 @@ def _steps(arm: str, seeds: Sequence[float], own: float) -> StepsToTarget:
         lowest=min(reached, default=None),
         highest=max(reached) if reached and len(reached) == len(seeds) else None,
         ratio=middle / own if math.isfinite(middle) and math.isfinite(own) and own > 0 else None,
+        seconds=taken if math.isfinite(taken) else None,
     )

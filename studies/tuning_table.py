@@ -5,7 +5,7 @@ from studies.report import Report, WorkloadReport
 from studies.summary_table import Cell, Table
 from studies.target import StepsToTarget
 from studies.tuning import Usable
-from studies.wording import label, number, signed
+from studies.wording import duration, label, number, signed
 
 
 def tuning_table(report: Report, workload: WorkloadReport) -> Table:
@@ -46,7 +46,13 @@ def speed_table(workload: WorkloadReport) -> Table | None:
     return Table(
         caption=f"{workload.workload}: steps to the target, {number(target.value)}, where more than half of the seeds "
         f"of {target.arm} end",
-        headings=("arm", "seeds that reach it", "steps, median", f"times the steps of {target.arm}"),
+        headings=(
+            "arm",
+            "seeds that reach it",
+            "steps, median",
+            f"times the steps of {target.arm}",
+            "seconds, where trained alone",
+        ),
         rows=tuple(_speed_row(each) for each in target.steps),
     )
 
@@ -111,4 +117,5 @@ def _speed_row(found: StepsToTarget) -> tuple[Cell, ...]:
         Cell(text=f"{found.reached} of {len(found.seeds)}"),
         Cell(text="never" if found.median is None else f"{found.median:,.0f}", lines=ends),
         Cell(text=number(found.ratio)),
+        Cell(text="–" if found.seconds is None else duration(found.seconds)),
     )

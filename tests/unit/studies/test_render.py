@@ -216,3 +216,42 @@ def test_a_shortened_study_says_so_in_large_letters() -> None:
     assert "\n# ⚠ SHORTENED to 0.01 of its length" in found["report.md"].decode()
     assert json.loads(found["report.json"])["warnings"][0].startswith("SHORTENED")
     assert not any(b"SHORTENED" in content for content in files().values())
+
+
+def test_html_can_be_read_without_seeing_it(found: dict[str, bytes]) -> None:
+    text = found["report.html"].decode()
+    tables = re.findall(r"<table.*?</table>", text, re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        assert "<caption>" in table
+        assert '<th scope="col">' in table
+        assert 'scope="row"' in table
+    assert all(re.search(r'role="img" aria-label="[^"]{20,}"', svg) for svg in re.findall(r"<svg [^>]*>", text))
+    for landmark in ("<main", "<header", "<nav", '<html lang="en"', 'class="skip"'):
+        assert landmark in text
+    headings = [int(level) for level in re.findall(r"<h([1-6])", text)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    targets = set(re.findall(r'href="#([^"]+)"', text)) - set(re.findall(r' id="([^"]+)"', text))
+    assert targets == set()
+
+
+def test_html_is_for_paper_and_phones_too(found: dict[str, bytes]) -> None:
+    text = found["report.html"].decode()
+    assert "@media print" in text
+    assert "@media (max-width: 44rem)" in text
+    assert 'name="viewport"' in text
+    assert ":focus-visible" in text
+
+
+def test_mixed_hardware_is_a_warning_and_part_of_the_provenance_only() -> None:
+    spec = planted_spec(OUTCOMES)
+    rows = planted_rows(spec, OUTCOMES)
+    first, *others = rows.packs
+    rows = replace(rows, packs=(replace(first, host="a GPU"), *others))
+    report = build_report(spec, rows, provenance(spec))
+    assert report.provenance.mixed.startswith("Mixed hardware, packs trained on a GPU and here")
+    assert not any("hardware" in warning for warning in report.warnings)
+    found = render(report, rows)
+    assert "<li>Mixed hardware" in found["report.html"].decode()
+    assert "- Mixed hardware" in found["report.md"].decode()

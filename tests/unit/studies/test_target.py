@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from studies.report import Report, build_report
-from studies.rows import Rows, Run, Series, Stage
+from studies.rows import Lane, Pack, Rows, Run, Series, Stage
 from studies.target import Target
 from tests.unit.studies.planted import STEPS, Planted, planted_rows, planted_spec, provenance
 
@@ -99,3 +99,32 @@ def test_there_is_none_where_nothing_is_complete_or_all_diverge() -> None:
     assert build_report(spec, searched, provenance(spec)).workloads[0].target is None
     lost = {"a": Planted(log_loss=0.0, diverged_seeds=99), "b": Planted(log_loss=0.0, best_lr=0.1, diverged_seeds=99)}
     assert reported(lost).workloads[0].target is None
+
+
+def test_seconds_are_stated_of_runs_that_were_trained_alone_only() -> None:
+    spec = planted_spec(ARMS, workloads=("bowl",), reference="fast")
+    rows = planted_rows(spec, ARMS)
+    assert target_of(build_report(spec, rows, provenance(spec))).of("fast").seconds is None
+    own = [run for run in rows.runs if (run.arm, run.stage) == ("fast", Stage.CONFIRM)]
+    packs = {run.seed: 1000 + place for place, run in enumerate(own)}
+    alone = tuple(
+        Pack(
+            number=packs[run.seed],
+            workload="bowl",
+            arm="fast",
+            stage=Stage.CONFIRM,
+            batch=-1,
+            lanes=(Lane(trial=0, seed=run.seed),),
+            done=True,
+            seconds=20.0,
+        )
+        for run in own
+    )
+    runs = tuple(replace(run, pack=packs[run.seed], lane=0) if run in own else run for run in rows.runs)
+    rows = replace(rows, runs=runs, packs=(*rows.packs, *alone))
+    found = target_of(build_report(spec, rows, provenance(spec)))
+    assert found.of("fast").median is not None
+    assert found.of("fast").seconds == pytest.approx((found.of("fast").median or 0) * 20.0 / STEPS)
+    assert found.of("tuned").seconds is None
+    dead = replace(rows, packs=(*rows.packs[: -len(alone)], *(replace(pack, width=8) for pack in alone)))
+    assert target_of(build_report(spec, dead, provenance(spec))).of("fast").seconds is None
