@@ -35,7 +35,9 @@ def rebuild(
     out: Annotated[Path | None, typer.Option(help="The folder to write; `again` in the bundle's if not given.")] = None,
 ) -> None:
     """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
-    from studies.rebuild import rebuild as recompute  # noqa: PLC0415 - the other commands need none of what it imports
+    from studies.environment import environment  # noqa: PLC0415 - the other commands need none of what these import
+    from studies.rebuild import read_provenance  # noqa: PLC0415
+    from studies.rebuild import rebuild as recompute  # noqa: PLC0415
 
     target = out or folder / "again"
     try:
@@ -49,9 +51,9 @@ def rebuild(
         raise typer.Exit(1) from error
     Console().print(f"Wrote {target}", highlight=False)
     if not same:
-        screen.show_error(
-            BundleError("it is not the bundle's report: that was computed by another version, or changed")
-        )
+        commits = [each or "not known" for each in (read_provenance(folder).commit, environment().commit)]
+        reason = f"that was computed at commit {commits[0]}, and this is {commits[1]}; or something of it was changed"
+        screen.show_error(BundleError(f"it is not the bundle's report: {reason}"))
         raise typer.Exit(1)
     Console().print("It is byte for byte the bundle's report.json", highlight=False)
 
