@@ -56,11 +56,21 @@ def _computed(store: Store, ids: Sequence[str], file: str) -> bytes:
             with open_bundle(store, study_id) as bundle, ZipFile(bundle) as archive:
                 archive.extractall(Path(folder, study_id))
         folders = [str(Path(folder, study_id)) for study_id in ids]
-        command = [sys.executable, "-m", "studies.joint", *folders, "--out", str(Path(folder, "joint"))]
+        status = _run("-m", "studies.joint", *folders, "--out", str(Path(folder, "joint")), said=Path(folder, "said"))
+        if status != 0:
+            said = Path(folder, "said").read_text(encoding="utf-8").strip()
+            raise JointReportError(f"the report could not be computed here: {said[-500:] or f'exit status {status}'}")
+        return Path(folder, "joint", file).read_bytes()
+
+
+def _run(*arguments: str, said: Path) -> int:
+    """Run Python on a leash, and return its exit status; what it says goes into a file."""
+    command = [sys.executable, "-m", "service.leash", "0", sys.executable, *arguments]
+    with said.open("w") as file, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=file) as process:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+            return process.wait(_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise JointReportError(f"the report took longer than {_SECONDS:.0f} s; compare fewer studies") from error
-        if done.returncode != 0:
-            raise JointReportError(f"the report could not be computed here: {done.stderr.strip()[-500:]}")
-        return Path(folder, "joint", file).read_bytes()
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()  # which ends the leash, and with it what is still at work
