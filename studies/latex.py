@@ -110,6 +110,8 @@ def _table(caption: str, name: str, headings: Sequence[str], rows: Sequence[tupl
 def _text(text: str) -> str:
     """Return text with what LaTeX would take for its own escaped, and powers of ten as mathematics."""
     escaped = "".join(_SPECIAL.get(each, each) for each in text)
+    if re.fullmatch(r"-[\d.]+", escaped):
+        return f"$-${escaped[1:]}"
     return re.sub(r"(?<![\w.])([+-]?)(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", _power, escaped)
 
 

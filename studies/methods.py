@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from studies.compare import SIGNIFICANCE, is_loss
 from studies.extension import MOST_EXTENSIONS, extension_trials
-from studies.parameters import Direction
+from studies.parameters import Direction, Precision
 from studies.spec import ArmSpec, Pruner, Sampler, StudySpec, WorkloadSpec
 from studies.statistics.stratified_bootstrap import FEWEST
 from studies.wording import count, label, listing, number, setting
@@ -33,7 +33,8 @@ def _trained(spec: StudySpec) -> Iterator[str]:
     for arm in spec.arms:
         for name, each in arm.schedule.items():
             yield f"The {label(name)} of {arm.name} had a {each.kind.value} schedule."
-    yield f"Matrix products of a training step were computed in {spec.protocol.precision.value}."
+    if spec.protocol.precision is not Precision.FLOAT32:
+        yield f"Matrix products of a training step were computed in {spec.protocol.precision.value}."
 
 
 def _arm(arm: ArmSpec) -> str:
@@ -46,7 +47,9 @@ def _arm(arm: ArmSpec) -> str:
 def _workload(workload: WorkloadSpec) -> str:
     epochs = workload.steps / workload.steps_per_epoch
     lasts = f"{count(workload.steps, 'step')}{f', {epochs:g} epochs' if workload.steps_per_epoch > 1 else ''}"
-    options = ", ".join(f"{name} {value}" for name, value in workload.options.items())
+    options = ", ".join(
+        f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in workload.options.items()
+    )
     return f"{workload.name} ({lasts}{f'; {options}' if options else ''})"
 
 

@@ -43,6 +43,7 @@ def speed_table(workload: WorkloadReport) -> Table | None:
     target = workload.target
     if target is None:
         return None
+    timed = any(each.seconds is not None for each in target.steps)
     return Table(
         caption=f"{workload.workload}: steps to the target, {number(target.value)}, where more than half of the seeds "
         f"of {target.arm} end",
@@ -51,9 +52,9 @@ def speed_table(workload: WorkloadReport) -> Table | None:
             "seeds that reach it",
             "steps, median",
             f"times the steps of {target.arm}",
-            "seconds, where trained alone",
+            *(("seconds, where trained alone",) if timed else ()),
         ),
-        rows=tuple(_speed_row(each) for each in target.steps),
+        rows=tuple(_speed_row(each)[: 5 if timed else 4] for each in target.steps),
     )
 
 

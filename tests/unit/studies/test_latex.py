@@ -41,3 +41,8 @@ def test_what_latex_would_take_for_its_own_is_escaped() -> None:
 def test_powers_of_ten_are_mathematics(text: str) -> None:
     assert text in TEXT
     assert not re.search(r"\de-\d", TEXT)
+
+
+def test_differences_have_a_minus_and_no_hyphen() -> None:
+    assert re.search(r"& \$-\$0\.\d+ &", TEXT)
+    assert not re.search(r"& -\d", TEXT)
