@@ -234,9 +234,9 @@ async def _invalid_body(request: Request, error: Exception) -> Response:
     return _answer(request, _INVALID_BODY.problem(str(error), error.faults))
 
 
-async def _cannot_compare(_request: Request, error: Exception) -> Response:
+async def _cannot_compare(request: Request, error: Exception) -> Response:
     assert isinstance(error, CannotCompareError)
-    return _answer(_CANNOT_COMPARE.problem(str(error), error.faults))
+    return _answer(request, _CANNOT_COMPARE.problem(str(error), error.faults))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
