@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service import cli_keys, cli_webhooks, screen, serve
+from service import cli_bundle, cli_keys, cli_webhooks, screen, serve
 from service.asking import ApiKey, Url, asking
 from service.client import Client, Form
 from service.errors import ServiceError
@@ -34,6 +34,9 @@ NamePart = Annotated[str, typer.Option("--name", help="A part of the name, in ca
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 
 app.add_typer(cli_keys.app, name="keys")
+app.command("bundle")(cli_bundle.bundle)
+app.command("rebuild")(cli_bundle.rebuild)
+app.command("compare")(cli_bundle.compare)
 
 
 @app.command("serve")

@@ -4,12 +4,12 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from service.client_reports import Form, ReportsClient
 from service.client_webhooks import WebhookClient
 from service.connection import Connection, quoted, read
 from service.schemas import (
@@ -33,15 +33,6 @@ _YAML = "application/yaml"
 _PAGE = 100
 
 
-class Form(StrEnum):
-    """A form of the report; its value is the file's extension."""
-
-    JSON = "json"
-    HTML = "html"
-    MARKDOWN = "md"
-    CSV = "csv"
-
-
 class Client:
     """The service at a URL; a context manager that closes its connections.
 
@@ -58,6 +49,7 @@ class Client:
         """Connect on first use."""
         self._connection = Connection(url, timeout, key)
         self.url = self._connection.url
+        self.reports = ReportsClient(self._connection)
         self.webhooks = WebhookClient(self._connection)
 
     def __enter__(self) -> Self:

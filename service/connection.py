@@ -1,7 +1,7 @@
 """The client's connection to the service: requests, their answers, and what is wrong with either."""
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -94,6 +94,28 @@ class Connection:
                     answer.read()
                     raise RequestRefusedError(read(Problem, answer))
                 yield from answer.iter_lines()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def download(self, path: str, target: IO[bytes]) -> None:
+        """Write an answer to a file as it comes, however long it takes to be made.
+
+        Args:
+            path: Quoted.
+            target: The file.
+
+        Raises:
+            RequestRefusedError: The service refuses it.
+            UnreachableError: Nothing answers at the URL, or something else does, or the answer breaks off.
+        """
+        waiting = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+        try:
+            with self._http.stream("GET", path, headers={"Accept": "*/*"}, timeout=waiting) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise RequestRefusedError(read(Problem, answer))
+                for chunk in answer.iter_bytes():
+                    target.write(chunk)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 

@@ -32,7 +32,7 @@ from studies import cluster
 from studies.catalogue import Catalogue
 from studies.checkpoints import Checkpoints
 from studies.drive import Driver
-from studies.environment import Environment, environment
+from studies.environment import Environment, constraints, environment
 from studies.errors import StoppedError, StudiesError
 from studies.pacing import Place
 from studies.render import render
@@ -133,7 +133,7 @@ def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: R
         estimate=ledger.estimate(),
     )
     report = build_report(row.spec, rows, provenance)
-    ledger.save_report(render(report, rows))
+    ledger.save_report(render(report, rows) | {"constraints.txt": constraints().encode()})
     return report
 
 

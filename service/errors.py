@@ -135,6 +135,23 @@ class InvalidBodyError(ServiceError):
         self.faults = tuple(faults)
 
 
+class CannotCompareError(ServiceError):
+    """Studies that no one report can compare.
+
+    Args:
+        faults: The fields in which they differ, at least one.
+    """
+
+    def __init__(self, faults: Sequence[FaultAnswer]) -> None:
+        """Keep the faults."""
+        super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+class JointReportError(ServiceError):
+    """A report of several studies that could not be computed on this machine."""
+
+
 class BadCursorError(ServiceError):
     """A page cursor that this service did not give."""
 

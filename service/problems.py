@@ -20,8 +20,10 @@ from starlette.routing import Match
 from service.errors import (
     BadBodyError,
     BadCursorError,
+    CannotCompareError,
     ForbiddenError,
     InvalidBodyError,
+    JointReportError,
     KeyReusedError,
     LoginNeededError,
     NoCatalogueError,
@@ -81,6 +83,9 @@ class Kind:
 _INVALID_STUDY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
 _INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
 _INVALID_BODY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-body", title="The body has faults")
+_CANNOT_COMPARE = Kind(
+    status=HTTPStatus.UNPROCESSABLE_ENTITY, name="cannot-compare", title="The studies cannot be compared"
+)
 _UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
 _DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
 _KINDS: dict[type[ServiceError], Kind] = {
@@ -100,6 +105,9 @@ _KINDS: dict[type[ServiceError], Kind] = {
     ),
     WrongStateError: Kind(status=HTTPStatus.CONFLICT, name="wrong-state", title="The study's state does not allow it"),
     NoReportError: Kind(status=HTTPStatus.CONFLICT, name="no-report", title="There is no report"),
+    JointReportError: Kind(
+        status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-joint-report", title="It could not be computed here"
+    ),
     NoCatalogueError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-catalogue", title="No runner is there yet"),
     NoRunnerError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
 }
@@ -170,6 +178,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(InvalidStudyError, _invalid_study)
     app.add_exception_handler(BadBodyError, _bad_body)
     app.add_exception_handler(InvalidBodyError, _invalid_body)
+    app.add_exception_handler(CannotCompareError, _cannot_compare)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(BadCursorError, _bad_cursor)
     app.add_exception_handler(HTTPException, _http_error)
@@ -223,6 +232,11 @@ async def _bad_body(request: Request, error: Exception) -> Response:
 async def _invalid_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidBodyError)
     return _answer(request, _INVALID_BODY.problem(str(error), error.faults))
+
+
+async def _cannot_compare(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CannotCompareError)
+    return _answer(request, _CANNOT_COMPARE.problem(str(error), error.faults))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:

@@ -28,7 +28,7 @@ _WIDE = 100
 
 
 def report_tables(report: Report, width: int) -> RenderableType:
-    """Return every workload's table with its verdict, then the warnings.
+    """Return the finding in a sentence, every workload's table with its verdict, then the warnings.
 
     Args:
         report: The report.
@@ -37,6 +37,7 @@ def report_tables(report: Report, width: int) -> RenderableType:
     blocks: list[RenderableType] = []
     if report.spec.shortened:
         blocks.append(Panel(Text(f"{report.spec.shortened}.", "bold red"), border_style="red"))
+    blocks.append(Text(f"{report.headline}\n", "bold"))
     for workload in report.workloads:
         blocks += [workload_table(report, workload, width), Text(f"\n{workload.verdict}\n")]
     blocks += [Text.assemble(("Warning: ", "yellow"), warning) for warning in report.warnings]

@@ -1,13 +1,16 @@
-"""A study's report: its forms by Accept header or by extension, and its figures."""
+"""A study's report: its forms by Accept header or by extension, its figures, and the bundle of all it comes from."""
 
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from service.access import needs
+from service.bundles import open_bundle
 from service.dependencies import StoreGiven, StudyId
 from service.negotiation import preferred
 from service.problems import documented
@@ -24,20 +27,33 @@ class Form(StrEnum):
     HTML = "html"
     MARKDOWN = "md"
     CSV = "csv"
+    LATEX = "tex"
+
+
+class Image(StrEnum):
+    """A form of a figure; its value is the file's extension."""
+
+    SVG = "svg"
+    PNG = "png"
 
 
 #: PostgreSQL holds no text with a NUL, and refuses to look for one.
 Figure = Annotated[str, Path(pattern=r"^[^\x00]+$", description="The figure's name, as the Markdown names it.")]
 
-_MEDIA_TYPES = {
+#: Of each form.
+MEDIA_TYPES = {
     Form.JSON: "application/json",
     Form.HTML: "text/html",
     Form.MARKDOWN: "text/markdown",
     Form.CSV: "text/csv",
+    Form.LATEX: "application/x-tex",
 }
-_FORMS = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
-_SVG = "image/svg+xml"
-_HEADERS = {
+_FORMS = {media_type: form for form, media_type in MEDIA_TYPES.items()}
+_IMAGES = {Image.SVG: "image/svg+xml", Image.PNG: "image/png"}
+_ZIP = "application/zip"
+_CHUNK = 2**18
+#: Of every answer with a report.
+HEADERS = {
     # the report runs no script, here or in what it embeds
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
@@ -45,29 +61,28 @@ _HEADERS = {
     ),
     "X-Frame-Options": "SAMEORIGIN",  # the study's page shows it
 }
-_CONTENT: dict[str, Any] = {
+#: What the OpenAPI document says of them.
+CONTENT: dict[str, Any] = {
     media_type: {"schema": {"type": "object" if form is Form.JSON else "string"}} for media_type, form in _FORMS.items()
 }
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.get(
     "/studies/{study_id}/report",
     response_class=Response,
-    responses={200: {"content": _CONTENT}} | documented(HTTPStatus.NOT_ACCEPTABLE, *_MISSING),
+    responses={200: {"content": CONTENT}} | documented(HTTPStatus.NOT_ACCEPTABLE, *_MISSING),
 )
 def show_report(study_id: StudyId, store: StoreGiven, accept: Annotated[str, Header()] = "") -> Response:
-    """Return the report as JSON, HTML, Markdown or CSV, whichever Accept prefers; 409 before it is there."""
-    media_type = preferred(accept, list(_FORMS))
-    if media_type is None:
-        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"the report is there as {', '.join(_FORMS)}")
-    return _form(store, study_id, _FORMS[media_type], {"Vary": "Accept"})
+    """Return the report as JSON, HTML, Markdown, CSV or LaTeX, whichever Accept prefers; 409 before it is there."""
+    return _form(store, study_id, accepted(accept), {"Vary": "Accept"})
 
 
 @router.get(
     "/studies/{study_id}/report.{form}",
     response_class=Response,
-    responses={200: {"content": _CONTENT}} | documented(*_MISSING),
+    responses={200: {"content": CONTENT}} | documented(*_MISSING),
 )
 def show_report_form(study_id: StudyId, form: Form, store: StoreGiven) -> Response:
     """Return one form of the report; 409 before it is there."""
@@ -75,15 +90,56 @@ def show_report_form(study_id: StudyId, form: Form, store: StoreGiven) -> Respon
 
 
 @router.get(
-    "/studies/{study_id}/report/{figure}.svg",
+    "/studies/{study_id}/report/{figure}.{image}",
     response_class=Response,
-    responses={200: {"content": {_SVG: {"schema": {"type": "string"}}}}} | documented(*_MISSING),
+    responses={200: {"content": dict.fromkeys(_IMAGES.values(), _BINARY)}} | documented(*_MISSING),
 )
-def show_figure(study_id: StudyId, figure: Figure, store: StoreGiven) -> Response:
-    """Return one figure of the report."""
-    return Response(store.report_file(study_id, f"{figure}.svg"), headers=_HEADERS, media_type=_SVG)
+def show_figure(study_id: StudyId, figure: Figure, image: Image, store: StoreGiven) -> Response:
+    """Return one figure of the report, as SVG or PNG."""
+    content = store.report_file(study_id, f"{figure}.{image.value}")
+    return Response(content, headers=HEADERS, media_type=_IMAGES[image])
+
+
+@router.get(
+    "/studies/{study_id}/bundle",
+    response_class=Response,
+    responses={200: {"content": {_ZIP: _BINARY}}} | documented(*_MISSING),
+)
+def show_bundle(study_id: StudyId, store: StoreGiven) -> Response:
+    """Return a zip with the report, its spec and study file, and every row that it was computed from."""
+    named = {"Content-Disposition": f'attachment; filename="{study_id}.zip"'}
+    return _Sent(open_bundle(store, study_id), named)
+
+
+class _Sent(StreamingResponse):
+    """An answer from a file, which is closed also where nobody waits for it any more."""
+
+    def __init__(self, file: IO[bytes], headers: dict[str, str]) -> None:
+        super().__init__(iter(lambda: file.read(_CHUNK), b""), headers=headers, media_type=_ZIP)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+def accepted(accept: str) -> Form:
+    """Return the form that a client prefers.
+
+    Args:
+        accept: Its Accept header.
+
+    Raises:
+        HTTPException: 406, it takes none.
+    """
+    media_type = preferred(accept, list(_FORMS))
+    if media_type is None:
+        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"the report is there as {', '.join(_FORMS)}")
+    return _FORMS[media_type]
 
 
 def _form(store: Store, study_id: str, form: Form, headers: dict[str, str]) -> Response:
     content = store.report_file(study_id, f"report.{form.value}")
-    return Response(content, headers=_HEADERS | headers, media_type=_MEDIA_TYPES[form])
+    return Response(content, headers=HEADERS | headers, media_type=MEDIA_TYPES[form])

@@ -12,7 +12,9 @@ from studies.compare import Comparison, Interval, comparable, confirm_runs, inte
 from studies.parameters import Direction
 from studies.rows import Outcome, Rows, Run, Stage
 from studies.spec import SearchRange, StudySpec
+from studies.statistics.divergence_rate import divergence_rate
 from studies.statistics.geometric_mean import geometric_mean
+from studies.tuning import Tuning, tuning
 
 
 class _Frozen(BaseModel):
@@ -119,6 +121,22 @@ class TuningCost(_Frozen):
     seconds: float | None
 
 
+class Divergence(_Frozen):
+    """How many of an arm's confirm runs diverged.
+
+    Args:
+        diverged: How many.
+        runs: Out of so many.
+        rate: Their share.
+        interval_95: Wilson's interval of the rate.
+    """
+
+    diverged: int
+    runs: int
+    rate: float
+    interval_95: Interval
+
+
 class Spent(_Frozen):
     """What an arm's runs on a workload took, to be seen beside what they were estimated to take.
 
@@ -148,6 +166,7 @@ class ArmReport(_Frozen):
         complete: Whether every confirm seed is done.
         seeds: The confirm runs, by seed.
         diverged: How many of them diverged.
+        divergence: Their rate with its interval; None without runs.
         objective: Its summary over the confirm seeds; None where there is no finite value.
         summaries: Of the training loss and every other measured quantity, by name, the training loss first.
         search_score: Score of the chosen setting in the search; None where it diverged or is not chosen yet.
@@ -156,6 +175,7 @@ class ArmReport(_Frozen):
             for a loss); None where either is, and where search runs are shorter than confirm runs.
         comparison: With the reference arm; None for the reference arm itself.
         tuning_cost: What the search took.
+        tuning: What it found and when.
         spent: What the search and the comparison took.
     """
 
@@ -168,6 +188,7 @@ class ArmReport(_Frozen):
     complete: bool
     seeds: tuple[SeedResult, ...]
     diverged: int
+    divergence: Divergence | None
     objective: Summary | None
     summaries: tuple[Summary, ...]
     search_score: float | None
@@ -175,6 +196,7 @@ class ArmReport(_Frozen):
     optimism_gap: float | None
     comparison: Comparison | None
     tuning_cost: TuningCost
+    tuning: Tuning
     spent: Spent
 
     def summary(self, name: str) -> Summary | None:
@@ -186,7 +208,14 @@ class ArmReport(_Frozen):
         return next((summary for summary in self.summaries if summary.name == name), None)
 
 
-def arm_report(spec: StudySpec, rows: Rows, workload: str, arm: str, comparison: Comparison | None) -> ArmReport:
+def arm_report(
+    spec: StudySpec,
+    rows: Rows,
+    workload: str,
+    arm: str,
+    comparison: Comparison | None,
+    untuned: tuple[str, float] | None = None,
+) -> ArmReport:
     """Return what a report says of an arm on a workload.
 
     Args:
@@ -195,6 +224,7 @@ def arm_report(spec: StudySpec, rows: Rows, workload: str, arm: str, comparison:
         workload: The workload's name within the study.
         arm: The arm's name.
         comparison: With the reference arm; None for the reference arm itself.
+        untuned: An arm that is not tuned, with its search score, to break even with; None where there is none.
     """
     chosen = spec.arm(arm)
     found = search(spec, rows, workload, arm)
@@ -214,6 +244,7 @@ def arm_report(spec: StudySpec, rows: Rows, workload: str, arm: str, comparison:
         complete=complete,
         seeds=tuple(_seed_result(spec, run) for run in runs),
         diverged=sum(run.outcome is Outcome.DIVERGED for run in runs),
+        divergence=_divergence(runs),
         objective=next((summary for summary in summaries if summary.name == spec.protocol.objective), None),
         summaries=summaries,
         search_score=search_score,
@@ -221,8 +252,17 @@ def arm_report(spec: StudySpec, rows: Rows, workload: str, arm: str, comparison:
         optimism_gap=_gap(spec, workload, search_score, confirm_score),
         comparison=comparison,
         tuning_cost=_tuning_cost(rows, workload, arm, found),
+        tuning=tuning(spec, found, untuned if chosen.search else None),
         spent=_spent(rows, workload, arm),
     )
+
+
+def _divergence(runs: Sequence[Run]) -> Divergence | None:
+    if not runs:
+        return None
+    diverged = sum(run.outcome is Outcome.DIVERGED for run in runs)
+    rate, low, high = divergence_rate(diverged, len(runs), 0.95)
+    return Divergence(diverged=diverged, runs=len(runs), rate=rate, interval_95=Interval(low=low, high=high))
 
 
 def _finite(value: float) -> float | None:

@@ -23,7 +23,8 @@ def cost_table(report: Report) -> Table | None:
     ]
     elapsed = report.provenance.elapsed_seconds
     return Table(
-        headings=("", "runs", "steps", "seconds of packs", "seconds", "by"),
+        caption="What the study took, beside what it was estimated to take",
+        headings=("arm", "runs", "steps", "seconds of packs", "seconds", "by"),
         rows=(*rows, _row("all", estimate.expected, _sum(list(spent.values())), "", elapsed)),
     )
 

@@ -9,14 +9,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from studies.arm_report import ArmReport
-from studies.compare import confirm_runs
+from studies.compare import confirm_runs, is_loss
 from studies.drawing import Look, legend, log_axis, look, new_axes, padded
 from studies.report import WorkloadReport
 from studies.rows import Outcome, Rows, Run, Series
+from studies.statistics.log_smoothing import log_smoothing
+from studies.statistics.minmax_band import Band, minmax_band
 from studies.wording import label
 
 #: Markers along a curve, so that it is told apart without colour.
 MARKS = 6
+#: Width of the strip beyond the last step in which final values are drawn, as a share of the steps.
+FINALS = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,24 +52,48 @@ def curves(workload: WorkloadReport, rows: Rows, name: str, scale: Scale) -> Fig
         return None
     labels = [_label(arm) for arm in workload.arms]
     figure, axes = new_axes(f"{workload.workload}: {label(name)}", "step", label(name), labels)
-    found = [_curve(own, name, scale) for own in runs]
-    for place, (arm, curve) in enumerate(zip(workload.arms, found, strict=True)):
-        _draw(axes, curve, look(place), labels[place], place / len(found), arm.is_reference)
+    found = [_band(own, name, scale) for own in runs]
+    finals = [_finals(arm, name) for arm in workload.arms]
+    for place, (arm, (steps, band)) in enumerate(zip(workload.arms, found, strict=True)):
+        _draw(axes, steps, band, look(place), labels[place], place / len(found), arm.is_reference)
+    last = max((float(steps[-1]) for steps, _ in found if len(steps)), default=0.0)
+    for place, values in enumerate(finals):
+        _draw_finals(axes, values, look(place), last * (1.02 + FINALS * (place + 1) / len(finals)), scale)
     if scale.log:
-        values = np.concatenate([np.concatenate([curve.low, curve.high]) for curve in found])
+        values = np.concatenate([*(np.concatenate([band.low, band.high]) for _, band in found), *finals])
+        values = np.maximum(values, scale.floor)
         log_axis(axes, "y", *padded(np.minimum(values[np.isfinite(values)], scale.ceiling).tolist()))
     legend(figure, labels)
     return figure
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Curve:
-    """Values by step, each (steps,); empty where no seed has any."""
+def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
+    """Return the metrics that confirm runs follow, each on test data, else on validation data.
 
-    steps: NDArray[np.floating]
-    center: NDArray[np.floating]
-    low: NDArray[np.floating]
-    high: NDArray[np.floating]
+    Args:
+        workload: The workload's part of the report.
+        rows: The study's rows, the runs with their series.
+    """
+    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
+    names = {series.name for run in runs for series in run.series if not is_loss(series.name)}
+    tested = {name for name in names if name.startswith("test_")}
+    only_validated = {
+        name for name in names if name.startswith("validation_") and f"test_{name.split('_', 1)[1]}" not in tested
+    }
+    return sorted(tested | only_validated)
+
+
+def aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the steps that all series have, (steps,), and the values there, (seeds, steps).
+
+    Args:
+        found: One a seed.
+    """
+    if not found:
+        return np.empty(0), np.empty((0, 0))
+    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
+    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
+    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)
 
 
 def _label(arm: ArmReport) -> str:
@@ -76,40 +104,37 @@ def _label(arm: ArmReport) -> str:
     return f"{arm.arm} ({arm.diverged} diverged)" if arm.diverged else arm.arm
 
 
-def _curve(runs: Sequence[Run], name: str, scale: Scale) -> _Curve:
+def _band(runs: Sequence[Run], name: str, scale: Scale) -> tuple[NDArray[np.floating], Band]:
+    """Return the steps, and the curves of the seeds that did not diverge as one; empty where there are none."""
     finished = [run for run in runs if run.outcome is Outcome.FINISHED]
-    found = [series for run in finished for series in run.series if series.name == name]
-    steps, values = _aligned(found)
+    steps, values = aligned([series for run in finished for series in run.series if series.name == name])
     if not len(steps):
-        return _Curve(steps=steps, center=steps, low=steps, high=steps)
-    values = np.maximum(values, scale.floor) if scale.floor else values
-    usable = np.isfinite(values) & (values > 0) if scale.log else np.isfinite(values)
-    kept = usable.any(axis=0)
-    masked = np.ma.masked_array(values[:, kept], ~usable[:, kept])
-    center = 10.0 ** np.ma.log10(masked).mean(axis=0) if scale.log else masked.mean(axis=0)
-    return _Curve(
-        steps=steps[kept],
-        center=np.asarray(center),
-        low=np.asarray(masked.min(axis=0)),
-        high=np.asarray(masked.max(axis=0)),
+        return steps, Band(center=steps, low=steps, high=steps)
+    return steps, minmax_band(log_smoothing(values, scale.floor) if scale.log else values, geometric=scale.log)
+
+
+def _finals(arm: ArmReport, name: str) -> NDArray[np.floating]:
+    """Return the final value of each confirm seed that has one."""
+    values = [seed.train_loss if name == "train_loss" else seed.metrics.get(name) for seed in arm.seeds]
+    return np.array([value for value in values if value is not None], dtype=float)
+
+
+def _draw_finals(axes: Axes, values: NDArray[np.floating], style: Look, step: float, scale: Scale) -> None:
+    """Draw every seed's final value as a point beyond the last step."""
+    shown = np.maximum(values, scale.floor) if scale.log else values
+    axes.plot(
+        np.full(len(shown), step), shown, style.marker, color=style.colour, ms=2.6, alpha=0.7, mew=0, clip_on=True
     )
 
 
-def _aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the steps that all series have, (steps,), and the values there, (seeds, steps)."""
-    if not found:
-        return np.empty(0), np.empty((0, 0))
-    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
-    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
-    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)
-
-
-def _draw(axes: Axes, curve: _Curve, style: Look, text: str, offset: float, is_reference: bool) -> None:
-    stride = max(1, len(curve.steps) // MARKS)
-    axes.fill_between(curve.steps, curve.low, curve.high, color=style.colour, alpha=0.16, linewidth=0)
+def _draw(
+    axes: Axes, steps: NDArray[np.floating], band: Band, style: Look, text: str, offset: float, is_reference: bool
+) -> None:
+    stride = max(1, len(steps) // MARKS)
+    axes.fill_between(steps, band.low, band.high, color=style.colour, alpha=0.16, linewidth=0)
     axes.plot(
-        curve.steps,
-        curve.center,
+        steps,
+        band.center,
         label=text,
         color=style.colour,
         linestyle=style.dash,

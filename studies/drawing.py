@@ -22,6 +22,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 #: Drawn in place of the text's colour, which the reader's theme decides.
 INK = "#010203"
 WIDTH = 4.5
+#: Dots an inch of a PNG, so that it is about 700 wide.
+PNG_DPI = 160
 HEIGHT = 2.9
 LEGEND_ROW = 0.19
 #: Characters that fit beside each other in a legend, and what an entry takes besides its text.
@@ -201,6 +203,19 @@ def padded(values: Sequence[float], *, below: float = 0.05, above: float = 0.05)
     low, high = (min(logs), max(logs)) if logs else (-1.0, 0.0)
     span = max(high - low, 0.3)
     return 10.0 ** max(low - below * span - 0.02, -300.0), 10.0 ** min(high + above * span + 0.02, 300.0)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG on white, the same bytes for the same figure and version of matplotlib.
+
+    Args:
+        figure: The figure, which `svg` has laid out.
+    """
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.set_layout_engine("none")  # it is laid out already, and that takes as long as drawing it
+        figure.savefig(buffer, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def svg(figure: Figure, name: str, description: str) -> str:

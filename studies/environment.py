@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +37,13 @@ def environment() -> Environment:
         commit=_commit(),
         hardware=hardware(),
     )
+
+
+def constraints() -> str:
+    """Return every package that this process could import as a file of pip's constraints, this project left out."""
+    found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
+    # of `2.13.0+cpu` only the public part: the rest names one index's build of it
+    return "".join(f"{name}=={found[name].partition('+')[0]}\n" for name in sorted(found) if name != PACKAGES[0])
 
 
 def hardware() -> str:

@@ -39,3 +39,7 @@ class ClusterError(StudiesError):
 
 class OtherCodeError(StudiesError):
     """Two machines of a cluster that have not the same code, and so would not train the same."""
+
+
+class BundleError(StudiesError):
+    """A folder that is no unpacked bundle of this version."""

@@ -1,4 +1,4 @@
-"""The report's pictures: learning curves, metrics, effective learning rates, and sensitivity, for each workload."""
+"""The report's pictures: of each workload curves, sensitivity and what tuning bought; a profile across them."""
 
 import math
 from collections.abc import Iterator
@@ -7,17 +7,26 @@ from dataclasses import dataclass, replace
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from studies.compare import confirm_runs, is_loss
-from studies.curves import Scale, curves
-from studies.drawing import STYLE, svg
+from studies.across import Across
+from studies.cost_curve import cost_curve
+from studies.curves import Scale, curves, followed_metrics
+from studies.drawing import STYLE, png, svg
+from studies.profile_picture import profile_picture
 from studies.report import Report, WorkloadReport
 from studies.rows import Rows
 from studies.sensitivity import sensitivity
-from studies.wording import label
+from studies.statistics.log_smoothing import SIGMA
+from studies.tuning_table import decades
+from studies.wording import label, listing
 
 #: Learning curves are cut off at this many times the loss at the start.
 HIGHEST_LOSS = 1e3
-SEEDS = "over the confirm seeds that did not diverge; band: from the lowest to the highest seed."
+SEEDS = (
+    "over the confirm seeds that did not diverge; band: from the lowest to the highest seed. "
+    "Points beyond the last step: the final value of each seed."
+)
+RATES = SEEDS.partition(" Points")[0]
+SMOOTHED = f"Smoothed in the logarithm by a Gaussian kernel, standard deviation {SIGMA:g} points of the curve"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +35,17 @@ class Picture:
 
     Args:
         name: Its file's stem, unique within the report.
-        workload: The workload it is of.
+        workload: The workload it is of; empty where it is across workloads.
         caption: What is seen and how to read it.
         svg: The picture as SVG text with no outer reference.
+        png: The same for what shows no SVG.
     """
 
     name: str
     workload: str
     caption: str
     svg: str
+    png: bytes
 
 
 def pictures(report: Report, rows: Rows) -> tuple[Picture, ...]:
@@ -45,53 +56,75 @@ def pictures(report: Report, rows: Rows) -> tuple[Picture, ...]:
         rows: The rows it was computed from, the runs with their series.
     """
     with mpl.rc_context(STYLE):
-        return tuple(
-            _picture(workload, kind, caption, figure)
+        found = [
+            _picture(workload.workload, kind, caption, figure)
             for workload in report.workloads
             for kind, caption, figure in _figures(report, workload, _of(workload, rows))
             if figure is not None
-        )
+        ]
+        profile = None if report.across is None else profile_picture(report.across)
+        if report.across is not None and profile is not None:
+            found.append(_picture("", "performance_profile", _profile_caption(report.across), profile))
+        return tuple(found)
 
 
 def _of(workload: WorkloadReport, rows: Rows) -> Rows:
     return replace(rows, runs=tuple(run for run in rows.runs if run.workload == workload.workload))
 
 
-def _picture(workload: WorkloadReport, kind: str, caption: str, figure: Figure) -> Picture:
-    name = f"{workload.workload}-{kind}"
-    description = f"{workload.workload}: {kind.replace('_', ' ').replace('-', ', ')}. {caption}"
-    return Picture(name=name, workload=workload.workload, caption=caption, svg=svg(figure, name, description))
+def _picture(workload: str, kind: str, caption: str, figure: Figure) -> Picture:
+    name = f"{workload}-{kind}" if workload else kind
+    of = f"{workload}: " if workload else ""
+    description = f"{of}{kind.replace('_', ' ').replace('-', ', ')}. {caption}"
+    return Picture(name=name, workload=workload, caption=caption, svg=svg(figure, name, description), png=png(figure))
+
+
+def _profile_caption(found: Across) -> str:
+    return (
+        f"On which share of the {len(found.workloads)} workloads with a target an arm's median steps to the target are "
+        f"at most so many times those of the fastest arm. In brackets: the area to {found.r_max:g}, the dashed line, "
+        "from 0 to 1."
+    )
 
 
 def _figures(report: Report, workload: WorkloadReport, rows: Rows) -> Iterator[tuple[str, str, Figure | None]]:
     """Yield the kind of each picture, its caption and the figure, None where there is nothing to draw."""
     ceiling = _ceiling(rows)
     losses = Scale(log=True, floor=report.spec.protocol.loss_floor, ceiling=ceiling)
-    yield "train_loss", f"Training loss: geometric mean {SEEDS}", curves(workload, rows, "train_loss", losses)
-    for name in _metrics(workload, rows):
+    caption = f"Training loss: geometric mean {SEEDS} {SMOOTHED}; floor {losses.floor:g}."
+    yield "train_loss", caption, curves(workload, rows, "train_loss", losses)
+    for name in followed_metrics(workload, rows):
         yield name, f"{label(name).capitalize()}: mean {SEEDS}", curves(workload, rows, name, Scale(log=False))
     rates = curves(workload, rows, "effective_lr", Scale(log=True))
-    yield "effective_lr", f"Effective learning rate of each step: geometric mean {SEEDS}", rates
+    caption = f"Effective learning rate: geometric mean {RATES} {SMOOTHED}."
+    yield "effective_lr", caption, rates
     if any(arm.search.trials for arm in workload.arms):
         for name in sorted({name for arm in workload.arms for name in arm.search.ranges}):
             caption = (
                 f"Every trial's score in its search; arms that do not search the {label(name)} are level lines. "
                 "Trials marked off the scale diverged or came close to it."
             )
-            yield f"sensitivity-{name}", caption, sensitivity(report.spec, workload, name, ceiling)
+            yield (
+                f"sensitivity-{name}",
+                caption + _usable(workload, name),
+                sensitivity(report.spec, workload, name, ceiling),
+            )
+        caption = (
+            "The best score of each search so far, a mark where it got better, against the steps that its trials "
+            "trained; level lines: arms that are not tuned, at their search score."
+        )
+        if any(arm.tuning.expected_best for arm in workload.arms):
+            caption += " Dotted: the best score to be expected of so many of the trials, drawn in any order."
+        yield "tuning_cost", caption, cost_curve(report.spec, workload, ceiling)
+
+
+def _usable(workload: WorkloadReport, name: str) -> str:
+    """Return how wide each arm's usable range is, in words; nothing where none is known."""
+    found = [(arm.arm, arm.tuning.usable) for arm in workload.arms]
+    said = [f"{arm} {decades(usable)}" for arm, usable in found if usable and usable.hyperparameter == name]
+    return f" Usable {label(name)} around the best: {listing(said)}." if said else ""
 
 
 def _ceiling(rows: Rows) -> float:
     starts = [run.start_loss for run in rows.runs if 0 < run.start_loss < math.inf]
     return HIGHEST_LOSS * max(starts) if starts else math.inf
-
-
-def _metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
-    """Return the metrics that are followed, each on test data, else on validation data."""
-    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
-    names = {series.name for run in runs for series in run.series if not is_loss(series.name)}
-    tested = {name for name in names if name.startswith("test_")}
-    only_validated = {
-        name for name in names if name.startswith("validation_") and f"test_{name.split('_', 1)[1]}" not in tested
-    }
-    return sorted(tested | only_validated)

@@ -4,7 +4,7 @@ import csv
 import io
 
 from studies.arm_report import ArmReport
-from studies.report import Report
+from studies.report import Report, WorkloadReport
 
 Value = str | float | int | None
 
@@ -15,7 +15,7 @@ def flat_table(report: Report) -> str:
     Args:
         report: The report.
     """
-    records = [_record(workload.workload, arm) for workload in report.workloads for arm in workload.arms]
+    records = [_record(workload, arm) for workload in report.workloads for arm in workload.arms]
     columns = list(dict.fromkeys(name for record in records for name in record))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\r\n")
@@ -24,9 +24,10 @@ def flat_table(report: Report) -> str:
     return buffer.getvalue()
 
 
-def _record(workload: str, arm: ArmReport) -> dict[str, Value]:
+def _record(workload: WorkloadReport, arm: ArmReport) -> dict[str, Value]:
+    target = workload.target
     record: dict[str, Value] = {
-        "workload": workload,
+        "workload": workload.workload,
         "arm": arm.arm,
         "optimizer": arm.optimizer,
         "kind": arm.kind,
@@ -43,6 +44,11 @@ def _record(workload: str, arm: ArmReport) -> dict[str, Value]:
         "seeds_diverged": arm.diverged,
         "tuning_steps": arm.tuning_cost.steps,
         "tuning_seconds": arm.tuning_cost.seconds,
+        "break_even_trials": arm.tuning.break_even and arm.tuning.break_even.trials,
+        "usable_decades": arm.tuning.usable and arm.tuning.usable.decades,
+        "target": target and target.value,
+        "steps_to_target": target and target.of(arm.arm).median,
+        "seeds_at_target": target and target.of(arm.arm).reached,
     }
     return record | _comparison(arm) | _summaries(arm)
 
@@ -62,6 +68,9 @@ def _comparison(arm: ArmReport) -> dict[str, Value]:
         "difference_low_90": found.interval_90 and found.interval_90.low,
         "difference_high_90": found.interval_90 and found.interval_90.high,
         "seeds_needed": found.seeds_needed,
+        "minimum_detectable_effect": found.minimum_detectable_effect,
+        "probability_of_improvement": found.probability_of_improvement,
+        "search_luck": found.search_luck,
     }
 
 

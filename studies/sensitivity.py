@@ -20,6 +20,8 @@ Shown = Callable[[float | None], float | None]
 BAR, BARS = 0.035, 0.3
 #: Where trials that diverged or are off the scale are marked, as a share of the axes.
 TOP = 0.97
+#: Of more trials of an arm the lowest and the highest of each part are drawn, in about so many points.
+MOST_POINTS = 400
 #: What the legend explains besides the arms: marker, its size, width of the line.
 KEY = {
     "chosen": ("*", 9, 0),
@@ -59,6 +61,24 @@ def sensitivity(spec: StudySpec, workload: WorkloadReport, name: str, ceiling: f
     return figure
 
 
+def thinned(points: Sequence[tuple[float, float | None]]) -> Sequence[tuple[float, float | None]]:
+    """Return points as they are, or of many the lowest and the highest of neighbours, and one that has no place.
+
+    Args:
+        points: In order of x; y is None where it has no place on the axis.
+    """
+    if len(points) <= MOST_POINTS:
+        return points
+    size = -(-len(points) // (MOST_POINTS // 2))
+    found: list[tuple[float, float | None]] = []
+    for start in range(0, len(points), size):
+        part = points[start : start + size]
+        inside = sorted(((y, x) for x, y in part if y is not None))
+        found += [(x, y) for y, x in (inside[:1] + inside[-1:] if len(inside) > 1 else inside)]
+        found += [(x, y) for x, y in part if y is None][:1]
+    return sorted(found, key=lambda point: point[0])
+
+
 def _shown(spec: StudySpec, ceiling: float, value: float | None) -> float | None:
     """Return where a value of the objective is drawn, None where it has no place on the axis."""
     if value is None or not is_loss(spec.protocol.objective):
@@ -69,7 +89,7 @@ def _shown(spec: StudySpec, ceiling: float, value: float | None) -> float | None
 def _draw_scores(axes: Axes, arm: ArmReport, name: str, style: Look, shown: Shown) -> None:
     whole = [trial for trial in arm.search.trials if not trial.stopped]
     trials = sorted(whole, key=lambda trial: trial.setting[name])
-    points = [(trial.setting[name], shown(trial.score)) for trial in trials]
+    points = thinned([(trial.setting[name], shown(trial.score)) for trial in trials])
     inside = [(x, y) for x, y in points if y is not None]
     axes.plot(
         [x for x, _ in inside],

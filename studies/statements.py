@@ -66,7 +66,36 @@ def warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple
         workload: The workload's name within the study.
         arms: Every arm on that workload.
     """
-    return tuple(f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm))
+    found = [f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm)]
+    lucky = [arm.arm for arm in arms if arm.comparison is not None and owed_to_luck(arm.comparison)]
+    if lucky:
+        found.append(
+            f"{workload}: {listing(lucky)} {'wins or loses' if len(lucky) == 1 else 'win or lose'} by less than the "
+            "searches owe to luck: a difference of the chosen settings, not surely of the optimizers."
+        )
+    return tuple(found)
+
+
+def owed_to_luck(found: Comparison) -> bool:
+    """Return whether a win or loss is by less than the searches owe to luck.
+
+    Args:
+        found: The comparison.
+    """
+    difference, luck = found.mean_difference, found.search_luck
+    decided = found.verdict in {Verdict.WIN, Verdict.LOSS}
+    return decided and difference is not None and luck is not None and abs(difference) <= luck
+
+
+def mixed(hosts: Sequence[str]) -> str:
+    """Return what a reader must know of the machines; empty where they are alike.
+
+    Args:
+        hosts: Machines and devices that trained packs.
+    """
+    if len(hosts) < 2:
+        return ""
+    return f"Mixed hardware, packs trained on {listing(hosts)}: last digits, and seconds, may differ between them"
 
 
 def notes(spec: StudySpec) -> tuple[str, ...]:
@@ -161,10 +190,18 @@ def _detail(spec: StudySpec, comparison: Comparison) -> str:
         return f"a run diverged in {comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')}"
     if comparison.verdict is Verdict.UNDECIDED:
         return "" if comparison.seeds_needed is None else f"it would take about {comparison.seeds_needed} seeds"
-    return "" if comparison.mean_difference is None else _size(spec, comparison.verdict, comparison.mean_difference)
+    better = comparison.mean_difference
+    return "" if better is None else difference_size(spec, comparison.verdict, better)
 
 
-def _size(spec: StudySpec, verdict: Verdict, difference: float) -> str:
+def difference_size(spec: StudySpec, verdict: Verdict, difference: float) -> str:
+    """Return how large a difference is in words, as in `loss 3.2 times lower`.
+
+    Args:
+        spec: The study.
+        verdict: What was found.
+        difference: On the comparison scale, positive where it is better.
+    """
     if not is_loss(spec.protocol.objective):
         return f"by {signed(difference)}"
     if verdict is Verdict.TIE:

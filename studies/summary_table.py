@@ -8,6 +8,7 @@ from studies.compare import Comparison, Interval, Verdict, is_loss
 from studies.report import Report, WorkloadReport
 from studies.schedule import ScheduleKind
 from studies.spec import ArmSpec, ScheduleDefinition, StudySpec
+from studies.statements import owed_to_luck
 from studies.wording import count, label, metric, number, probability, setting, signed
 
 #: Verdicts are told apart by their signs as well as by colour.
@@ -40,10 +41,12 @@ class Table:
     """A table.
 
     Args:
+        caption: What it is of, with units.
         headings: One a column.
         rows: Cells in the columns' order.
     """
 
+    caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
@@ -58,8 +61,13 @@ def overview_table(report: Report) -> Table:
     for place, arm in enumerate(report.spec.arms):
         own = [workload.arms[place] for workload in report.workloads]
         rows.append((Cell(text=arm.name, lines=(arm.kind,)), *(_outcome(each) for each in own)))
-    corner = f"verdict, final {label(report.spec.protocol.objective)}"
-    return Table(headings=(corner, *(workload.workload for workload in report.workloads)), rows=tuple(rows))
+    objective = label(report.spec.protocol.objective)
+    corner = f"verdict, final {objective}"
+    return Table(
+        caption=f"Verdicts against {report.spec.protocol.reference}, and the final {objective} below",
+        headings=(corner, *(workload.workload for workload in report.workloads)),
+        rows=tuple(rows),
+    )
 
 
 def summary_table(report: Report, workload: WorkloadReport) -> Table:
@@ -72,6 +80,7 @@ def summary_table(report: Report, workload: WorkloadReport) -> Table:
     spec = report.spec
     shown = _shown_metrics(spec, workload.arms)
     return Table(
+        caption=f"{workload.workload}: every arm at its setting, over the confirm seeds",
         headings=(
             "arm",
             "setting",
@@ -112,8 +121,16 @@ def comparison_table(report: Report, workload: WorkloadReport) -> Table:
         "test",
         "p",
         "adjusted p",
+        "probability of improvement",
+        "detectable difference",
+        "luck of the searches",
     )
-    return Table(headings=headings, rows=tuple(_comparison_row(arm) for arm in workload.arms))
+    scale = "decades (log10 of the loss)" if is_loss(report.spec.protocol.objective) else "the objective's unit"
+    caption = (
+        f"{workload.workload}: searches and tests against {report.spec.protocol.reference}, differences in {scale}, "
+        "positive where the arm is better"
+    )
+    return Table(caption=caption, headings=headings, rows=tuple(_comparison_row(arm) for arm in workload.arms))
 
 
 def measurement_table(workload: WorkloadReport) -> Table:
@@ -123,6 +140,7 @@ def measurement_table(workload: WorkloadReport) -> Table:
         workload: The workload's part of the report.
     """
     return Table(
+        caption=f"{workload.workload}: everything measured; losses have geometric means, and intervals of their log10",
         headings=("arm", "quantity", "seeds", "mean", "95 % interval", "lowest", "highest"),
         rows=tuple(
             (
@@ -130,7 +148,7 @@ def measurement_table(workload: WorkloadReport) -> Table:
                 Cell(text=label(summary.name)),
                 Cell(text=str(summary.seeds)),
                 Cell(text=metric(summary.center)),
-                Cell(text=_interval(summary.interval_95, "log10: " if is_loss(summary.name) else "")),
+                Cell(text=interval_text(summary.interval_95, "log10: " if is_loss(summary.name) else "")),
                 Cell(text=metric(summary.lowest)),
                 Cell(text=metric(summary.highest)),
             )
@@ -152,7 +170,8 @@ def seed_table(report: Report, workload: WorkloadReport) -> Table:
     for arm in workload.arms:
         values = {seed.seed: "diverged" if seed.objective is None else number(seed.objective) for seed in arm.seeds}
         rows.append((Cell(text=arm.arm), *(Cell(text=values.get(seed, "–")) for seed in seeds)))
-    return Table(headings=("arm", *map(str, seeds)), rows=tuple(rows))
+    caption = f"{workload.workload}: final {label(report.spec.protocol.objective)} of every confirm seed"
+    return Table(caption=caption, headings=("arm", *map(str, seeds)), rows=tuple(rows))
 
 
 def _shown_metrics(spec: StudySpec, arms: Sequence[ArmReport]) -> list[str]:
@@ -218,7 +237,9 @@ def _metrics(arm: ArmReport, names: Sequence[str]) -> Cell:
     texts = [
         f"{label(name) + ' ' if len(names) > 1 else ''}{metric(summary and summary.center)}" for name, summary in found
     ]
-    intervals = [_interval(summary.interval_95, "95 %: ") for _, summary in found if summary and summary.interval_95]
+    intervals = [
+        interval_text(summary.interval_95, "95 %: ") for _, summary in found if summary and summary.interval_95
+    ]
     return Cell(text="; ".join(texts) or "–", lines=tuple(intervals) if len(names) == 1 else ())
 
 
@@ -229,11 +250,13 @@ def _verdict(spec: StudySpec, comparison: Comparison | None) -> Cell:
     if comparison.mean_difference is not None:
         lines.append(f"{signed(comparison.mean_difference)}{_unit(spec)}")
     if comparison.interval_95 is not None:
-        lines.append(_interval(comparison.interval_95, "95 %: "))
+        lines.append(interval_text(comparison.interval_95, "95 %: "))
     if comparison.diverged_pairs:
         lines.append(f"{comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')} diverged")
     if comparison.p_adjusted is not None:
         lines.append(f"adjusted p {probability(comparison.p_adjusted)}")
+    if owed_to_luck(comparison):
+        lines.append(f"searches' luck ±{number(comparison.search_luck)}{_unit(spec)}")
     if comparison.seeds_needed is not None:
         lines.append(f"about {comparison.seeds_needed} seeds needed")
     text = f"{SIGNS[comparison.verdict]} {comparison.verdict.value}"
@@ -272,17 +295,26 @@ def _comparison_row(arm: ArmReport) -> tuple[Cell, ...]:
         Cell(text=signed(arm.optimism_gap)),
     ]
     if found is None:
-        return (*cells, *(Cell(text="–") for _ in range(5)))
+        return (*cells, *(Cell(text="–") for _ in range(8)))
     difference = "–" if found.mean_difference is None else signed(found.mean_difference)
     return (
         *cells,
-        Cell(text=difference, lines=(_interval(found.interval_95),) if found.interval_95 else ()),
-        Cell(text=_interval(found.interval_90)),
+        Cell(text=difference, lines=(interval_text(found.interval_95),) if found.interval_95 else ()),
+        Cell(text=interval_text(found.interval_90)),
         Cell(text=(found.test or "–").replace("_", " ")),
         Cell(text=probability(found.p)),
         Cell(text=probability(found.p_adjusted)),
+        Cell(text=metric(found.probability_of_improvement)),
+        Cell(text=number(found.minimum_detectable_effect)),
+        Cell(text="–" if found.search_luck is None else f"±{number(found.search_luck)}"),
     )
 
 
-def _interval(interval: Interval | None, prefix: str = "") -> str:
+def interval_text(interval: Interval | None, prefix: str = "") -> str:
+    """Return an interval as `[low, high]`, a dash for None.
+
+    Args:
+        interval: The interval.
+        prefix: Before it.
+    """
     return "–" if interval is None else f"{prefix}[{metric(interval.low)}, {metric(interval.high)}]"

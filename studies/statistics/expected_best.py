@@ -29,4 +29,6 @@ def expected_best(scores: Sequence[float], k: int) -> float:
     i = np.arange(1, n - k + 1)
     # C(n - i - 1, k - 1) / C(n - i, k - 1), so that no binomial coefficient overflows
     weights = k / n * np.cumprod(np.concatenate([[1.0], (n - i - k + 1) / (n - i)]))
-    return float(v[: n - k + 1] @ weights)
+    # fsum is exact, where a product of matrices rounds otherwise from process to process; above the smallest score, so
+    # that the mean of equal ones is that score
+    return float(v[0] + math.fsum(((v[: n - k + 1] - v[0]) * weights).tolist()))

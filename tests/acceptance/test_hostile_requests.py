@@ -20,6 +20,7 @@ from service.store import Store
 from studies.catalogue import Catalogue
 from studies.resolve import resolve
 from tests.acceptance.http_process import free_port, started, wait_until_alive
+from tests.reports import A_REPORT
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> 
         study_id = store.add_study(resolve(STUDY_JSON, catalogue), NOW)
         claim = store.claim(NOW, 1e6)
         assert claim is not None
-        StudyLedger(store, study_id, claim.token).save_report({"report.json": b"{}", "curves.svg": b"<svg/>"})
+        StudyLedger(store, study_id, claim.token).save_report(A_REPORT)
         engine.dispose()
         log = home / "api.log"
         yield Deployed(port=port, key=key, study_id=study_id, log=log, process=process.pid)

@@ -27,6 +27,7 @@ from service.states import State
 from service.store import Store
 from studies.spec import StudySpec
 from tests.conformance.answers import NOW, problem_of
+from tests.reports import A_REPORT
 
 
 class As(StrEnum):
@@ -98,7 +99,10 @@ TABLE = {
     "GET /studies/{study_id}/events": Row(who=READERS),
     "GET /studies/{study_id}/report": Row(who=READERS),
     "GET /studies/{study_id}/report.{form}": Row(who=READERS),
-    "GET /studies/{study_id}/report/{figure}.svg": Row(who=READERS),
+    "GET /studies/{study_id}/report/{figure}.{image}": Row(who=READERS),
+    "GET /studies/{study_id}/bundle": Row(who=READERS),
+    "GET /reports": Row(who=READERS, status=422),
+    "GET /reports/schema": Row(who=READERS),
     "POST /studies/{study_id}/clone": Row(who=SUBMITTERS, status=202),
     "POST /studies/plan": Row(who=READERS, json=STUDY_JSON),
     "POST /studies/cancel": Row(who=SUBMITTERS, json={"ids": ["0" * 20]}),
@@ -116,6 +120,7 @@ PARAMETERS = {
     "file": "pages.css",
     "form": "json",
     "figure": "curves",
+    "image": "svg",
     "run_id": "0-0",
     "webhook_id": "0" * 20,
 }
@@ -145,7 +150,7 @@ def study_id(store: Store, spec: StudySpec) -> str:
     study_id = store.add_study(spec, NOW, owner="owner")
     claim = store.claim(NOW, 1e6)
     assert claim is not None
-    StudyLedger(store, study_id, claim.token).save_report({"report.json": b"{}", "curves.svg": b"<svg/>"})
+    StudyLedger(store, study_id, claim.token).save_report(A_REPORT)
     store.release(study_id, claim.token)
     return study_id
 

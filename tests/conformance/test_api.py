@@ -141,10 +141,12 @@ def test_a_study_with_runs(api: httpx.Client, store: Store, spec: StudySpec) -> 
 
 
 REPORT = {
-    "report.json": b'{"verdict": "tie"}',
+    "report.json": b'{"provenance": {"study_id": "s-1", "commit": "0123abc"}}',
     "report.html": b"<!doctype html><p>tie",
     "report.md": b"# tie",
     "report.csv": b"arm,verdict\n",
+    "report.tex": b"\\begin{tabular}{l}",
+    "curves.png": b"\x89PNG",
     "curves.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
 }
 
@@ -165,6 +167,7 @@ def reported(api: httpx.Client, store: Store, spec: StudySpec) -> str:
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "report.html", "text/html"),
         ("text/markdown", "report.md", "text/markdown"),
         ("text/csv;q=0.5, text/markdown;q=0.4", "report.csv", "text/csv"),
+        ("application/x-tex", "report.tex", "application/x-tex"),
         ("text/*", "report.html", "text/html"),
         ("text/html;q=0, text/*", "report.md", "text/markdown"),
     ],
@@ -190,7 +193,9 @@ def test_a_report_in_no_form_that_there_is(api: httpx.Client, reported: str, acc
         ("report.html", "report.html", "text/html"),
         ("report.md", "report.md", "text/markdown"),
         ("report.csv", "report.csv", "text/csv"),
+        ("report.tex", "report.tex", "application/x-tex"),
         ("report/curves.svg", "curves.svg", "image/svg+xml"),
+        ("report/curves.png", "curves.png", "image/png"),
     ],
 )
 def test_a_report_by_extension(api: httpx.Client, reported: str, path: str, file: str, media_type: str) -> None:
@@ -204,14 +209,16 @@ def test_a_report_by_extension(api: httpx.Client, reported: str, path: str, file
     assert api.get(reported).json()["links"]["report"] == f"{reported}/report"
 
 
-@pytest.mark.parametrize("path", ["report/unknown.svg", "report/..%2Freport.svg", "report.pdf", "report/curves.png"])
+@pytest.mark.parametrize(
+    "path", ["report/unknown.svg", "report/..%2Freport.svg", "report.pdf", "report/other.png", "report/curves.gif"]
+)
 def test_a_report_has_no_other_files(api: httpx.Client, reported: str, path: str) -> None:
     problem_of(api.get(f"{reported}/{path}"), 404)
 
 
 def test_a_report_that_is_not_there_yet(api: httpx.Client, store: Store, spec: StudySpec) -> None:
     study_id = store.add_study(spec, NOW)
-    for path in ("report", "report.html", "report/curves.svg"):
+    for path in ("report", "report.html", "report/curves.svg", "bundle"):
         found = problem_of(api.get(f"/studies/{study_id}/{path}"), 409)
         assert "QUEUED" in found.detail
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import httpx
 import psutil
@@ -23,6 +24,7 @@ from service.schemas import StudyAnswer
 from service.settings import Settings
 from service.states import State
 from studies.estimate import Basis
+from studies.rebuild import rebuild
 from studies.report import Report
 from studies.rows import Stage
 from studies.spec import FIRST_CONFIRM_SEED
@@ -119,6 +121,17 @@ def test_report_in_every_form(done: StudyAnswer, client: Client) -> None:
     assert b"<svg" in client.report(done.id, Form.HTML)
     assert client.report(done.id, Form.MARKDOWN).startswith(b"# small")
     assert client.report(done.id, Form.CSV).count(b"\n") > 6
+    assert client.report(done.id, Form.LATEX).count(b"\\toprule") == 3
+
+
+def test_its_bundle_gives_the_same_report(done: StudyAnswer, client: Client, tmp_path: Path) -> None:
+    client.reports.save_bundle(done.id, tmp_path / "bundle.zip")
+    with ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(tmp_path / "bundle")
+    again = rebuild(tmp_path / "bundle")
+    assert again["report.json"] == client.report(done.id)
+    assert again["report.html"] == client.report(done.id, Form.HTML)
+    assert "torch==" in (tmp_path / "bundle" / "constraints.txt").read_text()
 
 
 def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, client: Client) -> None:
@@ -149,6 +162,8 @@ def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, cl
         "environment.json",
         "report",
     }
+    attached = {file.path for file in tracking.list_artifacts(parent.info.run_id, "report")}
+    assert {"report/report.html", "report/digits_mlp-train_loss.svg", "report/digits_mlp-train_loss.png"} <= attached
 
 
 def test_the_same_spec_gives_the_same_report(

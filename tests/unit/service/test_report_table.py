@@ -34,6 +34,7 @@ def test_every_arm_has_its_row_with_the_finding(report: Report, width: int) -> N
         assert f"{arm.objective.center:.3g}" in row
         assert f"{arm.search.diverged} of {len(arm.search.trials)}" in row
         assert ("reference" if arm.comparison is None else arm.comparison.verdict) in row
+    assert shown.startswith("l4, untuned, got to where")
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= width
 

@@ -34,9 +34,10 @@ def words(picture: Picture) -> list[str]:
 
 
 def test_every_workload_has_its_pictures() -> None:
-    kinds = ("train_loss", "test_accuracy", "effective_lr", "sensitivity-lr")
+    kinds = ("train_loss", "test_accuracy", "effective_lr", "sensitivity-lr", "tuning_cost")
     assert list(drawn(OUTCOMES, workloads=("bowl", "valley"))) == [
-        f"{w}-{k}" for w in ("bowl", "valley") for k in kinds
+        *(f"{w}-{k}" for w in ("bowl", "valley") for k in kinds),
+        "performance_profile",
     ]
 
 
@@ -101,10 +102,13 @@ def test_sensitivity_is_drawn_for_any_objective(objective: str) -> None:
 
 
 def test_rows_without_series_or_without_runs_give_what_there_is() -> None:
-    assert [picture.name for picture in changed(lambda run: replace(run, series=()))] == ["bowl-sensitivity-lr"]
+    assert [picture.name for picture in changed(lambda run: replace(run, series=()))] == [
+        "bowl-sensitivity-lr",
+        "bowl-tuning_cost",
+    ]
     assert changed(lambda run: None) == ()
     searched = changed(lambda run: run if run.stage is Stage.SEARCH else None)
-    assert [picture.name for picture in searched] == ["bowl-sensitivity-lr"]
+    assert [picture.name for picture in searched] == ["bowl-sensitivity-lr", "bowl-tuning_cost"]
 
 
 def changed(change: Callable[[Run], Run | None]) -> tuple[Picture, ...]:

@@ -19,7 +19,8 @@ DIVERGED = {
     "l4": Planted(log_loss=-3.0),
     "sgd": Planted(log_loss=0.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99),
 }
-FORMS = {"report.json", "report.html", "report.md", "report.csv"}
+FORMS = {f"report.{form}" for form in ("json", "html", "md", "csv", "tex")}
+KINDS = ("train_loss", "test_accuracy", "effective_lr", "sensitivity-lr", "tuning_cost")
 
 
 def files(arms: Mapping[str, Planted] = OUTCOMES, *, study_id: str = "s-1") -> dict[str, bytes]:
@@ -65,11 +66,9 @@ class Tags(HTMLParser):
 
 def test_there_is_every_form_and_every_picture(found: dict[str, bytes]) -> None:
     assert set(found) >= FORMS
-    assert {name for name in found if name not in FORMS} == {
-        f"{workload}-{kind}.svg"
-        for workload in ("bowl", "valley")
-        for kind in ("train_loss", "test_accuracy", "effective_lr", "sensitivity-lr")
-    }
+    names = {"performance_profile", *(f"{workload}-{kind}" for workload in ("bowl", "valley") for kind in KINDS)}
+    assert {name for name in found if name not in FORMS} == {f"{n}.{form}" for n in names for form in ("svg", "png")}
+    assert all(content.startswith(b"\x89PNG") for name, content in found.items() if name.endswith(".png"))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,8 @@ def test_the_same_study_gives_the_same_bytes(found: dict[str, bytes]) -> None:
 
 def test_another_study_of_the_same_spec_differs_only_in_its_provenance(found: dict[str, bytes]) -> None:
     one, two = found, files(study_id="s-2")
-    assert {name for name in one if one[name] != two[name]} == {"report.json", "report.html", "report.md"}
+    changed = {"report.json", "report.html", "report.md", "report.tex"}
+    assert {name for name in one if one[name] != two[name]} == changed
     assert one["report.json"].replace(b"s-1", b"s-2") == two["report.json"]
 
 
@@ -123,7 +123,7 @@ def test_html_ids_are_unique(found: dict[str, bytes]) -> None:
 
 def test_html_says_the_finding_and_the_warnings_before_any_table(found: dict[str, bytes]) -> None:
     text = found["report.html"].decode()
-    verdict, warning, table = (text.index(part) for part in ("Against the reference l4", "Warnings", "<table"))
+    verdict, warning, table = (text.index(part) for part in ("got to where the best", "Warnings", "<table"))
     assert verdict < warning < table
     assert "Intervals cover seeds, not the luck of the search." in text
     assert "prefers-color-scheme: dark" in text
@@ -143,7 +143,7 @@ def test_markdown_has_one_table_row_an_arm_in_the_promised_order_of_columns(foun
     rows = text.split(heading)[1].split("\n\n")[0].strip().splitlines()[1:]
     assert [row.split("|")[1].split("<br>")[0].strip() for row in rows] == list(OUTCOMES)
     assert {row.count("|") for row in rows} == {7}
-    assert text.index("Against the reference l4") < text.index("## Warnings") < text.index(heading)
+    assert text.index("got to where the best") < text.index("## Warnings") < text.index(heading)
 
 
 def test_csv_has_a_row_an_arm_and_workload(found: dict[str, bytes]) -> None:
@@ -216,3 +216,42 @@ def test_a_shortened_study_says_so_in_large_letters() -> None:
     assert "\n# ⚠ SHORTENED to 0.01 of its length" in found["report.md"].decode()
     assert json.loads(found["report.json"])["warnings"][0].startswith("SHORTENED")
     assert not any(b"SHORTENED" in content for content in files().values())
+
+
+def test_html_can_be_read_without_seeing_it(found: dict[str, bytes]) -> None:
+    text = found["report.html"].decode()
+    tables = re.findall(r"<table.*?</table>", text, re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        assert "<caption>" in table
+        assert '<th scope="col">' in table
+        assert 'scope="row"' in table
+    assert all(re.search(r'role="img" aria-label="[^"]{20,}"', svg) for svg in re.findall(r"<svg [^>]*>", text))
+    for landmark in ("<main", "<header", "<nav", '<html lang="en"', 'class="skip"'):
+        assert landmark in text
+    headings = [int(level) for level in re.findall(r"<h([1-6])", text)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    targets = set(re.findall(r'href="#([^"]+)"', text)) - set(re.findall(r' id="([^"]+)"', text))
+    assert targets == set()
+
+
+def test_html_is_for_paper_and_phones_too(found: dict[str, bytes]) -> None:
+    text = found["report.html"].decode()
+    assert "@media print" in text
+    assert "@media (max-width: 44rem)" in text
+    assert 'name="viewport"' in text
+    assert ":focus-visible" in text
+
+
+def test_mixed_hardware_is_a_warning_and_part_of_the_provenance_only() -> None:
+    spec = planted_spec(OUTCOMES)
+    rows = planted_rows(spec, OUTCOMES)
+    first, *others = rows.packs
+    rows = replace(rows, packs=(replace(first, host="a GPU"), *others))
+    report = build_report(spec, rows, provenance(spec))
+    assert report.provenance.mixed.startswith("Mixed hardware, packs trained on a GPU and here")
+    assert not any("hardware" in warning for warning in report.warnings)
+    found = render(report, rows)
+    assert "<li>Mixed hardware" in found["report.html"].decode()
+    assert "- Mixed hardware" in found["report.md"].decode()

@@ -1,0 +1,56 @@
+"""A study's bundle from the database, written to a file of its own before anything is sent."""
+
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+from sqlalchemy import Connection, select
+
+from service.queries import read_rows
+from service.records import read_series
+from service.store import Store
+from service.tables import series
+from studies.bundle import write_bundle
+from studies.rows import Series
+
+#: Up to so many bytes are kept in memory.
+_IN_MEMORY = 16 * 2**20
+#: Series of so many packs are read at once.
+_PACKS = 16
+
+
+def open_bundle(store: Store, study_id: str) -> IO[bytes]:
+    """Return a file with a study's bundle, at its start; it is gone when it is closed.
+
+    Args:
+        store: The database.
+        study_id: The study.
+
+    Raises:
+        UnknownStudyError: There is no such study.
+        NoReportError: It has no report (yet).
+    """
+    study = store.study(study_id)
+    store.report_file(study_id, "report.json")  # else there would be nothing to check
+    files = {name: store.report_file(study_id, name) for name in store.report_files(study_id)}
+    found = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - whoever asked for it closes it
+    try:
+        with store.reading() as connection:
+            rows = read_rows(connection, study_id, with_series=False)
+            numbers = [pack.number for pack in rows.packs]
+            followed = _followed(connection, study_id, numbers)
+            write_bundle(found, spec=study.spec, rows=rows, followed=followed, files=files)
+        found.seek(0)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _followed(connection: Connection, study_id: str, packs: list[int]) -> Iterator[tuple[int, int, Series]]:
+    """Yield every series with its pack and lane, a few packs in memory at a time."""
+    for start in range(0, len(packs), _PACKS):
+        own = select(series).where(series.c.study == study_id, series.c.pack.in_(packs[start : start + _PACKS]))
+        ordered = own.order_by(series.c.pack, series.c.lane, series.c.position)
+        for (pack, lane), each in read_series(connection.execute(ordered)).items():
+            yield from ((pack, lane, one) for one in each)

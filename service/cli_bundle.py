@@ -1,0 +1,77 @@
+"""`l4-studies bundle`, `rebuild`, `compare`: what a report was computed from, it again, and one of several studies."""
+
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service import screen
+from service.asking import ApiKey, Url, asking
+from service.client import Form
+from studies.errors import BundleError
+
+StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
+Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The unpacked bundle.")]
+
+
+def bundle(
+    study_id: StudyId,
+    out: Annotated[Path | None, typer.Option(help="The file to write; ID.zip if not given.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Save a zip of a study's report, its study file and all its rows."""
+    path = out or Path(f"{study_id}.zip")
+    with asking(url, api_key) as (client, console):
+        client.reports.save_bundle(study_id, path)
+        console.print(f"Saved {path}", highlight=False)
+
+
+def rebuild(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option(help="The folder to write; `again` in the bundle's if not given.")] = None,
+) -> None:
+    """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
+    from studies.environment import environment  # noqa: PLC0415 - the other commands need none of what these import
+    from studies.rebuild import read_provenance  # noqa: PLC0415
+    from studies.rebuild import rebuild as recompute  # noqa: PLC0415
+
+    target = out or folder / "again"
+    try:
+        files = recompute(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (target / name).write_bytes(content)
+        same = (folder / "report" / "report.json").read_bytes() == files["report.json"]
+    except (BundleError, OSError) as error:
+        screen.show_error(error)
+        raise typer.Exit(1) from error
+    Console().print(f"Wrote {target}", highlight=False)
+    if not same:
+        commits = [each or "not known" for each in (read_provenance(folder).commit, environment().commit)]
+        reason = f"that was computed at commit {commits[0]}, and this is {commits[1]}; or something of it was changed"
+        screen.show_error(BundleError(f"it is not the bundle's report: {reason}"))
+        raise typer.Exit(1)
+    Console().print("It is byte for byte the bundle's report.json", highlight=False)
+
+
+def compare(
+    ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Ids of studies of one protocol.")],
+    form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output where not given.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Print or save one report of several studies, or say why they cannot be compared."""
+    with asking(url, api_key) as (client, console):
+        found = BytesIO()
+        client.reports.save_joint(ids, found, form)
+        if out is None:
+            sys.stdout.buffer.write(found.getvalue())
+        else:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(found.getvalue())
+            console.print(f"Saved {out}", highlight=False)

@@ -1,0 +1,43 @@
+"""The report's table across workloads, one row an arm."""
+
+from studies.compare import is_loss
+from studies.report import Report
+from studies.statistics.stratified_bootstrap import FEWEST
+from studies.summary_table import Cell, Table, interval_text
+from studies.wording import number, signed
+
+#: Fewer workloads are all kept by an interquartile mean.
+FEWEST_CUT = 4
+
+
+def across_table(report: Report) -> Table | None:
+    """Return what is said across workloads, one row an arm; None for a single workload or arm.
+
+    Args:
+        report: The report.
+    """
+    found = report.across
+    if found is None:
+        return None
+    spec = report.spec
+    kind = "interquartile mean" if len(spec.workloads) >= FEWEST_CUT else "mean"
+    unit = "decades" if is_loss(spec.protocol.objective) else "the objective's unit"
+    seeds = "" if spec.protocol.confirm_seeds >= FEWEST else f"; no intervals for fewer than {FEWEST} seeds"
+    names = [workload.name for workload in spec.workloads]
+    return Table(
+        caption=f"Across workloads: median steps to the target by those of the fastest arm, the score of these "
+        f"(0 to 1), and the {kind} of the differences to {spec.protocol.reference} in {unit}{seeds}",
+        headings=("arm", *names, "score", f"{kind} difference (95 %)"),
+        rows=tuple(
+            (
+                Cell(text=arm.arm),
+                *(Cell(text="never" if ratio is None else number(ratio)) for ratio in arm.ratios),
+                Cell(text=number(arm.score)),
+                Cell(
+                    text=signed(arm.iqm),
+                    lines=(interval_text(arm.iqm_interval_95),) if arm.iqm_interval_95 is not None else (),
+                ),
+            )
+            for arm in found.arms
+        ),
+    )

@@ -1,0 +1,71 @@
+"""One report of several studies, from their bundles: `python -m studies.joint FOLDER FOLDER ... --out FOLDER`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from studies.bundle import read_rows, read_spec
+from studies.errors import BundleError
+from studies.joining import join_faults, joined_rows, joined_spec
+from studies.rebuild import read_provenance
+from studies.render import render
+from studies.report import Provenance, Report, build_report
+from studies.rows import Rows
+from studies.spec import StudySpec
+
+
+def joint_report(studies: Sequence[tuple[StudySpec, Rows, Provenance]]) -> tuple[Report, Rows]:
+    """Return the report of several studies, and the rows that it is drawn from.
+
+    Args:
+        studies: Specs without `join_faults`, rows with series, where each comes from.
+    """
+    spec = joined_spec([spec for spec, _, _ in studies])
+    rows = joined_rows([(spec, rows) for spec, rows, _ in studies])
+    sources = [provenance for _, _, provenance in studies]
+    whole = Provenance(
+        study_id=", ".join(each.study_id for each in sources),
+        spec_hash=spec.content_hash,
+        started_at=min(each.started_at for each in sources),
+        ended_at=max(each.ended_at for each in sources),
+        versions={name: _once([each.versions.get(name, "none") for each in sources]) for name in sources[0].versions},
+        commit=_once([each.commit for each in sources]),
+        hardware=_once([each.hardware for each in sources]),
+    )
+    return build_report(spec, rows, whole), rows
+
+
+def _once(values: Sequence[str]) -> str:
+    return " or ".join(dict.fromkeys(values))
+
+
+def main() -> int:
+    """Read bundles, write the files of their joint report.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", help="unpacked bundles")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    arguments = parser.parse_args()
+    folders: list[Path] = arguments.folders
+    try:
+        specs = {str(folder): read_spec(folder) for folder in folders}
+        faults = join_faults(specs)
+        if faults:
+            raise BundleError("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        read = [(specs[str(folder)], read_rows(folder), read_provenance(folder)) for folder in folders]
+        report, rows = joint_report(read)
+    except BundleError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, content in render(report, rows).items():
+        (arguments.out / name).write_bytes(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""The report's tables for a paper: LaTeX, with the package booktabs."""
+
+import re
+from collections.abc import Sequence
+
+from studies.report import Report, WorkloadReport
+from studies.summary_table import overview_table
+from studies.wording import count, label, number, probability, signed
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "▲": r"$\blacktriangle$",
+    "▼": r"$\blacktriangledown$",
+    "…": r"\ldots",
+}
+_HEADINGS: tuple[str, ...] = (
+    "arm",
+    "trials",
+    "geometric mean",
+    "lowest",
+    "highest",
+    "difference",
+    "adjusted p",
+    "verdict",
+)
+
+
+def latex(report: Report) -> str:
+    """Return a table for each workload, and one of the verdicts on all of them.
+
+    Args:
+        report: The report.
+    """
+    parts = [
+        f"% {_text(report.spec.name)}; study {report.provenance.study_id}, spec hash {report.provenance.spec_hash}",
+        r"% In the preamble: \usepackage{booktabs} \usepackage{amssymb}",
+        *(_workload(report, workload) for workload in report.workloads),
+    ]
+    if len(report.workloads) > 1:
+        parts.append(_overview(report))
+    return "\n\n".join(parts) + "\n"
+
+
+def _workload(report: Report, workload: WorkloadReport) -> str:
+    spec, objective = report.spec, label(report.spec.protocol.objective)
+    rows = [
+        (
+            arm.arm,
+            f"{arm.tuning_cost.trials}" if arm.kind == "searched" else "--",
+            number(arm.objective and arm.objective.center),
+            number(arm.objective and arm.objective.lowest),
+            number(arm.objective and arm.objective.highest),
+            "–" if arm.comparison is None else signed(arm.comparison.mean_difference),
+            "–" if arm.comparison is None else probability(arm.comparison.p_adjusted),
+            "reference" if arm.comparison is None else arm.comparison.verdict.value,
+        )
+        for arm in workload.arms
+    ]
+    headings = list(_HEADINGS)
+    if not spec.protocol.objective.endswith("_loss"):
+        headings[2] = "mean"
+    shortened = f" {spec.shortened}." if spec.shortened else ""
+    caption = (
+        f"{workload.workload}: final {objective} over {count(spec.protocol.confirm_seeds, 'seed')}, and mean paired "
+        f"differences to {spec.protocol.reference}, positive where better.{shortened}"
+    )
+    return _table(caption, f"tab:{workload.workload}", headings, rows, "lrrrrrrl")
+
+
+def _overview(report: Report) -> str:
+    table = overview_table(report)
+    rows = [tuple(cell.text for cell in row) for row in table.rows]
+    headings = ["arm", *table.headings[1:]]
+    return _table(f"{table.caption.partition(',')[0]}.", "tab:verdicts", headings, rows, "l" * len(headings))
+
+
+def _table(caption: str, name: str, headings: Sequence[str], rows: Sequence[tuple[str, ...]], columns: str) -> str:
+    lines = [" & ".join(map(_text, row)) + r" \\" for row in (tuple(headings), *rows)]
+    return "\n".join(
+        (
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{_text(caption)}}}",
+            rf"  \label{{{name}}}",
+            rf"  \begin{{tabular}}{{{columns}}}",
+            r"    \toprule",
+            f"    {lines[0]}",
+            r"    \midrule",
+            *(f"    {line}" for line in lines[1:]),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        )
+    )
+
+
+def _text(text: str) -> str:
+    """Return text with what LaTeX would take for its own escaped, and powers of ten as mathematics."""
+    escaped = "".join(_SPECIAL.get(each, each) for each in text)
+    if re.fullmatch(r"-[\d.]+", escaped):
+        return f"$-${escaped[1:]}"
+    return re.sub(r"(?<![\w.])([+-]?)(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", _power, escaped)
+
+
+def _power(found: re.Match[str]) -> str:
+    sign, mantissa, negative, exponent = found.groups()
+    minus = "-" if negative == "-" else ""
+    return rf"${sign}{mantissa} \cdot 10^{{{minus}{exponent}}}$"

@@ -1,0 +1,98 @@
+"""A bundle over HTTP: unpacked elsewhere it gives the same report, and posted again the same study."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from zipfile import ZipFile
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.client import Client
+from service.ledger import StudyLedger
+from service.runners import Runners
+from service.states import State
+from service.store import Store
+from studies.publish import catalogue
+from studies.render import render
+from studies.report import build_report
+from studies.resolve import resolve
+from tests.unit.studies.planted import Planted, planted_rows, provenance
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ARMS = {"l4adam": Planted(log_loss=-3.0), "adam": Planted(log_loss=-2.5, best_lr=0.03, diverges_above=0.2)}
+BODY = {
+    "name": "To be checked",
+    "workloads": [{"name": "digits_mlp", "steps": 200}],
+    "arms": [{"name": "l4adam"}, {"name": "adam", "search": {"lr": {"low": 1e-4, "high": 1.0}}}],
+    "protocol": {"trials": 7, "confirm_seeds": 6},
+}
+
+
+@pytest.fixture
+def study_id(empty_api: httpx.Client, store: Store) -> str:
+    """A study that has ended, with all its rows and its report."""
+    del empty_api  # which has the same database
+    Runners(store).publish(catalogue())
+    spec = resolve(BODY, catalogue())
+    study_id = store.add_study(spec, NOW)
+    claim = store.claim(NOW, 1e6)
+    assert claim is not None
+    ledger = StudyLedger(store, study_id, claim.token)
+    rows = planted_rows(spec, ARMS)
+    ledger.add_plan(rows.trials, [replace(pack, done=False, seconds=None) for pack in rows.packs])
+    for pack in rows.packs:
+        ledger.finish_pack(pack, [run for run in rows.runs if run.pack == pack.number])
+    stored = ledger.rows(series=True)
+    assert len(stored.runs) == len(rows.runs)
+    ledger.save_report(render(build_report(spec, stored, provenance(spec, study_id)), stored))
+    store.transition(study_id, State.SUCCEEDED, "")
+    return study_id
+
+
+def test_a_bundle_gives_the_same_report_and_starts_the_same_study(
+    study_id: str, server_url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("L4_URL", server_url)
+    monkeypatch.chdir(tmp_path)
+    saved = CliRunner().invoke(app, ["bundle", study_id])
+    assert (saved.exit_code, saved.output) == (0, f"Saved {study_id}.zip\n")
+    with ZipFile(tmp_path / f"{study_id}.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert not list(tmp_path.glob("*.part"))
+
+    rebuilt = CliRunner().invoke(app, ["rebuild", "unpacked", "--out", "again"])
+    assert rebuilt.exit_code == 0, rebuilt.output
+    with Client(server_url) as client:
+        assert (tmp_path / "again" / "report.json").read_bytes() == client.report(study_id)
+
+    submitted = CliRunner().invoke(app, ["submit", "unpacked/study.json"])
+    assert submitted.exit_code == 0, submitted.output
+    hashes = {store.study(each).spec_hash for each in (study_id, submitted.output.split()[0])}
+    assert len(hashes) == 1
+    assert hashes == {json.loads((tmp_path / "unpacked" / "provenance.json").read_text())["spec_hash"]}
+
+
+def test_what_was_changed_gives_another_report_and_says_so(
+    study_id: str, server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Client(server_url) as client:
+        client.reports.save_bundle(study_id, tmp_path / "bundle.zip")
+    with ZipFile("bundle.zip") as archive:
+        archive.extractall()
+    runs = Path("rows/runs.csv")
+    runs.write_text(runs.read_text().replace("confirm,FINISHED,200", "confirm,FINISHED,199"))
+    found = CliRunner().invoke(app, ["rebuild", "."])
+    assert found.exit_code == 1
+    assert "not the bundle's report" in found.output
+    assert Path("again/report.html").exists()
+
+
+def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["rebuild", str(tmp_path)])
+    assert found.exit_code == 1
+    assert "no unpacked bundle" in found.output or "cannot be read" in found.output

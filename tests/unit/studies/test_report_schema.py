@@ -1,0 +1,36 @@
+"""The published schema is the report's, and reports fit it."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+
+from studies.render import render
+from studies.report import SCHEMA_VERSION, build_report
+from studies.report_schema import report_schema
+from studies.rows import Rows
+from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+
+PUBLISHED = files("studies").joinpath("report.schema.json").read_text(encoding="utf-8")
+LOST = Planted(log_loss=0.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99)
+
+
+def test_the_published_schema_is_that_of_the_report() -> None:
+    assert report_schema() == PUBLISHED, "python -m studies.report_schema > studies/report.schema.json"
+
+
+@pytest.mark.parametrize("arms", [OUTCOMES, {"l4": OUTCOMES["l4"], "lost": LOST}, {"l4": OUTCOMES["l4"]}])
+@pytest.mark.parametrize("trained", [True, False])
+def test_reports_fit_it(arms: dict[str, Planted], trained: bool) -> None:
+    spec = planted_spec(arms)
+    rows = planted_rows(spec, arms) if trained else Rows()
+    document: dict[str, Any] = json.loads(render(build_report(spec, rows, provenance(spec)), rows)["report.json"])
+    jsonschema.validate(document, json.loads(PUBLISHED), cls=jsonschema.Draft202012Validator)
+    assert document["schema_version"] == SCHEMA_VERSION
+
+
+def test_what_is_no_report_does_not() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"schema_version": SCHEMA_VERSION}, json.loads(PUBLISHED))

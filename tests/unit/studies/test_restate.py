@@ -1,0 +1,59 @@
+"""From a spec to a definition and back is the same spec."""
+
+from importlib.resources import files
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.bodies import parse_yaml
+from studies.publish import catalogue
+from studies.resolve import resolve
+from studies.restate import restated
+from studies.spec import StudySpec
+
+CATALOGUE = catalogue()
+READY = sorted(each.name for each in files("studies.definitions").iterdir() if each.name.endswith(".yaml"))
+
+
+def again(spec: StudySpec) -> StudySpec:
+    return resolve(restated(spec).model_dump(mode="json"), CATALOGUE)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_every_ready_study_is_the_same_again(name: str) -> None:
+    spec = resolve(parse_yaml(files("studies.definitions").joinpath(name).read_bytes()), CATALOGUE)
+    assert again(spec) == spec
+    assert again(spec).content_hash == spec.content_hash
+
+
+@given(
+    steps=st.integers(1, 100_000),
+    scale=st.one_of(st.just(1.0), st.floats(1e-4, 1.0)),
+    search_length=st.one_of(st.just(1.0), st.floats(0.01, 1.0)),
+    trials=st.integers(2, 10_000),
+    seeds=st.integers(1, 1000),
+    sampler=st.sampled_from(["grid", "random", "tpe"]),
+)
+def test_a_shortened_study_is_the_same_again(
+    steps: int, scale: float, search_length: float, trials: int, seeds: int, sampler: str
+) -> None:
+    body = {
+        "name": "shortened",
+        "workloads": [{"name": "digits_mlp", "steps": steps, "lanes": 4}],
+        "arms": [
+            {"name": "l4adam"},
+            {"name": "sgd", "search": {"lr": {"low": 1e-3}}, "schedule": {"lr": {"kind": "cosine"}}},
+        ],
+        "protocol": {
+            "sampler": sampler,
+            "trials": trials,
+            "search_seeds": seeds,
+            "confirm_seeds": seeds,
+            "scale": scale,
+            "search_length": search_length,
+            "budget": {"seconds": 5.0},
+        },
+    }
+    spec = resolve(body, CATALOGUE)
+    assert again(spec) == spec
