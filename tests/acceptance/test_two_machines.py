@@ -19,9 +19,9 @@ pytestmark = pytest.mark.docker
 ADDRESSES = {"first": "172.31.101.1", "second": "172.31.102.1"}
 STUDY = {
     "name": "on two machines",
-    "workloads": [{"name": "digits_mlp", "steps": 900, "lanes": 1}],
+    "workloads": [{"name": "digits_mlp", "steps": 1800, "lanes": 1}],
     "arms": [{"name": "l4mom"}, {"name": "adam", "search": {"lr": {}}}],
-    "protocol": {"trials": 8, "confirm_seeds": 4},
+    "protocol": {"trials": 10, "confirm_seeds": 6},
 }
 
 
