@@ -31,8 +31,9 @@ def first_start(settings: Settings, now: datetime) -> str:
     return (
         f"The key of {_NAME}, shown this once:\n\n  {key}\n\n"
         "Next:\n"
-        "  start everything   docker compose up -d --wait\n"
-        "  from a terminal    export L4_URL=http://localhost:8440 L4_API_KEY=KEY; l4-studies submit study.yaml\n"
-        "  from a browser     open that address, and log in with the key\n"
+        "  start everything   docker compose up -d --wait, with --profile gpu-node where this machine trains on GPUs\n"
+        "  from a browser     open what LISTEN says, http://localhost:8440 if nothing, and log in with the key\n"
+        "  from a terminal    docker compose exec -T -e L4_API_KEY=KEY api l4-studies submit /dev/stdin < study.yaml,\n"
+        "                     or elsewhere, where the package is installed, with L4_URL and L4_API_KEY\n"
         "  for others         docker compose exec api l4-studies keys create --name NAME --role submitter"
     )

@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 
 from service.errors import ServiceError
 from service.logs import log_as_json
@@ -21,10 +22,13 @@ from service.settings import Settings, read_settings
 from studies import cluster
 from studies.errors import ClusterError, StudiesError
 
-#: What other machines reach, and so what is published: docker/compose.nodes.yml has the same numbers.
+#: What other machines reach: docker/compose.head.yml and compose.node.yml publish the same numbers.
 GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
-#: One for each process that trains or drives; on machines with more packs at once, more are wanted.
+#: One for each process that trains or drives.
 WORKER_PORTS = range(10100, 10164)
+#: A worker offers no more processors, and so takes no more packs at once, than there are ports; some are left over for
+#: those that are just ending.
+MOST_PACKS = len(WORKER_PORTS) - 4
 #: Jobs and measurements are small; it has to fit into /dev/shm.
 OBJECT_STORE_BYTES = 512 * 2**20
 
@@ -46,7 +50,7 @@ def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
     joined = (
         ("--head", f"--port={GCS_PORT}", "--num-cpus=0", "--num-gpus=0", "--include-dashboard=false")
         if role == "head"
-        else (f"--address={settings.ray_address}", *((f"--num-cpus={settings.cpus}",) if settings.cpus else ()))
+        else (f"--address={settings.ray_address}", f"--num-cpus={min(settings.cpus or processors(), MOST_PACKS)}")
     )
     return (
         *("ray", "start", "--block", "--disable-usage-stats", "--include-log-monitor=false"),
@@ -58,6 +62,11 @@ def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         f"--labels={cluster.label()}",
     )
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def run_head(settings: Settings, stopping: threading.Event) -> int:
@@ -72,7 +81,7 @@ def run_head(settings: Settings, stopping: threading.Event) -> int:
     """
     address = f"{socket.gethostbyname(settings.node_address or socket.gethostname())}:{GCS_PORT}"
     with _child(ray_start(settings, "head"), _RAY_GRACE) as ray:
-        _wait_for_head(address, stopping)
+        _wait_for_head(address, lambda: stopping.is_set() or ray.poll() is not None)
         with _child((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
             return _keep({"Ray": ray, "the runner": runner}, stopping)
 
@@ -87,7 +96,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> int:
     Raises:
         OtherCodeError: The head has other code.
     """
-    _wait_for_head(settings.ray_address, stopping)
+    _wait_for_head(settings.ray_address, stopping.is_set)
     if stopping.is_set():
         return 0
     log.info("joining the Ray head at %s", settings.ray_address)
@@ -110,10 +119,10 @@ def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[sub
             child.wait()
 
 
-def _wait_for_head(address: str, stopping: threading.Event) -> None:
-    """Return once a head of this very code answers; what keeps it from that is told once."""
+def _wait_for_head(address: str, ended: Callable[[], bool]) -> None:
+    """Return once a head of this very code answers, or there is nothing to wait for; what keeps it is told once."""
     told = ""
-    while not stopping.is_set():
+    while not ended():
         try:
             cluster.require_same_code(address)
             return
@@ -121,7 +130,7 @@ def _wait_for_head(address: str, stopping: threading.Event) -> None:
             if str(error) != told:
                 told = str(error)
                 log.warning("%s; asked again until it is", told)
-        stopping.wait(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _keep(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:

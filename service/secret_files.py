@@ -12,20 +12,20 @@ from service.screen import show_error
 
 #: Where containers find secrets; each of its folders is a volume, and only in those containers that need it.
 FOLDER = Path("/run/secrets")
+#: Folders with a password of PostgreSQL: of its superuser, of this service's role, of MLflow's.
+_ROLES = ("postgres", "database", "mlflow")
 
 
 def make_secrets(folder: Path) -> tuple[Path, ...]:
     """Write what is missing, and return that.
 
     Args:
-        folder: Has the folders `database` and `ray`.
+        folder: Has a folder for each that may read what is in it.
     """
-    database = folder / "database"
-    password = _kept(database / "postgres_password", secrets.token_hex(32))
-    wanted = {
-        database / "postgres_password": password,
-        database / "l4_database": f"postgresql+psycopg://l4:{password}@postgres/l4",
-        database / "mlflow_database": f"postgresql+psycopg://l4:{password}@postgres/mlflow",
+    passwords = {name: _kept(folder / name / "password", secrets.token_hex(32)) for name in _ROLES}
+    wanted = {folder / name / "password": password for name, password in passwords.items()} | {
+        folder / "database" / "l4_database": _url("l4", passwords["database"]),
+        folder / "mlflow" / "mlflow_database": _url("mlflow", passwords["mlflow"]),
         folder / "ray" / "token": secrets.token_hex(32),
     }
     made = tuple(path for path in wanted if not path.exists())
@@ -51,6 +51,11 @@ def take_ray_token(folder: Path, given: str) -> None:
             "send what `docker compose run --rm -T secrets cat /run/secrets/ray/token` prints on the first machine"
         )
     _write(folder / "ray" / "token", token)
+
+
+def _url(role: str, password: str) -> str:
+    """Return the address of the database that a role owns."""
+    return f"postgresql+psycopg://{role}:{password}@postgres/{role}"
 
 
 def _kept(path: Path, otherwise: str) -> str:

@@ -40,8 +40,8 @@ ENVIRONMENT = {
 
 #: What Ray's nodes are labelled with.
 LABEL = "l4-code"
-#: So long a head may take to answer.
-_ANSWER_SECONDS = 10
+#: So long a head may take to be reached, and to answer.
+_REACHED_SECONDS, _ANSWER_SECONDS = 5.0, 10
 
 
 def start_local(cpus: int | None) -> str:
@@ -75,13 +75,15 @@ def require_same_code(address: str) -> None:
         ClusterError: It does not answer yet, or refuses this machine's token.
         OtherCodeError: It has other code.
     """
+    host, _, port = address.rpartition(":")
     try:
+        socket.create_connection((host, int(port)), _REACHED_SECONDS).close()  # Ray's client waits for 40 s
         nodes = GcsClient(address=address).get_all_node_info(timeout=_ANSWER_SECONDS)
     except AuthenticationError as error:
         raise ClusterError(
             f"the Ray head at {address} refuses this machine's token; give it the token of the head's machine"
         ) from error
-    except RpcError as error:
+    except (OSError, RpcError) as error:
         raise ClusterError(f"no Ray head answers at {address} ({error}); start it, and open its ports") from error
     heads = [dict(node.labels).get(LABEL, "none") for node in nodes.values() if node.is_head_node]
     if not heads:

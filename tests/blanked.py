@@ -5,14 +5,15 @@ import re
 
 
 def blanked(report: bytes) -> bytes:
-    """Return a report without its ids, times and durations, those that were estimated among them.
+    """Return a report without its ids, machines, times and durations, those that were estimated among them.
 
     Args:
         report: As JSON.
     """
     found = json.loads(report)
     provenance = found["provenance"]
-    del provenance["estimate"], provenance["elapsed_seconds"]
+    for key in ("estimate", "elapsed_seconds", "hosts", "mixed"):
+        del provenance[key]
     text = json.dumps(found, indent=2, ensure_ascii=False)
     for key in ("study_id", "started_at", "ended_at"):
         text = text.replace(provenance[key], "-")

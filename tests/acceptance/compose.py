@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Deployment:
         environment = {"TORCH_INDEX": "", "VERSION": VERSION} | dict(os.environ)
         environment |= {"COMPOSE_FILE": files, "COMPOSE_PROJECT_NAME": self.project, **self.settings, **more}
         done = subprocess.run(
-            ["docker", "compose", "--progress", "plain", *arguments],
+            ["docker", "compose", "--env-file", os.devnull, "--progress", "plain", *arguments],
             cwd=ROOT,
             env=environment,
             input=given,
@@ -75,12 +76,21 @@ class Deployment:
         return json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout)
 
     def crash(self, service: str) -> None:
-        """Kill all processes of a service's first container, as a fault would; its engine starts it again.
+        """Kill all processes of a service's first container, as a fault would, and wait until it was started again.
 
         Args:
             service: The service.
         """
+        before = self._restarts(service)
         self.compose("exec", "-T", "--index=1", service, "sh", "-c", "kill -9 -1", check=False)
+        deadline = time.monotonic() + 60
+        while self._restarts(service) == before:
+            assert time.monotonic() < deadline, f"the {service} did not die, or did not come back"
+            time.sleep(0.2)
+
+    def _restarts(self, service: str) -> int:
+        (first,) = (each for each in self.containers(service) if each["Name"].endswith("-1"))
+        return first["RestartCount"]
 
     def secret(self, path: str) -> str:
         """Return a secret.

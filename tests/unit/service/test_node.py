@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from service.node import GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT, WORKER_PORTS, main, ray_start
+from service.node import (
+    GCS_PORT,
+    MOST_PACKS,
+    NODE_MANAGER_PORT,
+    OBJECT_MANAGER_PORT,
+    WORKER_PORTS,
+    main,
+    processors,
+    ray_start,
+)
 from service.settings import Settings
 
 DOCKER = Path(__file__).parents[3] / "docker"
@@ -23,10 +32,10 @@ def test_a_head_takes_no_packs_and_has_no_dashboard() -> None:
     assert {"--num-cpus=0", "--num-gpus=0", "--include-dashboard=false", "--node-ip-address=127.0.0.1"} <= set(command)
 
 
-def test_a_worker_offers_what_it_is_told_or_all_it_has() -> None:
-    command = ray_start(Settings(ray_address="10.0.0.1:6379", cpus=3), "worker")
-    assert {"--address=10.0.0.1:6379", "--num-cpus=3"} <= set(command)
-    assert not any("num-cpus" in each for each in ray_start(Settings(ray_address="10.0.0.1:6379"), "worker"))
+@pytest.mark.parametrize(("cpus", "offered"), [(3, 3), (200, MOST_PACKS), (None, min(processors(), MOST_PACKS))])
+def test_a_worker_offers_what_it_is_told_or_has_and_no_more_than_it_has_ports(cpus: int | None, offered: int) -> None:
+    command = ray_start(Settings(ray_address="10.0.0.1:6379", cpus=cpus), "worker")
+    assert {"--address=10.0.0.1:6379", f"--num-cpus={offered}"} <= set(command)
     assert not any("node-ip-address" in each for each in command)
 
 

@@ -7,10 +7,12 @@ import pytest
 from service.errors import BadSecretError
 from service.secret_files import make_secrets, take_ray_token
 
+FOLDERS = ("postgres", "database", "mlflow", "ray")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("database", "ray"):
+    for name in FOLDERS:
         (tmp_path / name).mkdir()
     return tmp_path
 
@@ -20,14 +22,15 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_what_is_missing_is_made_and_what_is_there_is_kept(folder: Path) -> None:
-    assert len(make_secrets(folder)) == 4
+    assert len(make_secrets(folder)) == 6
     made = content(folder)
-    password = made["database/postgres_password"]
-    assert len(password) == len(made["ray/token"]) == 64
-    assert made["database/l4_database"] == f"postgresql+psycopg://l4:{password}@postgres/l4"
-    assert made["database/mlflow_database"] == f"postgresql+psycopg://l4:{password}@postgres/mlflow"
+    own, mlflow = made["database/password"], made["mlflow/password"]
+    assert len({made["postgres/password"], own, mlflow, made["ray/token"]}) == 4
+    assert {len(made[f"{name}/password"]) for name in ("postgres", "database", "mlflow")} == {64}
+    assert made["database/l4_database"] == f"postgresql+psycopg://l4:{own}@postgres/l4"
+    assert made["mlflow/mlflow_database"] == f"postgresql+psycopg://mlflow:{mlflow}@postgres/mlflow"
     assert make_secrets(folder) == ()
-    (folder / "database" / "mlflow_database").unlink()
+    (folder / "mlflow" / "mlflow_database").unlink()
     make_secrets(folder)
     assert content(folder) == made
 
@@ -35,11 +38,11 @@ def test_what_is_missing_is_made_and_what_is_there_is_kept(folder: Path) -> None
 def test_two_deployments_have_no_secret_in_common(tmp_path: Path) -> None:
     found: list[str] = []
     for name in ("one", "two"):
-        for kind in ("database", "ray"):
+        for kind in FOLDERS:
             (tmp_path / name / kind).mkdir(parents=True)
         make_secrets(tmp_path / name)
         found += content(tmp_path / name).values()
-    assert len(set(found)) == 8
+    assert len(set(found)) == 12
 
 
 def test_containers_of_another_user_can_read_them(folder: Path) -> None:
