@@ -228,8 +228,8 @@ def test_mlflow_asks_for_the_role_and_the_origin(deployment: Deployment, client:
     assert httpx.post(create, json={"name": "from elsewhere"}, headers=foreign).status_code == 403
     own = asked | {"Origin": client.url}
     assert httpx.post(create, json={"name": "by an admin"}, headers=own).status_code == 200
-    page = httpx.get(f"{client.url}/mlflow/", headers={"Accept": "text/html"})
-    assert (page.status_code, page.headers["location"]) == (303, "/login?next=/mlflow/")
+    page = httpx.get(f"{client.url}/mlflow/?a=1&b=2", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fmlflow%2F%3Fa%3D1%26b%3D2")
 
 
 def test_a_browser_logs_in_once_for_pages_and_mlflow(client: Client, key: str) -> None:
