@@ -148,14 +148,14 @@ def main(arguments: list[str]) -> int:
     Args:
         arguments: `head` or `worker`.
     """
+    roles = {"head": run_head, "worker": run_worker}
+    if arguments not in [[role] for role in roles]:
+        sys.stderr.write(f"usage: python -m service.node {'|'.join(roles)}\n")
+        return 2
     log_as_json("node")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
-    roles = {"head": run_head, "worker": run_worker}
-    if arguments not in [[role] for role in roles]:
-        log.error("usage: python -m service.node %s", "|".join(roles))
-        return 2
     try:
         return roles[arguments[0]](read_settings(), stopping)
     except (ServiceError, StudiesError, OSError) as error:
