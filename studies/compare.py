@@ -75,8 +75,9 @@ class Comparison(BaseModel):
         probability_of_improvement: Share of pairs of an arm's and a reference's run in which the arm's is better, equal
             ones counting half; None while incomplete.
         search_luck: Sum of the `search_luck` of both arms' searches, on the scale of the differences, 0 for a fixed
-            arm: a difference within it is one of the chosen settings, and says little of the optimizers. None for TPE,
-            and where a search has fewer than three trials that neither diverged nor were stopped.
+            arm: a difference within it is one of the chosen settings, and says little of the optimizers. None where
+            settings are not drawn at random, and where a search has fewer than three trials that neither diverged nor
+            were stopped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -200,7 +201,7 @@ def _side(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Side:
 def _luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
     if not spec.arm(arm).search:
         return 0.0
-    if spec.protocol.sampler is Sampler.TPE:
+    if spec.protocol.sampler is not Sampler.RANDOM:
         return math.inf
     whole = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
     return search_luck([spec.protocol.direction.sign * comparable(spec, value) for value in whole])

@@ -12,7 +12,7 @@ def search_luck(scores: Sequence[float]) -> float:
 
     A yardstick and no test: of two searches of one optimizer that try other settings at random, what they choose
     differs by more than the sum of both in a few per cent of all cases, as tests/integration/test_same_optimizer.py
-    measures. Of a search that closes in on its best, as TPE, it says too little.
+    measures. Of a search that closes in on its best, as TPE, it says too little; a grid is where it is by choice.
 
     Args:
         scores: One a trial, smaller being better; infinite where it diverged.

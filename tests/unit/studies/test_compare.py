@@ -167,7 +167,7 @@ def test_the_probability_of_improvement_goes_by_the_direction() -> None:
 
 @pytest.mark.parametrize("objective", ["train_loss", "validation_accuracy"])
 def test_the_luck_of_a_search_is_from_its_best_to_its_third_and_fixed_arms_have_none(objective: str) -> None:
-    spec = planted_spec(OUTCOMES, workloads=("bowl",), objective=objective)
+    spec = sampled(planted_spec(OUTCOMES, workloads=("bowl",), objective=objective), Sampler.RANDOM)
     rows = planted_rows(spec, OUTCOMES)
     found = compare(spec, rows)
     assert found["bowl", "same"].search_luck == 0.0
@@ -177,13 +177,18 @@ def test_the_luck_of_a_search_is_from_its_best_to_its_third_and_fixed_arms_have_
     assert values[2] > values[0]
 
 
-def test_the_luck_of_a_search_that_closes_in_or_has_too_few_trials_is_not_stated() -> None:
-    spec = planted_spec(OUTCOMES, workloads=("bowl",))
+def test_the_luck_of_a_search_that_draws_nothing_or_too_few_trials_is_not_stated() -> None:
+    spec = sampled(planted_spec(OUTCOMES, workloads=("bowl",)), Sampler.RANDOM)
     rows = planted_rows(spec, OUTCOMES)
     few = replace(rows, trials=tuple(each for each in rows.trials if each.number < 2))
     assert compare(spec, few)["bowl", "better"].search_luck is None
-    tpe = spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"sampler": Sampler.TPE})})
-    assert compare(tpe, rows)["bowl", "better"].search_luck is None
+    for sampler in (Sampler.GRID, Sampler.TPE):
+        assert compare(sampled(spec, sampler), rows)["bowl", "better"].search_luck is None
+
+
+def sampled(spec: StudySpec, sampler: Sampler) -> StudySpec:
+    """The study, searched in another way."""
+    return spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"sampler": sampler})})
 
 
 def test_nothing_trained_is_incomplete() -> None:

@@ -67,7 +67,9 @@ def test_without_a_verdict_it_says_so(workloads: tuple[str, ...]) -> None:
 def test_a_win_by_less_than_the_search_owes_to_luck_says_so() -> None:
     shallow = replace(TUNED, log_loss=-4.0, spread=0.01)
     near = {"l4": replace(L4, log_loss=-4.15, spread=0.01), "adam": shallow}
-    found = reported(near)
+    spec = planted_spec(near, workloads=("bowl",))
+    drawn = spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"sampler": Sampler.RANDOM})})
+    found = build_report(drawn, planted_rows(drawn, near), provenance(drawn))
     assert "it wins" in found.headline
     assert found.headline.endswith("by less than the search owes to luck.")
     assert any("adam wins or loses by less than the searches owe to luck" in warning for warning in found.warnings)
