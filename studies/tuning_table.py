@@ -116,7 +116,13 @@ def _speed_row(found: StepsToTarget) -> tuple[Cell, ...]:
     return (
         Cell(text=found.arm),
         Cell(text=f"{found.reached} of {len(found.seeds)}"),
-        Cell(text="never" if found.median is None else f"{found.median:,.0f}", lines=ends),
+        Cell(text=_median(found), lines=ends),
         Cell(text=number(found.ratio)),
         Cell(text="–" if found.seconds is None else duration(found.seconds)),
     )
+
+
+def _median(found: StepsToTarget) -> str:
+    if not found.seeds:
+        return "–"
+    return "never" if found.median is None else f"{found.median:,.0f}"

@@ -1,12 +1,13 @@
 """What a reader reads first."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from studies.report import Report, build_report
-from studies.rows import Rows
+from studies.rows import Outcome, Rows, Stage
 from tests.unit.studies.planted import Planted, planted_rows, planted_spec, provenance
 
 L4 = Planted(log_loss=-6.0, spread=0.05)
@@ -71,3 +72,57 @@ def test_a_win_by_less_than_the_search_owes_to_luck_says_so() -> None:
     assert "it wins" in found.headline
     assert found.headline.endswith("by less than the search owes to luck.")
     assert any("adam wins or loses by less than the searches owe to luck" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("reference", ["l4", "adam"])
+def test_against_a_tuned_arm_that_diverges_there_is_a_verdict_and_no_speed(reference: str) -> None:
+    lost = replace(TUNED, diverged_seeds=99)
+    found = reported({"l4": L4, "adam": lost}, reference=reference).headline
+    assert found == (
+        "l4, untuned, against adam, tuned with 9 trials, on final training loss: it wins "
+        "(a run diverged in 12 of 12 pairs) with 12 seeds."
+    )
+
+
+def test_over_workloads_one_without_a_target_counts_with_its_verdict() -> None:
+    arms = {"l4": L4, "adam": TUNED}
+    spec = planted_spec(arms, workloads=("bowl", "valley"))
+    rows = planted_rows(spec, arms)
+    runs = tuple(
+        replace(run, outcome=Outcome.DIVERGED, train_loss=math.inf, metrics={})
+        if (run.workload, run.arm, run.stage) == ("valley", "adam", Stage.CONFIRM)
+        else run
+        for run in rows.runs
+    )
+    found = build_report(spec, replace(rows, runs=runs), provenance(spec)).headline
+    assert "ends on 1 of 1 workload with a target, in 0.678 times its steps; against it on final" in found
+    assert found.endswith(": 2 won.")
+    lost = reported({"l4": L4, "adam": replace(TUNED, diverged_seeds=99)}, workloads=("bowl", "valley")).headline
+    assert lost == "l4, untuned, against the best tuned arm on final training loss: 2 won."
+
+
+def unfinished(arm: str, kept: int) -> Report:
+    """A report after so many of an arm's confirm runs."""
+    arms = {"l4": L4, "adam": TUNED, "sgd": replace(TUNED, log_loss=-3.0)}
+    spec = planted_spec(arms, workloads=("bowl",))
+    rows = planted_rows(spec, arms)
+    own = [run for run in rows.runs if (run.arm, run.stage) == (arm, Stage.CONFIRM)]
+    runs = tuple(run for run in rows.runs if run not in own[kept:])
+    return build_report(spec, replace(rows, runs=runs), provenance(spec))
+
+
+@pytest.mark.parametrize("kept", [0, 5])
+def test_nothing_is_said_of_the_speed_of_an_arm_whose_runs_are_not_all_done(kept: int) -> None:
+    found = unfinished("l4", kept)
+    assert found.headline == (
+        "l4, untuned, against adam, tuned with 9 trials, on final training loss: not all seeds are done."
+    )
+    assert found.workloads[0].target is not None
+    assert found.workloads[0].target.of("l4").ratio is None
+
+
+def test_no_arm_sets_a_target_while_a_tuned_one_that_may_is_not_done() -> None:
+    for arm in ("adam", "sgd"):
+        found = unfinished(arm, 5)
+        assert found.workloads[0].target is None
+        assert found.headline.endswith("so there is no verdict.")
