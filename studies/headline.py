@@ -8,7 +8,7 @@ from studies.arm_report import ArmReport
 from studies.compare import Comparison, Verdict
 from studies.spec import StudySpec
 from studies.statements import difference_size, owed_to_luck
-from studies.statistics.seeds_needed import MOST_SEEDS
+from studies.statistics.seeds_needed import FEWEST_SEEDS, MOST_SEEDS
 from studies.target import StepsToTarget, Target, target_setters
 from studies.wording import count, label, number
 
@@ -175,6 +175,8 @@ def _finding(spec: StudySpec, found: Duel) -> str:
             return f"undecided with {seeds}, of which {found.comparison.diverged_pairs} diverged for one or the other"
         case Verdict.UNDECIDED:
             needed = found.comparison.seeds_needed
+            if needed is None and len(found.comparison.differences) < FEWEST_SEEDS:
+                return f"undecided with {seeds}"
             would = f"more than {MOST_SEEDS:,}" if needed is None else f"about {needed:,}"
             return f"undecided with {seeds}; it would take {would}"
         case verdict:

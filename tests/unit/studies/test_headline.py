@@ -44,6 +44,12 @@ def test_an_undecided_one_says_how_many_seeds_it_would_take() -> None:
     assert "on final training loss: undecided with 5 seeds; it would take about " in found
 
 
+def test_of_a_single_seed_nothing_is_said_of_what_it_would_take() -> None:
+    assert reported({"l4": L4, "adam": TUNED}, seeds=1).headline.endswith("training loss: undecided with 1 seed.")
+    alike = replace(L4, log_loss=-4.03, spread=20.0)
+    assert reported({"l4": alike, "adam": TUNED}, seeds=4).headline.endswith("it would take more than 10,000.")
+
+
 def test_a_tie_is_called_one() -> None:
     same = replace(TUNED, spread=0.02)
     found = reported({"l4": replace(same, best_lr=None, log_loss=-3.985), "adam": same}).headline
