@@ -12,6 +12,7 @@ from studies.compare import comparable, confirm_runs
 from studies.rows import Outcome, Rows, Run
 from studies.spec import StudySpec
 from studies.statistics.steps_to_target import steps_to_target
+from studies.statistics.trailing_means import trailing_means
 
 
 class _Frozen(BaseModel):
@@ -67,7 +68,8 @@ class Target(_Frozen):
 def target(spec: StudySpec, rows: Rows, workload: str, arms: Sequence[ArmReport]) -> Target | None:
     """Return the target of a workload, None where no arm that may set it has a finite median, or one is incomplete.
 
-    A run reaches it at the first point of its objective's series that is there, or else at its end.
+    A run reaches it at the first point of its objective's series that is there, or else at its end. Of the training
+    loss, which is a mean over the last epoch at the end, the mean over the epoch before the point must be there.
 
     Args:
         spec: The study.
@@ -129,7 +131,10 @@ def _alone(rows: Rows, workload: str) -> dict[str, list[float]]:
 
 
 def _reached(spec: StudySpec, run: Run, value: float) -> float:
-    """Return when a confirm run reaches a value of the objective; never where it diverges."""
+    """Return when a confirm run reaches a value of the objective; never where it diverges.
+
+    The training loss is taken as it is at the end, over an epoch: a batch may dip below what the mean never reaches.
+    """
     name, direction = spec.protocol.objective, spec.protocol.direction
     if run.outcome is Outcome.DIVERGED:
         return math.inf
@@ -137,8 +142,11 @@ def _reached(spec: StudySpec, run: Run, value: float) -> float:
     found = math.inf
     for series in run.series:
         if series.name == name:
-            values = [direction.sign * comparable(spec, each) for each in series.values]
-            found = steps_to_target(series.steps, values, aim)
+            steps, values = series.steps, series.values
+            if name == "train_loss":
+                epoch = min(spec.workload(run.workload).steps_per_epoch, run.steps)
+                steps, values = trailing_means(steps, values, epoch)
+            found = steps_to_target(steps, [direction.sign * comparable(spec, each) for each in values], aim)
     ends = direction.sign * comparable(spec, objective(run, name, direction)) <= aim
     return min(found, run.steps if ends else math.inf)
 

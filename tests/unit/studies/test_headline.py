@@ -24,7 +24,7 @@ def reported(
 def test_an_untuned_arm_that_wins_says_how_much_sooner_and_lower() -> None:
     found = reported({"l4": L4, "adam": TUNED}).headline
     assert found.startswith("l4, untuned, got to where adam, tuned with 9 trials, ends (a training loss of 0.000")
-    assert " in 0.678 times its steps; on final training loss: it wins (loss " in found
+    assert " in 0.687 times its steps; on final training loss: it wins (loss " in found
     assert found.endswith(" times lower) with 12 seeds.")
 
 
@@ -58,8 +58,8 @@ def test_a_tie_is_called_one() -> None:
 
 def test_over_workloads_they_are_counted() -> None:
     found = reported({"l4": L4, "adam": TUNED}, workloads=("bowl", "valley"))
-    assert found.headline.startswith("l4, untuned, got to where the best tuned arm ends on 2 of 2 workloads, in 0.65")
-    assert found.headline.endswith("(geometric mean, 0.625 to 0.678); against it on final training loss: 2 won.")
+    assert found.headline.startswith("l4, untuned, got to where the best tuned arm ends on 2 of 2 workloads, in 0.67")
+    assert found.headline.endswith("(geometric mean, 0.661 to 0.687); against it on final training loss: 2 won.")
     assert [workload.headline[:14] for workload in found.workloads] == ["l4, untuned, g"] * 2
 
 
@@ -101,7 +101,7 @@ def test_over_workloads_one_without_a_target_counts_with_its_verdict() -> None:
         for run in rows.runs
     )
     found = build_report(spec, replace(rows, runs=runs), provenance(spec)).headline
-    assert "ends on 1 of 1 workload with a target, in 0.678 times its steps; against it on final" in found
+    assert "ends on 1 of 1 workload with a target, in 0.687 times its steps; against it on final" in found
     assert found.endswith(": 2 won.")
     lost = reported({"l4": L4, "adam": replace(TUNED, diverged_seeds=99)}, workloads=("bowl", "valley")).headline
     assert lost == "l4, untuned, against the best tuned arm on final training loss: 2 won."
