@@ -50,7 +50,7 @@ class Across(_Frozen):
     """What is said across the workloads of a study.
 
     Args:
-        workloads: Those that have a target, in the spec's order; the others count for no arm.
+        workloads: In the spec's order, as the ratios; one without a target counts for no arm, and lowers every score.
         r_max: A ratio from here on counts nothing in the score.
         factors: Of the profile, from 1 on: each at which any arm's share rises.
         arms: In the spec's order.
@@ -78,9 +78,7 @@ def across(spec: StudySpec, targets: Sequence[Target | None], arms: Sequence[Seq
     strata = [_differences([own[place] for own in arms]) for place in range(len(spec.arms))]
     profile, scores = performance_profile(times, factors), profile_score(times)
     return Across(
-        workloads=tuple(
-            workload.name for workload, target in zip(spec.workloads, targets, strict=True) if target is not None
-        ),
+        workloads=tuple(workload.name for workload in spec.workloads),
         r_max=R_MAX,
         factors=tuple(factors),
         arms=tuple(

@@ -1,7 +1,7 @@
 """The report's table across workloads, one row an arm."""
 
 from studies.compare import is_loss
-from studies.report import Report
+from studies.report import Report, WorkloadReport
 from studies.statistics.stratified_bootstrap import FEWEST
 from studies.summary_table import Cell, Table, interval_text
 from studies.wording import number, signed
@@ -31,7 +31,10 @@ def across_table(report: Report) -> Table | None:
         rows=tuple(
             (
                 Cell(text=arm.arm),
-                *(Cell(text="never" if ratio is None else number(ratio)) for ratio in arm.ratios),
+                *(
+                    Cell(text=_ratio(workload, arm.arm, ratio))
+                    for workload, ratio in zip(report.workloads, arm.ratios, strict=True)
+                ),
                 Cell(text=number(arm.score)),
                 Cell(
                     text=signed(arm.iqm),
@@ -41,3 +44,9 @@ def across_table(report: Report) -> Table | None:
             for arm in found.arms
         ),
     )
+
+
+def _ratio(workload: WorkloadReport, arm: str, ratio: float | None) -> str:
+    if workload.target is None or not workload.target.of(arm).seeds:
+        return "–"
+    return "never" if ratio is None else number(ratio)

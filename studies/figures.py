@@ -81,9 +81,9 @@ def _picture(workload: str, kind: str, caption: str, figure: Figure) -> Picture:
 
 def _profile_caption(found: Across) -> str:
     return (
-        f"On which share of the {len(found.workloads)} workloads with a target an arm's median steps to the target are "
-        f"at most so many times those of the fastest arm. In brackets: the area to {found.r_max:g}, the dashed line, "
-        "from 0 to 1."
+        f"On which share of the {len(found.workloads)} workloads an arm's median steps to the target are at most so "
+        "many times those of the fastest arm; a workload without a target counts for no arm. In brackets: the area to "
+        f"{found.r_max:g}, the dashed line, from 0 to 1."
     )
 
 

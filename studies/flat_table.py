@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 
 from studies.arm_report import ArmReport
 from studies.report import Report, WorkloadReport
@@ -10,7 +11,7 @@ Value = str | float | int | None
 
 
 def flat_table(report: Report) -> str:
-    """Return the report as CSV; what does not exist is empty.
+    """Return the report as CSV; what does not exist is empty, and what never happens is `inf`.
 
     Args:
         report: The report.
@@ -26,6 +27,7 @@ def flat_table(report: Report) -> str:
 
 def _record(workload: WorkloadReport, arm: ArmReport) -> dict[str, Value]:
     target = workload.target
+    speed = target and target.of(arm.arm)
     record: dict[str, Value] = {
         "workload": workload.workload,
         "arm": arm.arm,
@@ -44,13 +46,17 @@ def _record(workload: WorkloadReport, arm: ArmReport) -> dict[str, Value]:
         "seeds_diverged": arm.diverged,
         "tuning_steps": arm.tuning_cost.steps,
         "tuning_seconds": arm.tuning_cost.seconds,
-        "break_even_trials": arm.tuning.break_even and arm.tuning.break_even.trials,
+        "break_even_trials": arm.tuning.break_even and _or_never(arm.tuning.break_even.trials),
         "usable_decades": arm.tuning.usable and arm.tuning.usable.decades,
         "target": target and target.value,
-        "steps_to_target": target and target.of(arm.arm).median,
-        "seeds_at_target": target and target.of(arm.arm).reached,
+        "steps_to_target": _or_never(speed.median) if speed and speed.seeds else None,
+        "seeds_at_target": speed.reached if speed and speed.seeds else None,
     }
     return record | _comparison(arm) | _summaries(arm)
+
+
+def _or_never(value: float | None) -> float:
+    return math.inf if value is None else value
 
 
 def _comparison(arm: ArmReport) -> dict[str, Value]:

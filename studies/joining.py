@@ -14,12 +14,22 @@ MAY_DIFFER = frozenset({"reference"})
 def join_faults(specs: Mapping[str, StudySpec]) -> tuple[Fault, ...]:
     """Return why studies cannot be compared in one report, a fault for each field that differs; none where they can.
 
-    They must have one protocol, but for the reference, and the same workloads; arms of one name must be set alike.
+    They must have one protocol, but for the reference, without a budget, and the same workloads; arms of one name must
+    be set alike.
 
     Args:
         specs: By study id, at least two.
     """
     (first, *_), found = specs.items(), dict[str, Fault]()
+    budgets = {name: spec.protocol.budget for name, spec in specs.items()}
+    if any(budget is not None for budget in budgets.values()):
+        path = pointer("protocol", "budget")
+        given = [budget and budget.model_dump(mode="json", exclude_none=True) for budget in budgets.values()]
+        has = ", ".join(f"{name} has {each}" for name, each in zip(budgets, given, strict=True))
+        detail = (
+            f"{has}; what it leaves a search depends on the study's other arms; only studies without can be compared"
+        )
+        found[path] = Fault(pointer=path, detail=detail)
     for other in list(specs.items())[1:]:
         for path, mine, theirs in _differing(first[1], other[1]):
             detail = f"{first[0]} has {mine}, {other[0]} has {theirs}; only studies that agree in it can be compared"
@@ -56,7 +66,6 @@ def joined_rows(studies: Sequence[tuple[StudySpec, Rows]]) -> Rows:
             trials=(*found.trials, *(trial for trial in rows.trials if trial.arm in new)),
             packs=(*found.packs, *(replace(p, number=p.number + packs) for p in rows.packs if p.arm in new)),
             runs=(*found.runs, *runs),
-            reached=found.reached or rows.reached,
         )
         packs += 1 + max((pack.number for pack in rows.packs), default=-1)
     return found

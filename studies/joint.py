@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from studies.bundle import read_rows, read_spec
@@ -24,16 +24,31 @@ def joint_report(studies: Sequence[tuple[StudySpec, Rows, Provenance]]) -> tuple
     spec = joined_spec([spec for spec, _, _ in studies])
     rows = joined_rows([(spec, rows) for spec, rows, _ in studies])
     sources = [provenance for _, _, provenance in studies]
+    names = dict.fromkeys(name for each in sources for name in each.versions)
+    versions = {name: [each.versions.get(name, "none") for each in sources] for name in names}
     whole = Provenance(
         study_id=", ".join(each.study_id for each in sources),
         spec_hash=spec.content_hash,
         started_at=min(each.started_at for each in sources),
         ended_at=max(each.ended_at for each in sources),
-        versions={name: _once([each.versions.get(name, "none") for each in sources]) for name in sources[0].versions},
+        versions={name: _once(found) for name, found in versions.items()},
         commit=_once([each.commit for each in sources]),
         hardware=_once([each.hardware for each in sources]),
     )
-    return build_report(spec, rows, whole), rows
+    report = build_report(spec, rows, whole)
+    software = _mixed({"commit": [each.commit or "not known" for each in sources]} | versions)
+    return report.model_copy(update={"warnings": (*software, *report.warnings)}), rows
+
+
+def _mixed(software: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return what must be known where the studies were not run by the same commit and versions."""
+    differing = [f"{name}: {_once(found)}" for name, found in software.items() if len(set(found)) > 1]
+    if not differing:
+        return ()
+    return (
+        f"The studies were not run by the same software, {'; '.join(differing)}. "
+        "A difference between arms of two studies may come from that.",
+    )
 
 
 def _once(values: Sequence[str]) -> str:

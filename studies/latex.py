@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from studies.report import Report, WorkloadReport
 from studies.summary_table import overview_table
-from studies.wording import count, label, number, probability, signed
+from studies.wording import count, label, listing, number, probability, signed
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -75,7 +75,7 @@ def _workload(report: Report, workload: WorkloadReport) -> str:
     shortened = f" {spec.shortened}." if spec.shortened else ""
     caption = (
         f"{workload.workload}: final {objective} over {count(spec.protocol.confirm_seeds, 'seed')}, and mean paired "
-        f"differences to {spec.protocol.reference}, positive where better.{shortened}"
+        f"differences to {spec.protocol.reference}, positive where better.{shortened}{_diverged((workload,))}"
     )
     return _table(caption, f"tab:{workload.workload}", headings, rows, "lrrrrrrl")
 
@@ -84,11 +84,26 @@ def _overview(report: Report) -> str:
     table = overview_table(report)
     rows = [tuple(cell.text for cell in row) for row in table.rows]
     headings = ["arm", *table.headings[1:]]
-    return _table(f"{table.caption.partition(',')[0]}.", "tab:verdicts", headings, rows, "l" * len(headings))
+    caption = f"{table.caption.partition(',')[0]}.{_diverged(report.workloads)}"
+    return _table(caption, "tab:verdicts", headings, rows, "l" * len(headings))
+
+
+def _diverged(workloads: Sequence[WorkloadReport]) -> str:
+    """Return which arms' seeds diverged, as a sentence for a caption; nothing where none did."""
+    several = len(workloads) > 1
+    found = [
+        f"{arm.arm} {arm.diverged} of {len(arm.seeds)}{f' on {workload.workload}' if several else ''}"
+        for workload in workloads
+        for arm in workload.arms
+        if arm.diverged
+    ]
+    left_out = "" if several else ", which means leave out"
+    return f" Seeds that diverged{left_out}: {listing(found)}." if found else ""
 
 
 def _table(caption: str, name: str, headings: Sequence[str], rows: Sequence[tuple[str, ...]], columns: str) -> str:
-    lines = [" & ".join(map(_text, row)) + r" \\" for row in (tuple(headings), *rows)]
+    cells = ([_text(each) for each in headings], *([_text(row[0]), *map(_number, row[1:])] for row in rows))
+    lines = [" & ".join(row) + r" \\" for row in cells]
     return "\n".join(
         (
             r"\begin{table}",
@@ -108,8 +123,13 @@ def _table(caption: str, name: str, headings: Sequence[str], rows: Sequence[tupl
 
 
 def _text(text: str) -> str:
-    """Return text with what LaTeX would take for its own escaped, and powers of ten as mathematics."""
-    escaped = "".join(_SPECIAL.get(each, each) for each in text)
+    """Return text with what LaTeX would take for its own escaped."""
+    return "".join(_SPECIAL.get(each, each) for each in text)
+
+
+def _number(text: str) -> str:
+    """Return a cell that is no name, with powers of ten and a minus as mathematics."""
+    escaped = _text(text)
     if re.fullmatch(r"-[\d.]+", escaped):
         return f"$-${escaped[1:]}"
     return re.sub(r"(?<![\w.])([+-]?)(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", _power, escaped)

@@ -12,12 +12,12 @@ LINEAR = 10.0
 
 
 def profile_picture(found: Across) -> Figure | None:
-    """Return the picture, None where no workload has a target.
+    """Return the picture, None where no arm reaches a target on any workload.
 
     Args:
         found: What is said across workloads.
     """
-    if not found.workloads:
+    if all(ratio is None for arm in found.arms for ratio in arm.ratios):
         return None
     labels = [f"{arm.arm} ({number(arm.score)})" for arm in found.arms]
     figure, axes = new_axes(

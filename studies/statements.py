@@ -163,7 +163,9 @@ def _best(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
     value = min(found)[0]
     leaders = [name for center, name in found if center == value]
     kind = "lowest" if spec.protocol.direction is Direction.MINIMIZE else "highest"
-    return f"The {kind} final {objective} is that of {listing(leaders)}, {number(sign * value)}."
+    some = any(arm.complete and arm.diverged for arm in arms)
+    start = f"Of the arms without a diverged seed, the {kind}" if some else f"The {kind}"
+    return f"{start} final {objective} is that of {listing(leaders)}, {number(sign * value)}."
 
 
 def _clause(spec: StudySpec, kind: Verdict, compared: Sequence[tuple[str, Comparison]]) -> str:

@@ -184,11 +184,15 @@ def _shown_metrics(spec: StudySpec, arms: Sequence[ArmReport]) -> list[str]:
 
 
 def _outcome(arm: ArmReport) -> Cell:
-    value = (number(arm.objective and arm.objective.center),)
+    value = (number(arm.objective and arm.objective.center), *_diverged(arm))
     if arm.comparison is None:
         return Cell(text="reference", lines=value)
     verdict = arm.comparison.verdict
     return Cell(text=f"{SIGNS[verdict]} {verdict.value}", lines=value, verdict=verdict)
+
+
+def _diverged(arm: ArmReport) -> tuple[str, ...]:
+    return (f"{arm.diverged} of {count(len(arm.seeds), 'seed')} diverged",) if arm.diverged else ()
 
 
 def _arm(arm: ArmReport) -> Cell:
@@ -225,8 +229,7 @@ def _final_loss(spec: StudySpec, arm: ArmReport) -> Cell:
     summary, lines = arm.summary("train_loss"), list[str]()
     if summary is not None:
         lines.append(f"{number(summary.lowest)} to {number(summary.highest)}")
-    if arm.diverged:
-        lines.append(f"{arm.diverged} of {count(len(arm.seeds), 'seed')} diverged")
+    lines += _diverged(arm)
     if arm.kind == "searched" and arm.optimism_gap is not None:
         lines.append(f"optimism gap {signed(arm.optimism_gap)}{_unit(spec)}")
     return Cell(text=number(summary and summary.center), lines=tuple(lines))

@@ -12,6 +12,7 @@ from studies.compare import comparable, confirm_runs
 from studies.rows import Outcome, Rows, Run
 from studies.spec import StudySpec
 from studies.statistics.steps_to_target import steps_to_target
+from studies.statistics.trailing_means import trailing_means
 
 
 class _Frozen(BaseModel):
@@ -19,7 +20,7 @@ class _Frozen(BaseModel):
 
 
 class StepsToTarget(_Frozen):
-    """When an arm's confirm runs reach the target, in steps trained.
+    """When an arm's confirm runs reach the target, in steps trained; nothing while one is missing.
 
     Args:
         arm: Its name.
@@ -51,7 +52,7 @@ class Target(_Frozen):
 
     Args:
         value: The objective.
-        arm: The arm that sets it: of the searched arms the best one, of all arms where none is searched.
+        arm: The arm that sets it: of the searched arms the best one, of all that are complete where none is searched.
         steps: Of every arm, in the spec's order.
     """
 
@@ -65,9 +66,10 @@ class Target(_Frozen):
 
 
 def target(spec: StudySpec, rows: Rows, workload: str, arms: Sequence[ArmReport]) -> Target | None:
-    """Return the target of a workload, None where no arm's confirm runs are all done with a finite median.
+    """Return the target of a workload, None where no arm that may set it has a finite median, or one is incomplete.
 
-    A run reaches it at the first point of its objective's series that is there, or else at its end.
+    A run reaches it at the first point of its objective's series that is there, or else at its end. Of the training
+    loss, which is a mean over the last epoch at the end, the mean over the epoch before the point must be there.
 
     Args:
         spec: The study.
@@ -78,18 +80,16 @@ def target(spec: StudySpec, rows: Rows, workload: str, arms: Sequence[ArmReport]
     sign = spec.protocol.direction.sign
     finals = {
         arm.arm: median_high(math.inf if seed.objective is None else sign * seed.objective for seed in arm.seeds)
-        for arm in arms
-        if arm.complete
+        for arm in target_setters(arms)
     }
-    tuned = [arm.arm for arm in arms if arm.kind == "searched" and arm.arm in finals] or list(finals)
-    best = min(tuned, key=lambda name: finals[name], default=None)
+    best = min(finals, key=lambda name: finals[name], default=None)
     if best is None or math.isinf(finals[best]):
         return None
     value = sign * finals[best]
     steps = {
         arm.arm: [_reached(spec, run, value) for run in confirm_runs(rows, workload, arm.arm)]
         for arm in arms
-        if arm.seeds
+        if arm.complete
     }
     own, alone = median(steps[best]), _alone(rows, workload)
     return Target(
@@ -97,6 +97,21 @@ def target(spec: StudySpec, rows: Rows, workload: str, arms: Sequence[ArmReport]
         arm=best,
         steps=tuple(_steps(arm.arm, steps.get(arm.arm, []), own, alone.get(arm.arm, [])) for arm in arms),
     )
+
+
+def target_setters(arms: Sequence[ArmReport]) -> tuple[ArmReport, ...]:
+    """Return the arms that may set a workload's target: the searched ones, all of them where none is searched.
+
+    Args:
+        arms: Every arm on that workload.
+
+    Returns:
+        None at all while a searched arm is incomplete, since it could be the best one.
+    """
+    searched = tuple(arm for arm in arms if arm.kind == "searched")
+    if searched:
+        return searched if all(arm.complete for arm in searched) else ()
+    return tuple(arm for arm in arms if arm.complete)
 
 
 def _alone(rows: Rows, workload: str) -> dict[str, list[float]]:
@@ -116,7 +131,10 @@ def _alone(rows: Rows, workload: str) -> dict[str, list[float]]:
 
 
 def _reached(spec: StudySpec, run: Run, value: float) -> float:
-    """Return when a confirm run reaches a value of the objective; never where it diverges."""
+    """Return when a confirm run reaches a value of the objective; never where it diverges.
+
+    The training loss is taken as it is at the end, over an epoch: a batch may dip below what the mean never reaches.
+    """
     name, direction = spec.protocol.objective, spec.protocol.direction
     if run.outcome is Outcome.DIVERGED:
         return math.inf
@@ -124,8 +142,11 @@ def _reached(spec: StudySpec, run: Run, value: float) -> float:
     found = math.inf
     for series in run.series:
         if series.name == name:
-            values = [direction.sign * comparable(spec, each) for each in series.values]
-            found = steps_to_target(series.steps, values, aim)
+            steps, values = series.steps, series.values
+            if name == "train_loss":
+                epoch = min(spec.workload(run.workload).steps_per_epoch, run.steps)
+                steps, values = trailing_means(steps, values, epoch)
+            found = steps_to_target(steps, [direction.sign * comparable(spec, each) for each in values], aim)
     ends = direction.sign * comparable(spec, objective(run, name, direction)) <= aim
     return min(found, run.steps if ends else math.inf)
 

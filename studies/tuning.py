@@ -94,7 +94,8 @@ class Tuning(_Frozen):
             exchangeable: with the tpe sampler, a pruner, or a search that was cut. Trials of range extensions are left
             out.
         break_even: With the arm that is not tuned; None where there is none, or `expected_best` is empty.
-        usable: None unless a single log-scaled hyperparameter is searched and a trial has a finite score.
+        usable: None unless a single log-scaled hyperparameter is searched without a pruner and a trial has a finite
+            score.
     """
 
     best_so_far: tuple[BestSoFar, ...]
@@ -175,7 +176,8 @@ def _best_so_far(spec: StudySpec, scores: Sequence[Score]) -> tuple[BestSoFar, .
 
 def _usable(spec: StudySpec, found: Search) -> Usable | None:
     ranges = found.rounds[-1].ranges
-    if len(ranges) != 1 or not found.scores:
+    # a trial that a pruner stopped has no score to compare, good or bad
+    if len(ranges) != 1 or not found.scores or spec.protocol.pruner is not Pruner.NONE:
         return None
     ((name, searched),) = ranges.items()
     if not searched.log:

@@ -1,7 +1,10 @@
 """The report's tables of what tuning cost and bought, and of when each arm reached the target."""
 
+from collections.abc import Sequence
+
 from studies.arm_report import ArmReport
 from studies.report import Report, WorkloadReport
+from studies.spec import StudySpec
 from studies.summary_table import Cell, Table
 from studies.target import StepsToTarget
 from studies.tuning import Usable
@@ -30,7 +33,7 @@ def tuning_table(report: Report, workload: WorkloadReport) -> Table:
             f"trials to match {untuned}" if untuned else "trials to match an untuned arm",
             "confirm runs diverged",
         ),
-        rows=tuple(_tuning_row(arm) for arm in workload.arms),
+        rows=tuple(_tuning_row(report.spec, arm, workload.arms) for arm in workload.arms),
     )
 
 
@@ -69,7 +72,7 @@ def decades(usable: Usable) -> str:
     return f"{'at least ' if usable.open_below or usable.open_above else ''}{usable.decades:.2g} decades"
 
 
-def _tuning_row(arm: ArmReport) -> tuple[Cell, ...]:
+def _tuning_row(spec: StudySpec, arm: ArmReport, arms: Sequence[ArmReport]) -> tuple[Cell, ...]:
     tuning, cost = arm.tuning, arm.tuning_cost
     searched = arm.kind == "searched"
     return (
@@ -80,7 +83,7 @@ def _tuning_row(arm: ArmReport) -> tuple[Cell, ...]:
         Cell(text=number(arm.confirm_score)),
         Cell(text=signed(arm.optimism_gap)),
         _usable(tuning.usable) if searched else Cell(text="–"),
-        Cell(text=_break_even(arm)),
+        Cell(text=_break_even(spec, arm, arms)),
         _diverged(arm),
     )
 
@@ -92,11 +95,17 @@ def _usable(usable: Usable | None) -> Cell:
     return Cell(text=decades(usable), lines=(f"{label(usable.hyperparameter)} {' to '.join(ends)}",))
 
 
-def _break_even(arm: ArmReport) -> str:
+def _break_even(spec: StudySpec, arm: ArmReport, arms: Sequence[ArmReport]) -> str:
     found = arm.tuning.break_even
     if found is None:
         return "–"
-    return "not within this search" if found.trials is None else f"{found.trials}"
+    if found.trials is not None:
+        return f"{found.trials}"
+    own, untuned = arm.search_score, next(each.search_score for each in arms if each.arm == found.arm)
+    sign = spec.protocol.direction.sign
+    if own is not None and (untuned is None or sign * own <= sign * untuned):
+        return "only after its range was extended"
+    return "not within this search"
 
 
 def _diverged(arm: ArmReport) -> Cell:
@@ -116,7 +125,13 @@ def _speed_row(found: StepsToTarget) -> tuple[Cell, ...]:
     return (
         Cell(text=found.arm),
         Cell(text=f"{found.reached} of {len(found.seeds)}"),
-        Cell(text="never" if found.median is None else f"{found.median:,.0f}", lines=ends),
+        Cell(text=_median(found), lines=ends),
         Cell(text=number(found.ratio)),
         Cell(text="–" if found.seconds is None else duration(found.seconds)),
     )
+
+
+def _median(found: StepsToTarget) -> str:
+    if not found.seeds:
+        return "–"
+    return "never" if found.median is None else f"{found.median:,.0f}"

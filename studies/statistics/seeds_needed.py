@@ -10,6 +10,8 @@ from studies.statistics.paired_t_power import paired_t_power
 
 #: Estimates above this are not worth stating.
 MOST_SEEDS = 10_000
+#: A spread cannot be estimated from fewer.
+FEWEST_SEEDS = 2
 
 
 def seeds_needed(differences: Sequence[float], level: float, margin: float, power: float = 0.8) -> int | None:
@@ -29,7 +31,7 @@ def seeds_needed(differences: Sequence[float], level: float, margin: float, powe
         More than the seeds observed; None for fewer than two differences or where more than `MOST_SEEDS` are needed.
     """
     observed = len(differences)
-    if observed < 2:
+    if observed < FEWEST_SEEDS:
         return None
     mean, spread = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
 

@@ -1,8 +1,13 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from studies.across import Across
 from studies.across_table import across_table
+from studies.figures import pictures
 from studies.report import Report, build_report
+from studies.rows import Outcome, Stage
 from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 ARMS = {
@@ -52,6 +57,29 @@ def test_differences_have_an_interval_from_ten_seeds_up_the_same_each_time() -> 
     few = across_of(reported(9)).arms[1]
     assert few.iqm is not None
     assert few.iqm_interval_95 is None
+
+
+def test_a_workload_without_a_target_counts_for_no_arm_and_is_named_and_counted() -> None:
+    spec = planted_spec(ARMS)
+    rows = planted_rows(spec, ARMS)
+    runs = tuple(
+        replace(run, outcome=Outcome.DIVERGED, train_loss=math.inf, metrics={})
+        if run.workload == "valley" and run.arm != "l4" and run.stage is Stage.CONFIRM
+        else run
+        for run in rows.runs
+    )
+    rows = replace(rows, runs=runs)
+    report = build_report(spec, rows, provenance(spec))
+    found = across_of(report)
+    assert found.workloads == ("bowl", "valley")
+    assert [arm.ratios[1] for arm in found.arms] == [None, None, None]
+    assert (found.arms[0].score, found.arms[0].profile[-1]) == (0.5, 0.5)
+    (profile,) = [each for each in pictures(report, rows) if each.name == "performance_profile"]
+    assert "On which share of the 2 workloads an arm's" in profile.caption
+    assert "a workload without a target counts for no arm" in profile.caption
+    table = across_table(report)
+    assert table is not None
+    assert [row[2].text for row in table.rows] == ["–", "–", "–"]
 
 
 def test_a_single_workload_has_nothing_across() -> None:

@@ -7,7 +7,7 @@ import pytest
 from studies.choose import scores
 from studies.compare import Comparison, Verdict, comparable, compare, is_loss
 from studies.rows import Outcome, Rows, Run, Stage
-from studies.spec import Sampler
+from studies.spec import Sampler, StudySpec
 from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
 from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec
 

@@ -88,6 +88,27 @@ def test_what_cannot_be_compared_is_refused_by_field_with_both_values(other: Stu
     assert "b has" in fault.detail
 
 
+@pytest.mark.parametrize("budget", [Budget(trials=30), Budget(run_steps=10**6), Budget(seconds=5.0)])
+def test_studies_with_a_budget_are_refused_though_it_is_the_same(budget: Budget) -> None:
+    one, two = (changed(planted_spec(arms), budget=budget) for arms in (FIRST, SECOND))
+    (fault,) = join_faults({"a": one, "b": two})
+    assert fault.pointer == "/protocol/budget"
+    assert fault.detail.startswith(f"a has {budget.model_dump(mode='json', exclude_none=True)}, b has {{")
+
+
+def test_other_versions_or_another_commit_are_warned_of() -> None:
+    (one, ours), (two, theirs) = study(FIRST), study(SECOND)
+    here, there = provenance(one, "a"), provenance(two, "b")
+    assert not any("commit" in each for each in joint_report([(one, ours, here), (two, theirs, there)])[0].warnings)
+    other = there.model_copy(update={"commit": "fedcba9", "versions": {"torch": "2.14.0", "ray": "2.60.0"}})
+    report, _ = joint_report([(one, ours, here), (two, theirs, other)])
+    assert report.warnings[0] == (
+        "The studies were not run by the same software, commit: 0123abc or fedcba9; torch: 2.13.0 or 2.14.0; "
+        "ray: none or 2.60.0. A difference between arms of two studies may come from that."
+    )
+    assert report.provenance.versions == {"torch": "2.13.0 or 2.14.0", "ray": "none or 2.60.0"}
+
+
 def test_every_fault_is_named_at_once_and_lanes_are_none() -> None:
     other = changed(SPEC, trials=5, margin=0.5)
     assert [fault.pointer for fault in join_faults({"a": SPEC, "b": other})] == ["/protocol/trials", "/protocol/margin"]

@@ -37,6 +37,28 @@ def test_what_latex_would_take_for_its_own_is_escaped() -> None:
     assert "tab:bowl_a" in text
 
 
+def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
+    arms = {"l4": OUTCOMES["l4"], "sgd-1e-3": OUTCOMES["better"], "-0.5": OUTCOMES["worse"]}
+    spec = planted_spec(arms, reference="sgd-1e-3")
+    text = latex(build_report(spec, planted_rows(spec, arms), provenance(spec)))
+    assert text.count("sgd-1e-3 &") == 3
+    assert text.count("    -0.5 &") == 3
+    assert "differences to sgd-1e-3," in text
+
+
+def test_seeds_that_diverged_are_told_under_every_table() -> None:
+    captions = re.findall(r"\\caption\{(.*)\}", TEXT)
+    assert [caption.endswith("Seeds that diverged, which means leave out: shaky 2 of 12.") for caption in captions] == [
+        True,
+        True,
+        False,
+    ]
+    assert captions[2].endswith("Seeds that diverged: shaky 2 of 12 on bowl and shaky 2 of 12 on valley.")
+    whole = {name: OUTCOMES[name] for name in ("l4", "better")}
+    spec = planted_spec(whole)
+    assert "diverged" not in latex(build_report(spec, planted_rows(spec, whole), provenance(spec)))
+
+
 @pytest.mark.parametrize("text", [r"$3.44 \cdot 10^{-7}$"])
 def test_powers_of_ten_are_mathematics(text: str) -> None:
     assert text in TEXT

@@ -30,7 +30,7 @@ def rows_of(spec: StudySpec) -> Rows:
 
 def test_the_verdict_sentence_says_who_wins_loses_ties_and_what_is_open() -> None:
     verdict = reported(OUTCOMES).workloads[0].verdict
-    assert verdict.startswith("The lowest final training loss is that of better, 0.000101.")
+    assert "the lowest final training loss is that of better, 0.000101. Against" in verdict
     assert (
         "Against the reference l4: better (loss 10.3 times lower) wins; worse (loss 9.41 times higher) loses" in verdict
     )
@@ -194,3 +194,10 @@ def test_a_report_reads_back_from_its_json() -> None:
     report = reported(OUTCOMES)
     text = json.dumps(report.model_dump(mode="json"), allow_nan=False)
     assert Report.model_validate_json(text) == report
+
+
+def test_the_lowest_mean_is_said_to_be_of_the_arms_without_a_diverged_seed_where_others_have_one() -> None:
+    verdict = reported(OUTCOMES).workloads[0].verdict
+    assert verdict.startswith("Of the arms without a diverged seed, the lowest final training loss is that of better")
+    whole = {name: OUTCOMES[name] for name in ("l4", "better")}
+    assert reported(whole).workloads[0].verdict.startswith("The lowest final training loss is that of better, ")

@@ -2,6 +2,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from studies.report import Report, build_report
@@ -90,6 +91,31 @@ def test_a_run_that_diverges_never_gets_there_whatever_it_passed_on_its_way() ->
 
 def _with(run: Run, series: Series) -> Run:
     return replace(run, series=(series,))
+
+
+def test_a_single_batch_below_the_target_does_not_reach_it() -> None:
+    """Two arms whose losses fall alike and are as noisy, one of them 1.3 times as high, in runs of three epochs."""
+    arms = {"a": Planted(log_loss=0.0, best_lr=0.1), "b": Planted(log_loss=0.0)}
+    spec = planted_spec(arms, workloads=("bowl",), reference="b")
+    short = spec.workloads[0].model_copy(update={"steps": 66, "search_steps": 66, "steps_per_epoch": 22})
+    spec = spec.model_copy(update={"workloads": (short,)})
+    rows = planted_rows(spec, arms)
+    draws = np.random.default_rng(0)
+    steps = tuple(range(1, 67))
+
+    def noisy(run: Run) -> Run:
+        level = 0.16 * (1.3 if run.arm == "b" else 1.0)
+        falling = level * (1 + np.exp(-np.array(steps) / 10))
+        losses: tuple[float, ...] = tuple((falling * 10.0 ** draws.normal(0.0, 0.25, 66)).tolist())
+        series = Series(name="train_loss", steps=steps, values=losses)
+        return replace(run, steps=66, train_loss=float(np.mean(losses[-22:])), series=(series,))
+
+    confirmed = tuple(noisy(run) if run.stage is Stage.CONFIRM else run for run in rows.runs)
+    found = target_of(build_report(spec, replace(rows, runs=confirmed), provenance(spec)))
+    ends = [run.train_loss for run in confirmed if (run.arm, run.stage) == ("b", Stage.CONFIRM)]
+    assert found.arm == "a"
+    assert found.of("b").reached <= sum(end <= found.value for end in ends) + 1
+    assert found.of("a").reached >= 7
 
 
 def test_there_is_none_where_nothing_is_complete_or_all_diverge() -> None:

@@ -71,3 +71,7 @@ def test_the_usable_range_is_within_a_factor_of_two_of_the_best_loss() -> None:
     assert found.low < 0.1 < found.high * 1.5
     assert found.decades == pytest.approx(0.75)
     assert tuning_of("l4").usable is None
+
+
+def test_a_pruned_search_has_no_usable_range() -> None:
+    assert tuning_of("better", changed(pruner=Pruner.ASHA)).usable is None

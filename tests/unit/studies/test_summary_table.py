@@ -1,0 +1,13 @@
+"""Tables of the findings."""
+
+from studies.report import build_report
+from studies.summary_table import overview_table
+from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+
+
+def test_the_overview_says_whose_seeds_diverged() -> None:
+    spec = planted_spec(OUTCOMES)
+    table = overview_table(build_report(spec, planted_rows(spec, OUTCOMES), provenance(spec)))
+    said = {row[0].text: [cell.lines[1:] for cell in row[1:]] for row in table.rows}
+    assert said.pop("shaky") == [("2 of 12 seeds diverged",)] * 2
+    assert all(lines == [(), ()] for lines in said.values())
