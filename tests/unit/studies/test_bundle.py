@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,22 @@ def test_what_is_hard_to_write_is_read_back_exactly(tmp_path: Path) -> None:
     assert repr(found.packs) == repr(rows.packs)
     assert (found.runs[0].rungs, found.reached) == (odd.rungs, Limit.GPU_HOURS)
     assert math.isnan(found.runs[0].metrics["validation_loss"])
+
+
+def test_series_are_read_a_point_at_a_time(content: bytes, tmp_path: Path) -> None:
+    # one series of many points, the next, and so on: what is kept of them is small beside their file
+    folder = unpacked(content, tmp_path)
+    path = folder / "rows" / "series.csv"
+    pack, lane = ROWS.runs[0].pack, ROWS.runs[0].lane
+    with path.open("w") as file:
+        file.write("pack,lane,series,step,value\n")
+        file.writelines(f"{pack},{lane},train_loss,{step % 200},{'0' * 400}1.0\n" for step in range(50_000))
+    tracemalloc.start()
+    found = read_rows(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.runs[0].series[0].values) == 50_000
+    assert peak < path.stat().st_size / 2
 
 
 def test_the_report_computed_again_is_the_same_in_every_form(content: bytes, tmp_path: Path) -> None:
