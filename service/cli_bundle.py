@@ -10,7 +10,7 @@ from rich.console import Console
 
 from service import screen
 from service.asking import ApiKey, Url, asking
-from service.client import Form
+from service.forms import Form
 from studies.errors import BundleError
 from studies.written import write_files
 
