@@ -8,6 +8,7 @@ from service.errors import InvalidBodyError
 from service.posted import Posted
 from service.schemas import FaultAnswer
 from service.states import State
+from service.storable import NO_NUL
 from studies.resolve import pointer
 from studies.spec import Title
 
@@ -44,7 +45,7 @@ class CancelRequest(_Asked):
 
     ids: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=MOST)
     state: tuple[State, ...] = Field(default=(), max_length=len(CANCELLABLE))
-    name: str = Field(default="", max_length=100, pattern=r"^[^\x00]*$")
+    name: str = Field(default="", max_length=100, pattern=NO_NUL)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,11 +1,14 @@
 """A study's bundle from the database, written to a file of its own before anything is sent."""
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import IO
 
 from sqlalchemy import Connection, select
 
+from service.entities import StudyRow
+from service.errors import TooManyRequestsError
 from service.queries import read_rows
 from service.records import read_series
 from service.store import Store
@@ -13,6 +16,11 @@ from service.tables import series
 from studies.bundle import write_bundle
 from studies.rows import Series
 
+#: So many are written at once, each with a connection to the database.
+_AT_ONCE = 4
+#: When to ask again where that many are.
+_AGAIN_SECONDS = 5.0
+SLOTS = threading.BoundedSemaphore(_AT_ONCE)
 #: Up to so many bytes are kept in memory.
 _IN_MEMORY = 16 * 2**20
 #: Series of so many packs are read at once.
@@ -29,9 +37,20 @@ def open_bundle(store: Store, study_id: str) -> IO[bytes]:
     Raises:
         UnknownStudyError: There is no such study.
         NoReportError: It has no report (yet).
+        TooManyRequestsError: Others are being written.
     """
     study = store.study(study_id)
     store.report_file(study_id, "report.json")  # else there would be nothing to check
+    if not SLOTS.acquire(blocking=False):
+        raise TooManyRequestsError(f"{_AT_ONCE} bundles are being written", _AGAIN_SECONDS)
+    try:
+        return _written(store, study)
+    finally:
+        SLOTS.release()
+
+
+def _written(store: Store, study: StudyRow) -> IO[bytes]:
+    study_id = study.id
     files = {name: store.report_file(study_id, name) for name in store.report_files(study_id)}
     found = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - whoever asked for it closes it
     try:

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from service import cli_bundle, cli_keys, cli_webhooks, screen, serve
 from service.asking import ApiKey, Url, asking
-from service.client import Client, Form
+from service.client import Client
 from service.errors import ServiceError
+from service.forms import Form
 from service.live import watching
 from service.plan_table import plan_table
 from service.schemas import StudyAnswer

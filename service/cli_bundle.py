@@ -10,8 +10,9 @@ from rich.console import Console
 
 from service import screen
 from service.asking import ApiKey, Url, asking
-from service.client import Form
+from service.forms import Form
 from studies.errors import BundleError
+from studies.written import write_files
 
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The unpacked bundle.")]
@@ -42,9 +43,7 @@ def rebuild(
     target = out or folder / "again"
     try:
         files = recompute(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (target / name).write_bytes(content)
+        write_files(target, files)
         same = (folder / "report" / "report.json").read_bytes() == files["report.json"]
     except (BundleError, OSError) as error:
         screen.show_error(error)

@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from service.client_reports import Form, ReportsClient
+from service.client_reports import ReportsClient
 from service.client_webhooks import WebhookClient
 from service.connection import Connection, quoted, read
+from service.forms import Form
 from service.schemas import (
     CancelAnswer,
     Health,

@@ -1,21 +1,11 @@
 """The client's part on bundles, and on reports of several studies."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from service.connection import Connection, quoted
-
-
-class Form(StrEnum):
-    """A form of the report; its value is the file's extension."""
-
-    JSON = "json"
-    HTML = "html"
-    MARKDOWN = "md"
-    CSV = "csv"
-    LATEX = "tex"
+from service.forms import Form
 
 
 class ReportsClient:

@@ -12,8 +12,9 @@ from types import FrameType
 
 from rich.console import Console
 
-from service.client import Client, Form
+from service.client import Client
 from service.errors import RequestRefusedError, ServiceError, UnreachableError
+from service.forms import Form
 from service.live import watching
 from service.report_table import report_tables
 from service.schemas import StudyAnswer

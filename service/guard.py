@@ -77,9 +77,13 @@ class Guard:
             # looked up every time, so that a key that was revoked is worth nothing at once
             return await run_in_threadpool(_shown, request)
         except UnauthenticatedError as error:
-            # a key that is right is never refused for what others at its address sent
-            take_failure(request.app.state.failures, address)
-            if _is_a_page(request):
+            is_a_page = _is_a_page(request)
+            if is_a_page and not _shows_something(request):
+                _take(self._requests, address, "requests")  # as the login that it is sent to, since nothing was guessed
+            else:
+                # a key that is right is never refused for what others at its address sent
+                take_failure(request.app.state.failures, address)
+            if is_a_page:
                 raise LoginNeededError(f"/login?next={quote(_target(request), safe='')}") from error
             raise
 
@@ -93,6 +97,10 @@ def _shown(request: Request) -> Caller:
     # a browser sends the cookie with what any page asks of it
     refuse_foreign(request, silence=False)
     return caller
+
+
+def _shows_something(request: Request) -> bool:
+    return "authorization" in request.headers or COOKIE in request.cookies
 
 
 def _is_a_page(request: Request) -> bool:

@@ -12,13 +12,13 @@ from service.errors import UnknownWorkloadError
 from service.problems import documented
 from service.roles import Role
 from service.schemas import CurvesAnswer
+from service.storable import NO_NUL
 from service.transitions import shown
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 
-#: PostgreSQL holds no text with a NUL, and refuses to look for one.
 SeriesName = Annotated[
-    str, Query(max_length=100, pattern=r"^[^\x00]*$", description="One of `names` of the answer, as `train_loss`.")
+    str, Query(max_length=100, pattern=NO_NUL, description="One of `names` of the answer, as `train_loss`.")
 ]
 WorkloadName = Annotated[str, Path(description="The workload's name within the study.", examples=["digits_mlp"])]
 

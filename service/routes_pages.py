@@ -11,13 +11,14 @@ from service.access import CallerGiven, needs
 from service.dependencies import Cursor, PagesGiven, SettingsGiven, StoreGiven, StudyId
 from service.entities import Caller
 from service.examples import STUDY_JSON
+from service.forms import Form
 from service.listing import Wanted
 from service.look import look
 from service.pages import Pages
 from service.roles import Role
-from service.routes_report import Form
 from service.settings import Settings
 from service.states import State
+from service.storable import NO_NUL
 from service.store import Store
 
 router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema=False)
@@ -26,8 +27,7 @@ router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema
 _PAGE = 50
 
 States = Annotated[Sequence[State], Query(description="In one of these states.")]
-#: PostgreSQL holds no text with a NUL, and refuses to look for one.
-NamePart = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$", description="A part of the name.")]
+NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A part of the name.")]
 
 
 @router.get("/")

@@ -12,22 +12,14 @@ from starlette.types import Receive, Scope, Send
 from service.access import needs
 from service.bundles import open_bundle
 from service.dependencies import StoreGiven, StudyId
+from service.forms import Form
 from service.negotiation import preferred
 from service.problems import documented
 from service.roles import Role
+from service.storable import NO_NUL
 from service.store import Store
 
 router = APIRouter(tags=["report"], dependencies=[Depends(needs(Role.READER))])
-
-
-class Form(StrEnum):
-    """A form of the report; its value is the file's extension."""
-
-    JSON = "json"
-    HTML = "html"
-    MARKDOWN = "md"
-    CSV = "csv"
-    LATEX = "tex"
 
 
 class Image(StrEnum):
@@ -37,8 +29,7 @@ class Image(StrEnum):
     PNG = "png"
 
 
-#: PostgreSQL holds no text with a NUL, and refuses to look for one.
-Figure = Annotated[str, Path(pattern=r"^[^\x00]+$", description="The figure's name, as the Markdown names it.")]
+Figure = Annotated[str, Path(min_length=1, pattern=NO_NUL, description="The figure's name, as the Markdown names it.")]
 
 #: Of each form.
 MEDIA_TYPES = {

@@ -9,10 +9,11 @@ from fastapi.exceptions import RequestValidationError
 
 from service.access import needs
 from service.dependencies import StoreGiven
+from service.forms import Form
 from service.joint_reports import joint_report
 from service.problems import documented
 from service.roles import Role
-from service.routes_report import CONTENT, HEADERS, MEDIA_TYPES, Form, accepted
+from service.routes_report import CONTENT, HEADERS, MEDIA_TYPES, accepted
 
 router = APIRouter(tags=["report"], dependencies=[Depends(needs(Role.READER))])
 

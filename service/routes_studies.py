@@ -21,6 +21,7 @@ from service.runners import Runners
 from service.schemas import StudyAnswer, StudyPage
 from service.settings import Settings
 from service.states import State
+from service.storable import NO_NUL
 from service.store import Store, Verb
 from studies.resolve import resolve
 
@@ -30,10 +31,7 @@ _SUBMITTERS = [Depends(needs(Role.SUBMITTER))]
 
 Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
 States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
-#: PostgreSQL holds no text with a NUL, and refuses to look for one.
-NamePart = Annotated[
-    str, Query(max_length=100, pattern=r"^[^\x00]*$", description="A part of the name, in capitals or not.")
-]
+NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A part of the name, in capitals or not.")]
 Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
 
 _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)

@@ -168,4 +168,9 @@ def _text(folder: Path, name: str) -> str:
 
 
 def _records(folder: Path, name: str) -> Iterator[dict[str, str]]:
-    return csv.DictReader(io.StringIO(_text(folder, f"rows/{name}.csv"), newline=""))
+    """Yield the lines of a file, by column, as they are read."""
+    try:
+        with (folder / "rows" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+    except OSError as error:
+        raise BundleError(f"{folder} is no unpacked bundle: {error}") from error

@@ -13,6 +13,7 @@ from studies.render import render
 from studies.report import Provenance, Report, build_report
 from studies.rows import Rows
 from studies.spec import StudySpec
+from studies.written import write_files
 
 
 def joint_report(studies: Sequence[tuple[StudySpec, Rows, Provenance]]) -> tuple[Report, Rows]:
@@ -73,12 +74,10 @@ def main() -> int:
             raise BundleError("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
         read = [(specs[str(folder)], read_rows(folder), read_provenance(folder)) for folder in folders]
         report, rows = joint_report(read)
+        write_files(arguments.out, render(report, rows))
     except BundleError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, content in render(report, rows).items():
-        (arguments.out / name).write_bytes(content)
     return 0
 
 

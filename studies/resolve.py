@@ -255,7 +255,12 @@ def _protocol_faults(
         if protocol.search_seeds > 1:
             detail = f"asha judges a trial by one run, search_seeds is {protocol.search_seeds}; set it to 1"
             faults.append(Fault(pointer="/protocol/pruner", detail=detail))
-        if protocol.batch == protocol.trials:
+        if protocol.trials < 2:
+            detail = (
+                f"asha judges by earlier batches, and {protocol.trials} is one batch; give at least 2, or no pruner"
+            )
+            faults.append(Fault(pointer="/protocol/trials", detail=detail))
+        elif protocol.batch == protocol.trials:
             detail = f"asha judges by earlier batches, and {protocol.batch} is all trials; give fewer, or none"
             faults.append(Fault(pointer="/protocol/batch", detail=detail))
     if protocol.sampler is Sampler.GRID:
@@ -278,7 +283,8 @@ def _complete(posted: StudyDefinition, catalogue: Catalogue) -> StudySpec:
     arms = tuple(_complete_arm(arm, _optimizer(catalogue, arm)) for arm in posted.arms)
     trials = _scaled(protocol.trials, scale, least=min(2, protocol.trials))  # a grid has two ends
     in_parts = protocol.sampler is Sampler.TPE or protocol.pruner is Pruner.ASHA
-    batch = min(trials, protocol.batch or (max(1, trials // 4) if in_parts else trials))
+    most = trials - 1 if protocol.pruner is Pruner.ASHA else trials  # also where the trials were scaled to so few
+    batch = min(most, protocol.batch or (max(1, trials // 4) if in_parts else trials))
     reference = protocol.reference or next((arm for arm in arms if arm.kind == "fixed"), arms[0]).name
     objectives = _workload(catalogue, posted.workloads[0]).objectives()
     values = protocol.model_dump() | {

@@ -204,7 +204,7 @@ class WorkloadSpec(_Frozen):
         lanes: Lanes of a pack; None where they are measured.
     """
 
-    name: str
+    name: Name
     workload: str
     options: dict[str, float | int | str]
     steps: int
@@ -247,7 +247,7 @@ class ArmSpec(_Frozen):
         schedule: Every hyperparameter that changes over a run.
     """
 
-    name: str
+    name: Name
     optimizer: str
     fixed: dict[str, float]
     search: dict[str, SearchRange]
@@ -294,7 +294,7 @@ class StudySpec(_Frozen):
         protocol: Complete.
     """
 
-    name: str
+    name: Title
     workloads: tuple[WorkloadSpec, ...]
     arms: tuple[ArmSpec, ...]
     protocol: ProtocolSpec

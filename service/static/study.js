@@ -11,6 +11,7 @@ const told = document.getElementById("told");
 const trouble = document.getElementById("trouble");
 const study = head.dataset.study;
 let shown = "";
+let loggedOut = false;
 
 function facts() {
   return document.getElementById("facts").dataset;
@@ -22,6 +23,7 @@ async function look() {
   if (!answer.ok) {
     // a study that was deleted elsewhere, a session that has ended
     tell(trouble, answer.detail);
+    if (answer.status === 401) logIn();
     return;
   }
   if (trouble.dataset.of !== "verb") tell(trouble, "");
@@ -30,6 +32,12 @@ async function look() {
   if (after.state !== before.state) told.textContent = `The study is ${after.state.toLowerCase()} now.`;
   if (after.done !== before.done || after.state !== before.state) await drawCurves(study);
   if (after.report && !document.querySelector("#report iframe")) showReport();
+}
+
+// Asks no more, since each answer would be another 401, of which an address has few.
+function logIn() {
+  loggedOut = true;
+  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 // Replaces what has changed, and leaves the reader at the same button.
@@ -51,7 +59,7 @@ function showReport() {
 }
 
 async function follow() {
-  for (;;) {
+  while (!loggedOut) {
     const pause = facts().ended === "true" ? ENDED_MILLISECONDS : LOOK_MILLISECONDS;
     await new Promise((resume) => setTimeout(resume, pause));
     if (!document.hidden) await look();

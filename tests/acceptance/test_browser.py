@@ -127,6 +127,20 @@ def test_a_reader_logs_in_and_out(browser: Browser, service: Running) -> None:
         assert [each for each in found.errors if "401" not in each] == []
 
 
+def test_a_study_left_open_when_its_session_ends_goes_to_the_login_and_back(
+    browser: Browser, service: Running, done: str
+) -> None:
+    with watched(browser, service.hosts, 1400) as found:
+        page, path = found.page, f"/pages/studies/{done}"
+        log_in(page, service, path)
+        page.context.clear_cookies()
+        page.wait_for_url(f"{service.url}/login?next=%2Fpages%2Fstudies%2F{done}", timeout=30_000)
+        assert len([each for each in found.errors if "401" in each]) == 1  # it asked once
+        page.get_by_label("API key").fill(service.key)
+        page.keyboard.press("Enter")
+        page.wait_for_url(service.url + path)
+
+
 def test_over_plain_http_in_a_network_it_is_the_same(browser: Browser, service: Running) -> None:
     # a browser says less of where a request comes from then, and has no clipboard for pages
     place = f"{ELSEWHERE}:{service.settings.port}"

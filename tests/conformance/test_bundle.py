@@ -10,6 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from service import bundles
 from service.cli import app
 from service.client import Client
 from service.ledger import StudyLedger
@@ -20,6 +21,7 @@ from studies.publish import catalogue
 from studies.render import render
 from studies.report import build_report
 from studies.resolve import resolve
+from tests.conformance.answers import problem_of
 from tests.unit.studies.planted import Planted, planted_rows, provenance
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -96,3 +98,20 @@ def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["rebuild", str(tmp_path)])
     assert found.exit_code == 1
     assert "no unpacked bundle" in found.output or "cannot be read" in found.output
+
+
+def test_while_others_are_written_it_is_to_be_asked_again(study_id: str, empty_api: httpx.Client) -> None:
+    path, taken = f"/studies/{study_id}/bundle", 0
+    try:
+        while bundles.SLOTS.acquire(blocking=False):
+            taken += 1
+        answer = empty_api.get(path)
+        problem_of(answer, 429)
+        assert int(answer.headers["retry-after"]) > 0
+        problem_of(empty_api.get(f"/studies/{'0' * 20}/bundle"), 404)
+    finally:
+        bundles.SLOTS.release(taken)
+    # each gives back what it took, also where nobody reads it to its end
+    for _ in range(taken + 1):
+        with empty_api.stream("GET", path) as begun:
+            assert begun.status_code == 200

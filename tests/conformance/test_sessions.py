@@ -163,3 +163,23 @@ def test_guesses_at_the_login_are_few(store: Store, key: str) -> None:
         assert found.count(401) in (FAILURES_A_MINUTE, FAILURES_A_MINUTE + 1)
         assert found[-1] == 429
         assert log_in(client, key).status_code == 303  # a right key is never refused for them
+
+
+def test_a_browser_that_shows_nothing_finds_the_login_whatever_its_address_has_tried(store: Store) -> None:
+    app = create_app(Settings(access=Access.KEYS), store)
+    with served(app) as url, httpx.Client(base_url=url) as client:
+        for _ in range(FAILURES_A_MINUTE + 3):
+            assert client.get("/studies", headers=BROWSER).status_code == 303
+        # none of those was a failure
+        found = [client.get("/studies").status_code for _ in range(FAILURES_A_MINUTE + 3)]
+        assert found.count(401) in (FAILURES_A_MINUTE, FAILURES_A_MINUTE + 1)
+        assert client.get("/studies", headers=BROWSER).status_code == 303
+        # what guesses at a session is refused all the same, and so is a guess at a key
+        for guess in ({"Cookie": f"{COOKIE}=nonsense"}, {"Authorization": "Bearer nonsense"}):
+            problem_of(client.get("/studies", headers=BROWSER | guess), 429)
+
+
+def test_a_browser_that_shows_nothing_is_sent_to_the_login_so_often_a_minute(store: Store) -> None:
+    app = create_app(Settings(access=Access.KEYS, rate_limit=5), store)
+    with served(app) as url, httpx.Client(base_url=url) as client:
+        assert [client.get("/studies", headers=BROWSER).status_code for _ in range(7)] == [303] * 5 + [429] * 2

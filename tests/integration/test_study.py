@@ -18,8 +18,9 @@ from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.claims import FRUITLESS
-from service.client import Client, Form
+from service.client import Client
 from service.errors import RequestRefusedError
+from service.forms import Form
 from service.schemas import StudyAnswer
 from service.settings import Settings
 from service.states import State

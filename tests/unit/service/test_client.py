@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from service.api_key import new_key
-from service.client import Client, Form
+from service.client import Client
 from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
+from service.forms import Form
 from service.ledger import StudyLedger
 from service.runners import Runners
 from service.settings import Settings

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
@@ -66,6 +67,22 @@ def test_what_is_hard_to_write_is_read_back_exactly(tmp_path: Path) -> None:
     assert math.isnan(found.runs[0].metrics["validation_loss"])
 
 
+def test_series_are_read_a_point_at_a_time(content: bytes, tmp_path: Path) -> None:
+    # one series of many points, the next, and so on: what is kept of them is small beside their file
+    folder = unpacked(content, tmp_path)
+    path = folder / "rows" / "series.csv"
+    pack, lane = ROWS.runs[0].pack, ROWS.runs[0].lane
+    with path.open("w") as file:
+        file.write("pack,lane,series,step,value\n")
+        file.writelines(f"{pack},{lane},train_loss,{step % 200},{'0' * 400}1.0\n" for step in range(50_000))
+    tracemalloc.start()
+    found = read_rows(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.runs[0].series[0].values) == 50_000
+    assert peak < path.stat().st_size / 2
+
+
 def test_the_report_computed_again_is_the_same_in_every_form(content: bytes, tmp_path: Path) -> None:
     folder = unpacked(content, tmp_path)
     again = rebuild(folder)
@@ -111,3 +128,17 @@ def test_a_file_that_cannot_be_read_is_refused(
     path.write_text(path.read_text().replace(before, after))
     with pytest.raises(BundleError, match=r"spec|rows"):
         rebuild(tmp_path)
+
+
+@pytest.mark.parametrize("of", ["workload", "arm", "study"])
+@pytest.mark.parametrize("name", ["/tmp/elsewhere", "../elsewhere", "..", "a\nb"])
+def test_a_spec_with_a_name_that_no_study_may_have_is_refused(
+    content: bytes, tmp_path: Path, of: str, name: str
+) -> None:
+    path = unpacked(content, tmp_path) / "spec.json"
+    spec = json.loads(path.read_text())
+    named = {"workload": spec["workloads"][0], "arm": spec["arms"][0], "study": spec}
+    named[of]["name"] = name
+    path.write_text(json.dumps(spec))
+    with pytest.raises(BundleError, match="name"):
+        read_spec(tmp_path)

@@ -65,6 +65,16 @@ def test_successive_halving_needs_single_runs_and_an_earlier_batch(
 ) -> None:
     definition["protocol"] = {"pruner": "asha", "trials": 12, "batch": 12, "search_seeds": 2}
     assert faults(definition, catalogue) == ["/protocol/batch", "/protocol/pruner"]
+    definition["protocol"] = {"sampler": "random", "pruner": "asha", "trials": 1, "batch": 1}
+    assert faults(definition, catalogue) == ["/protocol/trials"]
+
+
+def test_successive_halving_keeps_an_earlier_batch_where_it_is_shortened(
+    definition: dict[str, Any], catalogue: Catalogue
+) -> None:
+    definition["protocol"] = {"pruner": "asha", "trials": 5, "batch": 4, "scale": 0.9}
+    found = resolve(definition, catalogue).protocol
+    assert (found.trials, found.batch) == (4, 3)
 
 
 def test_without_a_fixed_arm_the_first_is_the_reference(definition: dict[str, Any], catalogue: Catalogue) -> None:

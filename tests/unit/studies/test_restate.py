@@ -3,12 +3,12 @@
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from service.bodies import parse_yaml
 from studies.publish import catalogue
-from studies.resolve import resolve
+from studies.resolve import InvalidStudyError, resolve
 from studies.restate import restated
 from studies.spec import StudySpec
 
@@ -27,16 +27,27 @@ def test_every_ready_study_is_the_same_again(name: str) -> None:
     assert again(spec).content_hash == spec.content_hash
 
 
+@example(steps=200, scale=1.0, search_length=1.0, trials=1, seeds=1, sampler="random", pruner="asha", part=None)
+@example(steps=200, scale=0.9, search_length=1.0, trials=5, seeds=1, sampler="random", pruner="asha", part=0.9)
 @given(
     steps=st.integers(1, 100_000),
     scale=st.one_of(st.just(1.0), st.floats(1e-4, 1.0)),
     search_length=st.one_of(st.just(1.0), st.floats(0.01, 1.0)),
-    trials=st.integers(2, 10_000),
+    trials=st.integers(1, 10_000),
     seeds=st.integers(1, 1000),
     sampler=st.sampled_from(["grid", "random", "tpe"]),
+    pruner=st.sampled_from(["none", "asha"]),
+    part=st.one_of(st.none(), st.floats(0.01, 0.99)),
 )
-def test_a_shortened_study_is_the_same_again(
-    steps: int, scale: float, search_length: float, trials: int, seeds: int, sampler: str
+def test_a_study_that_is_accepted_is_the_same_again(
+    steps: int,
+    scale: float,
+    search_length: float,
+    trials: int,
+    seeds: int,
+    sampler: str,
+    pruner: str,
+    part: float | None,
 ) -> None:
     body = {
         "name": "shortened",
@@ -48,12 +59,17 @@ def test_a_shortened_study_is_the_same_again(
         "protocol": {
             "sampler": sampler,
             "trials": trials,
-            "search_seeds": seeds,
+            "batch": None if part is None else max(1, int(part * trials)),
+            "pruner": pruner,
+            "search_seeds": 1 if pruner == "asha" else seeds,
             "confirm_seeds": seeds,
             "scale": scale,
             "search_length": search_length,
             "budget": {"seconds": 5.0},
         },
     }
-    spec = resolve(body, CATALOGUE)
+    try:
+        spec = resolve(body, CATALOGUE)
+    except InvalidStudyError:
+        reject()
     assert again(spec) == spec
