@@ -38,11 +38,11 @@ def test_what_latex_would_take_for_its_own_is_escaped() -> None:
 
 
 def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
-    arms = {"l4": OUTCOMES["l4"], "sgd-1e-3": OUTCOMES["better"], "-0.5": OUTCOMES["worse"]}
+    arms = {"l4": OUTCOMES["l4"], "sgd-1e-3": OUTCOMES["better"], "0.5": OUTCOMES["worse"]}
     spec = planted_spec(arms, reference="sgd-1e-3")
     text = latex(build_report(spec, planted_rows(spec, arms), provenance(spec)))
     assert text.count("sgd-1e-3 &") == 3
-    assert text.count("    -0.5 &") == 3
+    assert text.count("    0.5 &") == 3
     assert "differences to sgd-1e-3," in text
 
 
