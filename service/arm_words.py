@@ -2,7 +2,7 @@
 
 from service.schemas import ArmProgressAnswer
 from studies.spec import StudySpec
-from studies.wording import metric, number
+from studies.wording import is_loss, metric, number
 
 
 def best_score(progress: ArmProgressAnswer, spec: StudySpec) -> str:
@@ -17,7 +17,7 @@ def best_score(progress: ArmProgressAnswer, spec: StudySpec) -> str:
         return "–"
     if best.score is None:
         return "diverged"
-    return number(best.score) if spec.protocol.objective.endswith("loss") else metric(best.score)
+    return number(best.score) if is_loss(spec.protocol.objective) else metric(best.score)
 
 
 def best_setting(progress: ArmProgressAnswer, spec: StudySpec) -> str:

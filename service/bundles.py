@@ -8,9 +8,9 @@ from typing import IO
 from sqlalchemy import Connection, select
 
 from service.entities import StudyRow
-from service.errors import TooManyRequestsError
 from service.queries import read_rows
 from service.records import read_series
+from service.slots import slot
 from service.store import Store
 from service.tables import series
 from studies.bundle import write_bundle
@@ -18,8 +18,6 @@ from studies.rows import Series
 
 #: So many are written at once, each with a connection to the database.
 _AT_ONCE = 4
-#: When to ask again where that many are.
-_AGAIN_SECONDS = 5.0
 SLOTS = threading.BoundedSemaphore(_AT_ONCE)
 #: Up to so many bytes are kept in memory.
 _IN_MEMORY = 16 * 2**20
@@ -41,12 +39,8 @@ def open_bundle(store: Store, study_id: str) -> IO[bytes]:
     """
     study = store.study(study_id)
     store.report_file(study_id, "report.json")  # else there would be nothing to check
-    if not SLOTS.acquire(blocking=False):
-        raise TooManyRequestsError(f"{_AT_ONCE} bundles are being written", _AGAIN_SECONDS)
-    try:
+    with slot(SLOTS, f"{_AT_ONCE} bundles are being written"):
         return _written(store, study)
-    finally:
-        SLOTS.release()
 
 
 def _written(store: Store, study: StudyRow) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """What the routes are given: the store, the settings, the ids in the path, the page, a client's key."""
 
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -9,6 +10,8 @@ from service.news import News
 from service.outbound import Outbound
 from service.pages import Pages
 from service.settings import Settings
+from service.states import State
+from service.storable import NO_NUL
 from service.store import Store
 
 
@@ -44,6 +47,8 @@ NewsGiven = Annotated[News, Depends(_news)]
 PagesGiven = Annotated[Pages, Depends(_pages)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
+NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A part of the name, in capitals or not.")]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]
 RunId = Annotated[str, Path(description="The run's id within the study.", examples=["3-0"])]
 WebhookId = Annotated[str, Path(description="The webhook's id.")]

@@ -9,15 +9,14 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from service.bundles import open_bundle
-from service.errors import CannotCompareError, JointReportError, TooManyRequestsError
+from service.errors import CannotCompareError, JointReportError
 from service.schemas import FaultAnswer
+from service.slots import slot
 from service.store import Store
 from studies.joining import join_faults
 
 #: So many are computed at once, and as long as this at most.
 _AT_ONCE, _SECONDS = 2, 120.0
-#: When to ask again where that many are.
-_AGAIN_SECONDS = 5.0
 SLOTS = threading.BoundedSemaphore(_AT_ONCE)
 
 
@@ -42,12 +41,8 @@ def joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
         raise CannotCompareError([FaultAnswer(pointer=fault.pointer, detail=fault.detail) for fault in faults])
     for study_id in ids:
         store.report_file(study_id, "report.json")
-    if not SLOTS.acquire(blocking=False):
-        raise TooManyRequestsError(f"{_AT_ONCE} reports of several studies are being computed", _AGAIN_SECONDS)
-    try:
+    with slot(SLOTS, f"{_AT_ONCE} reports of several studies are being computed"):
         return _computed(store, ids, file)
-    finally:
-        SLOTS.release()
 
 
 def _computed(store: Store, ids: Sequence[str], file: str) -> bytes:

@@ -81,7 +81,8 @@ def run_head(settings: Settings, stopping: threading.Event) -> int:
     """
     address = f"{socket.gethostbyname(settings.node_address or socket.gethostname())}:{GCS_PORT}"
     with _child(ray_start(settings, "head"), _RAY_GRACE) as ray:
-        _wait_for_head(address, lambda: stopping.is_set() or ray.poll() is not None)
+        if not _head_answers(address, lambda: stopping.is_set() or ray.poll() is not None):
+            return _keep({"Ray": ray}, stopping)
         with _child((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
             return _keep({"Ray": ray, "the runner": runner}, stopping)
 
@@ -96,8 +97,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> int:
     Raises:
         OtherCodeError: The head has other code.
     """
-    _wait_for_head(settings.ray_address, stopping.is_set)
-    if stopping.is_set():
+    if not _head_answers(settings.ray_address, stopping.is_set):
         return 0
     log.info("joining the Ray head at %s", settings.ray_address)
     with _child(ray_start(settings, "worker"), _RAY_GRACE) as ray:
@@ -119,18 +119,19 @@ def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[sub
             child.wait()
 
 
-def _wait_for_head(address: str, ended: Callable[[], bool]) -> None:
-    """Return once a head of this very code answers, or there is nothing to wait for; what keeps it is told once."""
+def _head_answers(address: str, ended: Callable[[], bool]) -> bool:
+    """Wait until a head of this very code answers, or there is nothing to wait for; what keeps it is told once."""
     told = ""
     while not ended():
         try:
             cluster.require_same_code(address)
-            return
+            return True
         except ClusterError as error:
             if str(error) != told:
                 told = str(error)
                 log.warning("%s; asked again until it is", told)
         time.sleep(_POLL_SECONDS)
+    return False
 
 
 def _keep(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:

@@ -1,14 +1,12 @@
 """The pages: the list of studies, a study, and a form for a new one."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from service.access import CallerGiven, needs
-from service.dependencies import Cursor, PagesGiven, SettingsGiven, StoreGiven, StudyId
+from service.dependencies import Cursor, NamePart, PagesGiven, SettingsGiven, States, StoreGiven, StudyId
 from service.entities import Caller
 from service.examples import STUDY_JSON
 from service.forms import Form
@@ -18,16 +16,12 @@ from service.pages import Pages
 from service.roles import Role
 from service.settings import Settings
 from service.states import State
-from service.storable import NO_NUL
 from service.store import Store
 
 router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema=False)
 
 #: Studies in a page of the list.
 _PAGE = 50
-
-States = Annotated[Sequence[State], Query(description="In one of these states.")]
-NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A part of the name.")]
 
 
 @router.get("/")

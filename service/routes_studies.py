@@ -1,6 +1,5 @@
 """Posting and listing studies, following them, and what can be asked of them."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from service import verbs
 from service.access import CallerGiven, OwnStudyId, needs
 from service.answers import answer, summary
-from service.dependencies import Cursor, IdempotencyKey, Limit, SettingsGiven, StoreGiven, StudyId
+from service.dependencies import Cursor, IdempotencyKey, Limit, NamePart, SettingsGiven, States, StoreGiven, StudyId
 from service.entities import PostedKey
 from service.errors import ForbiddenError
 from service.listing import Wanted
@@ -20,8 +19,6 @@ from service.roles import Role
 from service.runners import Runners
 from service.schemas import StudyAnswer, StudyPage
 from service.settings import Settings
-from service.states import State
-from service.storable import NO_NUL
 from service.store import Store, Verb
 from studies.resolve import resolve
 
@@ -30,8 +27,6 @@ router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 _SUBMITTERS = [Depends(needs(Role.SUBMITTER))]
 
 Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
-States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
-NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A part of the name, in capitals or not.")]
 Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
 
 _ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)

@@ -1,10 +1,9 @@
 """The report's table across workloads, one row an arm."""
 
-from studies.compare import is_loss
 from studies.report import Report, WorkloadReport
 from studies.statistics.stratified_bootstrap import FEWEST
 from studies.summary_table import Cell, Table, interval_text
-from studies.wording import number, signed
+from studies.wording import is_loss, number, signed
 
 #: Fewer workloads are all kept by an interquartile mean.
 FEWEST_CUT = 4

@@ -8,13 +8,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from studies.choose import Search, objective, search, selected
-from studies.compare import Comparison, Interval, comparable, confirm_runs, interval, is_loss
+from studies.compare import Comparison, Interval, comparable, confirm_runs, interval
 from studies.parameters import Direction
 from studies.rows import Outcome, Rows, Run, Stage
 from studies.spec import SearchRange, StudySpec
 from studies.statistics.divergence_rate import divergence_rate
 from studies.statistics.geometric_mean import geometric_mean
 from studies.tuning import Tuning, tuning
+from studies.wording import is_loss
 
 
 class _Frozen(BaseModel):

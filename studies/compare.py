@@ -21,6 +21,7 @@ from studies.statistics.seeds_needed import seeds_needed
 from studies.statistics.sign_flip import sign_flip
 from studies.statistics.sign_test import sign_test
 from studies.statistics.t_interval import t_interval
+from studies.wording import is_loss
 
 #: Family-wise level of the tests.
 SIGNIFICANCE = 0.05
@@ -98,15 +99,6 @@ class Comparison(BaseModel):
     search_luck: float | None
 
 
-def is_loss(name: str) -> bool:
-    """Return whether a measured quantity is a loss, so that it is compared and averaged in the logarithm.
-
-    Args:
-        name: `train_loss`, `validation_loss`, `test_loss` or a metric's name.
-    """
-    return name.endswith("_loss")
-
-
 def comparable(spec: StudySpec, value: float) -> float:
     """Return a value of the objective on the comparison scale: log10 of a loss, anything else as it is.
 
@@ -115,6 +107,16 @@ def comparable(spec: StudySpec, value: float) -> float:
         value: The value; infinite where a run diverged.
     """
     return math.log10(max(value, spec.protocol.loss_floor)) if is_loss(spec.protocol.objective) else value
+
+
+def turned(spec: StudySpec, value: float) -> float:
+    """Return a value of the objective on the comparison scale, turned so that smaller is better.
+
+    Args:
+        spec: The study.
+        value: The value; infinite where a run diverged.
+    """
+    return spec.protocol.direction.sign * comparable(spec, value)
 
 
 def confirm_runs(rows: Rows, workload: str, arm: str) -> tuple[Run, ...]:
@@ -193,7 +195,7 @@ class _Paired:
 def _side(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Side:
     name, direction = spec.protocol.objective, spec.protocol.direction
     runs = confirm_runs(rows, workload, arm)
-    found = {run.seed: direction.sign * comparable(spec, objective(run, name, direction)) for run in runs}
+    found = {run.seed: turned(spec, objective(run, name, direction)) for run in runs}
     values = np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
     return _Side(values=values, luck=_luck(spec, rows, workload, arm))
 
@@ -204,7 +206,7 @@ def _luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
     if spec.protocol.sampler is not Sampler.RANDOM:
         return math.inf
     whole = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
-    return search_luck([spec.protocol.direction.sign * comparable(spec, value) for value in whole])
+    return search_luck([turned(spec, value) for value in whole])
 
 
 def _paired(mine: _Side, theirs: _Side) -> _Paired:

@@ -6,11 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from studies.arm_report import ArmReport
-from studies.compare import is_loss
 from studies.drawing import INK, Look, legend, log_axis, look, new_axes, padded
 from studies.report import WorkloadReport
 from studies.spec import StudySpec
-from studies.wording import label
+from studies.wording import is_loss, label
 
 #: What the legend explains besides the arms.
 EXPECTED = "expected best of k"

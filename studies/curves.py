@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from studies.arm_report import ArmReport
-from studies.compare import confirm_runs, is_loss
+from studies.compare import confirm_runs
 from studies.drawing import Look, legend, log_axis, look, new_axes, padded
 from studies.report import WorkloadReport
 from studies.rows import Outcome, Rows, Run, Series
 from studies.statistics.log_smoothing import log_smoothing
 from studies.statistics.minmax_band import Band, minmax_band
-from studies.wording import label
+from studies.wording import is_loss, label
 
 #: Markers along a curve, so that it is told apart without colour.
 MARKS = 6

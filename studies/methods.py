@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from studies.compare import SIGNIFICANCE, is_loss
+from studies.compare import SIGNIFICANCE
 from studies.extension import MOST_EXTENSIONS, extension_trials
 from studies.parameters import Direction, Precision
 from studies.spec import ArmSpec, Pruner, Sampler, StudySpec, WorkloadSpec
 from studies.statistics.stratified_bootstrap import FEWEST
-from studies.wording import count, label, listing, number, setting
+from studies.wording import count, is_loss, label, listing, number, setting
 
 SAMPLERS = {
     Sampler.GRID: "a grid, spaced in the logarithm where the range is",

@@ -8,11 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Transform, blended_transform_factory
 
 from studies.arm_report import ArmReport
-from studies.compare import is_loss
 from studies.drawing import INK, Look, legend, log_axis, look, new_axes, padded
 from studies.report import WorkloadReport
 from studies.spec import SearchRange, StudySpec
-from studies.wording import label
+from studies.wording import is_loss, label
 
 #: Where a value of the objective is drawn, None where it has no place on the axis.
 Shown = Callable[[float | None], float | None]

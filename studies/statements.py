@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from studies.arm_report import ArmReport
-from studies.compare import SIGNIFICANCE, Comparison, Verdict, is_loss
+from studies.compare import SIGNIFICANCE, Comparison, Verdict
 from studies.parameters import Direction, Precision
 from studies.rows import Limit
 from studies.spec import Pruner, StudySpec
-from studies.wording import count, label, listing, number, signed
+from studies.wording import count, is_loss, label, listing, number, signed
 
 #: Factors above this are stated in decades.
 LARGEST_FACTOR = 1000.0

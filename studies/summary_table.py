@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.arm_report import ArmReport
-from studies.compare import Comparison, Interval, Verdict, is_loss
+from studies.compare import Comparison, Interval, Verdict
 from studies.report import Report, WorkloadReport
 from studies.schedule import ScheduleKind
 from studies.spec import ArmSpec, ScheduleDefinition, StudySpec
 from studies.statements import owed_to_luck
-from studies.wording import count, label, metric, number, probability, setting, signed
+from studies.wording import count, is_loss, label, metric, number, probability, setting, signed
 
 #: Verdicts are told apart by their signs as well as by colour.
 SIGNS = {

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from studies.arm_report import ArmReport
 from studies.choose import objective
-from studies.compare import comparable, confirm_runs
+from studies.compare import confirm_runs, turned
 from studies.rows import Outcome, Rows, Run
 from studies.spec import StudySpec
 from studies.statistics.steps_to_target import steps_to_target
@@ -138,7 +138,7 @@ def _reached(spec: StudySpec, run: Run, value: float) -> float:
     name, direction = spec.protocol.objective, spec.protocol.direction
     if run.outcome is Outcome.DIVERGED:
         return math.inf
-    aim = direction.sign * comparable(spec, value)
+    aim = turned(spec, value)
     found = math.inf
     for series in run.series:
         if series.name == name:
@@ -146,8 +146,8 @@ def _reached(spec: StudySpec, run: Run, value: float) -> float:
             if name == "train_loss":
                 epoch = min(spec.workload(run.workload).steps_per_epoch, run.steps)
                 steps, values = trailing_means(steps, values, epoch)
-            found = steps_to_target(steps, [direction.sign * comparable(spec, each) for each in values], aim)
-    ends = direction.sign * comparable(spec, objective(run, name, direction)) <= aim
+            found = steps_to_target(steps, [turned(spec, each) for each in values], aim)
+    ends = turned(spec, objective(run, name, direction)) <= aim
     return min(found, run.steps if ends else math.inf)
 
 

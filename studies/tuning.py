@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from studies.choose import Score, Search
-from studies.compare import comparable, is_loss
+from studies.compare import turned
 from studies.spec import Pruner, Sampler, StudySpec
 from studies.statistics.break_even import break_even
 from studies.statistics.expected_best import expected_best
 from studies.statistics.median_best import median_best
 from studies.statistics.usable_range import usable_range
+from studies.wording import is_loss
 
 #: Up to so many trials k is every number, beyond it each is a tenth larger than the one before.
 EVERY_K = 30
@@ -123,7 +124,7 @@ def tuning(spec: StudySpec, found: Search, untuned: tuple[str, float] | None) ->
         ),
         break_even=None
         if untuned is None or not drawn
-        else BreakEven(arm=untuned[0], trials=break_even(drawn, _compared(spec, untuned[1]))),
+        else BreakEven(arm=untuned[0], trials=break_even(drawn, turned(spec, untuned[1]))),
         usable=_usable(spec, found),
     )
 
@@ -136,11 +137,6 @@ def _amounts(most: int) -> list[int]:
     return found
 
 
-def _compared(spec: StudySpec, value: float) -> float:
-    """Return a score on the comparison scale, smaller being better."""
-    return spec.protocol.direction.sign * comparable(spec, value)
-
-
 def _stated(spec: StudySpec, value: float) -> float | None:
     """Return what is on that scale in the objective's own unit, None where it is infinite."""
     if math.isinf(value):
@@ -149,7 +145,7 @@ def _stated(spec: StudySpec, value: float) -> float | None:
 
 
 def _scores(spec: StudySpec, scores: Sequence[Score]) -> list[float]:
-    return [math.inf if score.stopped else _compared(spec, score.value) for score in scores]
+    return [math.inf if score.stopped else turned(spec, score.value) for score in scores]
 
 
 def _exchangeable(spec: StudySpec, found: Search) -> list[float]:
