@@ -1,6 +1,8 @@
 """How Ray is started in containers, and that its ports are those that the compose files publish."""
 
 import re
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from service.node import (
     main,
     processors,
     ray_start,
+    run_head,
 )
 from service.settings import Settings
 
@@ -37,6 +40,20 @@ def test_a_worker_offers_what_it_is_told_or_has_and_no_more_than_it_has_ports(cp
     command = ray_start(Settings(ray_address="10.0.0.1:6379", cpus=cpus), "worker")
     assert {"--address=10.0.0.1:6379", f"--num-cpus={offered}"} <= set(command)
     assert not any("node-ip-address" in each for each in command)
+
+
+def test_a_head_whose_ray_does_not_start_ends_and_starts_no_runner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for program in ("ray", "python"):
+        (tmp_path / program).write_text(f"#!/bin/sh\ntouch {tmp_path}/{program}-ran\nexit 3\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert run_head(Settings(node_address="127.0.0.1"), threading.Event()) == 1
+    assert (tmp_path / "ray-ran").exists()
+    assert not (tmp_path / "python-ran").exists()
+    assert "Ray ended with exit status 3" in caplog.text
 
 
 def test_another_role_is_refused() -> None:
