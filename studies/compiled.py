@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
@@ -15,9 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from studies.errors import CompilationError
 from studies.lanes import Inputs, Lanes, StackedStep
 from studies.optimizer import Setting
-
-#: Matrix products over so few terms, or of so few results from so many terms, are not left to a matrix library.
-_THIN, _LONG = 8, 256
+from studies.products import leave_to_onednn, product
 
 #: From all tensors of a step to the losses before it and the effective rates.
 Program = Callable[..., tuple[Tensor, Tensor]]
@@ -88,22 +86,10 @@ def traced(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, set
             old.copy_(new)
         return losses, rates
 
-    table = {torch.ops.aten.bmm.default: _product} if tensors[0].device.type == "cpu" else {}
-    return make_fx(in_place, table, tracing_mode="fake")(*tensors)
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Return a batch of matrix products, thin ones as loops that can be joined with what stands around them.
-
-    A processor's matrix library is made for large matrices: for (10, 6) (6, 1000) it is at a fifth of its speed.
-    """
-    rows, inner, columns = left.shape[1], left.shape[2], right.shape[2]
-    if inner <= _THIN:
-        parts = (left[:, :, k, None] * right[:, k, None, :] for k in range(inner))
-        return reduce(torch.add, parts)
-    if rows * columns <= _THIN**2 and inner >= _LONG:
-        return (left[:, :, None, :] * right.mT[:, None, :, :]).sum(-1)
-    return NotImplemented
+    table = {torch.ops.aten.bmm.default: product} if tensors[0].device.type == "cpu" else {}
+    graph = make_fx(in_place, table, tracing_mode="fake")(*tensors)
+    leave_to_onednn(graph)
+    return graph
 
 
 def save_program(graph: GraphModule, file: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from studies import cpu
+
 #: Packages whose versions decide results.
 PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
 #: In an image, where there is no repository: the commit that it was built from.
@@ -48,7 +50,8 @@ def constraints() -> str:
 
 def hardware() -> str:
     """Return processor, cores and system of this machine."""
-    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    name = cpu.described("model name") or platform.processor() or "unknown processor"
+    return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
 def package(name: str) -> str:
@@ -72,12 +75,3 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return found.stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown processor"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

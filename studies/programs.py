@@ -10,6 +10,7 @@ import torch
 
 import l4
 import studies
+from studies import cpu
 from studies.task import Task
 
 
@@ -38,7 +39,10 @@ def processor(device: str) -> str:
     Args:
         device: As torch names it.
     """
-    return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    # MKL takes other paths, which round differently, by the maker
+    return f"{torch.backends.cpu.get_cpu_capability()} {cpu.described('vendor_id')}"
 
 
 @cache
