@@ -18,6 +18,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
+from studies import memory
 from studies.calibrate import Probe, calibrate
 from studies.environment import package
 from studies.errors import ClusterError, OtherCodeError, OutOfMemoryError, StoppedError, StudiesError
@@ -228,6 +229,7 @@ class _Worker(Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first pack."""
+        memory.keep()
         self._job: Job | Probe = config["job"]
         self._train: Callable[[Job, str], Trained] = config["train"]
         self._driver: str = config["code"]

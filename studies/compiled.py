@@ -1,8 +1,7 @@
 """Steps as one compiled program that changes the lanes where they are, kept in a file for the processes that follow."""
 
 import os
-from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import final
 
@@ -15,13 +14,14 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from studies.errors import CompilationError
 from studies.lanes import Inputs, Lanes, StackedStep
 from studies.optimizer import Setting
-from studies.products import leave_to_onednn, product
+from studies.products import PRODUCTS, leave_to_onednn
+from studies.recorded import Program, Recorded
 
-#: From all tensors of a step to the losses before it and the effective rates.
-Program = Callable[..., tuple[Tensor, Tensor]]
+#: Axes of the filters of two-dimensional convolutions, that of lanes included.
+_FILTERS = 5
 
 #: What inductor is told: a lane's numbers are computed once a lane, not again for every element that needs them; and
-#: images keep their channels in front, since batch norm sums over what is behind them.
+#: images stay as the filters have them.
 OPTIONS = {"realize_reads_threshold": 1, "layout_optimization": False}
 
 
@@ -52,18 +52,27 @@ class Compiled:
         if self._program is None:
             if not self._file.exists():
                 save_program(traced(self._step, self.lanes, inputs, targets, setting), self._file)
-            self._program = _load(self._file)
-        losses, rates = self._program(*self._leaves, *inputs, targets, *setting.values())
+            program = _load(self._file)
+            self._program = Recorded(program, self._leaves) if targets.is_cuda else partial(program, *self._leaves)
+        losses, rates = self._program(*inputs, targets, *setting.values())
         return losses, rates
 
 
 def own(lanes: Lanes) -> Lanes:
     """Return lanes that can be written into: an optimizer's state may hold one tensor twice, which these do not.
 
+    Filters have their channels last, and so have, in what is traced with them, all images: oneDNN need not move them.
+
     Args:
         lanes: The lanes.
     """
-    return tree_map(torch.clone, lanes)
+
+    def copied(each: Tensor) -> Tensor:
+        if each.ndim != _FILTERS:
+            return each.clone()
+        return each.movedim(2, -1).clone(memory_format=torch.contiguous_format).movedim(-1, 2)
+
+    return tree_map(copied, lanes)
 
 
 @torch.no_grad()
@@ -78,15 +87,16 @@ def traced(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, set
         setting: Likewise.
     """
     tensors, tree = tree_flatten((lanes, inputs, targets, setting))
+    taken = step.alone if len(lanes.alive) == 1 else step
 
     def in_place(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         lanes, inputs, targets, setting = tree_unflatten(list(tensors), tree)
-        moved, losses, rates = step(lanes, inputs, targets, setting)
+        moved, losses, rates = taken(lanes, inputs, targets, setting)
         for old, new in zip(tree_flatten(lanes)[0], tree_flatten(moved)[0], strict=True):
             old.copy_(new)
         return losses, rates
 
-    table = {torch.ops.aten.bmm.default: product} if tensors[0].device.type == "cpu" else {}
+    table = PRODUCTS if tensors[0].device.type == "cpu" else {}
     graph = make_fx(in_place, table, tracing_mode="fake")(*tensors)
     leave_to_onednn(graph)
     return graph

@@ -32,7 +32,44 @@ Inputs = tuple[Tensor, ...]
 #: From (parameters, buffers, inputs, targets) to one lane's loss, 0-dim, and its buffers after that.
 BatchLoss = Callable[[Tensors, Tensors, Inputs, Tensor], tuple[Tensor, Tensors]]
 #: From (lanes, inputs, targets, setting) to the lanes after the step, the losses before it and the effective rates.
-StackedStep = Callable[[Lanes, Inputs, Tensor, Setting], tuple[Lanes, Tensor, Tensor]]
+Step = Callable[[Lanes, Inputs, Tensor, Setting], tuple[Lanes, Tensor, Tensor]]
+
+
+@final
+class StackedStep:
+    """A step of all lanes; every tensor has the lane axis in front.
+
+    Args:
+        lane: One lane's step, whose tensors have no lane axis.
+    """
+
+    def __init__(self, lane: Step) -> None:
+        """Map it over lanes."""
+        self._lane, self._mapped = lane, vmap(lane)
+
+    def __call__(self, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Lanes, Tensor, Tensor]:
+        """Return the lanes after the step, the losses before it and the effective rates, (lanes,) each."""
+        return self._mapped(lanes, inputs, targets, setting)
+
+    def alone(self, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Lanes, Tensor, Tensor]:
+        """Return the same of a pack of one lane, by operations that know of no lanes: fewer, and rounding otherwise.
+
+        Args:
+            lanes: The lane, with its axis in front as everything.
+            inputs: Of the step.
+            targets: Of the step.
+            setting: Of the step.
+        """
+        (lane,) = lanes.alive.shape
+        assert lane == 1
+
+        def only(each: Tensor) -> Tensor:
+            return each[0]
+
+        def one(each: Tensor) -> Tensor:
+            return each[None]
+
+        return tree_map(one, self._lane(*tree_map(only, (lanes, inputs, targets, setting))))
 
 
 class Stepper(Protocol):
@@ -94,4 +131,4 @@ def stacked_step(loss: BatchLoss, optimizer: AnyOptimizer) -> StackedStep:
         params, buffers, state = tree_map(keep, (moved, buffers, following), (lane.params, lane.buffers, lane.state))
         return Lanes(params, buffers, state, alive), value.double(), rate.double()
 
-    return vmap(step)
+    return StackedStep(step)

@@ -1,9 +1,11 @@
 """Matrix products of a compiled step on a processor: loops, MKL or oneDNN, whatever is fastest for the shape."""
 
+from collections.abc import Callable
 from functools import cache, reduce
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.fx import GraphModule
 
 from studies import cpu
@@ -38,6 +40,39 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     if rows * inner * columns >= _LARGE and left.dtype == right.dtype == torch.float32 and mkl_is_narrow():
         return torch.stack([_onednn(a, b.mT, None, "none", [], "") for a, b in zip(left, right, strict=True)])
     return NotImplemented
+
+
+def single(left: Tensor, right: Tensor) -> Tensor:
+    """Return one matrix product, as `product` does a batch of them.
+
+    Args:
+        left: (rows, inner).
+        right: (inner, columns).
+    """
+    found = product(left[None], right[None])
+    return found if found is NotImplemented else found[0]
+
+
+def added(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return bias + one matrix product, likewise.
+
+    Args:
+        bias: As many as columns, or as a product.
+        left: (rows, inner).
+        right: (inner, columns).
+        beta: Only 1 is taken apart.
+        alpha: Likewise.
+    """
+    found = single(left, right) if beta == alpha == 1 else NotImplemented
+    return found if found is NotImplemented else bias + found
+
+
+#: How a step's products are taken apart when it is traced.
+PRODUCTS: dict[OpOverload, Callable[..., Tensor]] = {
+    torch.ops.aten.bmm.default: product,
+    torch.ops.aten.mm.default: single,
+    torch.ops.aten.addmm.default: added,
+}
 
 
 def leave_to_onednn(graph: GraphModule) -> None:

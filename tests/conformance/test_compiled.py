@@ -36,31 +36,43 @@ def options(name: str) -> Options:
     return chosen | ({"train_examples": 200, "batch_size": 8} if "train_examples" in chosen else {})
 
 
-def trained(name: str, make: MakeStepper, lanes: tuple[LaneTask, ...]) -> tuple[Measurement, ...]:
+def trained(name: str, make: MakeStepper, lanes: tuple[LaneTask, ...], device: str = "cpu") -> tuple[Measurement, ...]:
     torch.set_num_threads(1)
     workload = registry.workload(name)
     found = data_dir(workload.files(options(name)))
     if found is None:
         pytest.skip("its data set is not here; set L4_DATA_DIR to a directory that has it")
     task = Task(workload=name, options=options(name), steps=STEPS, steps_per_epoch=5, test=True, lanes=lanes)
-    return train(task, with_few_to_measure(workload), registry.optimizer("l4adam"), found, make=make)
+    return train(task, with_few_to_measure(workload), registry.optimizer("l4adam"), found, device=device, make=make)
 
 
+@pytest.mark.parametrize("diverging", [True, False])
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_every_workload_trains_the_same_compiled(name: str, tmp_path: Path) -> None:
+def test_every_workload_trains_the_same_compiled(name: str, diverging: bool, tmp_path: Path) -> None:
+    trains_the_same(name, "cpu", tmp_path, diverging=diverging)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", registry.names("workloads"))
+def test_every_workload_trains_the_same_compiled_on_a_gpu(name: str, tmp_path: Path) -> None:
+    trains_the_same(name, "cuda", tmp_path, diverging=True)
+
+
+def trains_the_same(name: str, device: str, folder: Path, *, diverging: bool) -> None:
+    """Train a pack of one lane, or of one and another that diverges, compiled and not."""
     setting = {each.name: each.default for each in registry.optimizer("l4adam").hyperparameters}
     lanes = tuple(LaneTask(setting=setting | {"alpha": alpha}, seed=seed) for alpha, seed in ((0.15, 0), (1e30, 1)))
-    file = tmp_path / "step.program"
-    expected = trained(name, Eager, lanes)
-    found = trained(name, lambda step, start: Compiled(step, start, file), lanes)
+    lanes = lanes if diverging else lanes[:1]
+    file = folder / "step.program"
+    expected = trained(name, Eager, lanes, device)
+    found = trained(name, lambda step, start: Compiled(step, start, file), lanes, device)
     close = CLOSE[registry.workload(name).dtype]
     for one, other in zip(found, expected, strict=True):
         assert (one.diverged, one.steps) == (other.diverged, other.steps)
         assert one.start_loss == pytest.approx(other.start_loss, rel=close)
         assert one.train_loss == pytest.approx(other.train_loss, rel=close)
         assert one.metrics == pytest.approx(other.metrics, rel=close, abs=0.011)  # an accuracy may differ by two images
-    assert not expected[0].diverged
-    assert expected[1].diverged
+    assert [each.diverged for each in expected] == [False, True][: len(lanes)]
 
 
 @pytest.mark.parametrize("name", registry.names("optimizers"))
