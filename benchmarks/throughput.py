@@ -129,6 +129,7 @@ def contestant(pipe: Connection, case: Case, name: str, speed: Speed) -> None:
     torch.set_num_threads(1)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(case.programs / "peers")
     ours = name == "ours"
+    os.environ.pop("THP_MEM_ALLOC_ENABLE", None)  # the parent's
     if ours:
         memory.keep()  # as a worker does
     step = our_step(case, speed) if ours else peer_step(case, compiled=name == "compiled")

@@ -15,7 +15,7 @@ from studies.errors import CompilationError
 from studies.lanes import Inputs, Lanes, StackedStep
 from studies.optimizer import Setting
 from studies.products import PRODUCTS, leave_to_onednn
-from studies.recorded import Program, Recorded
+from studies.replayed import Program, Replayed
 
 #: Axes of the filters of two-dimensional convolutions, that of lanes included.
 _FILTERS = 5
@@ -52,8 +52,8 @@ class Compiled:
         if self._program is None:
             if not self._file.exists():
                 save_program(traced(self._step, self.lanes, inputs, targets, setting), self._file)
-            program = _load(self._file)
-            self._program = Recorded(program, self._leaves) if targets.is_cuda else partial(program, *self._leaves)
+            program = load_program(self._file)
+            self._program = Replayed(program, self._leaves) if targets.is_cuda else partial(program, *self._leaves)
         losses, rates = self._program(*inputs, targets, *setting.values())
         return losses, rates
 
@@ -61,14 +61,15 @@ class Compiled:
 def own(lanes: Lanes) -> Lanes:
     """Return lanes that can be written into: an optimizer's state may hold one tensor twice, which these do not.
 
-    Filters have their channels last, and so have, in what is traced with them, all images: oneDNN need not move them.
+    On the CPU filters, as any tensor of so many axes, have their channels last, and so have, in what is traced with
+    them, all images: oneDNN need not move them.
 
     Args:
         lanes: The lanes.
     """
 
     def copied(each: Tensor) -> Tensor:
-        if each.ndim != _FILTERS:
+        if each.ndim != _FILTERS or each.device.type != "cpu":
             return each.clone()
         return each.movedim(2, -1).clone(memory_format=torch.contiguous_format).movedim(-1, 2)
 
@@ -133,7 +134,12 @@ def save_program(graph: GraphModule, file: Path) -> None:
 
 
 @lru_cache(maxsize=32)
-def _load(file: Path) -> Program:
+def load_program(file: Path) -> Program:
+    """Return a program from its file, loaded once in a process.
+
+    Args:
+        file: Its file.
+    """
     from torch._inductor.standalone_compile import CompiledArtifact  # noqa: PLC0415 - as in save_program
 
     _keep_beside(file)

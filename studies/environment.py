@@ -50,7 +50,7 @@ def constraints() -> str:
 
 def hardware() -> str:
     """Return processor, cores and system of this machine."""
-    name = cpu.described("model name") or platform.processor() or "unknown processor"
+    name = cpu.described("model name") or platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 

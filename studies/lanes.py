@@ -1,4 +1,4 @@
-"""One training step of all lanes: a lane's step as a pure function, mapped over the lane axis."""
+"""One training step of all lanes: a lane's step as a pure function, mapped over the lane axis where there are more."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, final
@@ -60,8 +60,7 @@ class StackedStep:
             targets: Of the step.
             setting: Of the step.
         """
-        (lane,) = lanes.alive.shape
-        assert lane == 1
+        assert len(lanes.alive) == 1
 
         def only(each: Tensor) -> Tensor:
             return each[0]

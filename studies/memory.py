@@ -10,8 +10,8 @@ import torch
 
 from studies.errors import OutOfMemoryError
 
-#: glibc's numbers of what `mallopt` sets, and the largest value of either.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _NEVER = -1, -3, 2**31 - 1
+#: glibc's numbers of what `mallopt` sets.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def keep() -> None:
@@ -23,8 +23,8 @@ def keep() -> None:
     os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # torch's own, for tensors of 2 MB and more
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(_TRIM_THRESHOLD, _NEVER)
-        libc.mallopt(_MMAP_THRESHOLD, _NEVER)
+        libc.mallopt(_TRIM_THRESHOLD, -1)  # never given back
+        libc.mallopt(_MMAP_MAX, 0)  # and nothing taken past what is kept
 
 
 @contextmanager

@@ -18,8 +18,6 @@ _MANY, _SHORT, _SMALL = 64, 16, 256
 #: 8 to 128 rows: with a quarter of them MKL takes 0.6 of oneDNN's time, with four times as many 1.6.
 _LARGE = 2**20
 
-_onednn = torch.ops.mkldnn._linear_pointwise.default
-
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return a batch of matrix products as the operations that are fastest; `NotImplemented` for torch's own, by MKL.
@@ -32,13 +30,13 @@ def product(left: Tensor, right: Tensor) -> Tensor:
         right: (batch, inner, columns).
     """
     rows, inner, columns = left.shape[1], left.shape[2], right.shape[2]
-    if inner <= _THIN or _is_small(left, right):
+    if 0 < inner <= _THIN or _is_small(left, right):
         parts = (left[:, :, k, None] * right[:, k, None, :] for k in range(inner))
         return reduce(torch.add, parts)
     if rows * columns <= _THIN**2 and inner >= _LONG:
         return (left[:, :, None, :] * right.mT[:, None, :, :]).sum(-1)
     if rows * inner * columns >= _LARGE and left.dtype == right.dtype == torch.float32 and mkl_is_narrow():
-        return torch.stack([_onednn(a, b.mT, None, "none", [], "") for a, b in zip(left, right, strict=True)])
+        return torch.stack([_onednn()(a, b.mT, None, "none", [], "") for a, b in zip(left, right, strict=True)])
     return NotImplemented
 
 
@@ -76,24 +74,30 @@ PRODUCTS: dict[OpOverload, Callable[..., Tensor]] = {
 
 
 def leave_to_onednn(graph: GraphModule) -> None:
-    """Have a traced step's products by oneDNN called as they are: Inductor's own way expects weights that never change.
+    """Have a traced step's products by oneDNN called as they are: Inductor packs weights, and expects constant ones.
 
     Args:
         graph: The step; its nodes are marked.
     """
-    for node in graph.graph.find_nodes(op="call_function", target=_onednn):
+    for node in graph.graph.find_nodes(op="call_function", target=_onednn()) if mkl_is_narrow() else ():
         node.meta["custom"] = {"fallback_to_eager": True}
 
 
 def _is_small(left: Tensor, right: Tensor) -> bool:
-    """Whether a library would begin each product longer than compute it; out of order they compile too slowly."""
+    """Whether a library would begin each product longer than compute it; transposed ones compile too slowly."""
     batch, rows, inner = left.shape
     few = inner <= _SHORT and rows * right.shape[2] <= _SMALL
-    return batch >= _MANY and few and left.is_contiguous() and right.is_contiguous()
+    return batch >= _MANY and inner > 0 and few and left.is_contiguous() and right.is_contiguous()
 
 
 @cache
 def mkl_is_narrow() -> bool:
     """Whether MKL computes with 256 bits where there are 512: AVX-512 it uses on Intel's own processors only."""
-    mkl = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-    return mkl and torch.backends.cpu.get_cpu_capability() == "AVX512" and cpu.described("vendor_id") != "GenuineIntel"
+    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return both and wide and cpu.described("vendor_id") not in ("GenuineIntel", "")
+
+
+def _onednn() -> OpOverload:
+    """Return torch's operation for a product by oneDNN, which not every build has."""
+    return torch.ops.mkldnn._linear_pointwise.default

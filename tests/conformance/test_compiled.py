@@ -46,33 +46,36 @@ def trained(name: str, make: MakeStepper, lanes: tuple[LaneTask, ...], device: s
     return train(task, with_few_to_measure(workload), registry.optimizer("l4adam"), found, device=device, make=make)
 
 
-@pytest.mark.parametrize("diverging", [True, False])
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_every_workload_trains_the_same_compiled(name: str, diverging: bool, tmp_path: Path) -> None:
-    trains_the_same(name, "cpu", tmp_path, diverging=diverging)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("name", registry.names("workloads"))
-def test_every_workload_trains_the_same_compiled_on_a_gpu(name: str, tmp_path: Path) -> None:
-    trains_the_same(name, "cuda", tmp_path, diverging=True)
-
-
-def trains_the_same(name: str, device: str, folder: Path, *, diverging: bool) -> None:
-    """Train a pack of one lane, or of one and another that diverges, compiled and not."""
+def trains_the_same(name: str, device: str, folder: Path, *, lanes: int) -> None:
+    """Train a pack of one lane, or of two, of which the second diverges, compiled and not."""
     setting = {each.name: each.default for each in registry.optimizer("l4adam").hyperparameters}
-    lanes = tuple(LaneTask(setting=setting | {"alpha": alpha}, seed=seed) for alpha, seed in ((0.15, 0), (1e30, 1)))
-    lanes = lanes if diverging else lanes[:1]
+    tasks = tuple(LaneTask(setting=setting | {"alpha": alpha}, seed=seed) for alpha, seed in ((0.15, 0), (1e30, 1)))
     file = folder / "step.program"
-    expected = trained(name, Eager, lanes, device)
-    found = trained(name, lambda step, start: Compiled(step, start, file), lanes, device)
+    expected = trained(name, Eager, tasks[:lanes], device)
+    found = trained(name, lambda step, start: Compiled(step, start, file), tasks[:lanes], device)
     close = CLOSE[registry.workload(name).dtype]
     for one, other in zip(found, expected, strict=True):
         assert (one.diverged, one.steps) == (other.diverged, other.steps)
         assert one.start_loss == pytest.approx(other.start_loss, rel=close)
         assert one.train_loss == pytest.approx(other.train_loss, rel=close)
         assert one.metrics == pytest.approx(other.metrics, rel=close, abs=0.011)  # an accuracy may differ by two images
-    assert [each.diverged for each in expected] == [False, True][: len(lanes)]
+    assert [each.diverged for each in expected] == [False, True][:lanes]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_workload_trains_the_same_compiled(name: str, tmp_path: Path) -> None:
+    trains_the_same(name, "cpu", tmp_path, lanes=2)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist_convnet", pytest.param("cifar10_resnet32", marks=pytest.mark.slow)])
+def test_one_lane_trains_the_same_compiled(name: str, tmp_path: Path) -> None:
+    trains_the_same(name, "cpu", tmp_path, lanes=1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", registry.names("workloads"))
+def test_every_workload_trains_the_same_compiled_on_a_gpu(name: str, tmp_path: Path) -> None:
+    trains_the_same(name, "cuda", tmp_path, lanes=2)
 
 
 @pytest.mark.parametrize("name", registry.names("optimizers"))

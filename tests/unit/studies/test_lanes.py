@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from studies import registry
 from studies.lanes import Inputs, Lanes, stacked_step
@@ -94,3 +95,18 @@ def test_a_lane_that_diverges_keeps_its_buffers() -> None:
     after, _, _ = step(before, (INPUTS[:2],), torch.tensor([0.0, math.inf]), setting)
     assert after.buffers[0].tolist() == [6, 7]
     assert after.buffers[0].dtype == torch.int64
+
+
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("name", registry.names("optimizers"))
+def test_a_lane_alone_steps_as_one_among_others(name: str, alive: bool) -> None:
+    optimizer = registry.optimizer(name)
+    step = stacked_step(plain(bowl), optimizer)
+    params = (torch.tensor([1.5]),)
+    setting = {each.name: torch.full((1,), each.default, dtype=torch.float64) for each in optimizer.hyperparameters}
+    alone = among = Lanes(params, (), vmap(optimizer.init)(params), torch.tensor([alive]))
+    for _ in range(3):
+        alone, *told = step.alone(alone, (INPUTS[:1],), torch.tensor([0.5]), setting)
+        among, *expected = step(among, (INPUTS[:1],), torch.tensor([0.5]), setting)
+        torch.testing.assert_close((told, alone), (expected, among))
+    assert (alone.params[0].item() != params[0].item()) == alive

@@ -1,6 +1,7 @@
 """Batches of matrix products are right whichever way they take, and take the one that was measured as the fastest."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from studies import cpu, products
+from studies.compiled import load_program, save_program
 
 #: (batch, rows, inner), columns.
 SHAPES = {
@@ -19,6 +21,9 @@ SHAPES = {
     "large": ((3, 64, 784), 300),
     "large, of one lane": ((1, 300, 64), 784),
 }
+
+#: Where torch has no oneDNN, it has none of its operations.
+pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 
 
 def operands(name: str, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -49,6 +54,7 @@ def made_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], No
     def pretend(maker: str, capability: str) -> None:
         monkeypatch.setattr(cpu, "described", {"vendor_id": maker}.get)
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+        monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
         products.mkl_is_narrow.cache_clear()
 
     yield pretend
@@ -82,7 +88,7 @@ def test_takes_what_is_fastest_for_the_shape(name: str, expected: str, made_by: 
     assert library(*operands(name)) == expected
 
 
-def test_small_ones_out_of_order_are_left_to_the_library() -> None:
+def test_small_ones_that_are_transposed_are_left_to_the_library() -> None:
     left, right = operands("small")
     assert library(left, right.mT) == "mkl"
 
@@ -98,3 +104,18 @@ def test_large_ones_are_mkls_where_it_uses_the_whole_processor(
 def test_large_ones_of_other_numbers_are_mkls(made_by: Callable[[str, str], None]) -> None:
     made_by("AuthenticAMD", "AVX512")
     assert library(*operands("large", torch.float64)) == "mkl"
+
+
+def test_what_is_onednns_is_right_in_a_compiled_program(made_by: Callable[[str, str], None], tmp_path: Path) -> None:
+    made_by("AuthenticAMD", "AVX512")
+    left, right = operands("large")
+
+    def of_both(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.bmm(left, right), left.sum()
+
+    graph = make_fx(of_both, products.PRODUCTS, tracing_mode="fake")(left, right)
+    products.leave_to_onednn(graph)
+    file = tmp_path / "product.program"
+    save_program(graph, file)
+    found, _ = load_program(file)(left, right)
+    torch.testing.assert_close(found, torch.bmm(left, right), rtol=1e-4, atol=1e-4)

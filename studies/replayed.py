@@ -24,14 +24,19 @@ def cuda_graph(once: Callable[[], None]) -> Callable[[], None]:
     Raises:
         RuntimeError: Where that cannot be recorded.
     """
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        once()
+    graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph):
+            once()
+    except RuntimeError:
+        torch.cuda.synchronize()
+        torch.cuda.set_stream(before)  # torch leaves it only where recording ends well
+        raise
     return graph.replay
 
 
 @final
-class Recorded:
+class Replayed:
     """Calls a program, from the second call on as a recording; what cannot be recorded, as it is.
 
     Args:
@@ -52,14 +57,16 @@ class Recorded:
         """Return what the program does.
 
         Args:
-            given: What follows on what is kept, of the same shapes at every call.
+            given: What follows on what is kept, of the same shapes and strides at every call.
         """
         if self._given is None:
             # what libraries set up at the first call cannot be recorded
-            self._given = tuple(each.clone() for each in given)
+            self._given = tuple(_place(each) for each in given)
             return self._program(*self._kept, *given)
         for place, each in zip(self._given, given, strict=True):
-            place.copy_(each)
+            assert place.shape == each.shape
+            if place is not each:
+                place.copy_(each)
         if self._replay is None:
             self._replay = self._recorded(self._given)
         self._replay()
@@ -72,6 +79,14 @@ class Recorded:
 
         try:
             return self._recorder(once)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
-            log.warning("the step cannot be recorded, and is launched kernel by kernel: %s", error)
+            why = error.__context__ or error
+            log.warning("the step cannot be recorded, and is launched kernel by kernel: %s", why)
             return once
+
+
+def _place(each: Tensor) -> Tensor:
+    """Return where a tensor is copied to at every call, of the same strides: itself where lanes share all of it."""
+    return each if 0 in each.stride() else torch.empty_like(each, memory_format=torch.preserve_format).copy_(each)
