@@ -87,7 +87,8 @@ def compiled(folder: Path) -> MakeStepper:
     return make
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+# the digits are trained with every optimizer, below
+@pytest.mark.parametrize("name", [each for each in WORKLOADS if each != "digits_mlp"])
 def test_so_it_is_compiled(name: str, tmp_path: Path) -> None:
     goes_on(training(name, "l4adam"), compiled(tmp_path / "programs"), tmp_path)
 
