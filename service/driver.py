@@ -22,7 +22,7 @@ from service.entities import StudyRow
 from service.estimates import estimated
 from service.ledger import StudyLedger
 from service.logs import log_as_json
-from service.machines import machines_at
+from service.machines import machines
 from service.runners import Runners
 from service.settings import Settings, read_settings
 from service.shares import Share, share
@@ -61,33 +61,39 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
     """
     store = Store(open_engine(settings.database_url))
     ledger = StudyLedger(store, study_id, token)
+    with cluster.joined(ray_address):
+        try:
+            _drive(settings, store, ledger, study_id, stopping)
+        except StoppedError as stopped:
+            log.info("%s", stopped)
+            if persistently(lambda: store.state(study_id)) is State.CANCELLING:
+                _report_so_far(store, ledger, study_id)
+
+
+def _drive(settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event) -> None:
     try:
-        _drive(settings, store, ledger, study_id, ray_address, stopping)
-    except StoppedError as stopped:
-        log.info("%s", stopped)
-        if persistently(lambda: store.state(study_id)) is State.CANCELLING:
-            _report_so_far(store, ledger, study_id)
+        _train(settings, store, ledger, study_id, stopping)
+    except StoppedError:
+        raise
     except StudiesError as error:
         ledger.end(State.FAILED, str(error))
 
 
-def _drive(
-    settings: Settings, store: Store, ledger: StudyLedger, study_id: str, ray_address: str, stopping: threading.Event
-) -> None:
+def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event) -> None:
     row = persistently(lambda: store.study(study_id))
     found = environment()
-    published = persistently(lambda: _published(Runners(store), settings, ray_address))
-    machines = published.machines
-    assert machines is not None  # it has just been told
+    published = persistently(lambda: _published(Runners(store), settings))
+    trained_on = published.machines
+    assert trained_on is not None  # it has just been told
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
         place=Place(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
-            hardware=machines.hardware,
-            workers=machines.workers,
-            gpus=machines.gpus,
+            hardware=trained_on.hardware,
+            workers=trained_on.workers,
+            gpus=trained_on.gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
@@ -97,7 +103,6 @@ def _drive(
     ledger.keep_estimate(persistently(lambda: estimated(store, row.spec, published)))
     cluster.run(
         driver,
-        address=ray_address,
         name=f"{study_id}-{row.attempt}",
         storage=settings.study_folder(study_id) / "tune",
         stopping=stopping.is_set,
@@ -148,11 +153,11 @@ def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], 
     return lambda each: None if gpus is None or each == 0 else part().packs(gpus, each)
 
 
-def _published(runners: Runners, settings: Settings, ray_address: str) -> Catalogue:
+def _published(runners: Runners, settings: Settings) -> Catalogue:
     """Return the catalogue with what is trained on, having told it of a cluster elsewhere, which grows and shrinks."""
     published = runners.catalogue()
     if settings.ray_address:
-        there = published.model_copy(update={"machines": machines_at(ray_address, settings.gpus_per_pack)})
+        there = published.model_copy(update={"machines": machines(settings.gpus_per_pack)})
         if there != published:
             runners.publish(there)
         return there

@@ -6,17 +6,13 @@ from studies.environment import hardware
 from studies.programs import sources
 
 
-def machines_at(ray_address: str, gpus_per_pack: float | None) -> Machines:
-    """Return what studies are trained on.
+def machines(gpus_per_pack: float | None) -> Machines:
+    """Return what studies are trained on, on the Ray cluster that this process is in.
 
     Args:
-        ray_address: The Ray cluster.
         gpus_per_pack: As the settings have it.
-
-    Raises:
-        ConnectionError: It does not answer.
     """
-    workers, gpus = cluster.size(ray_address, gpus_per_pack)
+    workers, gpus = cluster.size(gpus_per_pack)
     # what was measured on a processor says nothing of a GPU
     where = hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
     return Machines(hardware=where, code=sources(), workers=workers, gpus=gpus)

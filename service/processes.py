@@ -46,6 +46,7 @@ class Child:
     def __init__(self, command: Command) -> None:
         """Start the command."""
         self.command = command
+        self._asked = False
         command.log.parent.mkdir(parents=True, exist_ok=True)
         with command.log.open("ab") as log:
             self._leash = subprocess.Popen(
@@ -61,6 +62,11 @@ class Child:
     def exit_status(self) -> int | None:
         """Its exit status, 128 + the signal's number where a signal ended it; None while it runs."""
         return self._leash.poll()
+
+    @property
+    def ended_as_asked(self) -> bool:
+        """Whether it was asked to stop, and ended of that: its leash too may be on its way out when SIGTERM comes."""
+        return self._asked and self.exit_status in (128 + signal.SIGTERM, -signal.SIGTERM)
 
     def check(self) -> None:
         """Make sure that it runs.
@@ -87,6 +93,7 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Send it SIGTERM and return at once."""
+        self._asked = True
         self._leash.terminate()
 
     def kill(self) -> None:

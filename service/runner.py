@@ -18,7 +18,7 @@ from service.entities import Claim
 from service.errors import UnknownStudyError
 from service.log_lines import last_lines
 from service.logs import log_as_json
-from service.machines import machines_at
+from service.machines import machines
 from service.processes import Child, Command
 from service.runners import Runners
 from service.settings import Settings, read_settings
@@ -151,7 +151,7 @@ class Runner:
         """Return of what a driver died, for people; the log gets more."""
         words, status = self._last_words(driven), driven.child.exit_status
         assert status is not None  # it has ended
-        if status == 0:
+        if status == 0 or driven.child.ended_as_asked:
             return ""
         reason = f"the driver process died (exit status {status})"
         study_id = driven.claim.study_id
@@ -225,8 +225,8 @@ def main() -> int:
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
         # of a cluster elsewhere, which may not answer yet, the first driver tells
-        machines = None if settings.ray_address else machines_at(ray_address, settings.gpus_per_pack)
-        Runners(store).publish(catalogue().model_copy(update={"machines": machines}))
+        there = None if settings.ray_address else machines(settings.gpus_per_pack)
+        Runners(store).publish(catalogue().model_copy(update={"machines": there}))
         runner, died = Runner(settings, store, ray_address), ""
         try:
             while not stopping.wait(_POLL_SECONDS):

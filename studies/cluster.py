@@ -1,10 +1,11 @@
 """Training packs on Ray Tune: worker actors that stay, and a searcher that hands out what is planned next."""
 
+import contextlib
 import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,24 +102,32 @@ def _code() -> str:
     return f"{package('l4-studies')}-{sources()[:12]}"
 
 
-def size(address: str, gpus: float | None) -> tuple[int, float]:
-    """Return how many packs a cluster trains at once, and the GPUs of each of them.
+@contextlib.contextmanager
+def joined(address: str) -> Generator[None]:
+    """Be in a cluster.
+
+    What SIGTERM is not to cut off is done inside: while a process leaves Ray, the signal ends it, whatever its handler.
 
     Args:
-        address: The Ray cluster; this process may have joined it already.
-        gpus: As for `run`.
+        address: The Ray cluster.
 
     Raises:
         ConnectionError: It does not answer.
     """
-    joined = ray.is_initialized()
-    if not joined:
-        _init(address=address, log_to_driver=False, configure_logging=False)
+    _init(address=address, log_to_driver=False, configure_logging=False)
     try:
-        there, share = ray.cluster_resources(), _share(gpus)
+        yield
     finally:
-        if not joined:
-            ray.shutdown()
+        stop()
+
+
+def size(gpus: float | None) -> tuple[int, float]:
+    """Return how many packs the cluster that this process is in trains at once, and the GPUs of each of them.
+
+    Args:
+        gpus: As for `run`.
+    """
+    there, share = ray.cluster_resources(), _share(gpus)
     cpus = int(there.get("CPU", 0))
     workers = min(cpus, int(there.get("GPU", 0) / share)) if share else cpus
     return max(1, workers), share
@@ -126,13 +135,13 @@ def size(address: str, gpus: float | None) -> tuple[int, float]:
 
 def stop() -> None:
     """Leave Ray, and end it where this process started it."""
-    ray.shutdown()
+    with _own_signals():
+        ray.shutdown()
 
 
 def run(
     source: Source,
     *,
-    address: str,
     name: str,
     storage: Path,
     stopping: Callable[[], bool],
@@ -140,11 +149,10 @@ def run(
     most: Callable[[float], int | None] = lambda share: None,
     train: Callable[[Job, str], Trained] = work,
 ) -> None:
-    """Train everything a source hands out, as one Tune experiment.
+    """Train everything a source hands out, as one Tune experiment on the cluster that this process is in.
 
     Args:
         source: Where packs come from; what it raises ends the experiment and is raised from here.
-        address: The Ray cluster.
         name: The experiment's name.
         storage: Folder for what Tune itself writes.
         stopping: Asked all the time; True ends the experiment.
@@ -156,30 +164,26 @@ def run(
         StoppedError: Where `stopping` ended it.
     """
     guard = Guard(source, stopping, train, most, _needs)
-    _init(address=address, log_to_driver=False, configure_logging=False)
-    try:
-        share = guard.share = _share(gpus)
-        tuner = Tuner(
-            tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
-            tune_config=TuneConfig(
-                search_alg=_Planned(guard),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_name_creator=_pack_name,
-                trial_dirname_creator=_pack_name,
-            ),
-            run_config=RunConfig(
-                name=name,
-                storage_path=str(storage.absolute()),
-                verbose=0,
-                callbacks=[_Sink(guard)],
-                stop=_Stop(guard),
-                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-            ),
-        )
-        tuner.fit()
-    finally:
-        ray.shutdown()
+    share = guard.share = _share(gpus)
+    tuner = Tuner(
+        tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
+        tune_config=TuneConfig(
+            search_alg=_Planned(guard),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_pack_name,
+            trial_dirname_creator=_pack_name,
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=str(storage.absolute()),
+            verbose=0,
+            callbacks=[_Sink(guard)],
+            stop=_Stop(guard),
+            checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()
     if guard.error is not None:
         raise guard.error
     if stopping():
@@ -200,11 +204,19 @@ def _needs(share: float) -> str:
 
 
 def _init(**options: Any) -> None:
-    """Join or start Ray; SIGTERM stays with who had it, for Ray takes it and would end this process on the spot."""
+    with _own_signals():
+        ray.init(**options)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Generator[None]:
+    """Leave SIGTERM with who had it: Ray takes it when it is joined, and has it end the process when it is left."""
     before = signal.getsignal(signal.SIGTERM)
-    ray.init(**options)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 class _Stop(Stopper):

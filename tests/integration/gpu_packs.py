@@ -78,12 +78,5 @@ class Source:
 
 if __name__ == "__main__":
     address, folder = sys.argv[1], Path(sys.argv[2])
-    cluster.run(
-        Source(folder),
-        address=address,
-        name="gpus",
-        storage=folder / "tune",
-        stopping=lambda: False,
-        gpus=0.5,
-        train=wait,
-    )
+    with cluster.joined(address):
+        cluster.run(Source(folder), name="gpus", storage=folder / "tune", stopping=lambda: False, gpus=0.5, train=wait)

@@ -157,7 +157,8 @@ def own_ray(folder: Path) -> None:
 def drive(folder: Path, address: str) -> None:
     """Train the study, and write its rows."""
     driver, ledger = opened(folder)
-    cluster.run(Unprobed(driver), address=address, name="cut", storage=folder / "tune", stopping=lambda: False)
+    with cluster.joined(address):
+        cluster.run(Unprobed(driver), name="cut", storage=folder / "tune", stopping=lambda: False)
     (folder / "rows").write_text(rows(ledger))
 
 

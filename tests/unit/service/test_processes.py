@@ -75,6 +75,20 @@ def test_a_stop_lets_the_command_clean_up(tmp_path: Path) -> None:
     assert last_lines(child.command.log) == "up\ncleaned up"
 
 
+def test_it_ended_as_asked_where_it_was_asked_to(tmp_path: Path) -> None:
+    asked, cut, failed = (
+        Child(_command(tmp_path, "-c", script))
+        for script in ("import time; time.sleep(600)", "import os; os.kill(os.getpid(), 15)", "raise SystemExit(1)")
+    )
+    for child in (cut, failed):
+        child.wait()
+    asked.ask_to_stop()
+    asked.wait()
+    assert (asked.exit_status, asked.ended_as_asked) == (128 + signal.SIGTERM, True)
+    assert (cut.exit_status, cut.ended_as_asked) == (128 + signal.SIGTERM, False)
+    assert (failed.exit_status, failed.ended_as_asked) == (1, False)
+
+
 def test_what_ignores_sigterm_is_killed_after_its_grace_with_all_its_descendants(tmp_path: Path) -> None:
     child = Child(_stubborn(tmp_path, grace=0.5))
     ids = _ids(tmp_path)
