@@ -1,6 +1,6 @@
 """How far a compiled step is from what the machine can do: operations and bytes beside measured peaks, and its parts.
 
-Usage: python benchmarks/roofline.py [--data-dir FOLDER] [--optimizer NAME] [WORKLOAD...]
+Usage: python benchmarks/roofline.py [--optimizer NAME] [WORKLOAD...]
 
 One process of one thread on the CPU. Operations are those of matrix products and convolutions; bytes are the least that
 a step must move: parameters and optimizer state read and written, gradients written and read, the batch read. The peaks
@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from service.settings import read_settings
 from studies import memory, registry
 from studies.compiled import Compiled
 from studies.lanes import Eager
@@ -123,7 +124,6 @@ def main() -> None:
     """Measure the workloads asked for."""
     parser = argparse.ArgumentParser(description="Compiled steps beside what the machine can do.")
     parser.add_argument("workloads", nargs="*", default=[*WANTED], metavar="WORKLOAD")
-    parser.add_argument("--data-dir", type=Path, default=Path("out/data"))
     parser.add_argument("--optimizer", default="adam")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -136,9 +136,10 @@ def main() -> None:
         f"{'workload':22} {'lanes':>5} {'of a lane':>10} {'GFLOP/s':>9} {'peak':>7} {'GB/s':>7} {'peak':>7} "
         "  floor   batch  products  loops"
     )
+    data_dir = read_settings().data_dir
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.workloads:
-            case = Case(workload=name, optimizer=asked.optimizer, data_dir=asked.data_dir, programs=Path(folder) / name)
+            case = Case(workload=name, optimizer=asked.optimizer, data_dir=data_dir, programs=Path(folder) / name)
             print(measure(case, registry.workload(name).lanes, machine), flush=True)
 
 

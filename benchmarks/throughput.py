@@ -1,6 +1,6 @@
 """Steps of runs a second on every workload: our packs beside PyTorch's own loop, one process a core, in one run.
 
-Usage: python benchmarks/throughput.py [--data-dir FOLDER] [--rounds N] [--optimizer NAME] [--picture FILE] [NAME...]
+Usage: python benchmarks/throughput.py [--rounds N] [--optimizer NAME] [--picture FILE] [NAME...]
 
 The peers train one run a process with torch.optim, their data as tensors in memory, eagerly and with `torch.compile`
 of the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what `studies.calibrate`
@@ -22,6 +22,7 @@ import torch
 from bars import Bars, draw
 from torch import nn
 
+from service.settings import read_settings
 from studies import memory, registry
 from studies.calibrate import Probe, calibrate
 from studies.compiled import Compiled
@@ -212,7 +213,6 @@ def main() -> None:
     """Measure the workloads asked for."""
     parser = argparse.ArgumentParser(description="Steps of runs a second beside PyTorch's own loop.")
     parser.add_argument("workloads", nargs="*", default=[*WANTED], metavar="WORKLOAD")
-    parser.add_argument("--data-dir", type=Path, default=Path("out/data"))
     parser.add_argument("--optimizer", choices=[*PEERS], default="adam")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--picture", type=Path, help="an SVG file to draw the ratios into")
@@ -222,10 +222,11 @@ def main() -> None:
         f"{asked.optimizer}, {cores} processes of one thread, steps of runs a second, medians of {asked.rounds} rounds"
     )
     print(f"{'workload':22} {'eager':>9} {'compiled':>9} {'ours':>9} {'/ eager':>7} {'/ comp.':>7}   least / goal")
+    data_dir = read_settings().data_dir
     with tempfile.TemporaryDirectory() as folder:
         found: list[Bars] = []
         for name in asked.workloads:
-            case = Case(workload=name, optimizer=asked.optimizer, data_dir=asked.data_dir, programs=Path(folder) / name)
+            case = Case(workload=name, optimizer=asked.optimizer, data_dir=data_dir, programs=Path(folder) / name)
             found.append(measure(case, asked.rounds, cores))
     if asked.picture is not None:
         draw(found, asked.picture)
