@@ -14,10 +14,10 @@ help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: $(STAMP)  ## Run a small study from start to report, on a service of its own
-	@$(BIN)/python -m service.demo
+	@$(BIN)/python -m service.cli.demo
 
 serve: $(STAMP)  ## Run the service until Ctrl-C
-	@$(BIN)/python -m service.serve
+	@$(BIN)/python -m service.cli.serve
 
 test: $(STAMP)  ## Run the tests, but for those that need minutes or a GPU
 	$(BIN)/python -m pytest -q -m "not slow and not gpu and not docker"

@@ -27,8 +27,8 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from service.client import Client
-from service.serve import running
+from service.cli.serve import running
+from service.client.client import Client
 from service.settings import Settings
 from service.states import State
 

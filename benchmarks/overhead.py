@@ -25,13 +25,13 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from service.client import Client
-from service.database import open_engine
-from service.serve import environment, running
+from service.cli.serve import environment, running
+from service.client.client import Client
 from service.settings import Settings
-from service.store import Store
-from studies.rows import Stage
-from studies.tracking import Tracker
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from service.tracking.mlflow import Tracker
+from studies.spec.parameters import Stage
 
 #: With the quarter more of one extension, since all trials of a search are equally good, 100 trials a search.
 TRIALS = 75

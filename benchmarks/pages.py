@@ -33,20 +33,21 @@ from fastapi import FastAPI
 from overhead import study as large_study
 from sqlalchemy import Connection, insert
 
-from service.database import open_engine
-from service.records import Record, pack_record, run_record, series_records, trial_record
-from service.runners import Runners
-from service.serve import environment
+from service.cli.serve import environment
 from service.settings import Settings
 from service.states import ENDED, State
-from service.store import Store
-from service.tables import events, packs, reports, runs, series, studies, trials
-from service.transitions import new_id
-from studies.publish import catalogue
-from studies.report import Provenance, build_report
-from studies.resolve import resolve
-from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, Trial
-from studies.spec import StudySpec
+from service.storage.engine import open_engine
+from service.storage.entities import new_id
+from service.storage.mappers import Record, pack_record, run_record, series_records, trial_record
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from service.storage.tables import events, packs, reports, runs, series, studies, trials
+from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial
+from studies.registry import catalogue
+from studies.reporting.report import Provenance, build_report
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from studies.validation.resolver import resolve
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 #: Runs of the large study, and lanes of a pack.

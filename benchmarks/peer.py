@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 from outcome import Outcome, read
 
-from service.processes import Child, Command, stop
-from service.serve import environment, parts
+from service.cli.serve import environment, parts
+from service.processes.child_process import Child, Command, stop
 from service.settings import Settings
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 START_SECONDS = 120.0
 #: What an expert sets before Tune is imported: no result files beside MLflow, no snapshots of experiments that are not

@@ -24,7 +24,7 @@ from ray.tune.search.searcher import Searcher
 
 from studies import registry
 from studies.seeds import generator
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from ray.tune import Trainable
 from torch import Tensor, nn
 
 from l4 import L4Adam, L4Mom
-from studies.order import Order
 from studies.seeds import generator
-from studies.workload import Data, Examples, Measure
+from studies.training.batches import Order
+from studies.workloads._base import Data, Examples, Measure
 
 #: From the loss of the batch to the step that an optimizer takes after `backward`.
 Step = Callable[[Tensor], object]

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from studies.publish import catalogue
-from studies.render import render
-from studies.report import Provenance, build_report
-from studies.resolve import resolve
-from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, Trial
-from studies.spec import StudySpec
+from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial
+from studies.registry import catalogue
+from studies.reporting.render import render
+from studies.reporting.report import Provenance, build_report
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from studies.validation.resolver import resolve
 
 SEEDS = 20
 SEARCHED, FIXED = ("adam", "momentum", "sgd"), ("l4adam", "l4mom")

@@ -24,11 +24,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from service.settings import read_settings
-from studies import memory, registry
-from studies.compiled import Compiled
-from studies.lanes import Eager
-from studies.programs import program_file
-from studies.setup import Setup, set_up
+from studies import registry
+from studies.training import device as memory
+from studies.training.compilation.compiled_step import Compiled
+from studies.training.compilation.program_cache import program_file
+from studies.training.initial_state import Setup, set_up
+from studies.training.lanes import Eager
 
 #: Seconds of a measurement; at least so many repetitions.
 SECONDS, LEAST = 2.0, 5

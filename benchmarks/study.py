@@ -25,20 +25,20 @@ from outcome import Confirmed, Outcome
 from peer import peer
 from rich.console import Console
 
-from service.client import Client, Form
-from service.serve import running
+from service.cli.serve import running
+from service.client.client import Client, Form
 from service.settings import Settings
 from service.states import State
-from studies.report import Report
-from studies.spec import (
+from studies.analysis.statistics.averages import geometric_mean
+from studies.reporting.report import Report
+from studies.spec.definition import (
     ArmDefinition,
     ProtocolDefinition,
     RangeDefinition,
     StudyDefinition,
-    StudySpec,
     WorkloadDefinition,
 )
-from studies.statistics.geometric_mean import geometric_mean
+from studies.spec.study import StudySpec
 
 SEARCHED, FIXED = ("sgd", "momentum", "adam"), ("l4adam", "l4mom")
 LOW, HIGH = 1e-6, 1e1

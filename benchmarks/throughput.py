@@ -3,8 +3,9 @@
 Usage: python benchmarks/throughput.py [--rounds N] [--optimizer NAME] [--picture FILE] [NAME...]
 
 The peers train one run a process with torch.optim, their data as tensors in memory, eagerly and with `torch.compile`
-of the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what `studies.calibrate`
-finds worth it for a long study. All processes of one contestant go at a time; the contestants take turns.
+of the model. Ours train packs as a study does: the lanes, and whether they are compiled, are what
+`studies.execution.calibration` finds worth it for a long study. All processes of one
+contestant go at a time; the contestants take turns.
 """
 
 import argparse
@@ -23,15 +24,18 @@ from bars import Bars, draw
 from torch import nn
 
 from service.settings import read_settings
-from studies import memory, registry
-from studies.calibrate import Probe, calibrate
-from studies.compiled import Compiled
-from studies.lanes import Eager
-from studies.programs import program_file
+from studies import registry
+from studies.execution.calibration import calibrate
+from studies.execution.jobs import Probe
+from studies.planning.throughput import Speed, fastest
+from studies.records.rows import Mode
 from studies.seeds import generator
-from studies.setup import set_up
-from studies.speeds import Mode, Speed, fastest
-from studies.task import LaneTask, Task
+from studies.training import device as memory
+from studies.training.compilation.compiled_step import Compiled
+from studies.training.compilation.program_cache import program_file
+from studies.training.initial_state import set_up
+from studies.training.lanes import Eager
+from studies.training.task import LaneTask, Task
 
 #: The least ratio to the eager peer that is asked for on two cores, and the goal.
 WANTED = {

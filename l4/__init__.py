@@ -1,6 +1,6 @@
 """L4: loss-based step sizes for gradient descent (Rolinek and Martius, NIPS 2018)."""
 
-from l4.direction import Adam, Direction, Momentum
+from l4.directions import Adam, Direction, Momentum
 from l4.errors import (
     BadHyperparameterError,
     BadLossError,

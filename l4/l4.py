@@ -6,7 +6,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from l4.batch import Batch, Way
-from l4.direction import ESTIMATE, Direction
+from l4.directions import ESTIMATE, Direction
 from l4.guards import Remedy
 from l4.optimizer import L4Optimizer
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU, inner_product

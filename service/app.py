@@ -9,45 +9,42 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.exceptions import ExceptionMiddleware
 
-from service import (
-    routes_caller,
-    routes_catalogue,
-    routes_curves,
-    routes_docs,
-    routes_events,
-    routes_health,
-    routes_keeping,
-    routes_logs,
-    routes_metrics,
-    routes_pages,
-    routes_plan,
-    routes_queue,
-    routes_report,
-    routes_reports,
-    routes_runs,
-    routes_session,
-    routes_static,
-    routes_studies,
-    routes_webhooks,
-)
-from service.asked import CancelRequest, CloneRequest
-from service.courier import Courier
-from service.database import open_engine
-from service.exposition import Exposition
-from service.guard import FAILURES_A_MINUTE, Guard
-from service.logs import log_as_json
-from service.news import News
-from service.outbound import Outbound
-from service.pages import Pages
-from service.problems import answer_with_problems
-from service.rate_limit import RateLimit
-from service.schemas import Problem
-from service.security_headers import SecurityHeaders
+from service.api.event_watcher import News
+from service.api.middleware.authentication import FAILURES_A_MINUTE, Guard
+from service.api.middleware.rate_limit import RateLimit
+from service.api.middleware.request_log import Timed
+from service.api.middleware.security_headers import SecurityHeaders
+from service.api.problems import answer_with_problems
+from service.api.prometheus import Exposition
+from service.api.routes import caller as routes_caller
+from service.api.routes import catalogue as routes_catalogue
+from service.api.routes import docs as routes_docs
+from service.api.routes import events as routes_events
+from service.api.routes import logs as routes_logs
+from service.api.routes import management as routes_keeping
+from service.api.routes import monitoring as routes_health
+from service.api.routes import monitoring as routes_metrics
+from service.api.routes import plans as routes_plan
+from service.api.routes import queue as routes_queue
+from service.api.routes import reports as routes_report
+from service.api.routes import reports as routes_reports
+from service.api.routes import runs as routes_runs
+from service.api.routes import studies as routes_studies
+from service.api.routes import webhooks as routes_webhooks
+from service.processes.json_logging import log_as_json
+from service.schemas.problems import Problem
+from service.schemas.requests import CancelRequest, CloneRequest
+from service.schemas.webhooks import WebhookRequest
 from service.settings import Settings, read_settings
-from service.store import Store
-from service.timing import Timed
-from service.webhook_schemas import WebhookRequest
-from studies.spec import StudyDefinition
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from service.web.routes import pages as routes_pages
+from service.web.routes import session as routes_session
+from service.web.routes import static as routes_static
+from service.web.templating import Pages
+from service.webhooks.dispatcher import Courier
+from service.webhooks.http_client import Outbound
+from studies.spec.definition import StudyDefinition
 
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
 #: Streams of events have no end of their own.
@@ -78,19 +75,18 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         routes_events,
         routes_logs,
         routes_report,
-        routes_reports,
         routes_catalogue,
         routes_webhooks,
-        routes_health,
         routes_metrics,
         routes_docs,
         routes_caller,
         routes_session,
         routes_static,
         routes_pages,
-        routes_curves,
     ):
         app.include_router(routes.router)
+    for extra in (routes_runs.curves_router, routes_health.health_router, routes_reports.joint_router):
+        app.include_router(extra)
     answer_with_problems(app)
     expected = {kind: handler for kind, handler in app.exception_handlers.items() if kind is not Exception}
     # from the inside out; what the guard raises is answered as what a route raises

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.schemas import FaultAnswer, Problem
+from studies.validation.faults import Fault
 
 
 class ServiceError(Exception):
@@ -116,7 +116,7 @@ class BadBodyError(ServiceError):
         faults: The unreadable values, each with its JSON pointer, where there are such.
     """
 
-    def __init__(self, message: str, faults: Sequence[FaultAnswer] = ()) -> None:
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
         """Keep the faults."""
         super().__init__(message)
         self.faults = tuple(faults)
@@ -129,7 +129,7 @@ class InvalidBodyError(ServiceError):
         faults: At least one.
     """
 
-    def __init__(self, faults: Sequence[FaultAnswer]) -> None:
+    def __init__(self, faults: Sequence[Fault]) -> None:
         """Keep the faults."""
         super().__init__("; ".join(f"{fault.pointer or '(the whole body)'}: {fault.detail}" for fault in faults))
         self.faults = tuple(faults)
@@ -142,7 +142,7 @@ class CannotCompareError(ServiceError):
         faults: The fields in which they differ, at least one.
     """
 
-    def __init__(self, faults: Sequence[FaultAnswer]) -> None:
+    def __init__(self, faults: Sequence[Fault]) -> None:
         """Keep the faults."""
         super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
         self.faults = tuple(faults)
@@ -180,15 +180,6 @@ class UnreachableError(ServiceError):
     """No service answers where the client was sent."""
 
 
-class RequestRefusedError(ServiceError):
-    """The service answered the client with a problem; the message is the problem's own words.
-
-    Args:
-        problem: The answer.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        """Word the problem, one line per fault."""
-        faults = "".join(f"\n  {fault.pointer or '(the whole body)'}: {fault.detail}" for fault in problem.faults)
-        super().__init__(problem.detail + faults)
-        self.problem = problem
+def shown(text: str) -> str:
+    """Return what somebody sent as a message may show it."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -43,8 +43,8 @@ class Settings(BaseSettings):
             from here where empty.
         database: SQLAlchemy's address of a PostgreSQL database; SQLite in `home` where empty.
         ray_address: A Ray cluster that runs elsewhere; a local one is started where empty.
-        node_address: Name or address by which the Ray nodes of other machines reach this one (`service.node` only); the
-            machine's own where empty.
+        node_address: Name or address by which the Ray nodes of other machines reach this one (`service.runner.node`
+            only); the machine's own where empty.
         data_dir: Folder of the data sets; missing ones are downloaded into it.
         cpus: Processors for training on a local Ray; all of the machine's where None.
         concurrent_studies: Studies that one runner drives at the same time.

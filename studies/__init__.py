@@ -1,1 +1,1 @@
-"""What a study is and how it is run."""
+"""What a study is, and how it is planned, trained, analysed and reported."""

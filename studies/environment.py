@@ -3,12 +3,11 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-
-from studies import cpu
 
 #: Packages whose versions decide results.
 PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
@@ -50,7 +49,7 @@ def constraints() -> str:
 
 def hardware() -> str:
     """Return processor, cores and system of this machine."""
-    name = cpu.described("model name") or platform.processor() or platform.machine()
+    name = described("model name") or platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
@@ -75,3 +74,18 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return found.stdout.strip()
+
+
+@cache
+def described(field: str, file: Path = Path("/proc/cpuinfo")) -> str:
+    """Return a field of the first core's description, empty where there is no such thing.
+
+    Args:
+        field: As Linux names it: `vendor_id`, `model name`.
+        file: Where Linux describes all cores.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == field), "")

@@ -1,12 +1,15 @@
 """The registries: a folder each, listed without importing, loaded by name."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 from studies.errors import UnknownNameError
-from studies.optimizer import AnyOptimizer
-from studies.workload import Workload
+from studies.optimizers._base import AnyOptimizer
+from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
+from studies.workloads._base import Workload
+from studies.workloads.datasets.download import fetch
 
 _FOLDER = Path(__file__).parent
 
@@ -17,7 +20,7 @@ def names(kind: str) -> tuple[str, ...]:
     Args:
         kind: The folder, `workloads` or `optimizers`.
     """
-    return tuple(sorted(path.stem for path in (_FOLDER / kind).glob("*.py") if path.stem != "__init__"))
+    return tuple(sorted(path.stem for path in (_FOLDER / kind).glob("*.py") if not path.stem.startswith("_")))
 
 
 def workload(name: str) -> Workload:
@@ -48,3 +51,46 @@ def _load(kind: str, name: str, constant: str) -> object:
     if name not in names(kind):
         raise UnknownNameError(f"no {kind[:-1]} {name!r}; known are {', '.join(names(kind))}")
     return getattr(import_module(f"studies.{kind}.{name}"), constant)
+
+
+def catalogue() -> Catalogue:
+    """Return everything this process can train."""
+    return Catalogue(
+        workloads=tuple(_workload_entry(name) for name in names("workloads")),
+        optimizers=tuple(_optimizer_entry(name) for name in names("optimizers")),
+    )
+
+
+def _workload_entry(name: str) -> WorkloadEntry:
+    declared = workload(name)
+    return WorkloadEntry(
+        name=name,
+        summary=declared.summary,
+        options=declared.options,
+        default_steps=declared.default_steps,
+        epoch_examples=declared.epoch_examples,
+        has_validation=declared.has_validation,
+        metrics=tuple(measure.metric for measure in declared.measures),
+        lanes=declared.lanes,
+        step_seconds=declared.step_seconds,
+    )
+
+
+def _optimizer_entry(name: str) -> OptimizerEntry:
+    declared = optimizer(name)
+    return OptimizerEntry(name=name, summary=declared.summary, hyperparameters=declared.hyperparameters)
+
+
+def fetch_workloads(workload_names: Sequence[str], data_dir: Path) -> None:
+    """Download what is missing of the data sets of workloads, with their default options.
+
+    Args:
+        workload_names: The workloads.
+        data_dir: The data directory.
+
+    Raises:
+        UnknownNameError: Where there is no such workload.
+        DataMissingError: As from `fetch`.
+    """
+    for declared in map(workload, workload_names):
+        fetch(declared.files({option.name: option.default for option in declared.options}), data_dir)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from service.database import open_engine
-from service.store import Store
-from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
-from studies.parameters import Direction, Hyperparameter, Metric, Option
-from studies.resolve import resolve
-from studies.spec import StudySpec
-from tests import postgres as postgresql
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from studies.spec.parameters import Direction, Hyperparameter, Metric, Option
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
+from studies.validation.resolver import resolve
+from tests.support import postgres as postgresql
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,15 @@
-"""Who may ask what. Every route declares it, and a test fails for one that does not.
+"""Which roles may use a route. Every route declares it, and a test fails for one that does not.
 
-`service.guard` has found out the caller before a route is chosen. A route, or all of a router, then says
+`service.api.middleware.authentication` identifies the caller before a route is chosen. A route,
+or a whole router, declares
 
     dependencies=[Depends(needs(Role.READER))]      what any key may ask
     dependencies=[Depends(needs(Role.SUBMITTER))]   what changes something
-    dependencies=[Depends(open_to_all)]             what needs no key; its path is in `service.guard.OPEN_PATHS` too
+    dependencies=[Depends(open_to_all)]             what needs no key; its path is also in `authentication.OPEN_PATHS`
 
 One that changes a study takes its id as an `OwnStudyId` in place of a `StudyId`, which refuses submitters that do not
 own it. One that has to know who asks takes `CallerGiven`; where no key is needed, that is an admin without a name.
-Its answers are declared by `service.problems.documented`, and its roles in tests/conformance/test_access.py.
+Its answers are declared by `service.api.problems.documented`, its roles in tests/conformance/api/test_authorization.py.
 """
 
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from service.api_key import FORM
-from service.dependencies import StoreGiven, StudyId
-from service.entities import Caller
+from service.api.dependencies import StoreGiven, StudyId
+from service.auth.api_key import FORM
 from service.errors import ForbiddenError
 from service.roles import Role
+from service.storage.entities import Caller
 
 #: Only says in the OpenAPI document what the guard has looked at.
 _SCHEME = HTTPBearer(

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from service.bodies import parse_json, parse_yaml
-from service.dependencies import SettingsGiven
-from service.examples import STUDY_JSON, STUDY_YAML
+from service.api.dependencies import SettingsGiven
+from service.api.parsers import parse_json, parse_yaml
+from service.errors import InvalidBodyError
+from studies.validation.faults import Fault, pointer
 
 _PARSERS: dict[str, Callable[[bytes], object]] = {
     "application/json": parse_json,
@@ -23,33 +24,9 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
     "text/yaml": parse_yaml,
     "text/x-yaml": parse_yaml,
 }
-_ACCEPTED = "application/json, application/yaml"
+ACCEPTED = "application/json, application/yaml"
 #: A body may take so long to arrive: one that comes byte by byte would keep its connection for ever.
 _SECONDS = 30.0
-
-_DEFINITION = {"$ref": "#/components/schemas/StudyDefinition"}
-#: What OpenAPI says of such a body.
-POSTED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The study; YAML also as `application/x-yaml`, `text/yaml` or `text/x-yaml`.",
-        "content": {
-            "application/json": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_JSON}}},
-            "application/yaml": {"schema": _DEFINITION, "examples": {"small": {"value": STUDY_YAML}}},
-        },
-    }
-}
-
-
-def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """Return what OpenAPI says of a body that is read as a model, which `service.app` puts among the schemas.
-
-    Args:
-        model: The model.
-        required: Whether there has to be one.
-    """
-    schema = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
-    return {"requestBody": {"required": required, "content": dict.fromkeys(_ACCEPTED.split(", "), schema)}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +95,8 @@ def _parser(request: Request) -> Callable[[bytes], object]:
     if parser is None or parsed.get_content_charset("utf-8") != "utf-8":
         raise HTTPException(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"the content type is {given[:60]!r}; post {_ACCEPTED}, in UTF-8",
-            headers={"Accept-Post": _ACCEPTED},
+            f"the content type is {given[:60]!r}; post {ACCEPTED}, in UTF-8",
+            headers={"Accept-Post": ACCEPTED},
         )
     return parser
 
@@ -142,3 +119,31 @@ async def _read_if_any(request: Request, settings: SettingsGiven) -> Posted:
 PostedBody = Annotated[Posted, Depends(_read)]
 #: No body is an empty object.
 OptionalBody = Annotated[Posted, Depends(_read_if_any)]
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def read(kind: type[Kind], posted: Posted) -> Kind:
+    """Return what a body asks for.
+
+    Args:
+        kind: The model.
+        posted: The body.
+
+    Raises:
+        BadBodyError: It cannot be read.
+        InvalidBodyError: It has faults; all are named.
+    """
+    try:
+        return kind.model_validate(posted.parse())
+    except ValidationError as error:
+        raise InvalidBodyError(
+            [
+                Fault(pointer=pointer(*item["loc"]), detail=f"{item['msg']} (got {_shown(item['input'])})")
+                for item in error.errors(include_url=False, include_context=False)
+            ]
+        ) from error
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

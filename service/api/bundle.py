@@ -2,19 +2,20 @@
 
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from sqlalchemy import Connection, select
 
-from service.entities import StudyRow
-from service.queries import read_rows
-from service.records import read_series
-from service.slots import slot
-from service.store import Store
-from service.tables import series
-from studies.bundle import write_bundle
-from studies.rows import Series
+from service.errors import TooManyRequestsError
+from service.storage.entities import StudyRow
+from service.storage.mappers import read_series
+from service.storage.repositories.runs import read_rows
+from service.storage.repositories.studies import Store
+from service.storage.tables import series
+from studies.records.rows import Series
+from studies.reporting.bundle.archive import write_bundle
 
 #: So many are written at once, each with a connection to the database.
 _AT_ONCE = 4
@@ -67,3 +68,26 @@ def _followed(connection: Connection, study_id: str, packs: list[int]) -> Iterat
         ordered = own.order_by(series.c.pack, series.c.lane, series.c.position)
         for (pack, lane), each in read_series(connection.execute(ordered)).items():
             yield from ((pack, lane, one) for one in each)
+
+
+#: When to ask again.
+_AGAIN_SECONDS = 5.0
+
+
+@contextmanager
+def slot(slots: threading.Semaphore, taken: str) -> Generator[None]:
+    """Hold one of some places.
+
+    Args:
+        slots: The places.
+        taken: What to tell where there is none.
+
+    Raises:
+        TooManyRequestsError: There is none.
+    """
+    if not slots.acquire(blocking=False):
+        raise TooManyRequestsError(taken, _AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        slots.release()

@@ -5,14 +5,13 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Query, Request
 
-from service.exposition import Exposition
-from service.news import News
-from service.outbound import Outbound
-from service.pages import Pages
+from service.api.event_watcher import News
+from service.api.prometheus import Exposition
+from service.schemas.requests import NO_NUL
 from service.settings import Settings
 from service.states import State
-from service.storable import NO_NUL
-from service.store import Store
+from service.storage.repositories.studies import Store
+from service.webhooks.http_client import Outbound
 
 
 def _store(request: Request) -> Store:
@@ -35,16 +34,11 @@ def _news(request: Request) -> News:
     return cast(News, request.app.state.news)
 
 
-def _pages(request: Request) -> Pages:
-    return cast(Pages, request.app.state.pages)
-
-
 StoreGiven = Annotated[Store, Depends(_store)]
 OutboundGiven = Annotated[Outbound, Depends(_outbound)]
 ExpositionGiven = Annotated[Exposition, Depends(_exposition)]
 SettingsGiven = Annotated[Settings, Depends(_settings)]
 NewsGiven = Annotated[News, Depends(_news)]
-PagesGiven = Annotated[Pages, Depends(_pages)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]

@@ -6,7 +6,7 @@ from typing import final
 
 from fastapi.concurrency import run_in_threadpool
 
-from service.store import Store
+from service.storage.repositories.studies import Store
 
 _LOOK_SECONDS = 0.5
 #: Nobody waits for longer: their key may have been revoked.

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
-from service.bundles import open_bundle
+from service.api.bundle import open_bundle, slot
 from service.errors import CannotCompareError, JointReportError
-from service.schemas import FaultAnswer
-from service.slots import slot
-from service.store import Store
-from studies.joining import join_faults
+from service.storage.repositories.studies import Store
+from studies.reporting.bundle.merge import join_faults
 
 #: So many are computed at once, and as long as this at most.
 _AT_ONCE, _SECONDS = 2, 120.0
@@ -38,7 +36,7 @@ def joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
     specs = {study_id: store.study(study_id).spec for study_id in ids}
     faults = join_faults(specs)
     if faults:
-        raise CannotCompareError([FaultAnswer(pointer=fault.pointer, detail=fault.detail) for fault in faults])
+        raise CannotCompareError(faults)
     for study_id in ids:
         store.report_file(study_id, "report.json")
     with slot(SLOTS, f"{_AT_ONCE} reports of several studies are being computed"):
@@ -51,7 +49,14 @@ def _computed(store: Store, ids: Sequence[str], file: str) -> bytes:
             with open_bundle(store, study_id) as bundle, ZipFile(bundle) as archive:
                 archive.extractall(Path(folder, study_id))
         folders = [str(Path(folder, study_id)) for study_id in ids]
-        status = _run("-m", "studies.joint", *folders, "--out", str(Path(folder, "joint")), said=Path(folder, "said"))
+        status = _run(
+            "-m",
+            "studies.reporting.bundle.joint",
+            *folders,
+            "--out",
+            str(Path(folder, "joint")),
+            said=Path(folder, "said"),
+        )
         if status != 0:
             said = Path(folder, "said").read_text(encoding="utf-8").strip()
             raise JointReportError(f"the report could not be computed here: {said[-500:] or f'exit status {status}'}")
@@ -60,7 +65,7 @@ def _computed(store: Store, ids: Sequence[str], file: str) -> bytes:
 
 def _run(*arguments: str, said: Path) -> int:
     """Run Python on a leash, and return its exit status; what it says goes into a file."""
-    command = [sys.executable, "-m", "service.leash", "0", sys.executable, *arguments]
+    command = [sys.executable, "-m", "service.processes.subreaper", "0", sys.executable, *arguments]
     with said.open("w") as file, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=file) as process:
         try:
             return process.wait(_SECONDS)

@@ -9,8 +9,7 @@ from typing import Protocol, cast
 import yaml
 
 from service.errors import BadBodyError
-from service.schemas import FaultAnswer
-from studies.resolve import pointer
+from studies.validation.faults import Fault, pointer
 
 #: Objects and lists nested deeper than this are no study, and could exhaust the stack of what reads them.
 DEEPEST = 32
@@ -110,7 +109,7 @@ def _too_deep() -> BadBodyError:
 
 def _check(document: object) -> None:
     """Refuse numbers that are not finite, text that is not Unicode, and deep nesting (no recursion here)."""
-    faults: list[FaultAnswer] = []
+    faults: list[Fault] = []
     unseen: list[tuple[tuple[object, ...], object]] = [((), document)]
     while unseen:
         path, value = unseen.pop()
@@ -118,10 +117,10 @@ def _check(document: object) -> None:
             raise _too_deep()
         fault = _fault(value)
         if fault is not None:
-            faults.append(FaultAnswer(pointer=pointer(*path), detail=fault))
+            faults.append(Fault(pointer=pointer(*path), detail=fault))
         if isinstance(value, dict):
             members = cast(dict[str, object], value)
-            faults += [FaultAnswer(pointer=pointer(*path), detail=found) for key in members if (found := _fault(key))]
+            faults += [Fault(pointer=pointer(*path), detail=found) for key in members if (found := _fault(key))]
             unseen += [((*path, key), member) for key, member in members.items()]
         elif isinstance(value, list):
             unseen += [((*path, i), member) for i, member in enumerate(cast(list[object], value))]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from service.api.middleware.security_headers import ALWAYS
+from service.api.negotiation import preferred
 from service.errors import (
     BadBodyError,
     BadCursorError,
@@ -40,14 +42,19 @@ from service.errors import (
     UnknownWorkloadError,
     WrongStateError,
 )
-from service.negotiation import preferred
-from service.pages import Pages
-from service.schemas import FaultAnswer, Problem
-from service.security_headers import ALWAYS
-from studies.resolve import InvalidStudyError, pointer
+from service.schemas.problems import FaultAnswer, Problem
+from studies.validation.faults import Fault, InvalidStudyError, pointer
 
 _MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
+
+
+class PageRenderer(Protocol):
+    """Renders the page of a problem; given by who puts the application together."""
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> Response:
+        """Return a page."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +200,7 @@ def answer_with_problems(app: FastAPI) -> None:
 def _answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     if _shows_a_page(request):
         caller = request.scope.get("state", {}).get("caller")  # none before the guard has let it through
-        pages = cast(Pages, request.app.state.pages)
+        pages = cast(PageRenderer, request.app.state.pages)
         page = pages.page("problem.html", status=problem.status, caller=caller, here="", problem=problem)
         for name, value in (headers or {}).items():
             page.headers.setdefault(name, value)
@@ -210,6 +217,10 @@ def _shows_a_page(request: Request) -> bool:
     return is_page and preferred(accept, ("application/json", "text/html")) == "text/html"
 
 
+def _answers(faults: Sequence[Fault]) -> list[FaultAnswer]:
+    return [FaultAnswer(pointer=fault.pointer, detail=fault.detail) for fault in faults]
+
+
 async def _login_needed(_request: Request, error: Exception) -> Response:
     assert isinstance(error, LoginNeededError)
     return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
@@ -217,7 +228,7 @@ async def _login_needed(_request: Request, error: Exception) -> Response:
 
 async def _invalid_study(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidStudyError)
-    faults = [FaultAnswer(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
+    faults = _answers(error.faults)
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     return _answer(
         request, _INVALID_STUDY.problem(f"{count}; nothing was stored. Correct what `faults` names.", faults)
@@ -226,17 +237,17 @@ async def _invalid_study(request: Request, error: Exception) -> Response:
 
 async def _bad_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBodyError)
-    return _answer(request, _UNREADABLE_BODY.problem(str(error), error.faults))
+    return _answer(request, _UNREADABLE_BODY.problem(str(error), _answers(error.faults)))
 
 
 async def _invalid_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidBodyError)
-    return _answer(request, _INVALID_BODY.problem(str(error), error.faults))
+    return _answer(request, _INVALID_BODY.problem(str(error), _answers(error.faults)))
 
 
 async def _cannot_compare(request: Request, error: Exception) -> Response:
     assert isinstance(error, CannotCompareError)
-    return _answer(request, _CANNOT_COMPARE.problem(str(error), error.faults))
+    return _answer(request, _CANNOT_COMPARE.problem(str(error), _answers(error.faults)))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:

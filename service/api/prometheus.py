@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from service.census import Census, census
-from service.store import Store
+from service.storage.repositories.snapshot import Census, census
+from service.storage.repositories.studies import Store
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,14 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from service.api_key import FORM, KeyRow, new_key, parse_key
-from service.database import open_engine
-from service.entities import Caller
-from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError, UnreachableError
+from service.auth.api_key import FORM, KeyRow, new_key, parse_key
+from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError, UnreachableError, shown
 from service.roles import Role
 from service.settings import Settings
-from service.store import Store
-from service.tables import api_keys
-from service.transitions import shown
+from service.storage.engine import open_engine
+from service.storage.entities import Caller
+from service.storage.repositories.studies import Store
+from service.storage.tables import api_keys
 
 #: No secret has this digest; what is compared where no key has the id, so that it takes as long.
 _NO_DIGEST = "0" * 64

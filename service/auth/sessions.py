@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 
-from service.entities import Caller
 from service.errors import UnauthenticatedError
 from service.roles import Role
-from service.store import Store
-from service.tables import api_keys, sessions
+from service.storage.entities import Caller
+from service.storage.repositories.studies import Store
+from service.storage.tables import api_keys, sessions
 
 #: The cookie that holds a session's token.
 COOKIE = "l4_session"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from service.keys import deployed_keys
+from service.auth.keys import deployed_keys
 from service.roles import Role
 from service.settings import Settings
 

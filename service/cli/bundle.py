@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service import screen
-from service.asking import ApiKey, Url, asking
-from service.forms import Form
+from service.cli import display as screen
+from service.cli.context import ApiKey, Url, asking
+from service.schemas.studies import Form
 from studies.errors import BundleError
-from studies.written import write_files
+from studies.reporting.bundle.files import write_files
 
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The unpacked bundle.")]
@@ -37,8 +37,8 @@ def rebuild(
 ) -> None:
     """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
     from studies.environment import environment  # noqa: PLC0415 - the other commands need none of what these import
-    from studies.rebuild import read_provenance  # noqa: PLC0415
-    from studies.rebuild import rebuild as recompute  # noqa: PLC0415
+    from studies.reporting.bundle.rebuild import read_provenance  # noqa: PLC0415
+    from studies.reporting.bundle.rebuild import rebuild as recompute  # noqa: PLC0415
 
     target = out or folder / "again"
     try:

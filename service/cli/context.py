@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.client import Client
+from service.cli.display import show_error
+from service.client.client import Client
 from service.errors import ServiceError
-from service.screen import show_error
 from service.settings import read_settings
 
 Url = Annotated[

@@ -12,17 +12,17 @@ from types import FrameType
 
 from rich.console import Console
 
-from service.client import Client
-from service.errors import RequestRefusedError, ServiceError, UnreachableError
-from service.forms import Form
-from service.live import watching
-from service.report_table import report_tables
-from service.schemas import StudyAnswer
-from service.screen import show_error
-from service.serve import Service, running
+from service.cli.display import show_error
+from service.cli.report_table import report_tables
+from service.cli.serve import Service, running
+from service.cli.watch import watching
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
+from service.errors import ServiceError, UnreachableError
+from service.schemas.studies import Form, StudyAnswer
 from service.settings import Settings, read_settings
 from service.states import State
-from studies.report import Report
+from studies.reporting.report import Report
 
 _DEFINITION = "quickstart.yaml"
 _FOLDER = Path("out/demo")

@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from service.api_key import KeyRow
-from service.schemas import CancelledAnswer, QueuedAnswer, StudyAnswer, StudySummary
+from service.auth.api_key import KeyRow
+from service.schemas.studies import CancelledAnswer, QueuedAnswer, StudyAnswer, StudySummary
+from service.schemas.webhooks import WebhookAnswer
 from service.states import State
-from service.webhook_schemas import WebhookAnswer
-from studies.spec import ArmSpec, Pruner, StudySpec, WorkloadSpec
+from studies.spec.definition import Pruner
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 _COLOURS = {
     State.QUEUED: "yellow",

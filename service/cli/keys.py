@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from service import screen
+from service.cli import display as screen
 from service.errors import ServiceError
 from service.roles import Role
 from service.settings import read_settings
 
 if TYPE_CHECKING:
-    from service.keys import Keys
+    from service.auth.keys import Keys
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys, directly in the database.")
 
@@ -48,7 +48,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's i
 
 @contextmanager
 def _keys() -> Generator["Keys"]:
-    from service.keys import deployed_keys  # noqa: PLC0415 - the other commands need no database
+    from service.auth.keys import deployed_keys  # noqa: PLC0415 - the other commands need no database
 
     try:
         with deployed_keys(read_settings()) as keys:

@@ -9,14 +9,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service import cli_bundle, cli_keys, cli_webhooks, screen, serve
-from service.asking import ApiKey, Url, asking
-from service.client import Client
+from service.cli import bundle as cli_bundle
+from service.cli import display as screen
+from service.cli import keys as cli_keys
+from service.cli import serve
+from service.cli import webhooks as cli_webhooks
+from service.cli.context import ApiKey, Url, asking
+from service.cli.plan_table import plan_table
+from service.cli.watch import watching
+from service.client.client import Client
 from service.errors import ServiceError
-from service.forms import Form
-from service.live import watching
-from service.plan_table import plan_table
-from service.schemas import StudyAnswer
+from service.schemas.studies import Form, StudyAnswer
 from service.settings import read_settings
 from service.states import State
 
@@ -49,7 +52,7 @@ def serve_command() -> None:
 @app.command("migrate")
 def migrate_command() -> None:
     """Bring the database to this version's tables; `serve` does so itself."""
-    from service.migrate import migrate_database  # noqa: PLC0415 - the other commands need no database
+    from service.storage.migrate import migrate_database  # noqa: PLC0415 - the other commands need no database
 
     try:
         revision = migrate_database(read_settings())
@@ -62,7 +65,7 @@ def migrate_command() -> None:
 @app.command("init")
 def init_command() -> None:
     """Make the database's tables and a first admin key, and say what to do next."""
-    from service.first_start import first_start  # noqa: PLC0415 - the other commands need no database
+    from service.cli.bootstrap import first_start  # noqa: PLC0415 - the other commands need no database
 
     try:
         text = first_start(read_settings(), datetime.now(UTC))
@@ -80,7 +83,7 @@ def fetch(
     if not workloads:
         return  # what a deployment without a list of them asks for
     from studies.errors import StudiesError  # noqa: PLC0415 - the other commands need no torch
-    from studies.fetch import fetch_workloads  # noqa: PLC0415
+    from studies.registry import fetch_workloads  # noqa: PLC0415
 
     try:
         fetch_workloads(workloads, read_settings().data_dir)

@@ -5,9 +5,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from service.schemas import PlanAnswer
-from studies.estimate import Amount, Basis
-from studies.wording import duration
+from service.schemas.studies import PlanAnswer
+from studies.formatting import duration
+from studies.planning.estimate import Amount, Basis
 
 
 def plan_table(plan: PlanAnswer) -> RenderableType:

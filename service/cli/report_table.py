@@ -8,11 +8,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from studies.arm_report import ArmReport, Summary
-from studies.compare import Comparison, Verdict
-from studies.report import Report, WorkloadReport
-from studies.spec import ArmSpec
-from studies.wording import label, metric, number, probability
+from studies.analysis.arm_report import ArmReport, Summary
+from studies.analysis.comparison import Comparison, Verdict
+from studies.formatting import label, metric, number, probability
+from studies.reporting.report import Report, WorkloadReport
+from studies.spec.study import ArmSpec
 
 _COLOURS = {
     Verdict.WIN: "green",
@@ -21,8 +21,6 @@ _COLOURS = {
     Verdict.UNDECIDED: "yellow",
     Verdict.INCOMPLETE: "yellow",
 }
-
-
 #: In narrower terminals the tables leave out the smallest and largest value.
 _WIDE = 100
 

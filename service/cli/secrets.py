@@ -1,4 +1,4 @@
-"""Makes the secrets of a deployment in containers that are not there yet: `python -m service.secret_files`.
+"""Makes the secrets of a deployment in containers that are not there yet: `python -m service.cli.secrets`.
 
 With `--ray-token` it takes the Ray token of the first machine from standard input, for a further machine to join it.
 """
@@ -7,8 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from service.cli.display import show_error
 from service.errors import BadSecretError, ServiceError
-from service.screen import show_error
 
 #: Where containers find secrets; each of its folders is a volume, and only in those containers that need it.
 FOLDER = Path("/run/secrets")

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from service.cli.display import show_error
 from service.errors import PortTakenError, ServiceError, StartError
-from service.processes import Child, Command, stop
-from service.screen import show_error
+from service.processes.child_process import Child, Command, stop
 from service.settings import Settings, read_settings
 
 _START_SECONDS = 180.0

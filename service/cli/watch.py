@@ -15,12 +15,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from service.arm_words import best_score, best_setting
-from service.schemas import ArmProgressAnswer, StudyAnswer
-from service.screen import duration, state_text, took
+from service.cli.display import duration, state_text, took
+from service.schemas.display import best_score, best_setting
+from service.schemas.studies import ArmProgressAnswer, StudyAnswer
 from service.states import ENDED, State
-from studies.spec import StudySpec
-from studies.wording import label, number
+from studies.formatting import label, number
+from studies.spec.study import StudySpec
 
 #: The pace is that of the last so many seconds: packs end together, and long ones seldom.
 _WINDOW = 300.0

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from service import screen
-from service.asking import ApiKey, Url, asking
+from service.cli import display as screen
+from service.cli.context import ApiKey, Url, asking
 from service.states import State
 
 app = typer.Typer(help="Who is told when a study has a new state.", no_args_is_help=True)

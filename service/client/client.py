@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from service.client_reports import ReportsClient
-from service.client_webhooks import WebhookClient
-from service.connection import Connection, quoted, read
-from service.forms import Form
-from service.schemas import (
+from service.client.connection import Connection, quoted, read
+from service.client.reports import ReportsClient
+from service.client.webhooks import WebhookClient
+from service.schemas.studies import (
     CancelAnswer,
+    Form,
     Health,
     PlanAnswer,
     QueueAnswer,
@@ -26,8 +26,8 @@ from service.schemas import (
     WorkloadAnswer,
 )
 from service.states import ENDED, State
-from studies.catalogue import OptimizerEntry
-from studies.spec import StudyDefinition
+from studies.spec.definition import StudyDefinition
+from studies.validation.catalogue import OptimizerEntry
 
 _JSON = "application/json"
 _YAML = "application/yaml"

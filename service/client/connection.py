@@ -7,13 +7,12 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from service.api_key import FORM, parse_key
-from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
-from service.schemas import Problem
+from service.auth.api_key import FORM, parse_key
+from service.errors import MalformedKeyError, ServiceError, UnreachableError
+from service.schemas.problems import Problem
 from service.states import State
 
 _T = TypeVar("_T")
-
 _CONNECT_SECONDS = 5.0
 
 
@@ -150,3 +149,17 @@ def read(kind: type[_T], answer: httpx.Response) -> _T:
 def quoted(part: str) -> str:
     """Return a part of a path as it stands in one."""
     return quote(part, safe="")
+
+
+class RequestRefusedError(ServiceError):
+    """The service answered the client with a problem; the message is the problem's own words.
+
+    Args:
+        problem: The answer.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Word the problem, one line per fault."""
+        faults = "".join(f"\n  {fault.pointer or '(the whole body)'}: {fault.detail}" for fault in problem.faults)
+        super().__init__(problem.detail + faults)
+        self.problem = problem

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from service.connection import Connection, quoted
-from service.forms import Form
+from service.client.connection import Connection, quoted
+from service.schemas.studies import Form
 
 
 class ReportsClient:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from service.connection import Connection, quoted, read
+from service.client.connection import Connection, quoted, read
+from service.schemas.webhooks import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
 from service.states import State
-from service.webhook_schemas import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
 
 
 class WebhookClient:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ProcessDiedError
-from service.log_lines import last_lines
+from service.processes.log_files import last_lines
 
 #: Beyond a command's own grace: what its leash may take to kill and reap what is left.
 _LEASH_SECONDS = 5.0
@@ -50,7 +50,7 @@ class Child:
         command.log.parent.mkdir(parents=True, exist_ok=True)
         with command.log.open("ab") as log:
             self._leash = subprocess.Popen(
-                [sys.executable, "-m", "service.leash", str(command.grace), *command.arguments],
+                [sys.executable, "-m", "service.processes.subreaper", str(command.grace), *command.arguments],
                 env=dict(command.environment),
                 stdin=subprocess.PIPE,  # its end tells the leash that we are gone
                 stdout=log,

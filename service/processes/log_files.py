@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 
 class LogLine(BaseModel):
-    """A line as `service.logs` has it written; lines of other programs are none.
+    """A line as `service.processes.json_logging` has it written; lines of other programs are none.
 
     Args:
         time: When (UTC).

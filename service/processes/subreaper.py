@@ -1,6 +1,6 @@
 """Runs a command on a leash: whatever it started is gone once it ends, is told to stop, or loses the leash's holder.
 
-    python -m service.leash GRACE COMMAND...
+    python -m service.processes.subreaper GRACE COMMAND...
 
 The holder keeps the other end of a pipe that is this process's standard input; what it writes there goes to the
 command's. SIGTERM, or the end of that pipe (the holder died, by SIGKILL too), asks the command to stop with SIGTERM;

@@ -1,6 +1,6 @@
 """The driver process: trains the one claimed study that it is told, writes its report, and ends.
 
-python -m service.driver RAY_ADDRESS
+python -m service.runner.driver RAY_ADDRESS
 
 It reads one line, STUDY_ID LEASE_TOKEN, when all it needs is imported: a runner has one wait, so that a study does not.
 """
@@ -17,32 +17,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar, final
 
-from service.database import open_engine, persistently
-from service.entities import StudyRow
-from service.estimates import estimated
-from service.ledger import StudyLedger
-from service.logs import log_as_json
-from service.machines import machines
-from service.runners import Runners
+from service.processes.json_logging import log_as_json
+from service.runner.ledger import StudyLedger
 from service.settings import Settings, read_settings
-from service.shares import Share, share
 from service.states import State
-from service.store import Store
-from studies import cluster
-from studies.catalogue import Catalogue
-from studies.checkpoints import Checkpoints
-from studies.drive import Driver
+from service.storage.engine import open_engine, persistently
+from service.storage.entities import StudyRow
+from service.storage.lifecycle.quotas import Share, share
+from service.storage.repositories.estimates import estimated
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
 from studies.environment import Environment, constraints, environment
 from studies.errors import StoppedError, StudiesError
-from studies.pacing import Place
-from studies.render import render
-from studies.report import Provenance, Report, build_report
-from studies.rows import Rows
-from studies.weights import Weights
+from studies.execution import ray_cluster, ray_tune
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.driver import Driver
+from studies.execution.jobs import Place
+from studies.execution.ray_cluster import machines
+from studies.records.rows import Rows
+from studies.reporting.render import render
+from studies.reporting.report import Provenance, Report, build_report
+from studies.validation.catalogue import Catalogue
 
 Found = TypeVar("Found")
 
-log = logging.getLogger("service.driver")  # as a program its name is `__main__`
+log = logging.getLogger("service.runner.driver")  # as a program its name is `__main__`
 
 _LOOK_SECONDS = 0.5
 
@@ -61,7 +60,7 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
     """
     store = Store(open_engine(settings.database_url))
     ledger = StudyLedger(store, study_id, token)
-    with cluster.joined(ray_address):
+    with ray_cluster.joined(ray_address):
         try:
             _drive(settings, store, ledger, study_id, stopping)
         except StoppedError as stopped:
@@ -101,7 +100,7 @@ def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
     )
     persistently(lambda: store.set_environment(study_id, found.model_dump()))
     ledger.keep_estimate(persistently(lambda: estimated(store, row.spec, published)))
-    cluster.run(
+    ray_tune.run(
         driver,
         name=f"{study_id}-{row.attempt}",
         storage=settings.study_folder(study_id) / "tune",

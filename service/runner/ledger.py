@@ -6,24 +6,24 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from service.database import persistently
-from service.records import pack_record, run_record, series_records, trial_record
-from service.speeds import read_speeds, replace_speeds
-from service.spent import keep_estimate, reach, read_elapsed, read_estimate
 from service.states import HELD, WRITABLE, State
-from service.store import Store
-from service.tables import packs, reports, runs, series, studies, trials
-from service.tallies import count
-from service.transitions import is_in, lost, move
-from studies.estimate import Estimate
-from studies.rows import Limit, Pack, Rows, Run, Trial
-from studies.speeds import Speed, Subject
+from service.storage.engine import persistently
+from service.storage.lifecycle.transitions import is_in, lost, move
+from service.storage.mappers import pack_record, run_record, series_records, trial_record
+from service.storage.repositories.run_counts import count
+from service.storage.repositories.studies import Store
+from service.storage.repositories.throughput import read_speeds, replace_speeds
+from service.storage.repositories.time_budget import keep_estimate, reach, read_elapsed, read_estimate
+from service.storage.tables import packs, reports, runs, series, studies, trials
+from studies.planning.estimate import Estimate
+from studies.planning.throughput import Speed, Subject
+from studies.records.rows import Limit, Pack, Rows, Run, Trial
 
 Found = TypeVar("Found")
 
 
 class StudyLedger:
-    """A `studies.rows.Ledger` on the database.
+    """A `studies.records.rows.Ledger` on the database.
 
     Args:
         store: The database.

@@ -1,4 +1,4 @@
-"""A node of the Ray cluster that containers make, in the foreground: `python -m service.node head`, or `worker`.
+"""A node of the Ray cluster that containers make, in the foreground: `python -m service.runner.node head`, or `worker`.
 
 The head has the runner beside it: without either nothing trains, so that they live and die together. A head takes no
 packs. A worker joins no head that has other code. Both end where one of their processes does, for the container to be
@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Generator
 
 from service.errors import ServiceError
-from service.logs import log_as_json
+from service.processes.json_logging import log_as_json
 from service.settings import Settings, read_settings
-from studies import cluster
 from studies.errors import ClusterError, StudiesError
+from studies.execution import ray_cluster as cluster
 
 #: What other machines reach: docker/compose.head.yml and compose.node.yml publish the same numbers.
 GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
@@ -36,7 +36,7 @@ _POLL_SECONDS = 0.5
 #: So long a runner may take to bring its drivers to an end, and Ray its processes.
 _RUNNER_GRACE, _RAY_GRACE = 45.0, 10.0
 
-log = logging.getLogger("service.node")  # as a program its name is `__main__`
+log = logging.getLogger("service.runner.node")  # as a program its name is `__main__`
 
 
 def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
     """
     roles = {"head": run_head, "worker": run_worker}
     if arguments not in [[role] for role in roles]:
-        sys.stderr.write(f"usage: python -m service.node {'|'.join(roles)}\n")
+        sys.stderr.write(f"usage: python -m service.runner.node {'|'.join(roles)}\n")
         return 2
     log_as_json("node")
     stopping = threading.Event()

@@ -13,20 +13,20 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import OperationalError
 
-from service.database import open_engine
-from service.entities import Claim
 from service.errors import UnknownStudyError
-from service.log_lines import last_lines
-from service.logs import log_as_json
-from service.machines import machines
-from service.processes import Child, Command
-from service.runners import Runners
+from service.processes.child_process import Child, Command
+from service.processes.json_logging import log_as_json
+from service.processes.log_files import last_lines
 from service.settings import Settings, read_settings
 from service.states import State
-from service.store import Store
-from studies import cluster
+from service.storage.engine import open_engine
+from service.storage.entities import Claim
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
-from studies.publish import catalogue
+from studies.execution import ray_cluster as cluster
+from studies.execution.ray_cluster import machines
+from studies.registry import catalogue
 
 log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
@@ -171,7 +171,7 @@ class Runner:
         self._recorder = Child(
             Command(
                 name="recorder",
-                arguments=(sys.executable, "-m", "service.recorder"),
+                arguments=(sys.executable, "-m", "service.tracking.recorder"),
                 environment=os.environ,
                 log=self._settings.home / "logs" / "recorder.log",
             )
@@ -204,7 +204,7 @@ class Runner:
         return Child(
             Command(
                 name="driver",
-                arguments=(sys.executable, "-m", "service.driver", self._ray_address),
+                arguments=(sys.executable, "-m", "service.runner.driver", self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
                 log=self._settings.home / "logs" / "driver.log",
                 grace=30.0,  # a study that is cancelled gets its report

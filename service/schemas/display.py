@@ -1,8 +1,8 @@
 """How far an arm is, in words: the best score so far and its setting, the same on terminals and on pages."""
 
-from service.schemas import ArmProgressAnswer
-from studies.spec import StudySpec
-from studies.wording import is_loss, metric, number
+from service.schemas.studies import ArmProgressAnswer
+from studies.formatting import is_loss, metric, number
+from studies.spec.study import StudySpec
 
 
 def best_score(progress: ArmProgressAnswer, spec: StudySpec) -> str:

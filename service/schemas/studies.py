@@ -1,52 +1,18 @@
 """The answers of the HTTP service, shared with the client."""
 
 from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict
+from enum import StrEnum
 
 from service.roles import Role
+from service.schemas.problems import Answer, Problem
 from service.states import State
-from studies.estimate import Estimate
-from studies.parameters import Direction, Metric, Option
-from studies.rows import Outcome, Stage
-from studies.spec import StudySpec
+from studies.planning.estimate import Estimate
+from studies.records.rows import Outcome
+from studies.spec.parameters import Direction, Metric, Option, Stage
+from studies.spec.study import StudySpec
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class FaultAnswer(_Answer):
-    """One thing wrong with a body.
-
-    Args:
-        pointer: Where, as a JSON pointer.
-        detail: What, with the value and the remedy.
-    """
-
-    pointer: str
-    detail: str
-
-
-class Problem(_Answer):
-    """An error, as RFC 9457 has it.
-
-    Args:
-        type: A URI that names the kind of problem.
-        title: The kind in words.
-        status: The HTTP status.
-        detail: What happened and what to do about it.
-        faults: Everything wrong with a body, where that is the problem.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    faults: tuple[FaultAnswer, ...] = ()
-
-
-class BestAnswer(_Answer):
+class BestAnswer(Answer):
     """The best trial of an arm's search so far.
 
     Args:
@@ -60,7 +26,7 @@ class BestAnswer(_Answer):
     setting: dict[str, float]
 
 
-class ArmProgressAnswer(_Answer):
+class ArmProgressAnswer(Answer):
     """How far an arm is on a workload.
 
     Args:
@@ -82,7 +48,7 @@ class ArmProgressAnswer(_Answer):
     best: BestAnswer | None
 
 
-class ProgressAnswer(_Answer):
+class ProgressAnswer(Answer):
     """How far a study is.
 
     Args:
@@ -96,7 +62,7 @@ class ProgressAnswer(_Answer):
     arms: tuple[ArmProgressAnswer, ...]
 
 
-class Links(_Answer):
+class Links(Answer):
     """Where more is found.
 
     Args:
@@ -116,7 +82,7 @@ class Links(_Answer):
     mlflow: str | None
 
 
-class StudySummary(_Answer):
+class StudySummary(Answer):
     """A study in a list.
 
     Args:
@@ -164,7 +130,7 @@ class StudyAnswer(StudySummary):
     links: Links
 
 
-class QueuedAnswer(_Answer):
+class QueuedAnswer(Answer):
     """A study in the queue.
 
     Args:
@@ -180,7 +146,7 @@ class QueuedAnswer(_Answer):
     priority: int
 
 
-class QueueAnswer(_Answer):
+class QueueAnswer(Answer):
     """The queue.
 
     Args:
@@ -192,7 +158,7 @@ class QueueAnswer(_Answer):
     studies: tuple[QueuedAnswer, ...]
 
 
-class CancelledAnswer(_Answer):
+class CancelledAnswer(Answer):
     """What became of a study that was to be cancelled with others.
 
     Args:
@@ -206,7 +172,7 @@ class CancelledAnswer(_Answer):
     problem: Problem | None
 
 
-class CancelAnswer(_Answer):
+class CancelAnswer(Answer):
     """What became of studies that were to be cancelled.
 
     Args:
@@ -218,7 +184,7 @@ class CancelAnswer(_Answer):
     more: bool
 
 
-class PlanAnswer(_Answer):
+class PlanAnswer(Answer):
     """What a study would take.
 
     Args:
@@ -234,7 +200,7 @@ class PlanAnswer(_Answer):
     estimate: Estimate
 
 
-class EventAnswer(_Answer):
+class EventAnswer(Answer):
     """Something that happened to a study.
 
     Args:
@@ -248,7 +214,7 @@ class EventAnswer(_Answer):
     reason: str
 
 
-class StudyPage(_Answer):
+class StudyPage(Answer):
     """Studies, newest first.
 
     Args:
@@ -260,7 +226,7 @@ class StudyPage(_Answer):
     next_cursor: str | None
 
 
-class RunAnswer(_Answer):
+class RunAnswer(Answer):
     """A run, without its series.
 
     Args:
@@ -290,7 +256,7 @@ class RunAnswer(_Answer):
     metrics: dict[str, float | None]
 
 
-class CurveAnswer(_Answer):
+class CurveAnswer(Answer):
     """A series of one run.
 
     Args:
@@ -312,7 +278,7 @@ class CurveAnswer(_Answer):
     values: tuple[float | None, ...]
 
 
-class CurvesAnswer(_Answer):
+class CurvesAnswer(Answer):
     """What is to be seen of the arms of a workload so far.
 
     Args:
@@ -329,7 +295,7 @@ class CurvesAnswer(_Answer):
     curves: tuple[CurveAnswer, ...]
 
 
-class RunPage(_Answer):
+class RunPage(Answer):
     """Runs in order of (workload, arm, stage, trial, seed).
 
     Args:
@@ -341,8 +307,8 @@ class RunPage(_Answer):
     next_cursor: str | None
 
 
-class WorkloadAnswer(_Answer):
-    """A workload that a study can name; fields as in `studies.catalogue.WorkloadEntry`.
+class WorkloadAnswer(Answer):
+    """A workload that a study can name; fields as in `studies.validation.catalogue.WorkloadEntry`.
 
     Args:
         objectives: What a study with this workload can select on, and which way it is better.
@@ -358,7 +324,7 @@ class WorkloadAnswer(_Answer):
     objectives: dict[str, Direction]
 
 
-class CallerAnswer(_Answer):
+class CallerAnswer(Answer):
     """Who asks.
 
     Args:
@@ -372,7 +338,7 @@ class CallerAnswer(_Answer):
     key_id: str | None
 
 
-class Health(_Answer):
+class Health(Answer):
     """Whether the service is alive or ready.
 
     Args:
@@ -380,3 +346,13 @@ class Health(_Answer):
     """
 
     status: str
+
+
+class Form(StrEnum):
+    """A form of the report; its value is the file's extension."""
+
+    JSON = "json"
+    HTML = "html"
+    MARKDOWN = "md"
+    CSV = "csv"
+    LATEX = "tex"

@@ -1,17 +1,16 @@
 """What the store answers with: studies, runs with their settings, pages, claims."""
 
-import json
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
-
-from sqlalchemy import Row
+from typing import Generic, TypeVar
 
 from service.roles import Role
 from service.states import State
-from studies.rows import Run
-from studies.spec import StudySpec
+from studies.records.rows import Run
+from studies.spec.study import StudySpec
 
 Item = TypeVar("Item")
 
@@ -194,46 +193,23 @@ class Claim:
     attempt: int
 
 
-def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
-    """Return what lists show of the study of a row."""
-    return StudyHead(
-        id=row.id,
-        name=row.name,
-        owner=row.owner,
-        priority=row.priority,
-        spec_hash=row.spec_hash,
-        state=State(row.state),
-        reason=row.reason,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        archived_at=row.archived_at,
-    )
-
-
 def run_id(pack: int, lane: int) -> str:
     """Return the id of a run within its study, from its place."""
     return f"{pack}-{lane}"
 
 
-def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
-    """Return the study of a row."""
-    return StudyRow(
-        id=row.id,
-        name=row.name,
-        owner=row.owner,
-        priority=row.priority,
-        spec=StudySpec.model_validate_json(row.spec),
-        spec_hash=row.spec_hash,
-        state=State(row.state),
-        reason=row.reason,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        archived_at=row.archived_at,
-        waiting=row.waiting,
-        held_until=row.lease_expires_at,
-        attempt=row.attempt,
-        environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
-        experiment=row.mlflow_experiment,
-    )
+_ID = re.compile(r"[0-9a-f]{20}")
+
+
+def new_id(now: datetime) -> str:
+    """Return an id that sorts by its time: as in UUID version 7, microseconds first (14 digits), then 24 random bits.
+
+    Args:
+        now: The present time.
+    """
+    return f"{int(now.timestamp() * 1e6):014x}{secrets.token_hex(3)}"
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of an id."""
+    return _ID.fullmatch(text) is not None

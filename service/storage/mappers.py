@@ -4,12 +4,15 @@ import json
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row
 
-from studies.rows import Lane, Outcome, Pack, Run, Series, Stage, Trial
-from studies.speeds import Mode
+from service.states import State
+from service.storage.entities import StudyHead, StudyRow
+from studies.records.rows import Lane, Mode, Outcome, Pack, Run, Series, Trial
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
 
 #: A row as the database is given it, by column name.
 Record = dict[str, object]
@@ -153,3 +156,43 @@ def _numbers_text(numbers: Mapping[str, float]) -> str:
 def read_numbers(text: str) -> dict[str, float]:
     """Return numbers by name, from the text of a setting or of metrics."""
     return {name: float(value) for name, value in json.loads(text).items()}
+
+
+def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
+    """Return what lists show of the study of a row."""
+    return StudyHead(
+        id=row.id,
+        name=row.name,
+        owner=row.owner,
+        priority=row.priority,
+        spec_hash=row.spec_hash,
+        state=State(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        archived_at=row.archived_at,
+    )
+
+
+def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
+    """Return the study of a row."""
+    return StudyRow(
+        id=row.id,
+        name=row.name,
+        owner=row.owner,
+        priority=row.priority,
+        spec=StudySpec.model_validate_json(row.spec),
+        spec_hash=row.spec_hash,
+        state=State(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        archived_at=row.archived_at,
+        waiting=row.waiting,
+        held_until=row.lease_expires_at,
+        attempt=row.attempt,
+        environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
+        experiment=row.mlflow_experiment,
+    )

@@ -6,9 +6,9 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from service.database import for_writing, open_engine
 from service.errors import ForeignDatabaseError, UnreachableError
 from service.settings import Settings
+from service.storage.engine import for_writing, open_engine
 
 _FOLDER = Path(__file__).with_name("migrations")
 #: Any number, the same for all processes: who migrates holds PostgreSQL's lock of it.

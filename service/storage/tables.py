@@ -275,7 +275,7 @@ runs = Table(
 #: How many runs were ever done, those of deleted studies included.
 tallies = Table("tallies", metadata, _TallyColumns)
 
-#: Steps and points (the values at them) are packed little-endian, 64 bits each (see `service.records`).
+#: Steps and points (the values at them) are packed little-endian, 64 bits each (see `service.storage.mappers`).
 series = Table(
     "series",
     metadata,

@@ -13,8 +13,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from studies.environment import Environment
-from studies.rows import Outcome, Run, Stage
-from studies.spec import StudySpec
+from studies.records.rows import Outcome, Run
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
 
 #: MLflow takes at most so many metrics in one call.
 METRICS_A_CALL = 1000

@@ -1,4 +1,4 @@
-"""The recorder: brings studies from the database into MLflow, behind their training: `python -m service.recorder`."""
+"""The recorder process: copies studies from the database into MLflow (`python -m service.tracking.recorder`)."""
 
 import fcntl
 import logging
@@ -11,20 +11,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from service.database import open_engine
-from service.deletions import Deletion, Deletions
-from service.entities import StudyRow
-from service.logs import log_as_json
-from service.recordings import Recordings
+from service.processes.json_logging import log_as_json
 from service.settings import Settings, read_settings
 from service.states import ENDED, State
-from service.store import Store
-from studies.checkpoints import Checkpoints
+from service.storage.engine import open_engine
+from service.storage.entities import StudyRow
+from service.storage.repositories.deletions import Deletion, Deletions
+from service.storage.repositories.studies import Store
+from service.tracking.mlflow import Tracker, forget
+from service.tracking.sync_state import Recordings
 from studies.environment import Environment
-from studies.tracking import Tracker, forget
-from studies.weights import Weights
+from studies.execution.artifacts import Checkpoints, Weights
 
-log = logging.getLogger("service.recorder")  # as a program its name is `__main__`
+log = logging.getLogger("service.tracking.recorder")  # as a program its name is `__main__`
 
 #: Runs of a study that are recorded before the next study has its turn.
 _RUNS_A_TURN = 20

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from sqlalchemy import insert, select, update
 
-from service.entities import RunRow, StudyRow
-from service.queries import read_untracked_runs
-from service.store import Store
-from service.tables import recordings, runs, studies
-from studies.rows import Run
+from service.storage.entities import RunRow, StudyRow
+from service.storage.repositories.runs import read_untracked_runs
+from service.storage.repositories.studies import Store
+from service.storage.tables import recordings, runs, studies
+from studies.records.rows import Run
 
 
 class Recordings:

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from service.entities import Caller, StudyRow
 from service.roles import Role
 from service.states import ENDED, State
+from service.storage.entities import Caller, StudyRow
 
 
 class Offer(StrEnum):

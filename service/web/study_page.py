@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service import mlflow_links
-from service.answers import answer
-from service.entities import Caller, Event, StudyRow
-from service.offers import Offer, offers
-from service.schemas import StudyAnswer
+from service.api.presenters import mlflow_links
+from service.api.presenters.study import answer
+from service.schemas.studies import StudyAnswer
 from service.settings import Settings
-from service.spent import read_elapsed
 from service.states import ENDED, State
-from service.store import Store
-from studies.rows import Stage
-from studies.wording import duration
+from service.storage.entities import Caller, Event, StudyRow
+from service.storage.repositories.studies import Store
+from service.storage.repositories.time_budget import read_elapsed
+from service.web.actions import Offer, offers
+from studies.formatting import duration
+from studies.spec.parameters import Stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import final
+from typing import Annotated, cast, final
 
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service import mlflow_links
-from service.arm_words import best_score, best_setting
-from service.entities import StudyHead
+from service.api.presenters import mlflow_links
+from service.schemas.display import best_score, best_setting
 from service.settings import Settings
-from studies.wording import duration, label
+from service.storage.entities import StudyHead
+from studies.formatting import duration, label
 
 #: A page runs and loads what is the service's own, and nothing that is written into it.
 _HEADERS = {
@@ -71,3 +72,10 @@ def _took(study: StudyHead) -> str:
     if study.started_at is None:
         return "–"
     return "running" if study.ended_at is None else duration((study.ended_at - study.started_at).total_seconds())
+
+
+def _pages(request: Request) -> Pages:
+    return cast(Pages, request.app.state.pages)
+
+
+PagesGiven = Annotated[Pages, Depends(_pages)]

@@ -9,13 +9,13 @@ from typing import TypeVar, final
 
 from sqlalchemy import Connection
 
-from service import deliveries
-from service.deliveries import Delivery
 from service.errors import UnknownWebhookError
-from service.outbound import SECONDS, Answer, Outbound
-from service.signing import signed
-from service.store import Store
-from service.webhooks import read_webhook
+from service.storage.lifecycle import outbox as deliveries
+from service.storage.lifecycle.outbox import Delivery
+from service.storage.repositories.studies import Store
+from service.webhooks.http_client import SECONDS, Answer, Outbound
+from service.webhooks.signing import signed
+from service.webhooks.subscriptions import read_webhook
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")

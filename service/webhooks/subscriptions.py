@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from service.entities import Webhook
-from service.errors import UnknownWebhookError
-from service.signing import new_secret
+from service.errors import UnknownWebhookError, shown
 from service.states import State
-from service.store import Store
-from service.tables import deliveries, webhooks
-from service.transitions import is_id, new_id, shown
+from service.storage.entities import Webhook, is_id, new_id
+from service.storage.repositories.studies import Store
+from service.storage.tables import deliveries, webhooks
+from service.webhooks.signing import new_secret
 
 _WAITING = (
     select(func.count())

@@ -7,15 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from studies.arm_report import ArmReport
-from studies.compare import Interval
-from studies.spec import StudySpec
-from studies.statistics.iqm import iqm
-from studies.statistics.performance_profile import performance_profile
-from studies.statistics.performance_ratios import performance_ratios
-from studies.statistics.profile_score import R_MAX, profile_score
-from studies.statistics.stratified_bootstrap import stratified_bootstrap
-from studies.target import Target
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.comparison import Interval
+from studies.analysis.statistics.averages import iqm
+from studies.analysis.statistics.intervals import stratified_bootstrap
+from studies.analysis.statistics.profiles import R_MAX, performance_profile, performance_ratios, profile_score
+from studies.analysis.time_to_target import Target
+from studies.spec.study import StudySpec
 
 #: Of the bootstrap's generator, so that the same rows give the same interval.
 BOOTSTRAP_SEED = 0

@@ -7,15 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from studies.choose import Search, objective, search, selected
-from studies.compare import Comparison, Interval, comparable, confirm_runs, interval
-from studies.parameters import Direction
-from studies.rows import Outcome, Rows, Run, Stage
-from studies.spec import SearchRange, StudySpec
-from studies.statistics.divergence_rate import divergence_rate
-from studies.statistics.geometric_mean import geometric_mean
-from studies.tuning import Tuning, tuning
-from studies.wording import is_loss
+from studies.analysis.comparison import Comparison, Interval, comparable, confirm_runs, interval
+from studies.analysis.statistics.averages import geometric_mean
+from studies.analysis.statistics.intervals import divergence_rate
+from studies.analysis.tuning import Tuning, tuning
+from studies.formatting import is_loss
+from studies.records.rows import Outcome, Rows, Run
+from studies.search.selection import Search, objective, search, selected
+from studies.spec.parameters import Direction, Stage
+from studies.spec.study import SearchRange, StudySpec
 
 
 class _Frozen(BaseModel):

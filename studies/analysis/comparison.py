@@ -9,19 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from studies.choose import objective, scores
-from studies.rows import Rows, Run, Stage, by_arm
-from studies.spec import Sampler, StudySpec
-from studies.statistics.holm import holm
-from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
-from studies.statistics.paired_differences import paired_differences
-from studies.statistics.probability_of_improvement import probability_of_improvement
-from studies.statistics.search_luck import search_luck
-from studies.statistics.seeds_needed import seeds_needed
-from studies.statistics.sign_flip import sign_flip
-from studies.statistics.sign_test import sign_test
-from studies.statistics.t_interval import t_interval
-from studies.wording import is_loss
+from studies.analysis.statistics.averages import probability_of_improvement
+from studies.analysis.statistics.intervals import t_interval
+from studies.analysis.statistics.power import minimum_detectable_effect, seeds_needed
+from studies.analysis.statistics.search import search_luck
+from studies.analysis.statistics.significance import holm, paired_differences, sign_flip, sign_test
+from studies.formatting import is_loss
+from studies.records.rows import Rows, Run, by_arm
+from studies.search.selection import objective, scores
+from studies.spec.definition import Sampler
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
 
 #: Family-wise level of the tests.
 SIGNIFICANCE = 0.05

@@ -6,13 +6,12 @@ from statistics import median, median_high
 
 from pydantic import BaseModel, ConfigDict
 
-from studies.arm_report import ArmReport
-from studies.choose import objective
-from studies.compare import confirm_runs, turned
-from studies.rows import Outcome, Rows, Run
-from studies.spec import StudySpec
-from studies.statistics.steps_to_target import steps_to_target
-from studies.statistics.trailing_means import trailing_means
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.comparison import confirm_runs, turned
+from studies.analysis.statistics.series import steps_to_target, trailing_means
+from studies.records.rows import Outcome, Rows, Run
+from studies.search.selection import objective
+from studies.spec.study import StudySpec
 
 
 class _Frozen(BaseModel):

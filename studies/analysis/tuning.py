@@ -5,14 +5,12 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from studies.choose import Score, Search
-from studies.compare import turned
-from studies.spec import Pruner, Sampler, StudySpec
-from studies.statistics.break_even import break_even
-from studies.statistics.expected_best import expected_best
-from studies.statistics.median_best import median_best
-from studies.statistics.usable_range import usable_range
-from studies.wording import is_loss
+from studies.analysis.comparison import turned
+from studies.analysis.statistics.search import break_even, expected_best, median_best, usable_range
+from studies.formatting import is_loss
+from studies.search.selection import Score, Search
+from studies.spec.definition import Pruner, Sampler
+from studies.spec.study import StudySpec
 
 #: Up to so many trials k is every number, beyond it each is a tenth larger than the one before.
 EVERY_K = 30
@@ -192,3 +190,14 @@ def _usable(spec: StudySpec, found: Search) -> Usable | None:
         open_below=stretch.open_below,
         open_above=stretch.open_above,
     )
+
+
+def decades(usable: Usable) -> str:
+    """Return how wide a usable range is in words, as in `at least 1.2 decades`, or `one value`.
+
+    Args:
+        usable: The range.
+    """
+    if usable.low == usable.high:
+        return "one value"
+    return f"{'at least ' if usable.open_below or usable.open_above else ''}{usable.decades:.2g} decades"

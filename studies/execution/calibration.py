@@ -3,58 +3,30 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
-from studies import fetch, memory, registry
-from studies.compiled import Compiled, own, save_program, traced
+from studies import registry
 from studies.errors import CompilationError, OutOfMemoryError
-from studies.lanes import Eager, Stepper
-from studies.precision import products_in
-from studies.programs import program_file
-from studies.setup import Setup, set_up
-from studies.speeds import COMPILING, SAVED, Mode, Speed, fastest
-from studies.task import Task
+from studies.execution.jobs import Probe
+from studies.planning.throughput import COMPILING, SAVED, Speed, fastest
+from studies.records.rows import Mode
+from studies.training import device as memory
+from studies.training.compilation.compiled_step import Compiled, own, save_program, traced
+from studies.training.compilation.program_cache import program_file
+from studies.training.device import products_in
+from studies.training.initial_state import Setup, set_up
+from studies.training.lanes import Eager, Stepper
+from studies.workloads.datasets import download as fetch
 
 log = logging.getLogger(__name__)
-
 #: A measurement takes at least so many steps after the first, and about so many seconds.
 STEPS, SECONDS = 5, 0.5
 #: Another size of pack is tried while a gain of this fraction would repay what it takes to try.
 GAIN = 0.1
 #: Seconds that each operation of a step adds to `COMPILING` it; benchmarks/throughput.py measures both.
 COMPILING_OPERATION = 0.012
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """A request to measure, as it travels to a worker.
-
-    Args:
-        number: Of the request, counting down from -1: packs count up from 0.
-        optimizer: The registered optimizer's name.
-        task: What is to be trained; one lane, its setting any.
-        lanes: Where to start.
-        least: Fewer lanes than this are not to be tried.
-        most: Nor are more.
-        lane_steps: Steps of one lane that are to be trained in all.
-        threads: Threads of the training process.
-        data_dir: The data directory.
-        programs: Where compiled steps are kept.
-    """
-
-    number: int
-    optimizer: str
-    task: Task
-    lanes: int
-    least: int
-    most: int
-    lane_steps: int
-    threads: int
-    data_dir: Path
-    programs: Path
 
 
 def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:

@@ -5,24 +5,23 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from studies import plan
-from studies.budget import in_turn, is_timed
-from studies.calibrate import Probe
-from studies.checkpoints import Checkpoints
-from studies.choose import Search
 from studies.errors import PackFailedError
-from studies.measurements import Measurement
-from studies.pacing import Pacing, Place
-from studies.rows import Ledger, Limit, Outcome, Pack, Rows, Run, Stage, by_arm
-from studies.rungs import limits
-from studies.search import suggest
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Speed
-from studies.spending import Spending, confirming, searching, something_left
-from studies.task import Judged, LaneTask
-from studies.tasks import task_of
-from studies.weights import Weights
-from studies.worker import Failure, Job, Trained
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.jobs import Failure, Job, Place, Probe, Trained, task_of
+from studies.execution.ledger import Ledger
+from studies.execution.probes import Pacing
+from studies.execution.time_budget import Spending, confirming, searching, something_left
+from studies.planning import planner as plan
+from studies.planning.throughput import Speed
+from studies.records.rows import Limit, Outcome, Pack, Rows, Run, by_arm
+from studies.search.budget import in_turn, is_timed
+from studies.search.sampler import suggest
+from studies.search.selection import Search
+from studies.search.successive_halving import limits
+from studies.spec.parameters import Stage
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from studies.training.measurements import Measurement
+from studies.training.task import Judged, LaneTask
 
 log = logging.getLogger(__name__)
 

@@ -3,43 +3,20 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from studies import registry
-from studies.calibrate import Probe
 from studies.errors import PackFailedError
-from studies.programs import sources
-from studies.rows import Ledger, Stage
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Speed, Subject, enough, fastest
-from studies.subjects import subject_of
-from studies.task import LaneTask
-from studies.tasks import task_of
-from studies.worker import Failure
+from studies.execution.jobs import Failure, Place, Probe, task_of
+from studies.execution.ledger import Ledger
+from studies.planning.throughput import Speed, Subject, enough, fastest, subject_of
+from studies.spec.parameters import Stage
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from studies.training.compilation.program_cache import sources
+from studies.training.task import LaneTask
 
 log = logging.getLogger(__name__)
-
 #: A probe whose worker died is sent again this often.
 RETRIES = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a study is trained.
-
-    Args:
-        data_dir: The data directory.
-        programs: Where compiled steps are kept.
-        hardware: What it is trained on, in words; what was measured on other hardware says nothing about it.
-        workers: Packs that are trained at once.
-        gpus: GPUs of each of them; 0 where they are trained on processors.
-    """
-
-    data_dir: Path
-    programs: Path
-    hardware: str
-    workers: int = 1
-    gpus: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

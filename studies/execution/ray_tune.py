@@ -1,142 +1,30 @@
 """Training packs on Ray Tune: worker actors that stay, and a searcher that hands out what is planned next."""
 
-import contextlib
 import logging
-import signal
 import socket
-import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray._raylet import GcsClient  # pyright: ignore
-from ray.exceptions import AuthenticationError, RayActorError, RpcError
 from ray.exceptions import OutOfMemoryError as WorkerKilledForMemory
+from ray.exceptions import RayActorError
 from ray.tune import Callback, CheckpointConfig, RunConfig, Trainable, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from studies import memory
-from studies.calibrate import Probe, calibrate
-from studies.environment import package
-from studies.errors import ClusterError, OtherCodeError, OutOfMemoryError, StoppedError, StudiesError
-from studies.overheard import drained, overheard, say_again
-from studies.programs import sources
-from studies.source import Guard, Source
-from studies.worker import Failure, Job, Trained, work
+from studies.errors import OtherCodeError, OutOfMemoryError, StoppedError, StudiesError
+from studies.execution.calibration import calibrate
+from studies.execution.jobs import Failure, Job, Probe, Trained
+from studies.execution.log_forwarding import drained, overheard, say_again
+from studies.execution.pack_source import Guard, Source
+from studies.execution.ray_cluster import cluster_gpus, code_version, gpu_share
+from studies.execution.worker import work
+from studies.training import device as memory
 
 log = logging.getLogger(__name__)
-
-#: What a process that drives Tune sets in its environment first: no result files beside our rows, no usage reports,
-#: no snapshots of an experiment that is never restored from them.
-ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_RESULT_BUFFER_LENGTH": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-}
-
-#: What Ray's nodes are labelled with.
-LABEL = "l4-code"
-#: So long a head may take to be reached, and to answer.
-_REACHED_SECONDS, _ANSWER_SECONDS = 5.0, 10
-
-
-def start_local(cpus: int | None) -> str:
-    """Start Ray on this machine, owned by this process, and return its address.
-
-    Args:
-        cpus: Processors to offer; all of the machine's where None.
-    """
-    _init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
-    return ray.get_runtime_context().gcs_address
-
-
-def local_ray_lives() -> bool:
-    """Whether the Ray that `start_local` started in this process is whole, as far as its processes tell."""
-    node = ray._private.worker._global_node  # pyright: ignore
-    return node is not None and node.remaining_processes_alive()
-
-
-def label() -> str:
-    """Return what a node of a cluster is labelled with: of which code and torch it is."""
-    return f"{LABEL}={_code()}"
-
-
-def require_same_code(address: str) -> None:
-    """Make sure that this machine has the code of a cluster's head, before it joins.
-
-    Args:
-        address: Of the head, with the port.
-
-    Raises:
-        ClusterError: It does not answer yet, or refuses this machine's token.
-        OtherCodeError: It has other code.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), _REACHED_SECONDS).close()  # Ray's client waits for 40 s
-        nodes = GcsClient(address=address).get_all_node_info(timeout=_ANSWER_SECONDS)
-    except AuthenticationError as error:
-        raise ClusterError(
-            f"the Ray head at {address} refuses this machine's token; give it the token of the head's machine"
-        ) from error
-    except (OSError, RpcError) as error:
-        raise ClusterError(f"no Ray head answers at {address} ({error}); start it, and open its ports") from error
-    heads = [dict(node.labels).get(LABEL, "none") for node in nodes.values() if node.is_head_node]
-    if not heads:
-        raise ClusterError(f"the Ray head at {address} is still starting")
-    if _code() not in heads:
-        raise OtherCodeError(
-            f"this machine has {_code()}, and the Ray head at {address} has {', '.join(heads)}: "
-            "train with the same images (or installation) on all machines"
-        )
-
-
-def _code() -> str:
-    """Return version and digest of all that decides results here, in the letters of a Ray label."""
-    return f"{package('l4-studies')}-{sources()[:12]}"
-
-
-@contextlib.contextmanager
-def joined(address: str) -> Generator[None]:
-    """Be in a cluster.
-
-    What SIGTERM is not to cut off is done inside: while a process leaves Ray, the signal ends it, whatever its handler.
-
-    Args:
-        address: The Ray cluster.
-
-    Raises:
-        ConnectionError: It does not answer.
-    """
-    _init(address=address, log_to_driver=False, configure_logging=False)
-    try:
-        yield
-    finally:
-        stop()
-
-
-def size(gpus: float | None) -> tuple[int, float]:
-    """Return how many packs the cluster that this process is in trains at once, and the GPUs of each of them.
-
-    Args:
-        gpus: As for `run`.
-    """
-    there, share = ray.cluster_resources(), _share(gpus)
-    cpus = int(there.get("CPU", 0))
-    workers = min(cpus, int(there.get("GPU", 0) / share)) if share else cpus
-    return max(1, workers), share
-
-
-def stop() -> None:
-    """Leave Ray, and end it where this process started it."""
-    with _own_signals():
-        ray.shutdown()
 
 
 def run(
@@ -164,7 +52,7 @@ def run(
         StoppedError: Where `stopping` ended it.
     """
     guard = Guard(source, stopping, train, most, _needs)
-    share = guard.share = _share(gpus)
+    share = guard.share = gpu_share(gpus)
     tuner = Tuner(
         tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
         tune_config=TuneConfig(
@@ -190,33 +78,8 @@ def run(
         raise StoppedError("the study was asked to stop")
 
 
-def _share(gpus: float | None) -> float:
-    """Return the GPUs of each pack: what was chosen, else one where the cluster has any."""
-    return float(_cluster_gpus() >= 1) if gpus is None else gpus
-
-
-def _cluster_gpus() -> float:
-    return ray.cluster_resources().get("GPU", 0.0)
-
-
 def _needs(share: float) -> str:
-    return f"{share:g} GPU, and the cluster has {_cluster_gpus():g}" if share else "a CPU"
-
-
-def _init(**options: Any) -> None:
-    with _own_signals():
-        ray.init(**options)
-
-
-@contextlib.contextmanager
-def _own_signals() -> Generator[None]:
-    """Leave SIGTERM with who had it: Ray takes it when it is joined, and has it end the process when it is left."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+    return f"{share:g} GPU, and the cluster has {cluster_gpus():g}" if share else "a CPU"
 
 
 class _Stop(Stopper):
@@ -260,9 +123,9 @@ class _Worker(Trainable):
     def _result(self) -> dict[str, Any]:
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         try:
-            if self._driver != _code():
+            if self._driver != code_version():
                 raise OtherCodeError(
-                    f"{socket.gethostname()} has {_code()}, and the study is driven by {self._driver}: "
+                    f"{socket.gethostname()} has {code_version()}, and the study is driven by {self._driver}: "
                     "train with the same images (or installation) on all machines"
                 )
             if isinstance(self._job, Probe):
@@ -292,7 +155,7 @@ class _Planned(Searcher):
         if job is None:
             return None
         self._guard.line.handed_out(job.number)
-        return {"job": job, "train": self._guard.train, "code": _code()}
+        return {"job": job, "train": self._guard.train, "code": code_version()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: results and errors go through the callback, which sees them first."""

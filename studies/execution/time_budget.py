@@ -5,12 +5,14 @@ import time
 from collections.abc import Container, Mapping, Sequence
 from typing import final
 
-from studies.choose import search
-from studies.estimate import Taken, stage_taken
-from studies.pacing import Place
-from studies.rows import Ledger, Limit, Pack, Rows, Stage
-from studies.spec import StudySpec
-from studies.speeds import Speed
+from studies.execution.jobs import Place
+from studies.execution.ledger import Ledger
+from studies.planning.estimate import Taken, stage_taken
+from studies.planning.throughput import Speed
+from studies.records.rows import Limit, Pack, Rows
+from studies.search.selection import search
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
 
 #: The time that passed is asked for so often at most.
 LOOK_SECONDS = 0.5

@@ -2,83 +2,25 @@
 
 import io
 import logging
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import torch
 
-from studies import fetch, memory, registry
-from studies.checkpoints import Checkpoints
-from studies.compiled import Compiled
+from studies import registry
 from studies.errors import CompilationError
-from studies.keeper import Keeper
-from studies.lanes import Eager, Lanes, MakeStepper, StackedStep
-from studies.measurements import Measurement
-from studies.precision import products_in
-from studies.programs import processor, program_file, sources
-from studies.speeds import Mode
-from studies.task import Task
-from studies.train import train
+from studies.execution.jobs import Job, Trained
+from studies.records.rows import Mode
+from studies.training import device as memory
+from studies.training.checkpoint import Keeper
+from studies.training.compilation.compiled_step import Compiled
+from studies.training.compilation.program_cache import processor, program_file, sources
+from studies.training.device import products_in
+from studies.training.lanes import Eager, Lanes, MakeStepper, StackedStep
+from studies.training.loop import train
+from studies.training.measurements import Measurement
+from studies.workloads.datasets import download as fetch
 
 log = logging.getLogger(__name__)
-
-
-class Failure(StrEnum):
-    """What kept a pack from being trained."""
-
-    #: Its worker died; trying again may help.
-    LOST = "lost"
-    #: It did not fit into memory; a smaller one may.
-    MEMORY = "memory"
-    #: Anything else; trying again is of no use.
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A pack as it travels to a worker.
-
-    Args:
-        number: The pack's.
-        optimizer: The registered optimizer's name.
-        task: What to train.
-        threads: Threads of the training process; they are part of the result.
-        mode: How the step is to run, likewise.
-        width: Lanes that a compiled step is made for; None for as many as runs.
-        data_dir: The data directory.
-        programs: Where compiled steps are kept.
-        checkpoints: Where checkpoints are kept.
-    """
-
-    number: int
-    optimizer: str
-    task: Task
-    threads: int
-    mode: Mode
-    width: int | None
-    data_dir: Path
-    programs: Path
-    checkpoints: Checkpoints
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A trained pack as it travels back.
-
-    Args:
-        measurements: In lane order, without parameters.
-        parameters: Every lane's final parameters by name, as `torch.save` writes them.
-        mode: How the step ran: eagerly also where it could not be compiled.
-        seconds: Wall-clock seconds of training, without what was lost on the way and done again.
-        host: Machine and device.
-    """
-
-    measurements: tuple[Measurement, ...]
-    parameters: tuple[bytes, ...]
-    mode: Mode
-    seconds: float
-    host: str
 
 
 def work(job: Job, device: str) -> Trained:

@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from studies.parameters import Hyperparameter
+from studies.spec.parameters import Hyperparameter
 
 Tensors = tuple[Tensor, ...]
 #: Every hyperparameter of the optimizer by name, 0-dim float64.

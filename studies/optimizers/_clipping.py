@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from l4.step_size import inner_product
-from studies.optimizer import Tensors
-from studies.parameters import Hyperparameter
+from studies.optimizers._base import Tensors
+from studies.spec.parameters import Hyperparameter
 
 CLIP_NORM = Hyperparameter(
     name="clip_norm",

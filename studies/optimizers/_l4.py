@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU, StepSize, inner_product, step_size
-from studies.optimizer import Setting, Tensors
-from studies.parameters import Hyperparameter
+from studies.optimizers._base import Setting, Tensors
+from studies.spec.parameters import Hyperparameter
 
 L4_HYPERPARAMETERS = (
     Hyperparameter(

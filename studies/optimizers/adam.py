@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from studies.clipping import CLIP_NORM, clipped
-from studies.optimizer import Moments, Optimizer, Setting, Tensors
-from studies.parameters import Hyperparameter
+from studies.optimizers._base import Moments, Optimizer, Setting, Tensors
+from studies.optimizers._clipping import CLIP_NORM, clipped
+from studies.spec.parameters import Hyperparameter
 
 
 def init(params: Tensors) -> Moments:

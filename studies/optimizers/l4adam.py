@@ -4,9 +4,9 @@ from torch import Tensor
 
 from l4.averages import ema
 from l4.directions import ADAM_EPS, TAU_G, TAU_M, TAU_S, adam, momentum
-from studies.l4_arms import L4_HYPERPARAMETERS, L4State, descend, start
-from studies.optimizer import Optimizer, Setting, Tensors
-from studies.parameters import Hyperparameter
+from studies.optimizers._base import Optimizer, Setting, Tensors
+from studies.optimizers._l4 import L4_HYPERPARAMETERS, L4State, descend, start
+from studies.spec.parameters import Hyperparameter
 
 
 def init(params: Tensors) -> L4State:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from studies.clipping import CLIP_NORM, clipped
-from studies.optimizer import Optimizer, Setting, Tensors
-from studies.parameters import Hyperparameter
+from studies.optimizers._base import Optimizer, Setting, Tensors
+from studies.optimizers._clipping import CLIP_NORM, clipped
+from studies.spec.parameters import Hyperparameter
 
 
 class Velocity(NamedTuple):

@@ -7,10 +7,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from studies.budget import most_trials, share
-from studies.rows import Stage
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import COMPILING, SAVED, Mode, Speed, enough, fastest, fitting, narrowed
+from studies.planning.throughput import COMPILING, SAVED, Speed, enough, fastest, fitting, narrowed
+from studies.records.rows import Mode
+from studies.search.budget import most_trials, share
+from studies.spec.parameters import Stage
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 #: Seconds from the start of a study to its first pack: workers are started, and import what they train with.
 STARTING = 10.0

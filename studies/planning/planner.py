@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from studies.choose import Search, search, selected
-from studies.rows import Lane, Pack, Rows, Stage, Trial
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Mode, Speed, fitting, narrowed
+from studies.planning.throughput import Speed, fitting, narrowed
+from studies.records.rows import Lane, Mode, Pack, Rows, Trial
+from studies.search.selection import Search, search, selected
+from studies.spec.parameters import Stage
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 #: Suggests `count` settings of the searched hyperparameters: (workload, arm, search so far, batch, count).
 Suggest = Callable[[WorkloadSpec, ArmSpec, Search, int, int], Sequence[Mapping[str, float]]]

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from studies.choose import Round, Score, Search, search, selected
-from studies.parameters import Direction
-from studies.rows import Limit, Rows, Stage, by_arm
-from studies.spec import StudySpec
+from studies.records.rows import Limit, Rows, by_arm
+from studies.search.selection import Round, Score, Search, search, selected
+from studies.spec.parameters import Direction, Stage
+from studies.spec.study import StudySpec
 
 #: A workload's and an arm's name.
 Place = tuple[str, str]

@@ -3,22 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Self
 
-from studies.parameters import Precision
+from studies.records.rows import Mode
+from studies.spec.parameters import Precision
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 #: Seconds to compile a step, at least; benchmarks/throughput.py measures them.
 COMPILING = 6.0
 #: Share of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
 SAVED = 0.25
-
-
-class Mode(StrEnum):
-    """How a pack's step runs: operation by operation, or as one compiled program."""
-
-    EAGER = "eager"
-    COMPILED = "compiled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,3 +142,23 @@ def narrowed(speed: Speed, runs: int, steps: int) -> Speed:
     if not speed.making or saved < max(speed.making, COMPILING):
         return speed
     return replace(speed, lanes=lanes, seconds=lanes * speed.lane_seconds)
+
+
+def subject_of(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, *, hardware: str, code: str) -> Subject:
+    """Return what the speeds of an arm on a workload are measured of.
+
+    Args:
+        spec: The study.
+        workload: The workload.
+        arm: The arm.
+        hardware: What is trained on.
+        code: A digest of the program and of what it is built on.
+    """
+    return Subject(
+        workload=workload.workload,
+        options=workload.options,
+        optimizer=arm.optimizer,
+        precision=spec.protocol.precision,
+        hardware=hardware,
+        code=code,
+    )

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from studies.rows import Lane, Outcome, Pack, Run, Series, Stage, Trial
-from studies.speeds import Mode
+from studies.records.rows import Lane, Mode, Outcome, Pack, Run, Series, Trial
+from studies.spec.parameters import Stage
 
 TRIAL_COLUMNS = ("workload", "arm", "number", "batch", "setting")
 PACK_COLUMNS = (

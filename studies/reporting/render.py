@@ -2,13 +2,13 @@
 
 import json
 
-from studies.figures import pictures
-from studies.flat_table import flat_table
-from studies.latex import latex
-from studies.markdown import markdown
-from studies.page import page
-from studies.report import Report
-from studies.rows import Rows
+from studies.records.rows import Rows
+from studies.reporting.figures.gallery import pictures
+from studies.reporting.formats.csv import flat_table
+from studies.reporting.formats.html import page
+from studies.reporting.formats.latex import latex
+from studies.reporting.formats.markdown import markdown
+from studies.reporting.report import Report
 
 
 def render(report: Report, rows: Rows) -> dict[str, bytes]:

@@ -6,17 +6,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from studies import budget, statements
-from studies.across import Across, across
-from studies.arm_report import ArmReport, arm_report
-from studies.choose import search
-from studies.compare import Comparison, compare
-from studies.estimate import Estimate
-from studies.headline import duel, headline, overall
-from studies.methods import methods
-from studies.rows import Rows, by_arm
-from studies.spec import StudySpec
-from studies.target import Target, target
+from studies.analysis.aggregate import Across, across
+from studies.analysis.arm_report import ArmReport, arm_report
+from studies.analysis.comparison import Comparison, compare
+from studies.analysis.time_to_target import Target, target
+from studies.planning.estimate import Estimate
+from studies.records.rows import Rows, by_arm
+from studies.reporting.text import verdicts as statements
+from studies.reporting.text.headline import duel, headline, overall
+from studies.reporting.text.methods import methods
+from studies.search import budget
+from studies.search.selection import search
+from studies.spec.study import StudySpec
 
 #: Of the report's JSON. It grows by one where what reads the former number would fail or read something wrong.
 SCHEMA_VERSION = 1

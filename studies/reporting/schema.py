@@ -1,12 +1,12 @@
 """The JSON schema of the report, as `studies/report.schema.json` publishes it.
 
-`python -m studies.report_schema > studies/report.schema.json` writes it anew; a test fails where the report is another.
+`python -m studies.reporting.schema > studies/report.schema.json` writes it; a test fails where the report differs.
 """
 
 import json
 import sys
 
-from studies.report import Report
+from studies.reporting.report import Report
 
 
 def report_schema() -> str:

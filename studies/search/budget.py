@@ -2,16 +2,17 @@
 
 Trials and steps of runs are charged when they are planned, a run with its whole length, and every search may have as
 many trials as any other: that depends on the spec alone, not on what is trained first. Seconds and GPU-hours are
-charged as they pass; see `studies.spending`.
+charged as they pass; see `studies.execution.time_budget`.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
-from studies.extension import extension_trials, most_extensions
-from studies.rows import Pack
-from studies.spec import ArmSpec, Sampler, StudySpec, WorkloadSpec
-from studies.wording import count
+from studies.formatting import count
+from studies.records.rows import Pack
+from studies.search.range_extension import extension_trials, most_extensions
+from studies.spec.definition import Sampler
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 
 def most_trials(spec: StudySpec, arm: ArmSpec) -> int:

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Mapping
 
-from studies.spec import SearchRange
+from studies.spec.study import SearchRange
 
 #: A range is extended at most this often; if its best is still at an edge then, the report says so.
 MOST_EXTENSIONS = 2

@@ -9,10 +9,11 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from studies.choose import Round, Search
-from studies.parameters import Direction
+from studies.search.selection import Round, Search
 from studies.seeds import derive
-from studies.spec import Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.spec.definition import Sampler
+from studies.spec.parameters import Direction
+from studies.spec.study import SearchRange, StudySpec, WorkloadSpec
 
 
 def suggest(

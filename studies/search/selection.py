@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from studies.budget import share
-from studies.extension import MOST_EXTENSIONS, extended, extension_trials
-from studies.parameters import Direction
-from studies.rows import Outcome, Rows, Run, Stage, Trial
-from studies.spec import SearchRange, StudySpec
+from studies.records.rows import Outcome, Rows, Run, Trial
+from studies.search.budget import share
+from studies.search.range_extension import MOST_EXTENSIONS, extended, extension_trials
+from studies.spec.parameters import Direction, Stage
+from studies.spec.study import SearchRange, StudySpec
 
 
 @dataclass(frozen=True, kw_only=True)

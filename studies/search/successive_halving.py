@@ -7,8 +7,8 @@ done: the same spec stops the same runs, however they are packed. The first batc
 import math
 from collections.abc import Sequence
 
-from studies.parameters import Direction
-from studies.rows import Run
+from studies.records.rows import Run
+from studies.spec.parameters import Direction
 
 #: At each rung the best of so many go on.
 REDUCTION = 3

@@ -143,3 +143,10 @@ def _bound_fault(value: float, low: float | None, high: float | None) -> str | N
     if high is not None and value > high:
         return f"{value!r} is above {high:g}"
     return None
+
+
+class Stage(StrEnum):
+    """What a run is for: finding a setting, or comparing the found ones on fresh seeds."""
+
+    SEARCH = "search"
+    CONFIRM = "confirm"

@@ -2,195 +2,22 @@
 
 import hashlib
 import json
-from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
-
-from studies.parameters import Direction, Precision
-from studies.rows import Stage
-from studies.schedule import ScheduleKind
-
-#: Confirm seeds count from here, so that they are disjoint from the search seeds (which count from 0) in every study.
-FIRST_CONFIRM_SEED = 1000
-
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$")]
-Title = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 _.,()+-]{0,99}$")]
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Whole = Annotated[int, Strict()]
-OptionValue = Annotated[int, Strict()] | Number | Annotated[str, Strict(), Field(max_length=64)]
+from studies.spec.definition import (
+    FIRST_CONFIRM_SEED,
+    Budget,
+    FrozenModel,
+    Name,
+    Pruner,
+    Sampler,
+    ScheduleDefinition,
+    Title,
+)
+from studies.spec.parameters import Direction, Precision, Stage
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Sampler(StrEnum):
-    """How a search suggests settings."""
-
-    GRID = "grid"
-    RANDOM = "random"
-    TPE = "tpe"
-
-
-class Pruner(StrEnum):
-    """Whether search runs are stopped on their way."""
-
-    NONE = "none"
-    ASHA = "asha"
-
-
-class WorkloadDefinition(_Frozen):
-    """A workload of a study, as posted.
-
-    Args:
-        name: Its name within the study.
-        workload: The registered workload; the same as `name` where not given.
-        options: Values of the workload's options; those not given take their defaults.
-        steps: Length of a run in steps; at most one of `steps` and `epochs`.
-        epochs: Length of a run in epochs.
-        lanes: Lanes of a pack, that is runs trained together; measured where not given.
-    """
-
-    name: Name
-    workload: Name | None = None
-    options: dict[str, OptionValue] = Field(default={}, max_length=50)
-    steps: Whole | None = Field(default=None, ge=1, le=100_000_000)
-    epochs: Whole | None = Field(default=None, ge=1, le=1_000_000)
-    lanes: Whole | None = Field(default=None, ge=1, le=1024)
-
-
-class RangeDefinition(_Frozen):
-    """A search range, as posted.
-
-    Args:
-        low: Lower end; the optimizer's default range's where not given.
-        high: Upper end; likewise.
-    """
-
-    low: Number | None = None
-    high: Number | None = None
-
-
-class ScheduleDefinition(_Frozen):
-    """How a hyperparameter changes over a run, as posted; see `studies.schedule.Schedule`.
-
-    Args:
-        kind: Its shape.
-        milestones: Where a piecewise one is multiplied by gamma, as fractions of the run, rising.
-        gamma: By how much, each time.
-        final: Where a cosine one ends, as a fraction of the value.
-        warmup: How long the linear warm-up is, as a fraction of the run.
-    """
-
-    kind: ScheduleKind
-    milestones: tuple[Annotated[float, Strict(), Field(gt=0, lt=1)], ...] = Field(default=(), max_length=100)
-    gamma: Number = Field(default=0.1, gt=0, le=1e6)
-    final: Number = Field(default=0.0, ge=0, le=1e6)
-    warmup: Number = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.kind is ScheduleKind.PIECEWISE) != bool(self.milestones):
-            raise ValueError(f"a {self.kind} schedule has {'' if not self.milestones else 'no '}milestones")
-        if list(self.milestones) != sorted({*self.milestones}) or min(self.milestones, default=1.0) < self.warmup:
-            raise ValueError("milestones rise, and none lies within the warm-up")
-        return self
-
-
-class ArmDefinition(_Frozen):
-    """An arm of a study, as posted: an optimizer, what is fixed and what is searched.
-
-    Args:
-        name: Its name within the study.
-        optimizer: The registered optimizer; the same as `name` where not given.
-        fixed: Values of hyperparameters; those neither fixed nor searched take their defaults.
-        search: Ranges of searched hyperparameters; none makes it a fixed arm.
-        schedule: How hyperparameters, fixed or searched, change over a run; those not given are constant.
-    """
-
-    name: Name
-    optimizer: Name | None = None
-    fixed: dict[str, Number] = Field(default={}, max_length=50)
-    search: dict[str, RangeDefinition] = Field(default={}, max_length=50)
-    schedule: dict[str, ScheduleDefinition] = Field(default={}, max_length=50)
-
-
-class Budget(_Frozen):
-    """What a study may spend in all; what is None has no limit. See `studies.budget` and `studies.spending`.
-
-    Args:
-        trials: Trials of all searches together, a fixed arm's single one among them.
-        run_steps: Steps of all runs together, confirm runs among them, each charged with its whole length.
-        seconds: Wall-clock seconds for which the study is RUNNING.
-        gpu_hours: Hours of packs on GPUs.
-    """
-
-    trials: Whole | None = Field(default=None, ge=1, le=10**9)
-    run_steps: Whole | None = Field(default=None, ge=1, le=10**15)
-    seconds: Number | None = Field(default=None, gt=0, le=1e9)
-    gpu_hours: Number | None = Field(default=None, gt=0, le=1e6)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not self.model_dump(exclude_none=True):
-            raise ValueError(f"a budget limits at least one of {', '.join(type(self).model_fields)}")
-        return self
-
-
-class ProtocolDefinition(_Frozen):
-    """What is selected on and how much is spent, as posted.
-
-    Args:
-        objective: `train_loss`, `validation_loss` or `validation_<metric>`.
-        sampler: `grid` and `random` are spaced in the logarithm, as the paper's; `tpe` by choice.
-        trials: Trials of each search, before any extension of its range.
-        batch: Trials asked at once; all of them where not given, a quarter for `tpe` and `asha`.
-        pruner: `asha` stops search runs that are behind those of earlier batches; see `studies.rungs`.
-        search_length: Length of a search run, as a share of a confirm run's.
-        precision: What matrix products and convolutions are computed in.
-        search_seeds: Seeds of a trial; its score is their median.
-        confirm_seeds: Fresh seeds every arm is compared on.
-        reference: The arm the others are compared with; the first fixed arm where not given.
-        margin: A difference within it is a tie; in decades for losses, else in the metric's unit.
-        loss_floor: Losses below it count as it, so that a loss of 0 has a logarithm.
-        scale: Multiplies the length of runs, the trials and the seeds, to try a study out; 1 is the study itself.
-        budget: What the study may spend in all, not scaled; no limit where not given.
-    """
-
-    objective: Annotated[str, Field(max_length=64)] = "train_loss"
-    sampler: Sampler = Sampler.GRID
-    trials: Whole = Field(default=12, ge=1, le=10_000)
-    batch: Whole | None = Field(default=None, ge=1, le=10_000)
-    pruner: Pruner = Pruner.NONE
-    search_length: Number = Field(default=1.0, gt=0, le=1)
-    precision: Precision = Precision.FLOAT32
-    search_seeds: Whole = Field(default=1, ge=1, le=FIRST_CONFIRM_SEED)
-    confirm_seeds: Whole = Field(default=10, ge=1, le=1000)
-    reference: Name | None = None
-    margin: Number = Field(default=0.05, ge=0, le=1e6)
-    loss_floor: Number = Field(default=1e-30, gt=0, le=1)
-    scale: Number = Field(default=1.0, gt=0, le=1)
-    budget: Budget | None = None
-
-
-class StudyDefinition(_Frozen):
-    """A study, as posted.
-
-    Args:
-        name: A title for people; it does not change any result.
-        workloads: At least one, names unique.
-        arms: At least one, names unique.
-        protocol: Defaults where not given.
-    """
-
-    name: Title
-    workloads: tuple[WorkloadDefinition, ...] = Field(min_length=1, max_length=50)
-    arms: tuple[ArmDefinition, ...] = Field(min_length=1, max_length=50)
-    protocol: ProtocolDefinition = ProtocolDefinition()
-
-
-class WorkloadSpec(_Frozen):
+class WorkloadSpec(FrozenModel):
     """A workload of a study, complete.
 
     Args:
@@ -218,7 +45,7 @@ class WorkloadSpec(_Frozen):
         return self.search_steps if stage is Stage.SEARCH else self.steps
 
 
-class SearchRange(_Frozen):
+class SearchRange(FrozenModel):
     """A searched hyperparameter, complete.
 
     Args:
@@ -236,7 +63,7 @@ class SearchRange(_Frozen):
     at_most: float | None
 
 
-class ArmSpec(_Frozen):
+class ArmSpec(FrozenModel):
     """An arm of a study, complete.
 
     Args:
@@ -259,7 +86,7 @@ class ArmSpec(_Frozen):
         return "searched" if self.search else "fixed"
 
 
-class ProtocolSpec(_Frozen):
+class ProtocolSpec(FrozenModel):
     """What is selected on and how much is spent, complete; fields as in `ProtocolDefinition`, but already scaled.
 
     Args:
@@ -284,7 +111,7 @@ class ProtocolSpec(_Frozen):
     budget: Budget | None = None
 
 
-class StudySpec(_Frozen):
+class StudySpec(FrozenModel):
     """A study, complete: everything that its results depend on.
 
     Args:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from studies.errors import OutOfMemoryError
+from studies.spec.parameters import Precision
 
 #: glibc's numbers of what `mallopt` sets.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -59,3 +60,16 @@ def host(device: str) -> str:
     """
     named = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
     return f"{platform.node()} ({named})"
+
+
+def products_in(precision: Precision) -> None:
+    """Have CUDA's products computed so from now on; torch's own default differs between products and convolutions.
+
+    Args:
+        precision: As the study says; what `bfloat16` does not reach is computed in float32.
+    """
+    chosen = "tf32" if precision is Precision.TF32 else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = chosen
+    # torch's own modules do not declare these two
+    torch.backends.cudnn.conv.fp32_precision = chosen  # pyright: ignore[reportAttributeAccessIssue]
+    torch.backends.cudnn.rnn.fp32_precision = chosen  # pyright: ignore[reportAttributeAccessIssue]

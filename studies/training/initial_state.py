@@ -12,13 +12,13 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
-from studies.batches import Batches
-from studies.lanes import Inputs, Lanes, StackedStep, stacked_step
-from studies.optimizer import AnyOptimizer, Setting, Tensors
-from studies.parameters import Precision
+from studies.optimizers._base import AnyOptimizer, Setting, Tensors
 from studies.seeds import generator
-from studies.task import Task
-from studies.workload import Data, Examples, Options, Workload
+from studies.spec.parameters import Precision
+from studies.training.batches import Batches
+from studies.training.lanes import Inputs, Lanes, StackedStep, stacked_step
+from studies.training.task import Task
+from studies.workloads._base import Data, Examples, Options, Workload
 
 
 @dataclass(frozen=True, kw_only=True)

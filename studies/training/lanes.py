@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.utils._pytree import tree_map
 
-from studies.optimizer import AnyOptimizer, Setting, Tensors
+from studies.optimizers._base import AnyOptimizer, Setting, Tensors
 
 
 class Lanes(NamedTuple):

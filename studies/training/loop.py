@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from studies.checkpoint import Checkpoint
-from studies.keeper import Keeper
-from studies.lanes import Eager, Lanes, MakeStepper
-from studies.measurements import Measurement, Record, measurements
-from studies.optimizer import AnyOptimizer, Tensors
-from studies.setup import Model, set_up
-from studies.task import Judged, Task
-from studies.workload import Data, Workload
+from studies.optimizers._base import AnyOptimizer, Tensors
+from studies.training.checkpoint import Checkpoint, Keeper
+from studies.training.initial_state import Model, set_up
+from studies.training.lanes import Eager, Lanes, MakeStepper
+from studies.training.measurements import Measurement, Record, measurements
+from studies.training.task import Judged, Task
+from studies.workloads._base import Data, Workload
 
 #: At most this often are validation and test data measured, at ends of epochs.
 EVALUATIONS = 40

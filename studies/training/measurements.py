@@ -8,10 +8,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from studies.lanes import Lanes
-from studies.optimizer import Tensors
-from studies.rows import Series
-from studies.task import Task
+from studies.optimizers._base import Tensors
+from studies.records.rows import Series
+from studies.training.lanes import Lanes
+from studies.training.task import Task
 
 #: At most this many points of a series are kept, evenly spaced.
 POINTS = 200

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from studies.parameters import Direction, Precision
-from studies.schedule import Schedule
-from studies.workload import Options
+from studies.spec.parameters import Direction, Precision
+from studies.spec.schedule import Schedule
+from studies.workloads._base import Options
 
 
 @dataclass(frozen=True, kw_only=True)

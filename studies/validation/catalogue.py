@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from studies.parameters import STEP_SECONDS, Direction, Hyperparameter, Metric, Option
+from studies.spec.parameters import STEP_SECONDS, Direction, Hyperparameter, Metric, Option
 
 
 class WorkloadEntry(BaseModel):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from studies.catalogue import Catalogue
-from studies.resolve import Fault, InvalidStudyError, pointer, resolve
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from studies.validation.catalogue import Catalogue
+from studies.validation.faults import Fault, InvalidStudyError, pointer
+from studies.validation.resolver import resolve
 
 
 def recheck(spec: StudySpec, catalogue: Catalogue) -> None:

@@ -2,17 +2,14 @@
 
 import math
 
-from studies.spec import (
+from studies.spec.definition import (
     ArmDefinition,
-    ArmSpec,
     ProtocolDefinition,
-    ProtocolSpec,
     RangeDefinition,
     StudyDefinition,
-    StudySpec,
     WorkloadDefinition,
-    WorkloadSpec,
 )
+from studies.spec.study import ArmSpec, ProtocolSpec, StudySpec, WorkloadSpec
 
 #: Most trials and confirm seeds that a definition may ask for; see `ProtocolDefinition`.
 MOST_TRIALS, MOST_SEEDS = 10_000, 1000

@@ -2,72 +2,28 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from studies import budget
-from studies.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
-from studies.errors import StudiesError
-from studies.parameters import Hyperparameter
-from studies.rungs import rungs
-from studies.schedule import Schedule
-from studies.spec import (
+from studies.search import budget
+from studies.search.successive_halving import rungs
+from studies.spec.definition import (
     ArmDefinition,
-    ArmSpec,
     ProtocolDefinition,
-    ProtocolSpec,
     Pruner,
     Sampler,
     ScheduleDefinition,
-    SearchRange,
     StudyDefinition,
-    StudySpec,
     WorkloadDefinition,
-    WorkloadSpec,
 )
+from studies.spec.parameters import Hyperparameter
+from studies.spec.schedule import Schedule
+from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
+from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
+from studies.validation.faults import Fault, InvalidStudyError, pointer
 
 Part = TypeVar("Part", bound=BaseModel)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One thing wrong with a body.
-
-    Args:
-        pointer: Where, as a JSON pointer (RFC 6901).
-        detail: What, with the value and the remedy.
-    """
-
-    pointer: str
-    detail: str
-
-
-class InvalidStudyError(StudiesError):
-    """A body that is no study; `faults` names everything wrong with it."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        """Keep the faults.
-
-        Args:
-            faults: At least one.
-        """
-        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults))
-        self.faults = tuple(faults)
-
-
-def pointer(*parts: object) -> str:
-    """Return the JSON pointer of a path.
-
-    Args:
-        parts: Keys and indices from the root.
-
-    Example:
-        >>> pointer("arms", 0, "a/b")
-        '/arms/0/a~1b'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def resolve(body: object, catalogue: Catalogue) -> StudySpec:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from studies.errors import InvalidValueError
-from studies.optimizer import Tensors
-from studies.parameters import STEP_SECONDS, Direction, Metric, Option
+from studies.optimizers._base import Tensors
+from studies.spec.parameters import STEP_SECONDS, Direction, Metric, Option
 
 #: Every option of the workload by name.
 Options = Mapping[str, float | int | str]

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from studies import cifar
-from studies.optimizer import Tensors
-from studies.parameters import Option
-from studies.resnet import ResNet, initialise_resnet
-from studies.workload import ACCURACY, Data, DataFile, Examples, Options, Workload
+from studies.optimizers._base import Tensors
+from studies.spec.parameters import Option
+from studies.workloads._base import ACCURACY, Data, DataFile, Examples, Options, Workload
+from studies.workloads.datasets import cifar
+from studies.workloads.models.resnet import ResNet, initialise_resnet
 
 ARCHIVE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"

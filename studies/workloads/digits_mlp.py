@@ -7,10 +7,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from studies.models import initialise_mlp, mlp
-from studies.parameters import Option
 from studies.seeds import generator as derived
-from studies.workload import ACCURACY, Data, Examples, Options, Workload
+from studies.spec.parameters import Option
+from studies.workloads._base import ACCURACY, Data, Examples, Options, Workload
+from studies.workloads.models.layers import initialise_mlp, mlp
 
 #: Of the 1797 images, shuffled once for all studies: these many train and validate, the rest test.
 TRAIN, VALIDATION = 1200, 297

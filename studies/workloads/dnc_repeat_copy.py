@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from studies.dnc import DNC, initialise_dnc
-from studies.parameters import Option
-from studies.workload import Data, Examples, Options, Workload
+from studies.spec.parameters import Option
+from studies.workloads._base import Data, Examples, Options, Workload
+from studies.workloads.models.dnc import DNC, initialise_dnc
 
 BITS, LENGTHS, REPEATS = 4, (1, 2), (1, 2)
 #: The number of repeats is given divided by it.

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
-from studies import idx
-from studies.models import Pixels
-from studies.parameters import Option
-from studies.workload import ACCURACY, Data, DataFile, Examples, Options, Workload
+from studies.spec.parameters import Option
+from studies.workloads._base import ACCURACY, Data, DataFile, Examples, Options, Workload
+from studies.workloads.datasets import idx
+from studies.workloads.models.layers import Pixels
 
 SOURCE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FOLDER = "FashionMNIST/raw/"

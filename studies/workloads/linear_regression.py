@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from studies.parameters import Option
-from studies.workload import Data, Examples, Options, Workload
+from studies.spec.parameters import Option
+from studies.workloads._base import Data, Examples, Options, Workload
 
 INPUTS, HIDDEN, OUTPUTS, SAMPLES = 6, 6, 10, 1000
 

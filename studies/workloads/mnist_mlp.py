@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from studies import idx
-from studies.models import Pixels, initialise_mlp, mlp
-from studies.parameters import Option
-from studies.workload import ACCURACY, Data, DataFile, Examples, Options, Workload
+from studies.spec.parameters import Option
+from studies.workloads._base import ACCURACY, Data, DataFile, Examples, Options, Workload
+from studies.workloads.datasets import idx
+from studies.workloads.models.layers import Pixels, initialise_mlp, mlp
 
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FOLDER = "MNIST/raw/"

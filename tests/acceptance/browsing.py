@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,12 +12,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.support.paths import ROOT
+
 #: Phone and desk.
 WIDTHS = (380, 1400)
 #: A name of this machine that the browser takes for another machine's.
 ELSEWHERE = "service.test"
 #: Pictures of the pages as they were tested; the best of them are in docs/images.
-PICTURES = Path(__file__).parents[2] / "out" / "screenshots"
+PICTURES = ROOT / "out" / "screenshots"
 
 
 @dataclass(kw_only=True)

@@ -6,10 +6,10 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 #: The images that the tests build, beside a user's.
 VERSION = "acceptance"
 

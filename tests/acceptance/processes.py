@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from service.database import open_engine
 from service.settings import Settings
 from service.states import State
-from service.store import Store
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
 
 
 def processes(settings: Settings) -> list[str]:

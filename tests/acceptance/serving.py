@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.serve import environment
+from service.cli.serve import environment
 from service.settings import Settings
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from service.client import Client
-from service.keys import deployed_keys
+from service.auth.keys import deployed_keys
+from service.client.client import Client
 from service.roles import Role
 from service.settings import Access, Settings
 from service.states import ENDED, State

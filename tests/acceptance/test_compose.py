@@ -14,13 +14,13 @@ import mlflow
 import mlflow.artifacts
 import pytest
 
-from service.client import Client
+from service.client.client import Client
 from service.settings import Settings
 from service.states import ENDED, State
 from tests.acceptance.compose import ROOT, VERSION, Deployment
 from tests.acceptance.waiting import SECONDS, answered, ended, free_port
-from tests.blanked import blanked
 from tests.integration.recorded import mlflow_runs
+from tests.support.comparable_reports import blanked
 
 pytestmark = pytest.mark.docker
 

@@ -11,16 +11,16 @@ import httpx
 import psutil
 import pytest
 
-from service.database import open_engine
-from service.examples import STUDY_JSON
-from service.keys import Keys
-from service.ledger import StudyLedger
+from service.api.openapi import STUDY_JSON
+from service.auth.keys import Keys
 from service.roles import Role
-from service.store import Store
-from studies.catalogue import Catalogue
-from studies.resolve import resolve
+from service.runner.ledger import StudyLedger
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from studies.validation.catalogue import Catalogue
+from studies.validation.resolver import resolve
 from tests.acceptance.http_process import free_port, started, wait_until_alive
-from tests.reports import A_REPORT
+from tests.support.minimal_report import A_REPORT
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

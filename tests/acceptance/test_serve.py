@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.client import Client
-from service.keys import deployed_keys
+from service.auth.keys import deployed_keys
+from service.client.client import Client
 from service.roles import Role
 from service.settings import Access, Settings
 from service.states import State

@@ -84,7 +84,7 @@ def test_a_study_trains_on_both(machines: tuple[Deployment, Deployment, int], ce
     (key,) = [word for word in printed.split() if word.startswith("l4_")]
     first.compose("up", "--detach", "--wait")
 
-    command = ("run", "--rm", "-T", "secrets", "python", "-m", "service.secret_files", "--ray-token")
+    command = ("run", "--rm", "-T", "secrets", "python", "-m", "service.cli.secrets", "--ray-token")
     second.compose(*command, given=("0" * 64).encode())
     second.compose("up", "--detach", "ray-worker")
     deadline = time.monotonic() + 60

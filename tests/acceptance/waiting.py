@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import httpx
 
-from service.client import Client
+from service.client.client import Client
 from service.errors import ServiceError
-from service.schemas import StudyAnswer
+from service.schemas.studies import StudyAnswer
 from service.states import ENDED
 
 #: So long a small study may take on a busy machine.

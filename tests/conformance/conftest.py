@@ -8,15 +8,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.api.event_watcher import News
+from service.api.middleware.rate_limit import RateLimit
 from service.app import create_app
-from service.database import open_engine
-from service.news import News
-from service.rate_limit import RateLimit
-from service.runners import Runners
 from service.settings import Access, Settings
-from service.store import Store
-from studies.catalogue import Catalogue
-from tests.conformance.serving import served
+from service.storage.engine import open_engine
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.validation.catalogue import Catalogue
+from tests.support.http_server import served
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from service.client import Client
-from service.serve import running
+from service.cli.serve import running
+from service.client.client import Client
 from service.settings import Settings
-from studies.cluster import ENVIRONMENT
-from tests.blanked import blanked
+from studies.execution.ray_cluster import ENVIRONMENT
+from tests.support.comparable_reports import blanked
 
 
 def free_port() -> int:

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from studies import cluster
-from studies.speeds import Mode, Speed
-from studies.worker import Failure, Job, Trained
-from tests.unit.studies.test_worker import job
+from studies.execution import ray_cluster, ray_tune
+from studies.execution.jobs import Failure, Job, Trained
+from studies.planning.throughput import Speed
+from studies.records.rows import Mode
+from tests.unit.studies.execution.test_worker import job
 
 PACKS = 5
 
@@ -78,5 +79,5 @@ class Source:
 
 if __name__ == "__main__":
     address, folder = sys.argv[1], Path(sys.argv[2])
-    with cluster.joined(address):
-        cluster.run(Source(folder), name="gpus", storage=folder / "tune", stopping=lambda: False, gpus=0.5, train=wait)
+    with ray_cluster.joined(address):
+        ray_tune.run(Source(folder), name="gpus", storage=folder / "tune", stopping=lambda: False, gpus=0.5, train=wait)

@@ -15,18 +15,18 @@ from typing import final
 
 import psutil
 
-from service.database import open_engine
-from service.ledger import StudyLedger
-from service.store import Store
-from studies import cluster
-from studies.checkpoints import Checkpoints
-from studies.drive import Driver
-from studies.pacing import Place
-from studies.publish import catalogue
-from studies.resolve import resolve
-from studies.weights import Weights
-from studies.worker import Job, work
-from tests.speeds import next_pack
+from service.runner.ledger import StudyLedger
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from studies.execution import ray_cluster, ray_tune
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.driver import Driver
+from studies.execution.jobs import Job, Place
+from studies.execution.worker import work
+from studies.registry import catalogue
+from studies.validation.resolver import resolve
+from tests.support.paths import ROOT
+from tests.support.throughput import next_pack
 
 STEPS = 4000
 #: Two packs of two runs each, one after the other.
@@ -87,8 +87,8 @@ def disturbed(folder: Path) -> Generator[psutil.Process]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.test_checkpoints", "ray", str(folder)],
-            cwd=Path(__file__).parents[2],
-            env=environment | cluster.ENVIRONMENT,
+            cwd=ROOT,
+            env=environment | ray_cluster.ENVIRONMENT,
             stdout=log,
             stderr=log,
         )
@@ -145,20 +145,20 @@ def test_killed_in_every_pack_a_study_ends_as_an_undisturbed_one(tmp_path: Path)
 
 def own_ray(folder: Path) -> None:
     """Start Ray, and a process that drives the study on it."""
-    address = cluster.start_local(1)
+    address = ray_cluster.start_local(1)
     try:
         subprocess.run(
             [sys.executable, "-m", "tests.integration.test_checkpoints", "drive", str(folder), address], check=True
         )
     finally:
-        cluster.stop()
+        ray_cluster.stop()
 
 
 def drive(folder: Path, address: str) -> None:
     """Train the study, and write its rows."""
     driver, ledger = opened(folder)
-    with cluster.joined(address):
-        cluster.run(Unprobed(driver), name="cut", storage=folder / "tune", stopping=lambda: False)
+    with ray_cluster.joined(address):
+        ray_tune.run(Unprobed(driver), name="cut", storage=folder / "tune", stopping=lambda: False)
     (folder / "rows").write_text(rows(ledger))
 
 

@@ -7,13 +7,13 @@ from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 from sqlalchemy import select
 
-from service.client import Client
-from service.database import open_engine
-from service.errors import RequestRefusedError
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from service.tables import metadata
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from service.storage.tables import metadata
 from tests.integration.recorded import mlflow_runs
 
 #: Trained in some seconds.

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from service.entities import Claim
-from service.ledger import StudyLedger
-from service.runners import Runners
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
+from service.storage.entities import Claim
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
 from studies import registry
-from studies.publish import catalogue
-from studies.report import Report
-from studies.resolve import resolve
-from studies.rows import Stage
-from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+from studies.registry import catalogue
+from studies.reporting.report import Report
+from studies.spec.parameters import Stage
+from studies.validation.resolver import resolve
+from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 _STUDY = {
     "name": "cut",
@@ -30,15 +30,16 @@ _STUDY = {
 #: Drives a study that is cancelled when its last pack was trained, or has failed, and gets SIGTERM while it reports.
 _DRIVE = """
 import os, signal, sys, threading
-from service import driver, verbs
-from service.database import open_engine
+from service.runner import driver
+from service.storage.lifecycle import commands
+from service.storage.engine import open_engine
 from service.settings import Settings
-from service.store import Store
+from service.storage.repositories.studies import Store
 home, study, token, ray, when = sys.argv[1:]
 settings = Settings(home=home, data_dir=home, ray_address=ray, gpus_per_pack=0)
 stopping, render, do = threading.Event(), driver.render, getattr(driver.Driver, when)
 def cancelled(*given):
-    Store(open_engine(settings.database_url)).ask(study, verbs.cancel)
+    Store(open_engine(settings.database_url)).ask(study, commands.cancel)
     return do(*given)
 def asked(*given):
     os.kill(os.getpid(), signal.SIGTERM)

@@ -15,10 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from service.client import Client
-from service.errors import RequestRefusedError, UnreachableError
-from service.schemas import StudyAnswer
-from service.serve import environment
+from service.cli.serve import environment
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
+from service.errors import UnreachableError
+from service.schemas.studies import StudyAnswer
 from service.settings import Settings
 from service.states import ENDED, State
 from tests.integration.recorded import mlflow_runs
@@ -27,7 +28,7 @@ from tests.integration.recorded import mlflow_runs
 PARTS = {
     "HTTP process": "-m service.app",
     "runner": "-m service.runner",
-    "driver": "-m service.driver",
+    "driver": "-m service.runner.driver",
     "worker": "ray::",
     "MLflow server": "mlflow server",
     "raylet": "raylet/raylet",
@@ -68,7 +69,7 @@ def serving(settings: Settings) -> Generator[psutil.Process]:
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "serve.log").open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service.serve"], env=environment(settings), stdout=file, stderr=file
+            [sys.executable, "-m", "service.cli.serve"], env=environment(settings), stdout=file, stderr=file
         )
     try:
         yield psutil.Process(process.pid)
@@ -93,7 +94,7 @@ def below(service: psutil.Process, words: str) -> Iterator[psutil.Process]:
     for process in service.children(recursive=True):
         with contextlib.suppress(psutil.Error):
             command = " ".join(process.cmdline())
-            if words in command and "service.leash" not in command:
+            if words in command and "service.processes.subreaper" not in command:
                 yield process
 
 

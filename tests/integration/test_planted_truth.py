@@ -10,13 +10,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from studies.compare import Comparison, Verdict, compare
-from studies.report import build_report
-from studies.spec import StudySpec
-from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
-from studies.statistics.paired_t_power import paired_t_power
-from studies.statistics.seeds_needed import seeds_needed
-from tests.unit.studies.planted import Planted, planted_rows, planted_spec, provenance
+from studies.analysis.comparison import Comparison, Verdict, compare
+from studies.analysis.statistics.power import minimum_detectable_effect, paired_t_power, seeds_needed
+from studies.reporting.report import build_report
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 
 STUDIES = 2000
 SEEDS = 10

@@ -10,19 +10,19 @@ import pytest
 from rich.console import Console
 from sqlalchemy import create_engine, func, make_url, select
 
-from service.client import Client
-from service.database import open_engine
-from service.errors import RequestRefusedError
-from service.processes import Child
-from service.schemas import StudyAnswer
-from service.serve import parts, running
+from service.cli.serve import parts, running
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
+from service.processes.child_process import Child
+from service.schemas.studies import StudyAnswer
 from service.settings import Settings
 from service.states import ENDED, State
-from service.store import Store
-from service.tables import runners
-from tests import postgres as postgresql
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from service.storage.tables import runners
 from tests.integration.recorded import mlflow_runs
 from tests.integration.test_study import SMALL
+from tests.support import postgres as postgresql
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 

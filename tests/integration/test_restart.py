@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from service.client import Client
-from service.serve import running
+from service.cli.serve import running
+from service.client.client import Client
 from service.settings import Settings
 from service.states import State
 from tests.integration.recorded import mlflow_runs

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from l4 import L4Adam, L4Mom
+from tests.support.paths import ROOT
 
 CLASSES = {"L4Mom": L4Mom, "L4Adam": L4Adam}
 
@@ -41,7 +42,7 @@ def test_a_new_process_goes_on_bitwise(name: str, dtype: torch.dtype, tmp_path: 
     def process(start: int, stop: int, before: Path | None, after: Path) -> None:
         kind = str(dtype).removeprefix("torch.")
         arguments = [name, kind, str(start), str(stop), str(before or ""), str(after)]
-        subprocess.run([sys.executable, __file__, *arguments], check=True, cwd=Path(__file__).parents[2])
+        subprocess.run([sys.executable, __file__, *arguments], check=True, cwd=ROOT)
 
     process(0, 100, None, whole)
     process(0, 50, None, half)

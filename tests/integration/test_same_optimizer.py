@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.choose import scores
-from studies.compare import Comparison, Verdict, compare
-from studies.publish import catalogue
-from studies.resolve import resolve
-from studies.rows import Rows, Stage
-from studies.spec import StudySpec
-from studies.worker import work
-from tests.speeds import next_pack
-from tests.unit.studies.pretended import driver, opened
+from studies.analysis.comparison import Comparison, Verdict, compare
+from studies.execution.worker import work
+from studies.records.rows import Rows
+from studies.registry import catalogue
+from studies.search.selection import scores
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from studies.validation.resolver import resolve
+from tests.support.simulated_driver import driver, opened
+from tests.support.throughput import next_pack
 
 CALLED = {Verdict.WIN, Verdict.LOSS}
 

@@ -17,20 +17,19 @@ import pytest
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.claims import FRUITLESS
-from service.client import Client
-from service.errors import RequestRefusedError
-from service.forms import Form
-from service.schemas import StudyAnswer
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
+from service.schemas.studies import Form, StudyAnswer
 from service.settings import Settings
 from service.states import State
-from studies.estimate import Basis
-from studies.rebuild import rebuild
-from studies.report import Report
-from studies.rows import Stage
-from studies.spec import FIRST_CONFIRM_SEED
+from service.storage.lifecycle.leases import FRUITLESS
+from studies.planning.estimate import Basis
+from studies.reporting.bundle.rebuild import rebuild
+from studies.reporting.report import Report
+from studies.spec.definition import FIRST_CONFIRM_SEED
+from studies.spec.parameters import Stage
 from tests.integration.recorded import mlflow_runs
-from tests.receiver import receiver, verify
+from tests.support.webhook_receiver import receiver, verify
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -79,13 +78,19 @@ def test_its_log_has_what_its_driver_and_its_workers_said(
     lines = settings.driver_log(done.id).read_text().splitlines()
     said = [json.loads(line) for line in lines if line.startswith("{")]
     assert {each["study"] for each in said} == {done.id}
-    assert {each["logger"] for each in said} >= {"service.driver", "studies.drive", "studies.worker"}
+    assert {each["logger"] for each in said} >= {
+        "service.runner.driver",
+        "studies.execution.driver",
+        "studies.execution.worker",
+    }
     for run in client.runs(done.id):
         pack, _, lane = run.id.partition("-")
         own = list(client.logs(done.id, run_id=run.id))
-        assert re.search(rf"INFO studies.drive: pack {pack} is handed out: .* of {run.arm} on {run.workload}", own[0])
-        assert re.search(rf"INFO studies.worker: pack {pack}: \d+ lanes for \d+ steps", own[1])
-        assert re.search(rf"INFO studies.drive: pack {pack} is done", own[-1])
+        assert re.search(
+            rf"INFO studies.execution.driver: pack {pack} is handed out: .* of {run.arm} on {run.workload}", own[0]
+        )
+        assert re.search(rf"INFO studies.execution.worker: pack {pack}: \d+ lanes for \d+ steps", own[1])
+        assert re.search(rf"INFO studies.execution.driver: pack {pack} is done", own[-1])
         assert int(lane) < int(re.findall(r"(\d+) lanes", own[1])[0])
     assert list(client.logs(done.id, follow=True))[-1] == list(client.logs(done.id))[-1]
 
@@ -287,7 +292,7 @@ def test_a_killed_worker_is_replaced(client: Client) -> None:
 
 def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> None:
     study = client.submit({"name": "killed", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
-    os.kill(_process("-m service.recorder"), signal.SIGKILL)
+    os.kill(_process("-m service.tracking.recorder"), signal.SIGKILL)
     assert finished(client, study.id).state is State.SUCCEEDED
     keys = [run.data.tags["l4.run"] for run in mlflow_runs(settings, study.id)]
     assert len(keys) == len(set(keys)) == 1 + len(list(client.runs(study.id)))
@@ -370,7 +375,7 @@ def _waiting_driver(settings: Settings) -> int:
     """Return the id of the driver that writes into the log of those without a study, once there is one."""
     log, deadline = (settings.home / "logs" / "driver.log").resolve(), time.monotonic() + 60
     while time.monotonic() < deadline:
-        process = _process("-m service.driver")
+        process = _process("-m service.runner.driver")
         with contextlib.suppress(OSError):
             if Path(f"/proc/{process}/fd/1").readlink() == log:
                 return process
@@ -385,7 +390,7 @@ def _process(*words: str) -> int:
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 command = " ".join(process.cmdline())
-                if all(word in command for word in words) and "service.leash" not in command:
+                if all(word in command for word in words) and "service.processes.subreaper" not in command:
                     return process.pid
         time.sleep(0.05)
     raise AssertionError(f"no process with {words}")

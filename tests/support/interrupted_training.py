@@ -8,10 +8,10 @@ from typing import final
 
 from torch import Tensor
 
-from studies.keeper import Keeper
-from studies.lanes import Inputs, Lanes, MakeStepper, StackedStep, Stepper
-from studies.measurements import Measurement
-from studies.optimizer import Setting
+from studies.optimizers._base import Setting
+from studies.training.checkpoint import Keeper
+from studies.training.lanes import Inputs, Lanes, MakeStepper, StackedStep, Stepper
+from studies.training.measurements import Measurement
 
 #: Trains a pack by steppers so made, keeping checkpoints so.
 Train = Callable[[MakeStepper, Keeper | None], tuple[Measurement, ...]]

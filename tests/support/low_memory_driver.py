@@ -1,4 +1,4 @@
-"""A study driven with little memory: python -m tests.unit.studies.short_of_memory FOLDER
+"""A study driven with little memory: python -m tests.support.low_memory_driver FOLDER
 
 Prints the lanes of the packs that were tried, the runs that there are, those that there should be, and the lanes of the
 largest pack that was trained, as JSON, a line each.
@@ -10,19 +10,18 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.database import open_engine
-from service.ledger import StudyLedger
-from service.store import Store
-from studies.checkpoints import Checkpoints
-from studies.drive import Driver
+from service.runner.ledger import StudyLedger
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
 from studies.errors import OutOfMemoryError
-from studies.pacing import Place
-from studies.publish import catalogue
-from studies.resolve import resolve
-from studies.weights import Weights
-from studies.worker import Failure, work
-from tests.speeds import next_pack
-from tests.standing import progress_of
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.driver import Driver
+from studies.execution.jobs import Failure, Place
+from studies.execution.worker import work
+from studies.registry import catalogue
+from studies.validation.resolver import resolve
+from tests.support.progress import progress_of
+from tests.support.throughput import next_pack
 
 #: What a pack may take beyond what the process has by then, in bytes: four lanes fit in, eight do not.
 LEFT = 300 * 2**20

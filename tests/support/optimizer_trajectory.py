@@ -7,9 +7,9 @@ from torch import Tensor, nn, vmap
 from torch.optim import Optimizer as TorchOptimizer
 
 from studies import registry
-from studies.lanes import Lanes, stacked_step
-from studies.optimizer import Tensors
-from tests.plain import plain
+from studies.optimizers._base import Tensors
+from studies.training.lanes import Lanes, stacked_step
+from tests.support.stateless_losses import plain
 
 STEPS = 60
 SHAPES = ((4, 3), (4,), (2, 4))

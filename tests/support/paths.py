@@ -1,9 +1,13 @@
-"""Where real data sets are, for tests that train on them."""
+"""Where the repository and the real data sets are."""
 
 import os
 from pathlib import Path
 
-from studies.workload import DataFile
+from studies.workloads._base import DataFile
+
+ROOT = Path(__file__).parents[2]
+#: Records and data sets that tests use where they are.
+SHARED = ROOT.parent / "shared"
 
 
 def data_dir(files: tuple[DataFile, ...]) -> Path | None:
@@ -12,6 +16,5 @@ def data_dir(files: tuple[DataFile, ...]) -> Path | None:
     Args:
         files: The data set's files.
     """
-    root = Path(__file__).parents[1]
-    places = [Path(os.environ.get("L4_DATA_DIR", root / "out" / "data")), root.parent / "shared" / "data"]
+    places = [Path(os.environ.get("L4_DATA_DIR", ROOT / "out" / "data")), SHARED / "data"]
     return next((place for place in places if all((place / file.path).is_file() for file in files)), None)

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from studies.choose import Search
-from studies.parameters import Direction, Precision
-from studies.plan import additions
-from studies.report import Provenance
-from studies.rows import Lane, Outcome, Pack, Rows, Run, Series, Stage, Trial, by_arm
-from studies.spec import ArmSpec, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
-from tests.speeds import all_eager
+from studies.planning.planner import additions
+from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial, by_arm
+from studies.reporting.report import Provenance
+from studies.search.selection import Search
+from studies.spec.definition import Pruner, Sampler
+from studies.spec.parameters import Direction, Precision, Stage
+from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
+from tests.support.throughput import all_eager
 
 START_LOSS = 2.0
 #: Standard deviation of what log10 of the losses of one seed on one workload have in common.

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from studies.progress import Progress, progress
-from studies.rows import Rows
-from studies.spec import StudySpec
+from studies.planning.progress import Progress, progress
+from studies.records.rows import Rows
+from studies.spec.study import StudySpec
 
 
 def progress_of(spec: StudySpec, rows: Rows) -> Progress:

@@ -7,22 +7,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from service.database import open_engine
-from service.ledger import StudyLedger
-from service.store import Store
-from studies.checkpoints import Checkpoints
-from studies.drive import Driver
-from studies.measurements import Measurement
-from studies.pacing import Place
-from studies.publish import catalogue
-from studies.resolve import resolve
-from studies.rows import Rows
-from studies.spec import StudySpec
-from studies.speeds import Mode
-from studies.task import LaneTask
-from studies.weights import Weights
-from studies.worker import Job, Trained
-from tests.speeds import next_pack
+from service.runner.ledger import StudyLedger
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.driver import Driver
+from studies.execution.jobs import Job, Place, Trained
+from studies.records.rows import Mode, Rows
+from studies.registry import catalogue
+from studies.spec.study import StudySpec
+from studies.training.measurements import Measurement
+from studies.training.task import LaneTask
+from studies.validation.resolver import resolve
+from tests.support.throughput import next_pack
 
 #: Packs are said to have taken so long.
 PACK_SECONDS = 10.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Generator
 
-from studies.workload import Data, Examples, Options, Workload
+from studies.workloads._base import Data, Examples, Options, Workload
 
 FEW = 200
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from studies.lanes import BatchLoss, Inputs
-from studies.optimizer import Tensors
+from studies.optimizers._base import Tensors
+from studies.training.lanes import BatchLoss, Inputs
 
 
 def plain(loss: Callable[[Tensors, Tensor, Tensor], Tensor]) -> BatchLoss:

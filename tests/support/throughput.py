@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from studies.drive import Driver
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed
-from studies.worker import Job
+from studies.execution.driver import Driver
+from studies.execution.jobs import Job
+from studies.planning.throughput import Speed
+from studies.records.rows import Mode
+from studies.spec.study import StudySpec
 
 
 def eager(lanes: int) -> tuple[Speed, ...]:

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 import typer
 
+from service.api.parsers import parse_yaml
 from service.app import create_app
-from service.bodies import parse_yaml
-from service.cli import app
-from service.database import open_engine
+from service.cli.main import app
 from service.settings import Settings
 from service.states import State
-from service.store import Store
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
 from studies import registry
-from studies.publish import catalogue
-from studies.resolve import resolve
+from studies.registry import catalogue
+from studies.validation.resolver import resolve
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: The statuses that are documented for all endpoints together.
 OF_ALL = {401, 403, 429, 503}

@@ -7,16 +7,15 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.entities import Caller
-from service.errors import ForbiddenError, LoginNeededError, TooManyRequestsError, UnauthenticatedError
-from service.keys import Keys
-from service.negotiation import preferred
-from service.rate_limit import RateLimit
+from service.api.middleware.csrf import refuse_foreign
+from service.api.middleware.rate_limit import RateLimit
+from service.api.negotiation import preferred
+from service.auth.keys import Keys
+from service.auth.sessions import COOKIE, Sessions
+from service.errors import ForbiddenError, LoginNeededError, TooManyRequestsError, UnauthenticatedError, shown
 from service.roles import Role
-from service.same_origin import refuse_foreign
-from service.sessions import COOKIE, Sessions
 from service.settings import Settings, is_loopback
-from service.transitions import shown
+from service.storage.entities import Caller
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
 _OPEN_FOLDER = "/static/"
@@ -33,7 +32,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(:[0-9]*)?")
 
 
 def is_open(path: str) -> bool:
-    """Say whether anybody may ask a path; its route is declared `open_to_all` (see `service.access`).
+    """Say whether anybody may ask a path; its route is declared `open_to_all` (see `service.api.authorization`).
 
     Args:
         path: Of a request.

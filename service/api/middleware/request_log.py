@@ -9,7 +9,7 @@ from typing import final
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.transitions import is_id
+from service.storage.entities import is_id
 
 log = logging.getLogger(__name__)
 

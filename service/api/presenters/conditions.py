@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from service.entities import StudyRow
 from service.states import State
-from studies.progress import Place, Standing
+from service.storage.entities import StudyRow
+from studies.planning.progress import Place, Standing
 
 
 def conditions(study: StudyRow, searches: Mapping[Place, Standing], ahead: int, now: datetime) -> tuple[str, ...]:

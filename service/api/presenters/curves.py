@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
-from service.entities import run_id
-from service.records import read_series
-from service.schemas import CurveAnswer, CurvesAnswer
-from service.tables import runs, series
-from studies.progress import Progress
-from studies.rows import Stage
-from studies.spec import StudySpec
+from service.schemas.studies import CurveAnswer, CurvesAnswer
+from service.storage.entities import run_id
+from service.storage.mappers import read_series
+from service.storage.tables import runs, series
+from studies.planning.progress import Progress
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
 
 #: Runs of an arm that are shown: enough to see how much seeds differ.
 MOST = 3

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from service.settings import Settings
-from studies.rows import Stage
+from studies.spec.parameters import Stage
 
 #: MLflow's pages for training, and not those for language models.
 _TRAINING = "workflowType=machine_learning"

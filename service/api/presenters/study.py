@@ -1,18 +1,20 @@
 """Studies as the HTTP service answers with them."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from service import mlflow_links
-from service.conditions import conditions
-from service.entities import StudyHead, StudyRow
-from service.progress import progress_answer
-from service.queue import Waiting
-from service.schemas import Links, StudyAnswer, StudySummary
+from service.api.presenters import mlflow_links
+from service.api.presenters.conditions import conditions
+from service.schemas.studies import ArmProgressAnswer, BestAnswer, Links, ProgressAnswer, StudyAnswer, StudySummary
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies import budget
+from service.storage.entities import StudyHead, StudyRow
+from service.storage.lifecycle.queue import Waiting
+from service.storage.repositories.studies import Store
+from studies.planning.progress import Progress
+from studies.search import budget
+from studies.search.selection import Score
 
 
 def summary(row: StudyHead | StudyRow) -> StudySummary:
@@ -69,3 +71,35 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
 def _ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
     """Return how many studies will be taken up before one; 0 where it was taken up meanwhile."""
     return next((place for place, study in enumerate(waiting) if study.id == row.id), 0)
+
+
+def progress_answer(found: Progress) -> ProgressAnswer:
+    """Return how far a study is.
+
+    Args:
+        found: As its rows tell.
+    """
+    return ProgressAnswer(
+        done=found.done,
+        total=found.total,
+        arms=tuple(
+            ArmProgressAnswer(
+                workload=workload,
+                arm=arm,
+                done=each.done,
+                total=each.total,
+                trials_done=each.search.trials_done,
+                trials_total=each.search.trials,
+                best=None if each.search.best is None else _best(each.search.best),
+            )
+            for (workload, arm), each in found.arms.items()
+        ),
+    )
+
+
+def _best(best: Score) -> BestAnswer:
+    return BestAnswer(
+        trial=best.trial.number,
+        score=best.value if math.isfinite(best.value) else None,
+        setting=dict(best.trial.setting),
+    )

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from service.access import CallerGiven, needs
-from service.problems import documented
+from service.api.authorization import CallerGiven, needs
+from service.api.problems import documented
 from service.roles import Role
-from service.schemas import CallerAnswer
+from service.schemas.studies import CallerAnswer
 
 router = APIRouter(tags=["access"], dependencies=[Depends(needs(Role.READER))])
 

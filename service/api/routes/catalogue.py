@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Depends
 
-from service.access import needs
-from service.dependencies import StoreGiven
-from service.problems import documented
+from service.api.authorization import needs
+from service.api.dependencies import StoreGiven
+from service.api.problems import documented
 from service.roles import Role
-from service.runners import Runners
-from service.schemas import WorkloadAnswer
-from studies.catalogue import OptimizerEntry
+from service.schemas.studies import WorkloadAnswer
+from service.storage.repositories.runners import Runners
+from studies.validation.catalogue import OptimizerEntry
 
 router = APIRouter(tags=["catalogue"], dependencies=[Depends(needs(Role.READER))])
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from service.access import needs
+from service.api.authorization import needs
 from service.roles import Role
 
 router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema=False)

@@ -8,16 +8,16 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service.access import CallerGiven, needs
-from service.dependencies import NewsGiven, StoreGiven, StudyId
-from service.entities import Caller, Event
+from service.api.authorization import CallerGiven, needs
+from service.api.dependencies import NewsGiven, StoreGiven, StudyId
+from service.api.problems import documented
+from service.auth.keys import Keys
 from service.errors import UnknownStudyError
-from service.keys import Keys
-from service.problems import documented
 from service.roles import Role
-from service.schemas import EventAnswer
+from service.schemas.studies import EventAnswer
 from service.states import ENDED
-from service.store import Store
+from service.storage.entities import Caller, Event
+from service.storage.repositories.studies import Store
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 

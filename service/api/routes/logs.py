@@ -10,18 +10,18 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from service.access import CallerGiven, needs
-from service.dependencies import RunId, SettingsGiven, StoreGiven, StudyId
-from service.entities import Caller
+from service.api.authorization import CallerGiven, needs
+from service.api.dependencies import RunId, SettingsGiven, StoreGiven, StudyId
+from service.api.problems import documented
+from service.auth.keys import Keys
 from service.errors import NoLogError, UnknownStudyError
-from service.keys import Keys
-from service.log_lines import in_words, of_pack, read_on
-from service.problems import documented
-from service.queries import read_one_run
+from service.processes.log_files import in_words, of_pack, read_on
 from service.roles import Role
 from service.settings import Settings
 from service.states import ENDED
-from service.store import Store
+from service.storage.entities import Caller
+from service.storage.repositories.runs import read_one_run
+from service.storage.repositories.studies import Store
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 

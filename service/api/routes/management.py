@@ -1,26 +1,30 @@
 """Keeping order among studies: taking one once more, putting it away, deleting it, cancelling many."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from service.access import CallerGiven, OwnStudyId, needs
-from service.answers import answer
-from service.archive import archive, unarchive
-from service.asked import CancelRequest, CloneRequest, read
-from service.cancelling import cancel_all
-from service.deletions import Deletions
-from service.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
-from service.entities import PostedKey
-from service.posted import OptionalBody, PostedBody, body_of
-from service.problems import BODY_PROBLEMS, LOCATION, documented
+from service.api.authorization import CallerGiven, OwnStudyId, needs, own_study
+from service.api.body import OptionalBody, PostedBody, read
+from service.api.dependencies import IdempotencyKey, SettingsGiven, StoreGiven, StudyId
+from service.api.openapi import body_of
+from service.api.presenters.study import answer
+from service.api.problems import BODY_PROBLEMS, LOCATION, documented, problem_of
+from service.errors import ForbiddenError, UnknownStudyError, WrongStateError
 from service.roles import Role
-from service.runners import Runners
-from service.schemas import CancelAnswer, StudyAnswer
-from studies.recheck import recheck
+from service.schemas.requests import CANCELLABLE, MOST, CancelRequest, CloneRequest
+from service.schemas.studies import CancelAnswer, CancelledAnswer, StudyAnswer
+from service.storage.entities import Caller, PostedKey
+from service.storage.lifecycle.commands import archive, cancel, unarchive
+from service.storage.repositories.deletions import Deletions
+from service.storage.repositories.listing import Wanted
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.validation.compatibility import recheck
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.SUBMITTER))])
 
@@ -97,3 +101,34 @@ def delete_study(
 def cancel_studies(body: PostedBody, caller: CallerGiven, store: StoreGiven) -> CancelAnswer:
     """Cancel the studies of some ids, or those that a filter finds; what becomes of each is answered."""
     return cancel_all(store, read(CancelRequest, body), caller)
+
+
+def cancel_all(store: Store, asked: CancelRequest, caller: Caller) -> CancelAnswer:
+    """Cancel studies; what becomes of one changes nothing for the others.
+
+    Args:
+        store: The database.
+        asked: Which ones.
+        caller: Who asks; a filter finds only those that it may change.
+    """
+    if asked.ids:
+        return CancelAnswer(studies=_cancelled(store, dict.fromkeys(asked.ids), caller), more=False)
+    owner = None if caller.role is Role.ADMIN else caller.name
+    wanted = Wanted(states=asked.state or CANCELLABLE, name=asked.name, owner=owner)
+    # newest first: among equals a runner that has lost its study takes the oldest
+    found = store.studies(MOST, wanted=wanted)
+    return CancelAnswer(
+        studies=_cancelled(store, [head.id for head in found.items], caller), more=found.next_cursor is not None
+    )
+
+
+def _cancelled(store: Store, ids: Iterable[str], caller: Caller) -> tuple[CancelledAnswer, ...]:
+    return tuple(_cancel(store, study_id, caller) for study_id in ids)
+
+
+def _cancel(store: Store, study_id: str, caller: Caller) -> CancelledAnswer:
+    try:
+        state = store.ask(own_study(study_id, store, caller), cancel)
+        return CancelledAnswer(id=study_id, state=state, problem=None)
+    except (UnknownStudyError, ForbiddenError, WrongStateError) as error:
+        return CancelledAnswer(id=study_id, state=None, problem=problem_of(error))

@@ -2,16 +2,17 @@
 
 from fastapi import APIRouter, Depends
 
-from service.access import needs
-from service.dependencies import StoreGiven
-from service.estimates import estimated
-from service.posted import POSTED, PostedBody
-from service.problems import BODY_PROBLEMS, documented
+from service.api.authorization import needs
+from service.api.body import PostedBody
+from service.api.dependencies import StoreGiven
+from service.api.openapi import POSTED
+from service.api.problems import BODY_PROBLEMS, documented
 from service.roles import Role
-from service.runners import Runners
-from service.schemas import PlanAnswer
-from studies import budget
-from studies.resolve import resolve
+from service.schemas.studies import PlanAnswer
+from service.storage.repositories.estimates import estimated
+from service.storage.repositories.runners import Runners
+from studies.search import budget
+from studies.validation.resolver import resolve
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from service.access import needs
-from service.dependencies import StoreGiven
-from service.problems import documented
+from service.api.authorization import needs
+from service.api.dependencies import StoreGiven
+from service.api.problems import documented
 from service.roles import Role
-from service.schemas import QueueAnswer, QueuedAnswer
+from service.schemas.studies import QueueAnswer, QueuedAnswer
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 

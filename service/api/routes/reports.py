@@ -2,22 +2,25 @@
 
 from enum import StrEnum
 from http import HTTPStatus
+from importlib.resources import files
 from typing import IO, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from service.access import needs
-from service.bundles import open_bundle
-from service.dependencies import StoreGiven, StudyId
-from service.forms import Form
-from service.negotiation import preferred
-from service.problems import documented
+from service.api.authorization import needs
+from service.api.bundle import open_bundle
+from service.api.dependencies import StoreGiven, StudyId
+from service.api.joint_report import joint_report
+from service.api.negotiation import preferred
+from service.api.problems import documented
 from service.roles import Role
-from service.storable import NO_NUL
-from service.store import Store
+from service.schemas.requests import NO_NUL
+from service.schemas.studies import Form
+from service.storage.repositories.studies import Store
 
 router = APIRouter(tags=["report"], dependencies=[Depends(needs(Role.READER))])
 
@@ -30,7 +33,6 @@ class Image(StrEnum):
 
 
 Figure = Annotated[str, Path(min_length=1, pattern=NO_NUL, description="The figure's name, as the Markdown names it.")]
-
 #: Of each form.
 MEDIA_TYPES = {
     Form.JSON: "application/json",
@@ -134,3 +136,43 @@ def accepted(accept: str) -> Form:
 def _form(store: Store, study_id: str, form: Form, headers: dict[str, str]) -> Response:
     content = store.report_file(study_id, f"report.{form.value}")
     return Response(content, headers=HEADERS | headers, media_type=MEDIA_TYPES[form])
+
+
+joint_router = APIRouter(tags=["report"], dependencies=[Depends(needs(Role.READER))])
+Studies = Annotated[
+    list[Annotated[str, Query(max_length=64)]],
+    Query(alias="study", min_length=2, max_length=10, description="An id; each study once, 2 to 10 of them."),
+]
+Chosen = Annotated[Form | None, Query(description="The form; by Accept where not given.")]
+_SCHEMA = "application/schema+json"
+_ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": CONTENT}}
+
+
+@joint_router.get(
+    "/reports",
+    response_class=Response,
+    responses=_ANSWERS
+    | documented(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def show_joint_report(
+    studies: Studies, store: StoreGiven, form: Chosen = None, accept: Annotated[str, Header()] = ""
+) -> Response:
+    """Return one report of several studies of one protocol; 422 with every field that must not differ and does."""
+    if len(set(studies)) < len(studies):
+        raise RequestValidationError(
+            [{"loc": ("query", "study"), "msg": "give each study once", "type": "value_error"}]
+        )
+    chosen = form or accepted(accept)
+    content = joint_report(store, studies, f"report.{chosen.value}")
+    return Response(content, headers=HEADERS | {"Vary": "Accept"}, media_type=MEDIA_TYPES[chosen])
+
+
+@joint_router.get(
+    "/reports/schema",
+    response_class=Response,
+    responses={200: {"content": {_SCHEMA: {"schema": {"type": "object"}}}}} | documented(),
+)
+def show_schema() -> Response:
+    """Return the JSON schema of the report; its `schema_version` says which one a report has."""
+    content = files("studies").joinpath("report.schema.json").read_bytes()
+    return Response(content, media_type=_SCHEMA)

@@ -2,17 +2,21 @@
 
 import math
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path, Query
 
-from service.access import needs
-from service.dependencies import Cursor, Limit, RunId, StoreGiven, StudyId
-from service.entities import RunRow
-from service.problems import documented
-from service.queries import read_one_run
+from service.api.authorization import needs
+from service.api.dependencies import Cursor, Limit, RunId, StoreGiven, StudyId
+from service.api.presenters.curves import read_curves
+from service.api.problems import documented
+from service.errors import UnknownWorkloadError, shown
 from service.roles import Role
-from service.schemas import RunAnswer, RunPage
-from studies.rows import Outcome
+from service.schemas.requests import NO_NUL
+from service.schemas.studies import CurvesAnswer, RunAnswer, RunPage
+from service.storage.entities import RunRow
+from service.storage.repositories.runs import read_one_run
+from studies.records.rows import Outcome
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 
@@ -51,3 +55,27 @@ def _answer(row: RunRow) -> RunAnswer:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+curves_router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+SeriesName = Annotated[
+    str, Query(max_length=100, pattern=NO_NUL, description="One of `names` of the answer, as `train_loss`.")
+]
+WorkloadName = Annotated[str, Path(description="The workload's name within the study.", examples=["digits_mlp"])]
+
+
+@curves_router.get(
+    "/studies/{study_id}/workloads/{workload}/curves",
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def show_curves(
+    study_id: StudyId, workload: WorkloadName, store: StoreGiven, series: SeriesName = "train_loss"
+) -> CurvesAnswer:
+    """Return a series of a few runs of each arm on a workload: confirm runs, or those of the best trial so far."""
+    study = store.study(study_id)
+    names = [each.name for each in study.spec.workloads]
+    if workload not in names:
+        raise UnknownWorkloadError(f"study {study_id} has no workload {shown(workload)}; it has {', '.join(names)}")
+    found = store.progress(study)
+    with store.reading() as connection:
+        return read_curves(connection, study_id, study.spec, found, workload, series)

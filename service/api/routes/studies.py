@@ -6,21 +6,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from service import verbs
-from service.access import CallerGiven, OwnStudyId, needs
-from service.answers import answer, summary
-from service.dependencies import Cursor, IdempotencyKey, Limit, NamePart, SettingsGiven, States, StoreGiven, StudyId
-from service.entities import PostedKey
+from service.api.authorization import CallerGiven, OwnStudyId, needs
+from service.api.body import PostedBody
+from service.api.dependencies import Cursor, IdempotencyKey, Limit, NamePart, SettingsGiven, States, StoreGiven, StudyId
+from service.api.openapi import POSTED
+from service.api.presenters.study import answer, summary
+from service.api.problems import BODY_PROBLEMS, LOCATION, documented
 from service.errors import ForbiddenError
-from service.listing import Wanted
-from service.posted import POSTED, PostedBody
-from service.problems import BODY_PROBLEMS, LOCATION, documented
 from service.roles import Role
-from service.runners import Runners
-from service.schemas import StudyAnswer, StudyPage
+from service.schemas.studies import StudyAnswer, StudyPage
 from service.settings import Settings
-from service.store import Store, Verb
-from studies.resolve import resolve
+from service.storage.entities import PostedKey
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.listing import Wanted
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store, Verb
+from studies.validation.resolver import resolve
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
 #: What changes something.

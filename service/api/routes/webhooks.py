@@ -6,17 +6,17 @@ from http import HTTPStatus
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.access import needs
-from service.asked import read
-from service.deliveries import body, new_message
-from service.dependencies import OutboundGiven, StoreGiven, WebhookId
-from service.entities import Webhook
-from service.posted import PostedBody, body_of
-from service.problems import BODY_PROBLEMS, documented
+from service.api.authorization import needs
+from service.api.body import PostedBody, read
+from service.api.dependencies import OutboundGiven, StoreGiven, WebhookId
+from service.api.openapi import body_of
+from service.api.problems import BODY_PROBLEMS, documented
 from service.roles import Role
-from service.signing import signed
-from service.webhook_schemas import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
-from service.webhooks import Webhooks
+from service.schemas.webhooks import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
+from service.storage.entities import Webhook
+from service.storage.lifecycle.outbox import body, new_message
+from service.webhooks.signing import signed
+from service.webhooks.subscriptions import Webhooks
 
 router = APIRouter(tags=["webhooks"], dependencies=[Depends(needs(Role.ADMIN))])
 

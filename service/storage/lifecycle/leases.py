@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, update
 
-from service.entities import Claim
-from service.queue import queue, running
 from service.states import HELD, State
-from service.tables import studies
-from service.transitions import is_in, lost, move, note, state_for_update
+from service.storage.entities import Claim
+from service.storage.lifecycle.queue import queue, running
+from service.storage.lifecycle.transitions import is_in, lost, move, note, state_for_update
+from service.storage.tables import studies
 
 #: A study that was taken up so often with no pack trained in between has failed, whatever it was that died.
 FRUITLESS = 6

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from service.states import State
-from service.tables import deliveries, webhooks
+from service.storage.tables import deliveries, webhooks
 
 #: After the first failure the next attempt is so many seconds later, then twice as many, and so on, up to the most.
 FIRST_WAIT, LONGEST_WAIT = 5.0, 3600.0

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select
 
 from service.states import HELD, State
-from service.tables import studies
-from service.transitions import is_in
+from service.storage.lifecycle.transitions import is_in
+from service.storage.tables import studies
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _JUST_NOW = datetime.max.replace(tzinfo=UTC)

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, select
 
 from service.settings import packs_within
 from service.states import HELD
-from service.tables import studies
-from service.transitions import is_in
+from service.storage.lifecycle.transitions import is_in
+from service.storage.tables import studies
 
 
 @dataclass(frozen=True, kw_only=True)

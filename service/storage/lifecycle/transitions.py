@@ -1,32 +1,14 @@
 """Moves of studies from state to state: guarded writes in the caller's transaction, each with its event."""
 
-import re
-import secrets
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from service.deliveries import announce
-from service.errors import UnknownStudyError, WrongStateError
+from service.errors import UnknownStudyError, WrongStateError, shown
 from service.states import ENDED, HELD, SOURCES, State
-from service.tables import events, studies
+from service.storage.lifecycle.outbox import announce
+from service.storage.tables import events, studies
 from studies.errors import StoppedError
-
-_ID = re.compile(r"[0-9a-f]{20}")
-
-
-def new_id(now: datetime) -> str:
-    """Return an id that sorts by its time: as in UUID version 7, microseconds first (14 digits), then 24 random bits.
-
-    Args:
-        now: The present time.
-    """
-    return f"{int(now.timestamp() * 1e6):014x}{secrets.token_hex(3)}"
-
-
-def is_id(text: str) -> bool:
-    """Say whether a text has the form of an id."""
-    return _ID.fullmatch(text) is not None
 
 
 def move(connection: Connection, study_id: str, to: State, reason: str, *, token: str | None, now: datetime) -> None:
@@ -103,8 +85,3 @@ def refused(study_id: str, state: State, asked: str, remedy: str) -> WrongStateE
 def unknown(study_id: str) -> UnknownStudyError:
     """Return the error for an id that no study has."""
     return UnknownStudyError(f"no study has the id {shown(study_id)}; `GET /studies` lists those there are")
-
-
-def shown(text: str) -> str:
-    """Return what somebody sent as a message may show it."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, delete, insert, select
 
 from service.settings import Settings
 from service.states import ENDED
-from service.store import Store
-from service.tables import deletions, metadata, studies
-from service.transitions import is_id, refused, state_for_update, unknown
+from service.storage.entities import is_id
+from service.storage.lifecycle.transitions import refused, state_for_update, unknown
+from service.storage.repositories.studies import Store
+from service.storage.tables import deletions, metadata, studies
 
 log = logging.getLogger(__name__)
 

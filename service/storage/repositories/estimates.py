@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from statistics import median
 
-from service.speeds import Known, read_speeds_of
-from service.store import Store
-from studies.catalogue import Catalogue, Machines
-from studies.estimate import Basis, Estimate, Pace, estimate
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Mode, Speed, fastest
-from studies.subjects import subject_of
+from service.storage.repositories.studies import Store
+from service.storage.repositories.throughput import Known, read_speeds_of
+from studies.planning.estimate import Basis, Estimate, Pace, estimate
+from studies.planning.throughput import Speed, fastest, subject_of
+from studies.records.rows import Mode
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from studies.validation.catalogue import Catalogue, Machines
 
 
 def estimated(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:

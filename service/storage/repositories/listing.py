@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from service.entities import Page, StudyHead, read_head
-from service.queries import bad_cursor
 from service.states import State
-from service.tables import studies
-from service.transitions import is_id, is_in
+from service.storage.entities import Page, StudyHead, is_id
+from service.storage.lifecycle.transitions import is_in
+from service.storage.mappers import read_head
+from service.storage.repositories.runs import bad_cursor
+from service.storage.tables import studies
 
 #: What a list shows of a study; its spec may be long, and is not read.
 _HEAD = select(

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
-from service.entities import StudyRow
-from service.queries import read_reached, read_searches
-from service.tables import runs
-from studies.progress import Place, Progress, Standing, progress
-from studies.rows import Rows, Stage
+from service.storage.entities import StudyRow
+from service.storage.repositories.runs import read_reached, read_searches
+from service.storage.tables import runs
+from studies.planning.progress import Place, Progress, Standing, progress
+from studies.records.rows import Rows
+from studies.spec.parameters import Stage
 
 #: Studies whose searches are remembered; of others they are replayed again.
 _MOST = 200

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.tables import tallies
-from studies.rows import Outcome, Run
+from service.storage.tables import tallies
+from studies.records.rows import Outcome, Run
 
 
 def count(connection: Connection, runs: Sequence[Run]) -> None:

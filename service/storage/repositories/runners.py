@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 
-from service.database import put
 from service.errors import NoCatalogueError, NoRunnerError
-from service.store import Store
-from service.tables import catalogue, runners
-from studies.catalogue import Catalogue
+from service.storage.engine import put
+from service.storage.repositories.studies import Store
+from service.storage.tables import catalogue, runners
+from studies.validation.catalogue import Catalogue
 
 
 class Runners:

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, tuple_
 
-from service.entities import Page, RunRow, run_id
-from service.errors import BadCursorError, UnknownRunError
-from service.records import read_numbers, read_pack, read_run, read_series, read_trial
-from service.tables import packs, runs, series, studies, trials
-from service.transitions import shown
-from studies.rows import Limit, Rows, Series, Stage
+from service.errors import BadCursorError, UnknownRunError, shown
+from service.storage.entities import Page, RunRow, run_id
+from service.storage.mappers import read_numbers, read_pack, read_run, read_series, read_trial
+from service.storage.tables import packs, runs, series, studies, trials
+from studies.records.rows import Limit, Rows, Series
+from studies.spec.parameters import Stage
 
 #: What runs are ordered by.
 _ORDER = (runs.c.workload, runs.c.arm, runs.c.stage, runs.c.trial, runs.c.seed)
@@ -31,7 +31,7 @@ _RUN_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 
 def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Rows:
-    """Return all rows of a study, in the order that `studies.rows.Rows` has.
+    """Return all rows of a study, in the order that `studies.records.rows.Rows` has.
 
     Args:
         connection: In a transaction, so that the rows are of one moment.
@@ -71,7 +71,7 @@ def read_reached(connection: Connection, study_id: str) -> Limit | None:
 def read_searches(
     connection: Connection, study_id: str, wanted: Sequence[tuple[str, str]], reached: Limit | None
 ) -> Rows:
-    """Return the trials and the search runs of some searches, in the order that `studies.rows.Rows` has.
+    """Return the trials and the search runs of some searches, in the order that `studies.records.rows.Rows` has.
 
     Args:
         connection: In a transaction, so that the rows are of one moment.

@@ -8,10 +8,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, not_, select, true
 
 from service.states import HELD, State
-from service.tables import deliveries, events, packs, runners, runs, studies, webhooks
-from service.tallies import read_tallies
-from service.transitions import is_in
-from studies.rows import Outcome, Stage
+from service.storage.lifecycle.transitions import is_in
+from service.storage.repositories.run_counts import read_tallies
+from service.storage.tables import deliveries, events, packs, runners, runs, studies, webhooks
+from studies.records.rows import Outcome
+from studies.spec.parameters import Stage
 
 
 @dataclass(frozen=True, kw_only=True)

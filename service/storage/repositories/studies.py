@@ -8,22 +8,23 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.claims import claim_next, let_go, renew
-from service.database import for_reading, for_writing
-from service.entities import Claim, Event, Page, PostedKey, RunRow, StudyHead, StudyRow, read_study
-from service.errors import NoReportError, UnknownReportFileError, WrongStateError
-from service.listing import Wanted, read_study_page
-from service.migrate import migrate
-from service.posting import add, earlier
-from service.progresses import Progresses
-from service.queries import read_rows, read_run_page
-from service.queue import Waiting, queue
+from service.errors import NoReportError, UnknownReportFileError, WrongStateError, shown
 from service.states import ENDED, State
-from service.tables import events, reports, studies
-from service.transitions import is_id, is_in, move, shown, state_for_update, unknown
-from studies.progress import Progress
-from studies.rows import Rows
-from studies.spec import StudySpec
+from service.storage.engine import for_reading, for_writing
+from service.storage.entities import Claim, Event, Page, PostedKey, RunRow, StudyHead, StudyRow, is_id
+from service.storage.lifecycle.leases import claim_next, let_go, renew
+from service.storage.lifecycle.queue import Waiting, queue
+from service.storage.lifecycle.transitions import is_in, move, state_for_update, unknown
+from service.storage.mappers import read_study
+from service.storage.migrate import migrate
+from service.storage.repositories.listing import Wanted, read_study_page
+from service.storage.repositories.progress import Progresses
+from service.storage.repositories.runs import read_rows, read_run_page
+from service.storage.repositories.submission import add, earlier
+from service.storage.tables import events, reports, studies
+from studies.planning.progress import Progress
+from studies.records.rows import Rows
+from studies.spec.study import StudySpec
 
 #: From (connection, study, present time) to the study's state after what was asked.
 Verb = Callable[[Connection, str, datetime], State]
@@ -33,7 +34,7 @@ class Store:
     """The studies in the database; it may be used from any thread and from several processes at once.
 
     Args:
-        engine: From `service.database.open_engine`.
+        engine: From `service.storage.engine.open_engine`.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -202,7 +203,7 @@ class Store:
             return read_run_page(connection, study_id, limit, cursor)
 
     def rows(self, study_id: str, *, series: bool = False) -> Rows:
-        """Return all rows of a study, as `studies.rows.Ledger` has it.
+        """Return all rows of a study, as `studies.records.rows.Ledger` has it.
 
         Args:
             study_id: The study.
@@ -284,7 +285,7 @@ class Store:
 
         Args:
             study_id: The study.
-            verb: One of `service.verbs`.
+            verb: One of `service.storage.lifecycle.commands`.
 
         Returns:
             Where the study is then.

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from service.entities import PostedKey
-from service.errors import KeyReusedError
+from service.errors import KeyReusedError, shown
 from service.states import State
-from service.tables import requests, studies
-from service.transitions import new_id, note, shown
-from studies.spec import StudySpec
+from service.storage.entities import PostedKey, new_id
+from service.storage.lifecycle.transitions import note
+from service.storage.tables import requests, studies
+from studies.spec.study import StudySpec
 
 
 def add(

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from service.database import put
-from service.tables import speeds as table
-from studies.speeds import Mode, Speed, Subject
+from service.storage.engine import put
+from service.storage.tables import speeds as table
+from studies.planning.throughput import Speed, Subject
+from studies.records.rows import Mode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from service.states import State
-from service.tables import events, studies
-from service.transitions import note
-from studies.estimate import Estimate
-from studies.rows import Limit
+from service.storage.lifecycle.transitions import note
+from service.storage.tables import events, studies
+from studies.planning.estimate import Estimate
+from studies.records.rows import Limit
 
 
 def read_elapsed(connection: Connection, study_id: str, now: datetime) -> float:

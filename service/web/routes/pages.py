@@ -5,18 +5,18 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Response
 
-from service.access import CallerGiven, needs
-from service.dependencies import Cursor, NamePart, PagesGiven, SettingsGiven, States, StoreGiven, StudyId
-from service.entities import Caller
-from service.examples import STUDY_JSON
-from service.forms import Form
-from service.listing import Wanted
-from service.look import look
-from service.pages import Pages
+from service.api.authorization import CallerGiven, needs
+from service.api.dependencies import Cursor, NamePart, SettingsGiven, States, StoreGiven, StudyId
+from service.api.openapi import STUDY_JSON
 from service.roles import Role
+from service.schemas.studies import Form
 from service.settings import Settings
 from service.states import State
-from service.store import Store
+from service.storage.entities import Caller
+from service.storage.repositories.listing import Wanted
+from service.storage.repositories.studies import Store
+from service.web.study_page import look
+from service.web.templating import Pages, PagesGiven
 
 router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema=False)
 

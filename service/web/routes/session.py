@@ -10,15 +10,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
-from service.access import open_to_all
-from service.dependencies import PagesGiven, SettingsGiven, StoreGiven
+from service.api.authorization import open_to_all
+from service.api.body import read_content
+from service.api.dependencies import SettingsGiven, StoreGiven
+from service.api.middleware.authentication import take_failure
+from service.api.middleware.csrf import refuse_foreign
+from service.auth.keys import Keys
+from service.auth.sessions import COOKIE, LIFE, Sessions
 from service.errors import UnauthenticatedError
-from service.guard import take_failure
-from service.keys import Keys
-from service.pages import Pages
-from service.posted import read_content
-from service.same_origin import refuse_foreign
-from service.sessions import COOKIE, LIFE, Sessions
+from service.web.templating import Pages, PagesGiven
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, Response
 from starlette.exceptions import HTTPException
 
-from service.access import open_to_all
+from service.api.authorization import open_to_all
 
 router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
 
-_FOLDER = Path(__file__).with_name("static")
+_FOLDER = Path(__file__).parents[1] / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 

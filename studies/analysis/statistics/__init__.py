@@ -1,1 +1,1 @@
-"""Statistics on plain arrays of numbers, one a file; the file's stem is the statistic's name."""
+"""Statistics on plain arrays of numbers, by theme."""

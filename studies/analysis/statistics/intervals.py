@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special, stats
 
 #: Below so many values in a stratum no interval is given: a nominal 95 % one covers 74 / 83 / 90 % at 3 / 5 / 10.
 FEWEST = 10
@@ -43,3 +44,32 @@ def stratified_bootstrap(
     # no interpolation, which has no answer between two infinite values
     low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)
+
+
+def t_interval(values: Sequence[float], level: float) -> tuple[float, float] | None:
+    """Return mean -+ t((1 + level) / 2, n - 1) s / sqrt(n), or None for fewer than two values.
+
+    Args:
+        values: Finite numbers.
+        level: Coverage, between 0 and 1, as in 0.95.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    mean = float(np.mean(values))
+    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / n**0.5
+    return mean - half, mean + half
+
+
+def divergence_rate(diverged: int, runs: int, level: float) -> tuple[float, float, float]:
+    """Return the share of runs that diverged, with the lower and the upper end of its confidence interval.
+
+    Wilson's score interval (Wilson, 1927), which has a width at 0 and at 1 too.
+
+    Args:
+        diverged: How many diverged.
+        runs: Out of so many, at least one.
+        level: Coverage, as in 0.95.
+    """
+    interval = stats.binomtest(diverged, runs).proportion_ci(level, method="wilson")
+    return diverged / runs, float(interval.low), float(interval.high)

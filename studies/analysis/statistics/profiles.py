@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.statistics.performance_ratios import performance_ratios
-
 #: Where the area ends, as in AlgoPerf.
 R_MAX = 4.0
 
@@ -26,3 +24,34 @@ def profile_score(times: Sequence[Sequence[float]], r_max: float = R_MAX) -> NDA
     """
     r = performance_ratios(times)
     return np.mean(np.maximum(0.0, r_max - r) / (r_max - 1.0), axis=1)
+
+
+def performance_ratios(times: Sequence[Sequence[float]]) -> NDArray[np.floating]:
+    """Return r = time / the smallest time of any arm on that workload (Dolan & Moré, 2002).
+
+    Args:
+        times: (arms, workloads), not negative; infinite where an arm does not reach the target.
+
+    Returns:
+        (arms, workloads), at least 1; infinite where an arm does not reach the target, for all arms if none does.
+    """
+    t = np.asarray(times, dtype=float)
+    best = np.broadcast_to(t.min(axis=0), t.shape)
+    # arms that are there before the first step are all best
+    ratios = np.where(t == best, 1.0, np.inf)
+    np.divide(t, best, out=ratios, where=(t > best) & (best > 0))
+    return np.where(np.isfinite(t), ratios, np.inf)
+
+
+def performance_profile(times: Sequence[Sequence[float]], factors: Sequence[float]) -> NDArray[np.floating]:
+    """Return rho(tau), the share of workloads whose ratio r to the best arm is at most tau (Dolan & Moré, 2002).
+
+    Args:
+        times: Times to the target, (arms, workloads); infinite where an arm does not reach it.
+        factors: tau, each finite and at least 1.
+
+    Returns:
+        (arms, factors), between 0 and 1.
+    """
+    r = performance_ratios(times)
+    return np.mean(r[:, :, None] <= np.asarray(factors, dtype=float), axis=1)

@@ -1,8 +1,11 @@
 """How wide the range of a hyperparameter is in which an arm does about as well as at its best."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +61,86 @@ def usable_range(values: Sequence[float], scores: Sequence[float], tolerance: fl
     while high < len(tried) - 1 and usable[high + 1]:
         high += 1
     return UsableRange(low=tried[low], high=tried[high], open_below=low == 0, open_above=high == len(tried) - 1)
+
+
+def expected_best(scores: Sequence[float], k: int) -> float:
+    """Return the mean, over all ways to choose k of the n trials, of the smallest score among them.
+
+    sum over i <= n - k + 1 of v_(i) C(n - i, k - 1) / C(n, k), v ascending; unbiased for a search of k trials where
+    trials are exchangeable, as those of random search and of a shuffled grid (Tang et al., 2020).
+
+    Args:
+        scores: One a trial, smaller being better; infinite where it diverged.
+        k: Trials chosen, 1 to n.
+
+    Returns:
+        Infinite while k is at most the number that diverged; `median_best` says more then.
+
+    Example:
+        >>> round(expected_best([1.0, 2.0, 3.0], 2), 3)
+        1.333
+    """
+    v, n = np.sort(np.asarray(scores, dtype=float)), len(scores)
+    if math.isinf(v[n - k]):
+        return math.inf
+    i = np.arange(1, n - k + 1)
+    # C(n - i - 1, k - 1) / C(n - i, k - 1), so that no binomial coefficient overflows
+    weights = k / n * np.cumprod(np.concatenate([[1.0], (n - i - k + 1) / (n - i)]))
+    # fsum is exact, where a product of matrices rounds otherwise from process to process; above the smallest score, so
+    # that the mean of equal ones is that score
+    return float(v[0] + math.fsum(((v[: n - k + 1] - v[0]) * weights).tolist()))
+
+
+#: The trial that the best is compared with, counting from 1.
+RANK = 3
+
+
+def search_luck(scores: Sequence[float]) -> float:
+    """Return by how much the third best trial is worse than the best, infinite with fewer trials.
+
+    A yardstick and no test: of two searches of one optimizer that try other settings at random, what they choose
+    differs by more than the sum of both in a few per cent of all cases, as tests/integration/test_same_optimizer.py
+    measures. Of a search that closes in on its best, as TPE, it says too little; a grid is where it is by choice.
+
+    Args:
+        scores: One a trial, smaller being better; infinite where it diverged.
+
+    Example:
+        >>> search_luck([-1.0, -3.0, -2.5, -2.75])
+        0.5
+    """
+    third = sorted(scores)[RANK - 1] if len(scores) >= RANK else math.inf
+    return third - min(scores) if math.isfinite(third) else math.inf
+
+
+#: How far from 1 / 2 a share may be that is 1 / 2 in exact arithmetic.
+ROUNDING = 1e-9
+
+
+def median_best(scores: Sequence[float], k: int) -> float:
+    """Return the median, over all ways to choose k of the n trials, of the smallest score among them.
+
+    The first v_(i), ascending, with C(n - i, k) / C(n, k) <= 1 / 2: at most half of the choices miss the first i.
+
+    Args:
+        scores: One a trial, smaller being better; infinite where it diverged.
+        k: Trials chosen, 1 to n.
+    """
+    v, n = np.sort(np.asarray(scores, dtype=float)), len(scores)
+    i = np.arange(n)
+    # C(n - i - 1, k) / C(n - i, k), so that no binomial coefficient overflows
+    missed = np.cumprod(np.maximum(0.0, (n - i - k) / (n - i)))
+    return float(v[np.argmax(missed <= 0.5 + ROUNDING)])
+
+
+def break_even(scores: Sequence[float], fixed: float) -> int | None:
+    """Return the smallest k whose expected best score is at most the fixed arm's, None where no k's is.
+
+    Args:
+        scores: One a trial of the search, smaller being better; infinite where it diverged. Exchangeable, as for
+            `expected_best`.
+        fixed: Score of the fixed arm's single trial, on the same search seeds; infinite where it diverged.
+    """
+    # the expected best never rises with k
+    k = 1 + bisect_left(range(1, len(scores) + 1), x=True, key=lambda k: expected_best(scores, k) <= fixed)
+    return k if k <= len(scores) else None

@@ -10,11 +10,11 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from pydantic import ValidationError
 
-from studies import row_files
 from studies.errors import BundleError
-from studies.restate import restated
-from studies.rows import Limit, Rows, Series
-from studies.spec import StudySpec
+from studies.records import csv as row_files
+from studies.records.rows import Limit, Rows, Series
+from studies.spec.study import StudySpec
+from studies.validation.minimal_definition import restated
 
 #: Of the files of rows; another number cannot be read here.
 FORMAT = 1

@@ -1,19 +1,19 @@
-"""One report of several studies, from their bundles: `python -m studies.joint FOLDER FOLDER ... --out FOLDER`."""
+"""One report of several studies: `python -m studies.reporting.bundle.joint FOLDER FOLDER ... --out FOLDER`."""
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studies.bundle import read_rows, read_spec
 from studies.errors import BundleError
-from studies.joining import join_faults, joined_rows, joined_spec
-from studies.rebuild import read_provenance
-from studies.render import render
-from studies.report import Provenance, Report, build_report
-from studies.rows import Rows
-from studies.spec import StudySpec
-from studies.written import write_files
+from studies.records.rows import Rows
+from studies.reporting.bundle.archive import read_rows, read_spec
+from studies.reporting.bundle.files import write_files
+from studies.reporting.bundle.merge import join_faults, joined_rows, joined_spec
+from studies.reporting.bundle.rebuild import read_provenance
+from studies.reporting.render import render
+from studies.reporting.report import Provenance, Report, build_report
+from studies.spec.study import StudySpec
 
 
 def joint_report(studies: Sequence[tuple[StudySpec, Rows, Provenance]]) -> tuple[Report, Rows]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from studies.resolve import Fault, pointer
-from studies.rows import Rows
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
+from studies.records.rows import Rows
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from studies.validation.faults import Fault, pointer
 
 #: Of the protocol only these may differ: the reference is the first study's.
 MAY_DIFFER = frozenset({"reference"})

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from studies.bundle import read_rows, read_spec
 from studies.errors import BundleError
-from studies.render import render
-from studies.report import Provenance, build_report
+from studies.reporting.bundle.archive import read_rows, read_spec
+from studies.reporting.render import render
+from studies.reporting.report import Provenance, build_report
 
 
 def rebuild(folder: Path) -> dict[str, bytes]:

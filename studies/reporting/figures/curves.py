@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from studies.arm_report import ArmReport
-from studies.compare import confirm_runs
-from studies.drawing import Look, legend, log_axis, look, new_axes, padded
-from studies.report import WorkloadReport
-from studies.rows import Outcome, Rows, Run, Series
-from studies.statistics.log_smoothing import log_smoothing
-from studies.statistics.minmax_band import Band, minmax_band
-from studies.wording import is_loss, label
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.comparison import confirm_runs
+from studies.analysis.statistics.series import Band, log_smoothing, minmax_band
+from studies.formatting import label
+from studies.records.rows import Outcome, Rows, Run
+from studies.reporting.figures.style import Look, legend, log_axis, look, new_axes, padded
+from studies.reporting.report import WorkloadReport
+from studies.reporting.series import aligned
 
 #: Markers along a curve, so that it is told apart without colour.
 MARKS = 6
@@ -65,35 +65,6 @@ def curves(workload: WorkloadReport, rows: Rows, name: str, scale: Scale) -> Fig
         log_axis(axes, "y", *padded(np.minimum(values[np.isfinite(values)], scale.ceiling).tolist()))
     legend(figure, labels)
     return figure
-
-
-def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
-    """Return the metrics that confirm runs follow, each on test data, else on validation data.
-
-    Args:
-        workload: The workload's part of the report.
-        rows: The study's rows, the runs with their series.
-    """
-    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
-    names = {series.name for run in runs for series in run.series if not is_loss(series.name)}
-    tested = {name for name in names if name.startswith("test_")}
-    only_validated = {
-        name for name in names if name.startswith("validation_") and f"test_{name.split('_', 1)[1]}" not in tested
-    }
-    return sorted(tested | only_validated)
-
-
-def aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the steps that all series have, (steps,), and the values there, (seeds, steps).
-
-    Args:
-        found: One a seed.
-    """
-    if not found:
-        return np.empty(0), np.empty((0, 0))
-    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
-    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
-    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)
 
 
 def _label(arm: ArmReport) -> str:

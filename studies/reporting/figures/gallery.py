@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from studies.across import Across
-from studies.cost_curve import cost_curve
-from studies.curves import Scale, curves, followed_metrics
-from studies.drawing import STYLE, png, svg
-from studies.profile_picture import profile_picture
-from studies.report import Report, WorkloadReport
-from studies.rows import Rows
-from studies.sensitivity import sensitivity
-from studies.statistics.log_smoothing import SIGMA
-from studies.tuning_table import decades
-from studies.wording import label, listing
+from studies.analysis.aggregate import Across
+from studies.analysis.statistics.series import SIGMA
+from studies.analysis.tuning import decades
+from studies.formatting import label, listing
+from studies.records.rows import Rows
+from studies.reporting.figures.curves import Scale, curves
+from studies.reporting.figures.performance_profile import profile_picture
+from studies.reporting.figures.sensitivity import sensitivity
+from studies.reporting.figures.style import STYLE, png, svg
+from studies.reporting.figures.tuning_cost import cost_curve
+from studies.reporting.report import Report, WorkloadReport
+from studies.reporting.series import followed_metrics
 
 #: Learning curves are cut off at this many times the loss at the start.
 HIGHEST_LOSS = 1e3

@@ -3,9 +3,9 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from studies.across import Across
-from studies.drawing import legend, log_axis, look, new_axes
-from studies.wording import number
+from studies.analysis.aggregate import Across
+from studies.formatting import number
+from studies.reporting.figures.style import legend, log_axis, look, new_axes
 
 #: Ratios up to it are drawn as they are, larger ones by their logarithms.
 LINEAR = 10.0

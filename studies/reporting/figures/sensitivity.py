@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Transform, blended_transform_factory
 
-from studies.arm_report import ArmReport
-from studies.drawing import INK, Look, legend, log_axis, look, new_axes, padded
-from studies.report import WorkloadReport
-from studies.spec import SearchRange, StudySpec
-from studies.wording import is_loss, label
+from studies.analysis.arm_report import ArmReport
+from studies.formatting import is_loss, label
+from studies.reporting.figures.style import INK, Look, legend, log_axis, look, new_axes, padded
+from studies.reporting.report import WorkloadReport
+from studies.spec.study import SearchRange, StudySpec
 
 #: Where a value of the objective is drawn, None where it has no place on the axis.
 Shown = Callable[[float | None], float | None]

@@ -5,11 +5,11 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.arm_report import ArmReport
-from studies.drawing import INK, Look, legend, log_axis, look, new_axes, padded
-from studies.report import WorkloadReport
-from studies.spec import StudySpec
-from studies.wording import is_loss, label
+from studies.analysis.arm_report import ArmReport
+from studies.formatting import is_loss, label
+from studies.reporting.figures.style import INK, Look, legend, log_axis, look, new_axes, padded
+from studies.reporting.report import WorkloadReport
+from studies.spec.study import StudySpec
 
 #: What the legend explains besides the arms.
 EXPECTED = "expected best of k"

@@ -4,8 +4,8 @@ import csv
 import io
 import math
 
-from studies.arm_report import ArmReport
-from studies.report import Report, WorkloadReport
+from studies.analysis.arm_report import ArmReport
+from studies.reporting.report import Report, WorkloadReport
 
 Value = str | float | int | None
 

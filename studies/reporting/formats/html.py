@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from studies.across_table import across_table
-from studies.cost_table import cost_table
-from studies.figures import Picture
-from studies.milestone_table import milestone_tables
-from studies.report import Report
-from studies.rows import Rows
-from studies.summary_table import comparison_table, measurement_table, overview_table, seed_table, summary_table
-from studies.tuning_table import speed_table, tuning_table
+from studies.records.rows import Rows
+from studies.reporting.figures.gallery import Picture
+from studies.reporting.report import Report
+from studies.reporting.tables.aggregate import across_table
+from studies.reporting.tables.cost import cost_table
+from studies.reporting.tables.milestones import milestone_tables
+from studies.reporting.tables.summary import (
+    comparison_table,
+    measurement_table,
+    overview_table,
+    seed_table,
+    summary_table,
+)
+from studies.reporting.tables.tuning import speed_table, tuning_table
 
 #: HTML knows an inner SVG without being told.
 NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
@@ -28,7 +34,7 @@ def page(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:
         rows: The rows it was computed from, the runs with their series.
     """
     environment = Environment(
-        loader=PackageLoader("studies.templates", ""),
+        loader=PackageLoader("studies.reporting.formats.templates", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

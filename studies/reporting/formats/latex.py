@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from studies.report import Report, WorkloadReport
-from studies.summary_table import overview_table
-from studies.wording import count, label, listing, number, probability, signed
+from studies.formatting import count, label, listing, number, probability, signed
+from studies.reporting.report import Report, WorkloadReport
+from studies.reporting.tables.summary import overview_table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

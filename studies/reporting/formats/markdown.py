@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from studies.across_table import across_table
-from studies.cost_table import cost_table
-from studies.figures import Picture
-from studies.milestone_table import milestone_tables
-from studies.report import Report
-from studies.rows import Rows
-from studies.summary_table import Table, comparison_table, overview_table, summary_table
-from studies.tuning_table import speed_table, tuning_table
+from studies.records.rows import Rows
+from studies.reporting.figures.gallery import Picture
+from studies.reporting.report import Report
+from studies.reporting.tables.aggregate import across_table
+from studies.reporting.tables.cost import cost_table
+from studies.reporting.tables.milestones import milestone_tables
+from studies.reporting.tables.summary import Table, comparison_table, overview_table, summary_table
+from studies.reporting.tables.tuning import speed_table, tuning_table
 
 
 def markdown(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:

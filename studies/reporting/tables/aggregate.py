@@ -1,9 +1,9 @@
 """The report's table across workloads, one row an arm."""
 
-from studies.report import Report, WorkloadReport
-from studies.statistics.stratified_bootstrap import FEWEST
-from studies.summary_table import Cell, Table, interval_text
-from studies.wording import is_loss, number, signed
+from studies.analysis.statistics.intervals import FEWEST
+from studies.formatting import is_loss, number, signed
+from studies.reporting.report import Report, WorkloadReport
+from studies.reporting.tables.summary import Cell, Table, interval_text
 
 #: Fewer workloads are all kept by an interquartile mean.
 FEWEST_CUT = 4

@@ -1,10 +1,10 @@
 """The report's table of what a study was estimated to take beside what it took."""
 
-from studies.arm_report import Spent
-from studies.estimate import Amount
-from studies.report import Report
-from studies.summary_table import Cell, Table
-from studies.wording import duration
+from studies.analysis.arm_report import Spent
+from studies.formatting import duration
+from studies.planning.estimate import Amount
+from studies.reporting.report import Report
+from studies.reporting.tables.summary import Cell, Table
 
 
 def cost_table(report: Report) -> Table | None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from studies.compare import confirm_runs
-from studies.curves import aligned, followed_metrics
-from studies.report import Report, WorkloadReport
-from studies.rows import Outcome, Rows
-from studies.summary_table import Cell, Table
-from studies.wording import label, metric
+from studies.analysis.comparison import confirm_runs
+from studies.formatting import label, metric
+from studies.records.rows import Outcome, Rows
+from studies.reporting.report import Report, WorkloadReport
+from studies.reporting.series import aligned, followed_metrics
+from studies.reporting.tables.summary import Cell, Table
 
 #: Where a metric is stated besides its first point and its last, as a share of the run.
 MIDDLE = 1 / 3

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.arm_report import ArmReport
-from studies.compare import Comparison, Interval, Verdict
-from studies.report import Report, WorkloadReport
-from studies.schedule import ScheduleKind
-from studies.spec import ArmSpec, ScheduleDefinition, StudySpec
-from studies.statements import owed_to_luck
-from studies.wording import count, is_loss, label, metric, number, probability, setting, signed
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.comparison import Comparison, Interval, Verdict
+from studies.formatting import count, is_loss, label, metric, number, probability, setting, signed
+from studies.reporting.report import Report, WorkloadReport
+from studies.reporting.text.verdicts import owed_to_luck
+from studies.spec.definition import ScheduleDefinition
+from studies.spec.schedule import ScheduleKind
+from studies.spec.study import ArmSpec, StudySpec
 
 #: Verdicts are told apart by their signs as well as by colour.
 SIGNS = {

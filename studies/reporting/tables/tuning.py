@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from studies.arm_report import ArmReport
-from studies.report import Report, WorkloadReport
-from studies.spec import StudySpec
-from studies.summary_table import Cell, Table
-from studies.target import StepsToTarget
-from studies.tuning import Usable
-from studies.wording import duration, label, number, signed
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.time_to_target import StepsToTarget
+from studies.analysis.tuning import Usable, decades
+from studies.formatting import duration, label, number, signed
+from studies.reporting.report import Report, WorkloadReport
+from studies.reporting.tables.summary import Cell, Table
+from studies.spec.study import StudySpec
 
 
 def tuning_table(report: Report, workload: WorkloadReport) -> Table:
@@ -59,17 +59,6 @@ def speed_table(workload: WorkloadReport) -> Table | None:
         ),
         rows=tuple(_speed_row(each)[: 5 if timed else 4] for each in target.steps),
     )
-
-
-def decades(usable: Usable) -> str:
-    """Return how wide a usable range is in words, as in `at least 1.2 decades`, or `one value`.
-
-    Args:
-        usable: The range.
-    """
-    if usable.low == usable.high:
-        return "one value"
-    return f"{'at least ' if usable.open_below or usable.open_above else ''}{usable.decades:.2g} decades"
 
 
 def _tuning_row(spec: StudySpec, arm: ArmReport, arms: Sequence[ArmReport]) -> tuple[Cell, ...]:

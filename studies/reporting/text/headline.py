@@ -4,13 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.arm_report import ArmReport
-from studies.compare import Comparison, Verdict
-from studies.spec import StudySpec
-from studies.statements import difference_size, owed_to_luck
-from studies.statistics.seeds_needed import FEWEST_SEEDS, MOST_SEEDS
-from studies.target import StepsToTarget, Target, target_setters
-from studies.wording import count, label, number
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.comparison import Comparison, Verdict
+from studies.analysis.statistics.power import FEWEST_SEEDS, MOST_SEEDS
+from studies.analysis.time_to_target import StepsToTarget, Target, target_setters
+from studies.formatting import count, label, number
+from studies.reporting.text.verdicts import difference_size, owed_to_luck
+from studies.spec.study import StudySpec
 
 #: A comparison's verdict as the other arm has it.
 TURNED = {Verdict.WIN: Verdict.LOSS, Verdict.LOSS: Verdict.WIN}

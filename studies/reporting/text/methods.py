@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from studies.compare import SIGNIFICANCE
-from studies.extension import MOST_EXTENSIONS, extension_trials
-from studies.parameters import Direction, Precision
-from studies.spec import ArmSpec, Pruner, Sampler, StudySpec, WorkloadSpec
-from studies.statistics.stratified_bootstrap import FEWEST
-from studies.wording import count, is_loss, label, listing, number, setting
+from studies.analysis.comparison import SIGNIFICANCE
+from studies.analysis.statistics.intervals import FEWEST
+from studies.formatting import count, is_loss, label, listing, number, setting
+from studies.search.range_extension import MOST_EXTENSIONS, extension_trials
+from studies.spec.definition import Pruner, Sampler
+from studies.spec.parameters import Direction, Precision
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 SAMPLERS = {
     Sampler.GRID: "a grid, spaced in the logarithm where the range is",

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from studies.arm_report import ArmReport
-from studies.compare import SIGNIFICANCE, Comparison, Verdict
-from studies.parameters import Direction, Precision
-from studies.rows import Limit
-from studies.spec import Pruner, StudySpec
-from studies.wording import count, is_loss, label, listing, number, signed
+from studies.analysis.arm_report import ArmReport
+from studies.analysis.comparison import SIGNIFICANCE, Comparison, Verdict
+from studies.formatting import count, is_loss, label, listing, number, signed
+from studies.records.rows import Limit
+from studies.spec.definition import Pruner
+from studies.spec.parameters import Direction, Precision
+from studies.spec.study import StudySpec
 
 #: Factors above this are stated in decades.
 LARGEST_FACTOR = 1000.0

@@ -12,10 +12,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from studies.errors import CompilationError
-from studies.lanes import Inputs, Lanes, StackedStep
-from studies.optimizer import Setting
-from studies.products import PRODUCTS, leave_to_onednn
-from studies.replayed import Program, Replayed
+from studies.optimizers._base import Setting
+from studies.training.compilation.cuda_graph import Program, Replayed
+from studies.training.compilation.matmul import PRODUCTS, leave_to_onednn
+from studies.training.lanes import Inputs, Lanes, StackedStep
 
 #: Axes of the filters of two-dimensional convolutions, that of lanes included.
 _FILTERS = 5

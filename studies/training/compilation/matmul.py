@@ -8,7 +8,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
-from studies import cpu
+from studies import environment as cpu
 
 #: Products over so few terms, or of so few results from so many terms, are not left to a library.
 _THIN, _LONG = 8, 256

@@ -10,8 +10,8 @@ import torch
 
 import l4
 import studies
-from studies import cpu
-from studies.task import Task
+from studies import environment as cpu
+from studies.training.task import Task
 
 
 def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: int, device: str) -> Path:

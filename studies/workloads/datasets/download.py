@@ -9,9 +9,8 @@ from tempfile import NamedTemporaryFile
 import pooch
 import requests
 
-from studies import registry
 from studies.errors import DataMissingError
-from studies.workload import DataFile
+from studies.workloads._base import DataFile
 
 
 def fetch(files: Sequence[DataFile], data_dir: Path) -> None:
@@ -37,21 +36,6 @@ def fetch(files: Sequence[DataFile], data_dir: Path) -> None:
                 f"{path} is missing and {file.url} could not be downloaded ({type(error).__name__}); "
                 "put the file there, or set L4_DATA_DIR to a directory that has it"
             ) from error
-
-
-def fetch_workloads(names: Sequence[str], data_dir: Path) -> None:
-    """Download what is missing of the data sets of workloads, with their default options.
-
-    Args:
-        names: The workloads'.
-        data_dir: The data directory.
-
-    Raises:
-        UnknownNameError: Where there is no such workload.
-        DataMissingError: As from `fetch`.
-    """
-    for workload in map(registry.workload, names):
-        fetch(workload.files({option.name: option.default for option in workload.options}), data_dir)
 
 
 def _download(file: DataFile, data_dir: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from studies.models import truncated_normal_
+from studies.workloads.models.layers import truncated_normal_
 
 #: Keeps norms, and the usage that allocation sorts by, away from zero.
 EPSILON = 1e-6

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from studies.models import truncated_normal_
+from studies.workloads.models.layers import truncated_normal_
 
 #: TensorFlow's decay of 0.997 for the running statistics, in torch's convention.
 MOMENTUM = 1 - 0.997

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 import httpx
 
-from service.entities import Claim
-from service.ledger import StudyLedger
-from service.schemas import Problem
-from service.store import Store
-from studies.choose import Search
-from studies.plan import additions
-from studies.rows import Outcome, Run, by_arm
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from tests.speeds import all_eager
+from service.runner.ledger import StudyLedger
+from service.schemas.problems import Problem
+from service.storage.entities import Claim
+from service.storage.repositories.studies import Store
+from studies.planning.planner import additions
+from studies.records.rows import Outcome, Run, by_arm
+from studies.search.selection import Search
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from tests.support.throughput import all_eager
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JSON = {"Content-Type": "application/json"}

@@ -15,19 +15,19 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from service.access import Needs, open_to_all
-from service.examples import STUDY_JSON
-from service.guard import is_open as guard_lets_pass
-from service.keys import Keys
-from service.ledger import StudyLedger
+from service.api.authorization import Needs, open_to_all
+from service.api.middleware.authentication import is_open as guard_lets_pass
+from service.api.middleware.security_headers import ALWAYS
+from service.api.openapi import STUDY_JSON
+from service.auth.keys import Keys
 from service.roles import Role
-from service.schemas import StudyAnswer
-from service.security_headers import ALWAYS
+from service.runner.ledger import StudyLedger
+from service.schemas.studies import StudyAnswer
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.conformance.answers import NOW, problem_of
-from tests.reports import A_REPORT
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.conformance.api.stored_studies import NOW, problem_of
+from tests.support.minimal_report import A_REPORT
 
 
 class As(StrEnum):
@@ -181,7 +181,7 @@ def test_every_route_declares_what_it_needs(app: FastAPI, keyed_app: FastAPI) ->
         declared = list(dependencies(route.dependant))
         is_open = open_to_all in declared
         needed = [each for each in declared if isinstance(each, Needs)]
-        assert is_open or needed, f"{name} declares no role: see service/access.py"
+        assert is_open or needed, f"{name} declares no role: see service/api/authorization.py"
         assert is_open == guard_lets_pass(str(route.path))
         assert not (is_open and needed)
 

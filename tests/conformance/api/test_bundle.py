@@ -10,19 +10,19 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service import bundles
-from service.cli import app
-from service.client import Client
-from service.ledger import StudyLedger
-from service.runners import Runners
+from service.api import bundle as bundles
+from service.cli.main import app
+from service.client.client import Client
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from studies.publish import catalogue
-from studies.render import render
-from studies.report import build_report
-from studies.resolve import resolve
-from tests.conformance.answers import problem_of
-from tests.unit.studies.planted import Planted, planted_rows, provenance
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.registry import catalogue
+from studies.reporting.render import render
+from studies.reporting.report import build_report
+from studies.validation.resolver import resolve
+from tests.conformance.api.stored_studies import problem_of
+from tests.support.planted_studies import Planted, planted_rows, provenance
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ARMS = {"l4adam": Planted(log_loss=-3.0), "adam": Planted(log_loss=-2.5, best_lr=0.03, diverges_above=0.2)}

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import httpx
 
-from service.ledger import StudyLedger
-from service.schemas import CurvesAnswer
-from service.store import Store
-from studies.rows import Lane, Outcome, Pack, Run, Series, Stage, Trial
-from studies.spec import StudySpec
-from tests.conformance.answers import claimed, problem_of
+from service.runner.ledger import StudyLedger
+from service.schemas.studies import CurvesAnswer
+from service.storage.repositories.studies import Store
+from studies.records.rows import Lane, Outcome, Pack, Run, Series, Trial
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.conformance.api.stored_studies import claimed, problem_of
 
 
 def run(pack: Pack, lane: int, value: float) -> Run:

@@ -10,17 +10,17 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service import joint_reports
-from service.cli import app
-from service.ledger import StudyLedger
+from service.api import joint_report as joint_reports
+from service.cli.main import app
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from studies.publish import catalogue
-from studies.render import render
-from studies.report import Report, build_report
-from studies.resolve import resolve
-from tests.conformance.answers import problem_of
-from tests.unit.studies.planted import Planted, planted_rows, provenance
+from service.storage.repositories.studies import Store
+from studies.registry import catalogue
+from studies.reporting.render import render
+from studies.reporting.report import Report, build_report
+from studies.validation.resolver import resolve
+from tests.conformance.api.stored_studies import problem_of
+from tests.support.planted_studies import Planted, planted_rows, provenance
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ARMS: Mapping[str, tuple[Planted, dict[str, Any]]] = {
@@ -103,5 +103,5 @@ def test_while_others_are_computed_it_is_to_be_asked_again(
     finally:
         for _ in range(2):
             joint_reports.SLOTS.release()
-    monkeypatch.setattr("service.joint_reports.sys.executable", "/bin/false")
+    monkeypatch.setattr("service.api.joint_report.sys.executable", "/bin/false")
     problem_of(empty_api.get("/reports", params={"study": [one, two]}), 503)

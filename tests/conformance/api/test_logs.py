@@ -9,12 +9,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.schemas import RunAnswer, RunPage
+from service.schemas.studies import RunAnswer, RunPage
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.conformance.answers import claimed, problem_of, with_runs
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.conformance.api.stored_studies import claimed, problem_of, with_runs
 
 
 @pytest.fixture
@@ -30,13 +30,18 @@ def settings(app: FastAPI, tmp_path: Path) -> Iterator[Settings]:
 def say(settings: Settings, study_id: str, message: str, **fields: object) -> None:
     log = settings.driver_log(study_id)
     log.parent.mkdir(parents=True, exist_ok=True)
-    known = {"time": "2026-01-02T03:04:05+00:00", "level": "INFO", "logger": "studies.drive", "message": message}
+    known = {
+        "time": "2026-01-02T03:04:05+00:00",
+        "level": "INFO",
+        "logger": "studies.execution.driver",
+        "message": message,
+    }
     with log.open("a") as opened:
         opened.write(json.dumps(known | fields) + "\n")
 
 
 def words(message: str) -> str:
-    return f"2026-01-02 03:04:05 INFO studies.drive: {message}"
+    return f"2026-01-02 03:04:05 INFO studies.execution.driver: {message}"
 
 
 def test_the_last_lines_in_words(api: httpx.Client, store: Store, spec: StudySpec, settings: Settings) -> None:

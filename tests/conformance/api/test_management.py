@@ -6,15 +6,15 @@ from typing import Any
 import httpx
 import pytest
 
-from service.ledger import StudyLedger
-from service.runners import Runners
-from service.schemas import CancelAnswer, StudyAnswer, StudyPage
+from service.runner.ledger import StudyLedger
+from service.schemas.studies import CancelAnswer, StudyAnswer, StudyPage
 from service.states import State
-from service.store import Store
-from studies.catalogue import Catalogue
-from studies.spec import StudySpec
-from tests.conformance.answers import JSON, NOW, claimed, problem_of
-from tests.unit.service.test_store import bring_to
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue
+from tests.conformance.api.stored_studies import JSON, NOW, claimed, problem_of
+from tests.unit.service.storage.repositories.test_studies import bring_to
 
 
 def listed(api: httpx.Client, **query: Any) -> list[str]:

@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 from service.app import create_app
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.conformance.answers import claimed, problem_of, with_runs
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.conformance.api.stored_studies import claimed, problem_of, with_runs
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -92,11 +92,11 @@ def test_requests_are_logged_without_what_a_client_made_up(
     api: httpx.Client, store: Store, spec: StudySpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     study_id = store.add_study(spec, datetime.now(UTC))
-    with caplog.at_level(logging.INFO, logger="service.timing"):
+    with caplog.at_level(logging.INFO, logger="service.api.middleware.request_log"):
         api.get(f"/studies/{study_id}?token=secret", headers={"Authorization": "Bearer secret"})
         api.get("/studies/secret")
         api.get("/healthz")
-    known, unknown = (vars(record) for record in caplog.records if record.name == "service.timing")
+    known, unknown = (vars(record) for record in caplog.records if record.name == "service.api.middleware.request_log")
     fields = ("method", "route", "status", "study")
     assert tuple(known.get(field) for field in fields) == ("GET", "/studies/{study_id}", 200, study_id)
     assert tuple(unknown.get(field) for field in fields) == ("GET", "/studies/{study_id}", 404, None)

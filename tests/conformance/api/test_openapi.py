@@ -10,16 +10,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
-from service.keys import Keys
-from service.ledger import StudyLedger
+from service.auth.keys import Keys
 from service.roles import Role
+from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
-from studies.spec import StudySpec
-from tests.conformance.serving import served
-from tests.reports import A_REPORT
+from service.storage.repositories.studies import Store
+from studies.records.rows import Lane, Outcome, Pack, Run, Trial
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.http_server import served
+from tests.support.minimal_report import A_REPORT
 
 #: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused. And
 #: what was posted twice with one key is one study, which is gone for both once it was deleted by either's id.

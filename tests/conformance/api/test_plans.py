@@ -6,18 +6,18 @@ from typing import Any
 import httpx
 import pytest
 
-from service.examples import STUDY_JSON, STUDY_YAML
-from service.runners import Runners
-from service.schemas import PlanAnswer, StudyAnswer
-from service.speeds import replace_speeds
-from service.store import Store
-from studies.catalogue import Catalogue, Machines
-from studies.estimate import Basis
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed
-from studies.subjects import subject_of
-from tests.conformance.answers import JSON, YAML, problem_of
-from tests.conformance.test_api_errors import BAD_STUDIES, UNREADABLE
+from service.api.openapi import STUDY_JSON, STUDY_YAML
+from service.schemas.studies import PlanAnswer, StudyAnswer
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from service.storage.repositories.throughput import replace_speeds
+from studies.planning.estimate import Basis
+from studies.planning.throughput import Speed, subject_of
+from studies.records.rows import Mode
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue, Machines
+from tests.conformance.api.stored_studies import JSON, YAML, problem_of
+from tests.conformance.api.test_problems import BAD_STUDIES, UNREADABLE
 
 MACHINES = Machines(hardware="here", code="now", workers=4, gpus=1.0)
 

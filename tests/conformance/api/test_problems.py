@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.examples import STUDY_JSON
-from service.store import Store
-from studies.spec import StudySpec
-from tests.conformance.answers import JSON, NOW, YAML, problem_of
+from service.api.openapi import STUDY_JSON
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.conformance.api.stored_studies import JSON, NOW, YAML, problem_of
 
 
 def arms(*given: dict[str, Any]) -> dict[str, Any]:

@@ -8,17 +8,17 @@ from typing import Any
 import httpx
 import pytest
 
-from service import verbs
-from service.examples import STUDY_JSON, STUDY_YAML
-from service.ledger import StudyLedger
-from service.runners import Runners
-from service.schemas import BestAnswer, EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
+from service.api.openapi import STUDY_JSON, STUDY_YAML
+from service.runner.ledger import StudyLedger
+from service.schemas.studies import BestAnswer, EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
 from service.states import State
-from service.store import Store
-from studies.catalogue import Catalogue, OptimizerEntry
-from studies.rows import Outcome
-from studies.spec import StudySpec
-from tests.conformance.answers import JSON, NOW, YAML, claimed, problem_of, with_runs
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.records.rows import Outcome
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue, OptimizerEntry
+from tests.conformance.api.stored_studies import JSON, NOW, YAML, claimed, problem_of, with_runs
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.outbound import Outbound
-from service.store import Store
-from service.webhook_schemas import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer
-from studies.spec import StudySpec
-from tests.conformance.answers import claimed, problem_of
-from tests.receiver import Receiver, receiver, verify
+from service.schemas.webhooks import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer
+from service.storage.repositories.studies import Store
+from service.webhooks.http_client import Outbound
+from studies.spec.study import StudySpec
+from tests.conformance.api.stored_studies import claimed, problem_of
+from tests.support.webhook_receiver import Receiver, receiver, verify
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The authors' own L4, step by step: the stacked optimizers follow its float64 records, lane by lane."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +9,13 @@ from torch import Tensor, vmap
 from torch.nn.functional import cross_entropy
 
 from studies import registry
-from studies.l4_arms import L4State
-from studies.lanes import Lanes, stacked_step
-from studies.optimizer import Tensors
-from tests.plain import plain
+from studies.optimizers._base import Tensors
+from studies.optimizers._l4 import L4State
+from studies.training.lanes import Lanes, stacked_step
+from tests.support.paths import SHARED
+from tests.support.stateless_losses import plain
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+GOLDEN = SHARED / "golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the records of the authors' L4 are not here")
 
 RELATIVE = 1e-9

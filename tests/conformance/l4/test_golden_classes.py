@@ -10,7 +10,7 @@ from torch.nn import Parameter
 
 from l4 import L4, Adam, L4Adam, L4Mom, Momentum
 from l4.optimizer import L4Optimizer
-from tests.conformance.test_golden import GOLDEN, PROBLEMS, SETTINGS, assert_close
+from tests.conformance.l4.test_golden import GOLDEN, PROBLEMS, SETTINGS, assert_close
 
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the records of the authors' L4 are not here")
 

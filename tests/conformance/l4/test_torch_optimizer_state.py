@@ -20,7 +20,7 @@ from torch.optim.optimizer import (
 )
 from torch.testing._internal.common_optimizers import OptimizerInfo, OptimizerInput
 
-from tests.conformance.torch_infos import Problem, make, of_each, of_every_input
+from tests.conformance.l4.torch_infos import Problem, make, of_each, of_every_input
 
 # --- state --------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from torch.testing._internal.common_optimizers import (
 )
 
 from l4 import L4, Adam, L4Mom, Momentum
-from tests.conformance.torch_infos import CPU, INFOS, Problem, error_inputs, make, of_each, of_every_input
+from tests.conformance.l4.torch_infos import CPU, INFOS, Problem, error_inputs, make, of_each, of_every_input
 
 #: Tests of torch's suite that do not apply, and why.
 LEFT_OUT: dict[str, str] = {

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from studies import registry
-from studies.compiled import Compiled
-from studies.keeper import Keeper
-from studies.lanes import Eager, Lanes, MakeStepper, StackedStep
-from studies.measurements import Measurement
-from studies.task import Judged, LaneTask, Task
-from studies.train import train
-from tests.conformance.test_compiled import WORKLOADS
-from tests.conformance.test_workloads import bits, directory, options
-from tests.cut import Train, trained_in_parts
-from tests.few_examples import with_few_to_measure
+from studies.training.checkpoint import Keeper
+from studies.training.compilation.compiled_step import Compiled
+from studies.training.lanes import Eager, Lanes, MakeStepper, StackedStep
+from studies.training.loop import train
+from studies.training.measurements import Measurement
+from studies.training.task import Judged, LaneTask, Task
+from tests.conformance.studies.test_compiled import WORKLOADS
+from tests.conformance.studies.test_workloads import bits, directory, options
+from tests.support.interrupted_training import Train, trained_in_parts
+from tests.support.small_workloads import with_few_to_measure
 
 STEPS, RUNG = 8, 4
 #: Cut before and after the rung, and so before and after the first evaluation.

@@ -9,16 +9,16 @@ from torch import Tensor
 from torch.func import vmap
 
 from studies import registry
-from studies.compiled import Compiled
-from studies.lanes import Eager, Lanes, MakeStepper, StackedStep, stacked_step
-from studies.measurements import Measurement
-from studies.optimizer import Tensors
-from studies.task import LaneTask, Task
-from studies.train import train
-from studies.workload import Options
-from tests.few_examples import with_few_to_measure
-from tests.plain import plain
-from tests.real_data import data_dir
+from studies.optimizers._base import Tensors
+from studies.training.compilation.compiled_step import Compiled
+from studies.training.lanes import Eager, Lanes, MakeStepper, StackedStep, stacked_step
+from studies.training.loop import train
+from studies.training.measurements import Measurement
+from studies.training.task import LaneTask, Task
+from studies.workloads._base import Options
+from tests.support.paths import data_dir
+from tests.support.small_workloads import with_few_to_measure
+from tests.support.stateless_losses import plain
 
 #: So few that rounding, which the ResNet multiplies by ten every two steps, stays below what is allowed.
 STEPS = 6

@@ -9,30 +9,28 @@ import httpx
 import pytest
 import torch
 
-from service.bodies import parse_yaml
-from service.ledger import StudyLedger
-from service.runners import Runners
-from service.schemas import StudyAnswer
-from service.store import Store
+from service.api.parsers import parse_yaml
+from service.runner.ledger import StudyLedger
+from service.schemas.studies import StudyAnswer
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
 from studies import registry
-from studies.checkpoints import Checkpoints
-from studies.drive import Driver
-from studies.pacing import Place
-from studies.publish import catalogue
-from studies.report import build_report
-from studies.resolve import resolve
-from studies.rows import Stage
-from studies.spec import StudySpec
-from studies.weights import Weights
-from studies.worker import work
-from studies.workload import Data, DataFile, Options, Workload
-from tests.conformance.answers import YAML, claimed
-from tests.few_examples import with_few_to_measure
-from tests.real_data import data_dir
-from tests.speeds import next_pack
-from tests.unit.studies.planted import provenance
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.driver import Driver
+from studies.execution.jobs import Place
+from studies.execution.worker import work
+from studies.registry import catalogue
+from studies.reporting.report import build_report
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from studies.validation.resolver import resolve
+from studies.workloads._base import Data, DataFile, Options, Workload
+from tests.conformance.api.stored_studies import YAML, claimed
+from tests.support.paths import ROOT, data_dir
+from tests.support.planted_studies import provenance
+from tests.support.small_workloads import with_few_to_measure
+from tests.support.throughput import next_pack
 
-ROOT = Path(__file__).parents[2]
 FILES = {
     **{file.stem: file for file in (ROOT / "studies" / "definitions").glob("*.yaml")},
     **{f"results-{file.parent.name}": file for file in (ROOT / "docs" / "results").glob("*/study.yaml")},

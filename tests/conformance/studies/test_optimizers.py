@@ -1,16 +1,15 @@
 """What every registered optimizer must do in a pack, whatever its step is."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from studies import registry
-from studies.lanes import Lanes, stacked_step
-from studies.optimizer import AnyOptimizer, Setting, Tensors
-from tests.plain import plain
+from studies.optimizers._base import AnyOptimizer, Setting, Tensors
+from studies.training.lanes import Lanes, stacked_step
+from tests.support.paths import ROOT
+from tests.support.stateless_losses import plain
 
 STEPS = 40
 NAMES = registry.names("optimizers")
@@ -59,7 +58,7 @@ def trained(
 
 
 def test_has_its_own_test(name: str) -> None:
-    assert (Path(__file__).parents[1] / "unit" / "studies" / "optimizers" / f"test_{name}.py").is_file()
+    assert (ROOT / "tests" / "unit" / "studies" / "optimizers" / f"test_{name}.py").is_file()
 
 
 def test_declares_usable_hyperparameters(name: str) -> None:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from studies import registry
-from studies.measurements import Measurement
-from studies.rows import Series
+from studies.records.rows import Series
 from studies.seeds import generator
-from studies.task import LaneTask, Task
-from studies.train import train
-from studies.workload import Data, Examples, Options, Workload
-from tests.few_examples import with_few_to_measure
-from tests.real_data import data_dir
+from studies.training.loop import train
+from studies.training.measurements import Measurement
+from studies.training.task import LaneTask, Task
+from studies.workloads._base import Data, Examples, Options, Workload
+from tests.support.paths import ROOT, data_dir
+from tests.support.small_workloads import with_few_to_measure
 
 STEPS = 24
 #: Lanes' learning rates, the last one meant to diverge, and their seeds, of both stages.
@@ -86,7 +86,7 @@ def bits(measured: Measurement) -> tuple[object, ...]:
 
 
 def test_has_its_own_test(name: str) -> None:
-    assert (Path(__file__).parents[1] / "unit" / "studies" / "workloads" / f"test_{name}.py").is_file()
+    assert (ROOT / "tests" / "unit" / "studies" / "workloads" / f"test_{name}.py").is_file()
 
 
 def test_declares_usable_options(name: str) -> None:

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from service.keys import Keys
-from service.ledger import StudyLedger
+from service.auth.keys import Keys
 from service.roles import Role
-from service.runners import Runners
+from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.catalogue import Catalogue
-from studies.spec import StudySpec
-from tests.conformance.answers import NOW, problem_of, with_runs
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue
+from tests.conformance.api.stored_studies import NOW, problem_of, with_runs
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 

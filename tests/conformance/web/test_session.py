@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from service.api.middleware.authentication import FAILURES_A_MINUTE
 from service.app import create_app
-from service.guard import FAILURES_A_MINUTE
-from service.keys import Keys
+from service.auth.keys import Keys
+from service.auth.sessions import COOKIE
 from service.roles import Role
-from service.sessions import COOKIE
 from service.settings import Access, Settings
-from service.store import Store
-from tests.conformance.answers import NOW, problem_of
-from tests.conformance.serving import served
+from service.storage.repositories.studies import Store
+from tests.conformance.api.stored_studies import NOW, problem_of
+from tests.support.http_server import served
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 OWN = {"Sec-Fetch-Site": "same-origin"}

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from l4 import BadHyperparameterError, BadLossError, L4Adam, L4Mom, SparseGradientError
 from l4.reference import Reference
-from tests.unit.l4.steps import MAKERS, problem, train, values
+from tests.support.l4_problem import MAKERS, problem, train, values
 
 every = pytest.mark.parametrize("name", MAKERS)
 named = pytest.mark.parametrize("name", ["L4Mom", "L4Adam"])
@@ -351,7 +351,7 @@ def test_the_length_of_the_direction_does_not_matter(grads: list[list[float]], s
     from dataclasses import dataclass
 
     from l4 import L4, Momentum
-    from l4.direction import Tensors
+    from l4.directions import Tensors
 
     @dataclass(frozen=True, kw_only=True)
     class Longer(Momentum):

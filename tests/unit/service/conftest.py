@@ -11,10 +11,10 @@ import pytest
 import uvicorn
 
 from service.app import create_app
-from service.runners import Runners
 from service.settings import Settings
-from service.store import Store
-from studies.catalogue import Catalogue
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.validation.catalogue import Catalogue
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from studies.wording import count, label, listing, number, probability, setting, signed
+from studies.formatting import count, label, listing, number, probability, setting, signed
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studies.cpu import described
+from studies.environment import described
 
 CORE = "processor\t: {0}\nvendor_id\t: AuthenticAMD\nmodel\t\t: {0}\nmodel name\t: AMD EPYC: 9B45\n\n"
 

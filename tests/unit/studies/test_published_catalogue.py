@@ -1,8 +1,8 @@
 """The published catalogue says what the registries can do."""
 
 from studies import registry
-from studies.catalogue import Catalogue
-from studies.publish import catalogue
+from studies.registry import catalogue
+from studies.validation.catalogue import Catalogue
 
 
 def test_has_every_workload_and_optimizer() -> None:

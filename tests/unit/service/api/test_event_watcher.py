@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from service import verbs
-from service.database import open_engine
-from service.deletions import Deletions
-from service.news import News
+from service.api.event_watcher import News
 from service.settings import Settings
-from service.store import Store
-from studies.spec import StudySpec
+from service.storage.engine import open_engine
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.deletions import Deletions
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -69,7 +69,7 @@ def test_those_who_wait_for_a_study_that_is_deleted_are_told(store: Store, spec:
 
 
 def test_nobody_waits_for_ever(store: Store, spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.news._MOST_SECONDS", 0.2)
+    monkeypatch.setattr("service.api.event_watcher._MOST_SECONDS", 0.2)
     study_id = store.add_study(spec, NOW)
     seen = store.latest_events([study_id])[study_id]
     asyncio.run(asyncio.wait_for(News(store).after(study_id, seen), 10))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.negotiation import preferred
+from service.api.negotiation import preferred
 
 OFFERED = ("application/json", "text/html", "text/csv")
 

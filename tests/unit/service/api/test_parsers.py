@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.bodies import DEEPEST, parse_json, parse_yaml
+from service.api.parsers import DEEPEST, parse_json, parse_yaml
 from service.errors import BadBodyError
 
 PARSERS = pytest.mark.parametrize("parse", [parse_json, parse_yaml])

@@ -5,7 +5,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api_key import new_key, parse_key
+from service.auth.api_key import new_key, parse_key
 
 
 def test_keys_differ_and_are_read_back() -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from service import keys as module
-from service.database import open_engine
-from service.entities import Caller
+from service.auth import keys as module
+from service.auth.keys import Keys
 from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError
-from service.keys import Keys
 from service.roles import Role
-from service.store import Store
-from service.tables import api_keys
+from service.storage.engine import open_engine
+from service.storage.entities import Caller
+from service.storage.repositories.studies import Store
+from service.storage.tables import api_keys
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

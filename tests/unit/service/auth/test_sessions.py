@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from service.auth.keys import Keys
+from service.auth.sessions import LIFE, Sessions
 from service.errors import UnauthenticatedError
-from service.keys import Keys
 from service.roles import Role
-from service.sessions import LIFE, Sessions
-from service.store import Store
-from service.tables import sessions
+from service.storage.repositories.studies import Store
+from service.storage.tables import sessions
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

@@ -4,8 +4,8 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.first_start import first_start
-from service.keys import deployed_keys
+from service.auth.keys import deployed_keys
+from service.cli.bootstrap import first_start
 from service.roles import Role
 from service.settings import Settings
 

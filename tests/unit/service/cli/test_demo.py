@@ -11,20 +11,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service import demo
 from service.app import create_app
-from service.entities import Claim
-from service.keys import Keys
-from service.ledger import StudyLedger
+from service.auth.keys import Keys
+from service.cli import demo
 from service.roles import Role
-from service.runners import Runners
+from service.runner.ledger import StudyLedger
 from service.settings import Access, Settings
 from service.states import State
-from service.store import Store
-from studies.publish import catalogue
-from studies.report import build_report
-from tests.conformance.serving import served
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from service.storage.entities import Claim
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.registry import catalogue
+from studies.reporting.report import build_report
+from tests.support.http_server import served
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

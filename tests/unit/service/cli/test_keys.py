@@ -13,13 +13,13 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from service.app import create_app
-from service.cli import app
-from service.database import open_engine
-from service.runners import Runners
+from service.cli.main import app
 from service.settings import Access, Settings
-from service.store import Store
-from studies.catalogue import Catalogue
-from tests.conformance.serving import served
+from service.storage.engine import open_engine
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.validation.catalogue import Catalogue
+from tests.support.http_server import served
 
 Run = Callable[..., Result]
 
@@ -108,6 +108,6 @@ def test_help_does_not_show_the_key_of_the_environment(run: Run, monkeypatch: py
 
 
 def test_the_commands_load_no_database_before_they_need_it() -> None:
-    script = "import sys, service.cli_keys; print('sqlalchemy' in sys.modules)"
+    script = "import sys, service.cli.keys; print('sqlalchemy' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert loaded == "False\n"

@@ -12,15 +12,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from service import verbs
-from service.cli import app
-from service.ledger import StudyLedger
-from service.migrate import head
+from service.cli.main import app
+from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.receiver import receiver
+from service.storage.lifecycle import commands as verbs
+from service.storage.migrate import head
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.support.webhook_receiver import receiver
 
 Run = Callable[..., Result]
 
@@ -211,7 +211,7 @@ def test_bad_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_command_line_loads_no_training_library() -> None:
     heavy = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "matplotlib", "fastapi", "sqlalchemy"}
-    script = "import sys, service.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    script = "import sys, service.cli.main; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert heavy.isdisjoint(loaded)
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli import app
-from service.client import Client
-from service.errors import RequestRefusedError
+from service.cli.main import app
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.unit.service.test_store import bring_to
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.unit.service.storage.repositories.test_studies import bring_to
 
 Run = Callable[..., Result]
 
@@ -114,7 +114,7 @@ def test_many_are_cancelled(
     assert "is FAILED" in lines[0]
     assert lines[1].rstrip().endswith(" CANCELLED")
     assert "no study has the id" in lines[2]
-    monkeypatch.setattr("service.cancelling.MOST", 2)
+    monkeypatch.setattr("service.api.routes.management.MOST", 2)
     said = run("cancel", "--state", "QUEUED", "--name", "small")
     assert said.exit_code == 0
     assert [line.split()[0] for line in said.stdout.splitlines()] == sorted(queued[1:], reverse=True)

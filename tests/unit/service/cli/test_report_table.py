@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from service.report_table import report_tables
-from studies.report import Report, build_report
-from studies.rows import Rows
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from service.cli.report_table import report_tables
+from studies.records.rows import Rows
+from studies.reporting.report import Report, build_report
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 
 @pytest.fixture(scope="module")

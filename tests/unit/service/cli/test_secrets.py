@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from service.cli.secrets import make_secrets, take_ray_token
 from service.errors import BadSecretError
-from service.secret_files import make_secrets, take_ray_token
 
 FOLDERS = ("postgres", "database", "mlflow", "ray")
 

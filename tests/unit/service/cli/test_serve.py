@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from service.cli.serve import check_port, environment, parts, running
 from service.errors import PortTakenError, ProcessDiedError
-from service.serve import check_port, environment, parts, running
 from service.settings import Settings
 
 
@@ -98,7 +98,7 @@ def test_a_part_that_does_not_come_up_is_reported_in_its_own_words(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where a broken file shadows one that every part imports
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nif 'service.app' in sys.orig_argv and 'service.leash' not in sys.orig_argv:\n"
+        "import os, sys\nif 'service.app' in sys.orig_argv and 'service.processes.subreaper' not in sys.orig_argv:\n"
         "    print('the disk is full'); os._exit(4)\n"
     )
     settings = Settings(home=tmp_path / "home", port=free_ports[0], mlflow_port=free_ports[1])

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from service.live import Pace, view, watching
-from service.schemas import ArmProgressAnswer, BestAnswer, Links, ProgressAnswer, StudyAnswer
+from service.cli.watch import Pace, view, watching
+from service.schemas.studies import ArmProgressAnswer, BestAnswer, Links, ProgressAnswer, StudyAnswer
 from service.states import State
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

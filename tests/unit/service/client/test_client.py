@@ -13,18 +13,21 @@ from typing import Any
 import pytest
 import yaml
 
-from service.api_key import new_key
-from service.client import Client
-from service.errors import MalformedKeyError, RequestRefusedError, UnreachableError
-from service.forms import Form
-from service.ledger import StudyLedger
-from service.runners import Runners
+from service.auth.api_key import new_key
+from service.client.client import Client
+from service.client.connection import RequestRefusedError
+from service.errors import MalformedKeyError, UnreachableError
+from service.runner.ledger import StudyLedger
+from service.schemas.studies import Form
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.catalogue import Catalogue
-from studies.rows import Lane, Outcome, Pack, Run, Stage, Trial
-from studies.spec import StudyDefinition, StudySpec
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from studies.records.rows import Lane, Outcome, Pack, Run, Trial
+from studies.spec.definition import StudyDefinition
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import ProcessDiedError
-from service.log_lines import last_lines
-from service.processes import Child, Command, stop
+from service.processes.child_process import Child, Command, stop
+from service.processes.log_files import last_lines
 
 # Starts a grandchild in a session of its own, that ignores SIGTERM as it does itself; writes both ids, then sleeps.
 _STUBBORN = """
@@ -137,7 +137,7 @@ def test_nothing_survives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "import os, pathlib, sys, time\n"
-            "from service.processes import Child, Command\n"
+            "from service.processes.child_process import Child, Command\n"
             "child = Child(Command(name='worker', arguments=tuple(sys.argv[2:]), environment=dict(os.environ),"
             " log=pathlib.Path(sys.argv[1]), grace=0.5))\n"
             "time.sleep(600)",

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from service.log_lines import last_lines
-
-ROOT = Path(__file__).parents[3]
+from service.processes.log_files import last_lines
+from tests.support.paths import ROOT
 
 _SCRIPT = """
 import logging, threading, warnings
-from service.logs import log_as_json
+from service.processes.json_logging import log_as_json
 
 log_as_json("driver", study="0123456789abcdef0123")
 log = logging.getLogger("some.part")
@@ -55,7 +54,8 @@ def test_every_line_is_an_object_with_its_fields() -> None:
 
 def test_the_last_line_of_a_process_that_died_is_its_error(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
-    script = "from service.logs import log_as_json; log_as_json('driver'); raise KeyError('no such workload')"
+    logged = "from service.processes.json_logging import log_as_json; log_as_json('driver')"
+    script = f"{logged}; raise KeyError('no such workload')"
     with log.open("wb") as opened:
         assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, stderr=opened).returncode == 1
     assert last_lines(log).splitlines()[-1] == "KeyError: 'no such workload'"

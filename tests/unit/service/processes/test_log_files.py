@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.log_lines import in_words, last_lines, of_pack, read_on
+from service.processes.log_files import in_words, last_lines, of_pack, read_on
 
 
 def line(message: str, **fields: object) -> str:

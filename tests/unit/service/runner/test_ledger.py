@@ -6,18 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service import verbs
 from service.errors import BadCursorError
-from service.ledger import StudyLedger
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from studies.choose import Search
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
-from studies.plan import additions
-from studies.rows import Lane, Ledger, Outcome, Pack, Rows, Run, Series, Stage, Trial, by_arm
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from tests.speeds import all_eager
-from tests.standing import progress_of
+from studies.execution.ledger import Ledger
+from studies.planning.planner import additions
+from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial, by_arm
+from studies.search.selection import Search
+from studies.spec.parameters import Stage
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from tests.support.progress import progress_of
+from tests.support.throughput import all_eager
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

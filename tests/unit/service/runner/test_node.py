@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.node import (
+from service.runner.node import (
     GCS_PORT,
     MOST_PACKS,
     NODE_MANAGER_PORT,
@@ -19,8 +19,9 @@ from service.node import (
     run_head,
 )
 from service.settings import Settings
+from tests.support.paths import ROOT
 
-DOCKER = Path(__file__).parents[3] / "docker"
+DOCKER = ROOT / "docker"
 
 
 @pytest.mark.parametrize(("file", "lowest"), [("compose.head.yml", GCS_PORT), ("compose.node.yml", NODE_MANAGER_PORT)])

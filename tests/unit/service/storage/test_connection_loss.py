@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
-from service import database as opening
-from service.database import open_engine
-from service.ledger import StudyLedger
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
+from service.storage import engine as opening
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
-from studies.rows import Rows
-from studies.spec import StudySpec
-from tests import postgres as postgresql
-from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+from studies.records.rows import Rows
+from studies.spec.study import StudySpec
+from tests.support import postgres as postgresql
+from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 

@@ -8,10 +8,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, func, insert, select, text, types
 
-from service.database import for_writing, open_engine
 from service.errors import ForeignDatabaseError
-from service.migrate import current, head, migrate, revisions
-from service.tables import metadata
+from service.storage.engine import for_writing, open_engine
+from service.storage.migrate import current, head, migrate, revisions
+from service.storage.tables import metadata
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

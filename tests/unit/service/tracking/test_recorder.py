@@ -8,19 +8,20 @@ import pytest
 from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
-from service import verbs
-from service.ledger import StudyLedger
-from service.recorder import Recorder, lock
-from service.recordings import Recordings
+from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.store import Store
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.studies import Store
+from service.tracking.mlflow import Tracker
+from service.tracking.recorder import Recorder, lock
+from service.tracking.sync_state import Recordings
 from studies.environment import environment
-from studies.rows import Lane, Pack, Run, Stage
-from studies.spec import StudySpec
-from studies.tracking import Tracker
-from studies.weights import Weights
-from tests.unit.service.test_ledger import done, runs_of, some_trial
+from studies.execution.artifacts import Weights
+from studies.records.rows import Lane, Pack, Run
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.unit.service.runner.test_ledger import done, runs_of, some_trial
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ENDS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}

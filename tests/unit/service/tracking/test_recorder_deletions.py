@@ -8,15 +8,15 @@ import pytest
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
-from service import recorder as module
-from service.deletions import Deletions
-from service.recorder import Recorder
-from service.recordings import Recordings
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.unit.service.test_recorder import NOW, WHOLE, Study, keys, record_all
+from service.storage.repositories.deletions import Deletions
+from service.storage.repositories.studies import Store
+from service.tracking import recorder as module
+from service.tracking.recorder import Recorder
+from service.tracking.sync_state import Recordings
+from studies.spec.study import StudySpec
+from tests.unit.service.tracking.test_recorder import NOW, WHOLE, Study, keys, record_all
 
 # of MLflow's own tables
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")

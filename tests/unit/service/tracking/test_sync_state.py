@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.ledger import StudyLedger
-from service.recordings import Recordings
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from studies.rows import Series
-from studies.spec import StudySpec
-from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+from service.storage.repositories.studies import Store
+from service.tracking.sync_state import Recordings
+from studies.records.rows import Series
+from studies.spec.study import StudySpec
+from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

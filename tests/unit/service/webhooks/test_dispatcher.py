@@ -6,26 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from service import courier as couriers
-from service import deliveries, outbound, verbs
-from service.courier import Courier
-from service.database import open_engine
-from service.entities import Webhook
-from service.outbound import Outbound
 from service.states import State
-from service.store import Store
-from service.webhooks import Webhooks
-from studies.spec import StudySpec
-from tests.receiver import Receiver, receiver, verify
+from service.storage.engine import open_engine
+from service.storage.entities import Webhook
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import outbox as deliveries
+from service.storage.repositories.studies import Store
+from service.webhooks import dispatcher as couriers
+from service.webhooks import http_client as outbound
+from service.webhooks.dispatcher import Courier
+from service.webhooks.http_client import Outbound
+from service.webhooks.subscriptions import Webhooks
+from studies.spec.study import StudySpec
+from tests.support.paths import ROOT
+from tests.support.webhook_receiver import Receiver, receiver, verify
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -227,10 +228,10 @@ def test_two_couriers_tell_everything_once(store: Store, spec: StudySpec, hook: 
 
 _PROCESS = """
 import sys, time
-from service import courier
-from service.database import open_engine
-from service.outbound import Outbound
-from service.store import Store
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from service.webhooks import dispatcher as courier
+from service.webhooks.http_client import Outbound
 
 courier._LOOK_SECONDS = 0.02
 courier._LEASE_SECONDS = 1.0

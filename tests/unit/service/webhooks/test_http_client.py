@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from service import outbound
-from service.outbound import Answer, Outbound
-from tests.receiver import Receiver, receiver
+from service.webhooks import http_client as outbound
+from service.webhooks.http_client import Answer, Outbound
+from tests.support.webhook_receiver import Receiver, receiver
 
 
 @pytest.fixture

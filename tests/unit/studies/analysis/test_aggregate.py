@@ -3,12 +3,13 @@ from dataclasses import replace
 
 import pytest
 
-from studies.across import Across
-from studies.across_table import across_table
-from studies.figures import pictures
-from studies.report import Report, build_report
-from studies.rows import Outcome, Stage
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+from studies.analysis.aggregate import Across
+from studies.records.rows import Outcome
+from studies.reporting.figures.gallery import pictures
+from studies.reporting.report import Report, build_report
+from studies.reporting.tables.aggregate import across_table
+from studies.spec.parameters import Stage
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 ARMS = {
     "l4": Planted(log_loss=-6.0, spread=0.01),

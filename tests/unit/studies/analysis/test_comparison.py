@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from studies.choose import scores
-from studies.compare import Comparison, Verdict, comparable, compare
-from studies.rows import Outcome, Rows, Run, Stage
-from studies.spec import Sampler, StudySpec
-from studies.statistics.minimum_detectable_effect import minimum_detectable_effect
-from studies.wording import is_loss
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec
+from studies.analysis.comparison import Comparison, Verdict, comparable, compare
+from studies.analysis.statistics.power import minimum_detectable_effect
+from studies.formatting import is_loss
+from studies.records.rows import Outcome, Rows, Run
+from studies.search.selection import scores
+from studies.spec.definition import Sampler
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec
 
 PAIR = {"l4": Planted(log_loss=-3.0), "other": Planted(log_loss=-3.0)}
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from studies.report import Report, build_report
-from studies.rows import Lane, Pack, Rows, Run, Series, Stage
-from studies.target import Target
-from tests.unit.studies.planted import STEPS, Planted, planted_rows, planted_spec, provenance
+from studies.analysis.time_to_target import Target
+from studies.records.rows import Lane, Pack, Rows, Run, Series
+from studies.reporting.report import Report, build_report
+from studies.spec.parameters import Stage
+from tests.support.planted_studies import STEPS, Planted, planted_rows, planted_spec, provenance
 
 #: Two tuned arms, the better of which sets the target, and two that are not: one faster, one that never gets there.
 ARMS = {

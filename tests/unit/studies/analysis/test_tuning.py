@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from studies.report import build_report
-from studies.rows import Limit
-from studies.spec import Pruner, Sampler, StudySpec
-from studies.tuning import Tuning
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from studies.analysis.tuning import Tuning
+from studies.records.rows import Limit
+from studies.reporting.report import build_report
+from studies.spec.definition import Pruner, Sampler
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES, workloads=("bowl",))
 ROWS = planted_rows(SPEC, OUTCOMES)

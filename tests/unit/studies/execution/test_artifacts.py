@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from studies.checkpoints import Checkpoints
+from studies.execution.artifacts import Checkpoints
 
 
 def test_nothing_is_there_before_the_first_one(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from torch._inductor import config
 
-from studies import calibrate as calibrating
 from studies import registry
-from studies.calibrate import Probe, calibrate, saved
 from studies.errors import OutOfMemoryError
-from studies.speeds import SAVED, Mode, Speed
-from studies.task import LaneTask, Task
+from studies.execution import calibration as calibrating
+from studies.execution.calibration import calibrate, saved
+from studies.execution.jobs import Probe
+from studies.planning.throughput import SAVED, Speed
+from studies.records.rows import Mode
+from studies.training.task import LaneTask, Task
 
 
 @pytest.fixture

@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from service.database import open_engine
-from service.entities import Claim
-from service.ledger import StudyLedger
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from studies.checkpoints import Checkpoints
-from studies.drive import RETRIES, Driver
+from service.storage.engine import open_engine
+from service.storage.entities import Claim
+from service.storage.repositories.studies import Store
 from studies.errors import PackFailedError
-from studies.pacing import Place
-from studies.parameters import Precision
-from studies.publish import catalogue
-from studies.resolve import resolve
-from studies.rows import Outcome, Rows, Stage
-from studies.spec import StudySpec
-from studies.weights import Weights
-from studies.worker import Failure, Job, work
-from tests.speeds import next_pack
+from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.driver import RETRIES, Driver
+from studies.execution.jobs import Failure, Job, Place
+from studies.execution.worker import work
+from studies.records.rows import Outcome, Rows
+from studies.registry import catalogue
+from studies.spec.parameters import Precision, Stage
+from studies.spec.study import StudySpec
+from studies.validation.resolver import resolve
+from tests.support.paths import ROOT
+from tests.support.throughput import next_pack
 
 PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
 
@@ -284,8 +284,8 @@ def test_a_single_run_that_does_not_fit_into_memory_ends_the_study(
 
 def test_a_study_ends_whole_where_memory_is_short(tmp_path: Path) -> None:
     # in a process of its own: what else runs in this one would be short of memory too
-    command = [sys.executable, "-m", "tests.unit.studies.short_of_memory", str(tmp_path)]
-    ended = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.support.low_memory_driver", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     tried, ran, expected, largest = (json.loads(line) for line in ended.stdout.splitlines())
     assert tried[:2] == [8, 4]

@@ -5,11 +5,11 @@ import pickle
 
 import pytest
 
-from studies.overheard import drained, overheard, say_again
+from studies.execution.log_forwarding import drained, overheard, say_again
 
 
 def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
-    ours, other = logging.getLogger("studies.worker"), logging.getLogger("some.library")
+    ours, other = logging.getLogger("studies.execution.worker"), logging.getLogger("some.library")
     with overheard(7) as said:
         ours.info("lane %s diverged", 2, extra={"run": "7-2"})
         other.debug("not worth telling")
@@ -24,9 +24,9 @@ def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest
     caplog.clear()
     say_again(records)
     assert [(each.name, each.levelname) for each in caplog.records] == [
-        ("studies.worker", "INFO"),
+        ("studies.execution.worker", "INFO"),
         ("some.library", "WARNING"),
-        ("studies.worker", "ERROR"),
+        ("studies.execution.worker", "ERROR"),
     ]
     assert [vars(each)["pack"] for each in caplog.records] == [7, 7, 7]
     assert caplog.records[0].getMessage() == "lane 2 diverged"
@@ -36,6 +36,6 @@ def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest
 
 def test_what_is_about_no_pack_says_so() -> None:
     with overheard(None) as said:
-        logging.getLogger("studies.calibrate").info("measured")
+        logging.getLogger("studies.execution.calibration").info("measured")
     (record,) = drained(said)
     assert "pack" not in vars(record)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies.line import TOLD_SECONDS, Line
+from studies.execution.pack_source import TOLD_SECONDS, Line
 
 
 class Clock:

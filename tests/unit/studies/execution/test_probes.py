@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from studies.errors import PackFailedError
-from studies.pacing import RETRIES, Pacing, Place
-from studies.publish import catalogue
-from studies.resolve import resolve
-from studies.rows import Ledger
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed, Subject
-from studies.worker import Failure
-from tests.speeds import eager
+from studies.execution.jobs import Failure, Place
+from studies.execution.ledger import Ledger
+from studies.execution.probes import RETRIES, Pacing
+from studies.planning.throughput import Speed, Subject
+from studies.records.rows import Mode
+from studies.registry import catalogue
+from studies.spec.study import StudySpec
+from studies.validation.resolver import resolve
+from tests.support.throughput import eager
 
 PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
 SLOW = (Speed(lanes=4, mode=Mode.EAGER, seconds=1000.0),)

@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from service.ledger import StudyLedger
-from service.store import Store
-from service.tables import events
-from studies import spending
-from studies.drive import Driver
-from studies.pacing import Place
-from studies.report import Report, build_report
-from studies.rows import Lane, Ledger, Limit, Pack, Rows, Stage
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed
-from studies.worker import Failure, Job
-from tests.speeds import next_pack
-from tests.standing import progress_of
-from tests.unit.studies.planted import provenance
-from tests.unit.studies.pretended import PACK_SECONDS, answered, driver, go_on, opened, studied
+from service.runner.ledger import StudyLedger
+from service.storage.repositories.studies import Store
+from service.storage.tables import events
+from studies.execution import time_budget as spending
+from studies.execution.driver import Driver
+from studies.execution.jobs import Failure, Job, Place
+from studies.execution.ledger import Ledger
+from studies.planning.throughput import Speed
+from studies.records.rows import Lane, Limit, Mode, Pack, Rows
+from studies.reporting.report import Report, build_report
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import provenance
+from tests.support.progress import progress_of
+from tests.support.simulated_driver import PACK_SECONDS, answered, driver, go_on, opened, studied
+from tests.support.throughput import next_pack
 
 
 @pytest.fixture(autouse=True)

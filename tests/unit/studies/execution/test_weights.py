@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from studies.rows import Outcome, Run, Stage
-from studies.weights import Weights
+from studies.execution.artifacts import Weights
+from studies.records.rows import Outcome, Run
+from studies.spec.parameters import Stage
 
 
 def run(arm: str = "adam", seed: int = 1000) -> Run:

@@ -12,14 +12,15 @@ from torch import Tensor
 from torch._inductor import config
 
 from studies import registry
-from studies.checkpoints import Checkpoints
 from studies.errors import DataMissingError, OutOfMemoryError
-from studies.lanes import Eager, Inputs
-from studies.optimizer import Setting
-from studies.speeds import Mode
-from studies.task import Judged, LaneTask, Task
-from studies.train import train
-from studies.worker import Job, work
+from studies.execution.artifacts import Checkpoints
+from studies.execution.jobs import Job
+from studies.execution.worker import work
+from studies.optimizers._base import Setting
+from studies.records.rows import Mode
+from studies.training.lanes import Eager, Inputs
+from studies.training.loop import train
+from studies.training.task import Judged, LaneTask, Task
 
 
 def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **options: float) -> Job:
@@ -196,6 +197,6 @@ def test_trains_eagerly_where_there_is_no_compiler(tmp_path: Path, caplog: pytes
     assert [each.train_loss for each in result.measurements] == [
         each.train_loss for each in work(job(), "cpu").measurements
     ]
-    (record,) = [each for each in caplog.records if each.name == "studies.worker"]
+    (record,) = [each for each in caplog.records if each.name == "studies.execution.worker"]
     assert "could not be compiled" in record.message
     assert record.message.endswith("pack 3 trains eagerly")

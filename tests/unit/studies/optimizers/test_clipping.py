@@ -6,8 +6,8 @@ from torch import Tensor, vmap
 from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 
-from studies.clipping import clipped
-from studies.optimizer import Tensors
+from studies.optimizers._base import Tensors
+from studies.optimizers._clipping import clipped
 
 GRADS: Tensors = tuple(
     torch.randn(shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64) for shape in ((4, 3), (5,), ())

@@ -1,7 +1,7 @@
 """l4mom takes the steps of the paper's algorithm, lane by lane."""
 
 from l4.reference import Reference
-from tests.unit.studies.optimizers.trajectory import SHAPES, assert_same, by_function, stacked
+from tests.support.optimizer_trajectory import SHAPES, assert_same, by_function, stacked
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
+from tests.support.optimizer_trajectory import alone, assert_same, stacked
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},

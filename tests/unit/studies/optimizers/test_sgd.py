@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.unit.studies.optimizers.trajectory import alone, assert_same, stacked
+from tests.support.optimizer_trajectory import alone, assert_same, stacked
 
 SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05}, {"lr": 0.3}, {"lr": 0.01, "clip_norm": 0.05})
 

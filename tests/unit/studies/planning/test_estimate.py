@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 
-from studies.estimate import LOADING, STARTING, Amount, Basis, Estimate, Pace, eager_seconds, estimate, stage_taken
-from studies.plan import additions
-from studies.rows import Rows, Stage
-from studies.spec import ArmSpec, StudySpec, WorkloadSpec
-from studies.speeds import Mode, Speed
-from tests.unit.studies.pretended import driven, studied
+from studies.planning.estimate import (
+    LOADING,
+    STARTING,
+    Amount,
+    Basis,
+    Estimate,
+    Pace,
+    eager_seconds,
+    estimate,
+    stage_taken,
+)
+from studies.planning.planner import additions
+from studies.planning.throughput import Speed
+from studies.records.rows import Mode, Rows
+from studies.spec.parameters import Stage
+from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
+from tests.support.simulated_driver import driven, studied
 
 EAGER = (Speed(lanes=4, mode=Mode.EAGER, seconds=0.004),)
 COMPILED = (*EAGER, Speed(lanes=8, mode=Mode.COMPILED, seconds=0.0008, making=20.0))

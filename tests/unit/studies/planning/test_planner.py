@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from studies.plan import additions
-from studies.rows import Rows, Stage, by_arm
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed
-from tests.speeds import all_eager
-from tests.standing import progress_of
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec
+from studies.planning.planner import additions
+from studies.planning.throughput import Speed
+from studies.records.rows import Mode, Rows, by_arm
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec
+from tests.support.progress import progress_of
+from tests.support.throughput import all_eager
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better", "worse")}
 SPEC = planted_spec(ARMS)

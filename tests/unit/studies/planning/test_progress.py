@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.choose import MOST_EXTENSIONS, search, selected
-from studies.progress import Place, Standing, progress
-from studies.rows import Rows
-from tests.standing import progress_of
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec
+from studies.planning.progress import Place, Standing, progress
+from studies.records.rows import Rows
+from studies.search.selection import MOST_EXTENSIONS, search, selected
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec
+from tests.support.progress import progress_of
 
 #: One fixed, one whose range is right, and one whose best lies beyond its range.
 ARMS = {

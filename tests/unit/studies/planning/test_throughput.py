@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from studies.parameters import Precision
-from studies.speeds import COMPILING, Mode, Speed, Subject, fastest, fitting, narrowed
+from studies.planning.throughput import COMPILING, Speed, Subject, fastest, fitting, narrowed
+from studies.records.rows import Mode
+from studies.spec.parameters import Precision
 
 SPEEDS = (
     Speed(lanes=1, mode=Mode.EAGER, seconds=5.0),

@@ -1,7 +1,7 @@
 """The rows of a study, apart for each arm on each workload."""
 
-from studies.rows import Rows, by_arm
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec
+from studies.records.rows import Rows, by_arm
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better")}
 WHOLE = planted_rows(planted_spec(ARMS), ARMS)

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from studies.render import render
-from studies.report import Report, build_report
-from studies.rows import Rows
-from studies.spec import Budget, StudySpec
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows
+from studies.reporting.render import render
+from studies.reporting.report import Report, build_report
+from studies.spec.definition import Budget
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 DIVERGED = {
     "l4": Planted(log_loss=-3.0),

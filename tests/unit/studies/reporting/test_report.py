@@ -6,11 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from studies.arm_report import ArmReport
-from studies.report import Report, build_report
-from studies.rows import Rows, Stage
-from studies.spec import StudySpec
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+from studies.analysis.arm_report import ArmReport
+from studies.records.rows import Rows
+from studies.reporting.report import Report, build_report
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 DIVERGING = Planted(log_loss=-3.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99)
 

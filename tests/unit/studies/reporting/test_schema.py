@@ -7,18 +7,18 @@ from typing import Any
 import jsonschema
 import pytest
 
-from studies.render import render
-from studies.report import SCHEMA_VERSION, build_report
-from studies.report_schema import report_schema
-from studies.rows import Rows
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows
+from studies.reporting.render import render
+from studies.reporting.report import SCHEMA_VERSION, build_report
+from studies.reporting.schema import report_schema
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 PUBLISHED = files("studies").joinpath("report.schema.json").read_text(encoding="utf-8")
 LOST = Planted(log_loss=0.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99)
 
 
 def test_the_published_schema_is_that_of_the_report() -> None:
-    assert report_schema() == PUBLISHED, "python -m studies.report_schema > studies/report.schema.json"
+    assert report_schema() == PUBLISHED, "python -m studies.reporting.schema > studies/report.schema.json"
 
 
 @pytest.mark.parametrize("arms", [OUTCOMES, {"l4": OUTCOMES["l4"], "lost": LOST}, {"l4": OUTCOMES["l4"]}])

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from studies.budget import beyond, faults, in_turn, most_trials, share, warnings
-from studies.choose import search
-from studies.publish import catalogue
-from studies.report import build_report
-from studies.resolve import InvalidStudyError, resolve
-from studies.rows import Lane, Pack, Rows, Stage, by_arm
-from studies.spec import StudySpec
-from tests.standing import progress_of
-from tests.unit.studies.planted import provenance
-from tests.unit.studies.pretended import driven, driver, go_on, opened, studied
+from studies.records.rows import Lane, Pack, Rows, by_arm
+from studies.registry import catalogue
+from studies.reporting.report import build_report
+from studies.search.budget import beyond, faults, in_turn, most_trials, share, warnings
+from studies.search.selection import search
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from studies.validation.faults import InvalidStudyError
+from studies.validation.resolver import resolve
+from tests.support.planted_studies import provenance
+from tests.support.progress import progress_of
+from tests.support.simulated_driver import driven, driver, go_on, opened, studied
 
 #: Two workloads, one fixed arm and two searched ones; 40 and 100 steps, 4 confirm seeds.
 CONFIRM_STEPS = 3 * 4 * (40 + 100)

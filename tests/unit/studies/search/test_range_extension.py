@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.extension import MOST_EXTENSIONS, extended, most_extensions
-from studies.spec import SearchRange
+from studies.search.range_extension import MOST_EXTENSIONS, extended, most_extensions
+from studies.spec.study import SearchRange
 
 
 def searched(

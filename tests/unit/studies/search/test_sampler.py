@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from studies.choose import Round, Score, Search
-from studies.parameters import Direction
-from studies.rows import Trial
-from studies.search import suggest
-from studies.spec import Sampler, SearchRange, StudySpec
+from studies.records.rows import Trial
+from studies.search.sampler import suggest
+from studies.search.selection import Round, Score, Search
+from studies.spec.definition import Sampler
+from studies.spec.parameters import Direction
+from studies.spec.study import SearchRange, StudySpec
 
 RANGE = SearchRange(low=1e-4, high=1.0, log=True, at_least=0.0, at_most=None)
 

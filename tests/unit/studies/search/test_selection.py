@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from studies.choose import Score, search, selected
-from studies.extension import MOST_EXTENSIONS
-from studies.parameters import Direction, Precision
-from studies.rows import Limit, Outcome, Rows, Run, Stage, Trial
-from studies.spec import ArmSpec, Budget, ProtocolSpec, Pruner, Sampler, SearchRange, StudySpec, WorkloadSpec
+from studies.records.rows import Limit, Outcome, Rows, Run, Trial
+from studies.search.range_extension import MOST_EXTENSIONS
+from studies.search.selection import Score, search, selected
+from studies.spec.definition import Budget, Pruner, Sampler
+from studies.spec.parameters import Direction, Precision, Stage
+from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
 
 
 def spec(

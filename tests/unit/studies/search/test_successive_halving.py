@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from studies.parameters import Direction
-from studies.rows import Outcome, Run, Stage
-from studies.rungs import limits, rungs
+from studies.records.rows import Outcome, Run
+from studies.search.successive_halving import limits, rungs
+from studies.spec.parameters import Direction, Stage
 
 
 @pytest.mark.parametrize(

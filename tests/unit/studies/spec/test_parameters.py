@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studies.errors import InvalidValueError
-from studies.parameters import Hyperparameter, Option
+from studies.spec.parameters import Hyperparameter, Option
 
 #: A whole number that no float holds.
 TOO_LONG = 10**400

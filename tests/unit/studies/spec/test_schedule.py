@@ -8,7 +8,7 @@ from torch.nn import Parameter
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, MultiStepLR, SequentialLR
 
-from studies.schedule import Schedule, ScheduleKind
+from studies.spec.schedule import Schedule, ScheduleKind
 
 STEPS = 250
 Make = Callable[[SGD, int], LRScheduler]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from studies.spec import StudySpec
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_spec
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, Planted, planted_spec
 
 L4 = Planted(log_loss=-3.0)
 

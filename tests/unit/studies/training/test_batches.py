@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.order import Order
+from studies.training.batches import Order
 
 
 def drawn(examples: int, size: int, count: int, seed: int = 0) -> list[list[int]]:

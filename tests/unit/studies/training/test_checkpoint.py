@@ -11,15 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from studies import registry
-from studies.keeper import Keeper
-from studies.lanes import Eager, MakeStepper
-from studies.measurements import BLOCK, Measurement
-from studies.task import Judged, LaneTask, Task
-from studies.train import train
-from tests.conformance.test_workloads import bits
-from tests.cut import Counted, trained_in_parts
-from tests.unit.studies.test_train import LINE
-from tests.unit.studies.test_train_parts import HALVED, OPTIONS, PLAIN, augment, noise, penalty
+from studies.training.checkpoint import Keeper
+from studies.training.lanes import Eager, MakeStepper
+from studies.training.loop import train
+from studies.training.measurements import BLOCK, Measurement
+from studies.training.task import Judged, LaneTask, Task
+from tests.conformance.studies.test_workloads import bits
+from tests.support.interrupted_training import Counted, trained_in_parts
+from tests.unit.studies.training.test_loop import LINE
+from tests.unit.studies.training.test_loop_parts import HALVED, OPTIONS, PLAIN, augment, noise, penalty
 
 STEPS, RUNGS = 12, (4, 9)
 #: Everything that a workload may draw while it trains; batch norm besides.

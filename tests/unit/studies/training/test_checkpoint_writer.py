@@ -13,17 +13,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from studies import keeper as module
 from studies import registry
-from studies.checkpoint import Checkpoint
-from studies.keeper import Keeper
-from studies.lanes import Eager, MakeStepper
-from studies.measurements import Recorded
-from studies.task import LaneTask, Task
-from studies.train import train
-from tests.conformance.test_workloads import bits
-from tests.cut import Counted, CutError, keeper
-from tests.unit.studies.test_train import LINE
+from studies.training import checkpoint as module
+from studies.training.checkpoint import Checkpoint, Keeper
+from studies.training.lanes import Eager, MakeStepper
+from studies.training.loop import train
+from studies.training.measurements import Recorded
+from studies.training.task import LaneTask, Task
+from tests.conformance.studies.test_workloads import bits
+from tests.support.interrupted_training import Counted, CutError, keeper
+from tests.unit.studies.training.test_loop import LINE
 
 STEPS = 10
 TASK = Task(

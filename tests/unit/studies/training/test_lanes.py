@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.func import vmap
 
 from studies import registry
-from studies.lanes import Inputs, Lanes, stacked_step
-from studies.optimizer import Moments, Optimizer, Tensors
-from tests.plain import plain
+from studies.optimizers._base import Moments, Optimizer, Tensors
+from studies.training.lanes import Inputs, Lanes, stacked_step
+from tests.support.stateless_losses import plain
 
 INPUTS = torch.tensor([1.0, 2.0, 3.0])
 

@@ -11,14 +11,14 @@ import torch
 from torch import Generator, Tensor, nn
 
 from studies import registry
-from studies.lanes import Eager, Lanes, StackedStep
-from studies.measurements import Measurement
-from studies.order import Order
-from studies.parameters import Direction, Metric
 from studies.seeds import generator
-from studies.task import Judged, LaneTask, Task
-from studies.train import CHUNK, EVALUATIONS, train
-from studies.workload import Data, Examples, Measure, Options, Workload
+from studies.spec.parameters import Direction, Metric
+from studies.training.batches import Order
+from studies.training.lanes import Eager, Lanes, StackedStep
+from studies.training.loop import CHUNK, EVALUATIONS, train
+from studies.training.measurements import Measurement
+from studies.training.task import Judged, LaneTask, Task
+from studies.workloads._base import Data, Examples, Measure, Options, Workload
 
 EXAMPLES = 20
 ALL_GO_ON = Judged(steps=(1, 2), limits=(None, None))

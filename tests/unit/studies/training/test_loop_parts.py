@@ -12,15 +12,15 @@ from torch.nn.functional import mse_loss
 
 from studies import registry
 from studies.errors import InvalidValueError
-from studies.measurements import Measurement
-from studies.optimizer import Tensors
-from studies.order import Order
-from studies.parameters import Option
-from studies.schedule import Schedule, ScheduleKind
+from studies.optimizers._base import Tensors
 from studies.seeds import generator
-from studies.task import LaneTask, Task
-from studies.train import train
-from studies.workload import Data, Examples, Options, Workload
+from studies.spec.parameters import Option
+from studies.spec.schedule import Schedule, ScheduleKind
+from studies.training.batches import Order
+from studies.training.loop import train
+from studies.training.measurements import Measurement
+from studies.training.task import LaneTask, Task
+from studies.workloads._base import Data, Examples, Options, Workload
 
 STEPS, BATCH, EXAMPLES = 6, 5, 12
 LANES = ((0.05, 0), (0.02, 1000), (0.05, 3))

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from studies.lanes import Lanes
-from studies.measurements import POINTS, Record, measurements
-from studies.task import LaneTask, Task
+from studies.training.lanes import Lanes
+from studies.training.measurements import POINTS, Record, measurements
+from studies.training.task import LaneTask, Task
 
 NAN = math.nan
 

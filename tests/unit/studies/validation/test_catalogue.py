@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from studies.catalogue import Catalogue, WorkloadEntry
-from studies.parameters import Direction
+from studies.spec.parameters import Direction
+from studies.validation.catalogue import Catalogue, WorkloadEntry
 
 
 def entry(catalogue: Catalogue, name: str) -> WorkloadEntry:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from studies.catalogue import Catalogue, OptimizerEntry
-from studies.parameters import Direction, Hyperparameter, Metric, Option
-from studies.recheck import recheck
-from studies.resolve import InvalidStudyError, resolve
-from studies.spec import StudySpec
+from studies.spec.parameters import Direction, Hyperparameter, Metric, Option
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue, OptimizerEntry
+from studies.validation.compatibility import recheck
+from studies.validation.faults import InvalidStudyError
+from studies.validation.resolver import resolve
 
 Change = Callable[[Catalogue], Catalogue]
 

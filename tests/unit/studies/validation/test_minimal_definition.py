@@ -6,11 +6,12 @@ import pytest
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
-from service.bodies import parse_yaml
-from studies.publish import catalogue
-from studies.resolve import InvalidStudyError, resolve
-from studies.restate import restated
-from studies.spec import StudySpec
+from service.api.parsers import parse_yaml
+from studies.registry import catalogue
+from studies.spec.study import StudySpec
+from studies.validation.faults import InvalidStudyError
+from studies.validation.minimal_definition import restated
+from studies.validation.resolver import resolve
 
 CATALOGUE = catalogue()
 READY = sorted(each.name for each in files("studies.definitions").iterdir() if each.name.endswith(".yaml"))

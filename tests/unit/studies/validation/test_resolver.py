@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from studies.catalogue import Catalogue
-from studies.publish import catalogue as published
-from studies.resolve import InvalidStudyError, pointer, resolve
-from studies.spec import Sampler
+from studies.registry import catalogue as published
+from studies.spec.definition import Sampler
+from studies.validation.catalogue import Catalogue
+from studies.validation.faults import InvalidStudyError, pointer
+from studies.validation.resolver import resolve
 
 
 def faults(body: object, catalogue: Catalogue) -> list[str]:

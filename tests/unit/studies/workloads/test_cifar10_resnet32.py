@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 
 from studies.seeds import generator
 from studies.workloads.cifar10_resnet32 import WORKLOAD, augment, penalty
-from tests.real_data import data_dir
+from tests.support.paths import data_dir
 
 OPTIONS = {option.name: option.default for option in WORKLOAD.options} | {"train_examples": 10_000}
 

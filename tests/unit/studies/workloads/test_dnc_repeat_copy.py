@@ -8,8 +8,8 @@ import torch
 
 from studies import registry
 from studies.seeds import generator
-from studies.task import LaneTask, Task
-from studies.train import train
+from studies.training.loop import train
+from studies.training.task import LaneTask, Task
 from studies.workloads.dnc_repeat_copy import WORKLOAD, episode
 
 OPTIONS = {option.name: option.default for option in WORKLOAD.options}

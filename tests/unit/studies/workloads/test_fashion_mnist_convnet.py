@@ -5,7 +5,7 @@ import torch
 
 from studies.seeds import generator
 from studies.workloads.fashion_mnist_convnet import WORKLOAD, ConvNet
-from tests.real_data import data_dir
+from tests.support.paths import data_dir
 
 OPTIONS = {option.name: option.default for option in WORKLOAD.options}
 

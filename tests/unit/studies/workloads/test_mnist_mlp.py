@@ -8,7 +8,7 @@ from torch import nn
 
 from studies.seeds import generator
 from studies.workloads.mnist_mlp import WORKLOAD
-from tests.real_data import data_dir
+from tests.support.paths import data_dir
 
 OPTIONS = {option.name: option.default for option in WORKLOAD.options}
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.api.middleware.authentication import FAILURES_A_MINUTE
 from service.app import create_app
-from service.guard import FAILURES_A_MINUTE
-from service.keys import Keys
+from service.auth.keys import Keys
 from service.roles import Role
-from service.schemas import Problem
+from service.schemas.problems import Problem
 from service.settings import Access, Settings
-from service.store import Store
-from tests.conformance.serving import served
+from service.storage.repositories.studies import Store
+from tests.support.http_server import served
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -68,7 +68,7 @@ def test_wrong_keys_are_few_and_do_not_shut_out_a_right_one(store: Store) -> Non
 
 
 def test_a_body_that_does_not_arrive_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.posted._SECONDS", 0.2)
+    monkeypatch.setattr("service.api.body._SECONDS", 0.2)
 
     async def post(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.rate_limit import RateLimit
+from service.api.middleware.rate_limit import RateLimit
 
 
 class Clock:

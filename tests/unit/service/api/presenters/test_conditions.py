@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.conditions import conditions
-from service.entities import StudyRow
-from service.ledger import StudyLedger
+from service.api.presenters.conditions import conditions
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from studies.progress import Place, Standing
-from studies.rows import Lane, Limit, Outcome, Pack, Rows, Run, Stage, Trial
-from studies.spec import Budget, StudySpec
-from tests.standing import progress_of
+from service.storage.entities import StudyRow
+from service.storage.repositories.studies import Store
+from studies.planning.progress import Place, Standing
+from studies.records.rows import Lane, Limit, Outcome, Pack, Rows, Run, Trial
+from studies.spec.definition import Budget
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.progress import progress_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.asked import CANCELLABLE, CancelRequest
-from service.cancelling import cancel_all
-from service.entities import Caller
+from service.api.routes.management import cancel_all
 from service.roles import Role
+from service.schemas.requests import CANCELLABLE, CancelRequest
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.unit.service.test_store import bring_to
+from service.storage.entities import Caller
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.unit.service.storage.repositories.test_studies import bring_to
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
@@ -79,7 +79,7 @@ def test_a_filter_by_state_and_name(store: Store, spec: StudySpec) -> None:
 
 
 def test_more_than_one_request_takes_is_said(store: Store, spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.cancelling.MOST", 2)
+    monkeypatch.setattr("service.api.routes.management.MOST", 2)
     ids = [store.add_study(spec, datetime.now(UTC)) for _ in range(3)]
     first, second = (cancel_all(store, CancelRequest(state=(State.QUEUED,)), ANYBODY) for _ in range(2))
     assert (len(first.studies), first.more) == (2, True)

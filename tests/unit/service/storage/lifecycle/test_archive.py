@@ -2,13 +2,13 @@
 
 import pytest
 
-from service import verbs
-from service.archive import archive, unarchive
 from service.errors import UnknownStudyError, WrongStateError
-from service.listing import Wanted
-from service.store import Store, Verb
-from studies.spec import StudySpec
-from tests.unit.service.test_verbs import STATES, Case
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.commands import archive, unarchive
+from service.storage.repositories.listing import Wanted
+from service.storage.repositories.studies import Store, Verb
+from studies.spec.study import StudySpec
+from tests.unit.service.storage.lifecycle.test_commands import STATES, Case
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service import verbs
-from service.entities import Claim
 from service.errors import UnknownStudyError, WrongStateError
 from service.states import State
-from service.store import Store, Verb
+from service.storage.entities import Claim
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.studies import Store, Verb
 from studies.errors import StoppedError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

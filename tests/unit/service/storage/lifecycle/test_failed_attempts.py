@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service import verbs
-from service.claims import FRUITLESS
-from service.entities import Claim
-from service.ledger import StudyLedger
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store, Verb
-from studies.spec import StudySpec
-from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+from service.storage.entities import Claim
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.leases import FRUITLESS
+from service.storage.repositories.studies import Store, Verb
+from studies.spec.study import StudySpec
+from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import verbs
-from service.queue import Served, Waiting, in_order
-from service.store import Store
-from studies.spec import StudySpec
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.queue import Served, Waiting, in_order
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LEASE = 30.0

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import verbs
-from service.shares import Share, share
-from service.store import Store
-from studies.spec import StudySpec
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.quotas import Share, share
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

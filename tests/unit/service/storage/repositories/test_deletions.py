@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from service import verbs
-from service.deletions import Deletion, Deletions
-from service.entities import PostedKey
 from service.errors import UnknownStudyError, WrongStateError
-from service.ledger import StudyLedger
-from service.recordings import Recordings
-from service.runners import Runners
+from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.store import Store
-from service.tables import deletions, metadata, tallies
-from studies.catalogue import Catalogue
-from studies.parameters import Precision
-from studies.rows import Series
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed, Subject
-from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
-from tests.unit.service.test_verbs import STATES, Case
+from service.storage.entities import PostedKey
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.deletions import Deletion, Deletions
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from service.storage.tables import deletions, metadata, tallies
+from service.tracking.sync_state import Recordings
+from studies.planning.throughput import Speed, Subject
+from studies.records.rows import Mode, Series
+from studies.spec.parameters import Precision
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue
+from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
+from tests.unit.service.storage.lifecycle.test_commands import STATES, Case
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

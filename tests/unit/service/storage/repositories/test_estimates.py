@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from service.estimates import estimated
-from service.speeds import read_speeds_of, replace_speeds
-from service.store import Store
-from studies.catalogue import Catalogue, Machines
-from studies.estimate import STARTING, Basis
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed, Subject
-from studies.subjects import subject_of
+from service.storage.repositories.estimates import estimated
+from service.storage.repositories.studies import Store
+from service.storage.repositories.throughput import read_speeds_of, replace_speeds
+from studies.planning.estimate import STARTING, Basis
+from studies.planning.throughput import Speed, Subject, subject_of
+from studies.records.rows import Mode
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue, Machines
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

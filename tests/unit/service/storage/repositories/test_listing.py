@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import verbs
-from service.archive import archive
-from service.listing import Wanted
 from service.states import State
-from service.store import Store
-from studies.spec import StudySpec
-from tests.unit.service.test_store import bring_to
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.commands import archive
+from service.storage.repositories.listing import Wanted
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
+from tests.unit.service.storage.repositories.test_studies import bring_to
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

@@ -6,22 +6,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import delete
 
-from service import verbs
-from service.census import Census, census
-from service.database import open_engine
-from service.deliveries import delivered, failed, next_delivery
-from service.entities import Claim
-from service.ledger import StudyLedger
-from service.recordings import Recordings
-from service.runners import Runners
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from service.tables import packs, runs, trials
-from service.webhooks import Webhooks
-from studies.rows import Outcome
-from studies.spec import StudySpec
-from studies.speeds import Mode
-from tests.unit.service.test_ledger import done, runs_of, some_pack, some_trial
+from service.storage.engine import open_engine
+from service.storage.entities import Claim
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.outbox import delivered, failed, next_delivery
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.snapshot import Census, census
+from service.storage.repositories.studies import Store
+from service.storage.tables import packs, runs, trials
+from service.tracking.sync_state import Recordings
+from service.webhooks.subscriptions import Webhooks
+from studies.records.rows import Mode, Outcome
+from studies.spec.study import StudySpec
+from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

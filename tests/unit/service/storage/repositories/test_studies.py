@@ -8,9 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from service import verbs
-from service.database import open_engine
-from service.entities import PostedKey
 from service.errors import (
     BadCursorError,
     KeyReusedError,
@@ -20,14 +17,17 @@ from service.errors import (
     UnknownStudyError,
     WrongStateError,
 )
-from service.ledger import StudyLedger
-from service.runners import Runners
+from service.runner.ledger import StudyLedger
 from service.states import ENDED, SOURCES, State
-from service.store import Store
-from service.tables import events
-from studies.catalogue import Catalogue
+from service.storage.engine import open_engine
+from service.storage.entities import PostedKey
+from service.storage.lifecycle import commands as verbs
+from service.storage.repositories.runners import Runners
+from service.storage.repositories.studies import Store
+from service.storage.tables import events
 from studies.errors import StoppedError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
+from studies.validation.catalogue import Catalogue
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

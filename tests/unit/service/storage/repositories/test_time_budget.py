@@ -4,18 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service import verbs
-from service.claims import claim_next, let_go
-from service.ledger import StudyLedger
-from service.spent import keep_estimate, read_elapsed, read_estimate
+from service.runner.ledger import StudyLedger
 from service.states import State
-from service.store import Store
-from service.transitions import move
+from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle.leases import claim_next, let_go
+from service.storage.lifecycle.transitions import move
+from service.storage.repositories.studies import Store
+from service.storage.repositories.time_budget import keep_estimate, read_elapsed, read_estimate
 from studies.errors import StoppedError
-from studies.estimate import Basis, Pace, estimate
-from studies.rows import Limit
-from studies.spec import StudySpec
-from studies.speeds import Mode, Speed
+from studies.planning.estimate import Basis, Pace, estimate
+from studies.planning.throughput import Speed
+from studies.records.rows import Limit, Mode
+from studies.spec.study import StudySpec
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

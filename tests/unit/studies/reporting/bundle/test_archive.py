@@ -10,15 +10,15 @@ from zipfile import ZipFile
 
 import pytest
 
-from studies.bundle import read_rows, read_spec, write_bundle
 from studies.errors import BundleError
-from studies.rebuild import rebuild
-from studies.render import render
-from studies.report import build_report
-from studies.row_files import series_of
-from studies.rows import Limit, Rows
-from studies.spec import StudyDefinition
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from studies.records.csv import series_of
+from studies.records.rows import Limit, Rows
+from studies.reporting.bundle.archive import read_rows, read_spec, write_bundle
+from studies.reporting.bundle.rebuild import rebuild
+from studies.reporting.render import render
+from studies.reporting.report import build_report
+from studies.spec.definition import StudyDefinition
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES)
 ROWS = planted_rows(SPEC, OUTCOMES)

@@ -3,12 +3,13 @@ from dataclasses import replace
 
 import pytest
 
-from studies.joining import join_faults, joined_rows, joined_spec
-from studies.joint import joint_report
-from studies.report import build_report
-from studies.rows import Rows
-from studies.spec import Budget, StudySpec
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows
+from studies.reporting.bundle.joint import joint_report
+from studies.reporting.bundle.merge import join_faults, joined_rows, joined_spec
+from studies.reporting.report import build_report
+from studies.spec.definition import Budget
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 FIRST = {name: OUTCOMES[name] for name in ("l4", "better")}
 SECOND = {name: OUTCOMES[name] for name in ("l4", "worse", "same")}

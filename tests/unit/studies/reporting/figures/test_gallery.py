@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from studies.figures import Picture, pictures
-from studies.report import build_report
-from studies.rows import Rows, Run, Stage
-from tests.unit.studies.planted import OUTCOMES, Planted, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows, Run
+from studies.reporting.figures.gallery import Picture, pictures
+from studies.reporting.report import build_report
+from studies.spec.parameters import Stage
+from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
 SVG = "{http://www.w3.org/2000/svg}"
 L4 = Planted(log_loss=-3.0)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.drawing import COLOURS, INK, STYLE, legend, log_axis, look, new_axes, padded, power, svg
+from studies.reporting.figures.style import COLOURS, INK, STYLE, legend, log_axis, look, new_axes, padded, power, svg
 
 
 def luminance(colour: str) -> float:

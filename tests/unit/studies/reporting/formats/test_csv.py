@@ -4,11 +4,12 @@ import csv
 import io
 from dataclasses import replace
 
-from studies.flat_table import flat_table
-from studies.report import build_report
-from studies.rows import Rows, Stage
-from studies.spec import StudySpec
-from tests.unit.studies.planted import Planted, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows
+from studies.reporting.formats.csv import flat_table
+from studies.reporting.report import build_report
+from studies.spec.parameters import Stage
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 
 ARMS = {
     "l4": Planted(log_loss=-3.0, spread=0.01),

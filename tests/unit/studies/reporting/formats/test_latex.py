@@ -2,10 +2,10 @@ import re
 
 import pytest
 
-from studies.latex import latex
-from studies.report import build_report
-from studies.rows import Rows
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows
+from studies.reporting.formats.latex import latex
+from studies.reporting.report import build_report
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES)
 TEXT = latex(build_report(SPEC, planted_rows(SPEC, OUTCOMES), provenance(SPEC)))

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from studies.cost_table import cost_table
-from studies.estimate import Basis, Pace, estimate
-from studies.render import render
-from studies.report import Report, build_report
-from studies.rows import Rows
-from studies.speeds import Mode, Speed
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from studies.planning.estimate import Basis, Pace, estimate
+from studies.planning.throughput import Speed
+from studies.records.rows import Mode, Rows
+from studies.reporting.render import render
+from studies.reporting.report import Report, build_report
+from studies.reporting.tables.cost import cost_table
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better")}
 SPEC = planted_spec(ARMS, workloads=("bowl",))

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from studies.milestone_table import milestone_tables
-from studies.report import build_report
-from studies.rows import Rows
-from studies.summary_table import Table
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from studies.records.rows import Rows
+from studies.reporting.report import build_report
+from studies.reporting.tables.milestones import milestone_tables
+from studies.reporting.tables.summary import Table
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES, workloads=("bowl",))
 ROWS = planted_rows(SPEC, OUTCOMES)

@@ -1,8 +1,8 @@
 """Tables of the findings."""
 
-from studies.report import build_report
-from studies.summary_table import overview_table
-from tests.unit.studies.planted import OUTCOMES, planted_rows, planted_spec, provenance
+from studies.reporting.report import build_report
+from studies.reporting.tables.summary import overview_table
+from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 
 def test_the_overview_says_whose_seeds_diverged() -> None:

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from studies.across_table import across_table
-from studies.report import Report, build_report
-from studies.rows import Stage
-from studies.tuning_table import speed_table, tuning_table
-from tests.unit.studies.planted import Planted, planted_rows, planted_spec, provenance
+from studies.reporting.report import Report, build_report
+from studies.reporting.tables.aggregate import across_table
+from studies.reporting.tables.tuning import speed_table, tuning_table
+from studies.spec.parameters import Stage
+from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 
 ARMS = {"l4": Planted(log_loss=-2.0), "adam": Planted(log_loss=-4.0, best_lr=0.1)}
 

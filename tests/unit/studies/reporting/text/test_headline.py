@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from studies.report import Report, build_report
-from studies.rows import Outcome, Rows, Stage
-from studies.spec import Sampler
-from tests.unit.studies.planted import Planted, planted_rows, planted_spec, provenance
+from studies.records.rows import Outcome, Rows
+from studies.reporting.report import Report, build_report
+from studies.spec.definition import Sampler
+from studies.spec.parameters import Stage
+from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 
 L4 = Planted(log_loss=-6.0, spread=0.05)
 TUNED = Planted(log_loss=-4.0, best_lr=0.1, spread=0.05)

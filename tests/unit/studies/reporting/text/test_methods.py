@@ -1,7 +1,8 @@
-from studies.methods import methods
-from studies.parameters import Precision
-from studies.spec import Budget, Pruner, Sampler, StudySpec
-from tests.unit.studies.planted import OUTCOMES, planted_spec
+from studies.reporting.text.methods import methods
+from studies.spec.definition import Budget, Pruner, Sampler
+from studies.spec.parameters import Precision
+from studies.spec.study import StudySpec
+from tests.support.planted_studies import OUTCOMES, planted_spec
 
 SPEC = planted_spec(OUTCOMES)
 

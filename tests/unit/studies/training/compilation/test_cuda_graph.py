@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from studies.replayed import Replayed
+from studies.training.compilation.cuda_graph import Replayed
 
 
 class Adding:

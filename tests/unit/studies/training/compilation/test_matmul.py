@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from studies import cpu, products
-from studies.compiled import load_program, save_program
+from studies import environment as cpu
+from studies.training.compilation import matmul as products
+from studies.training.compilation.compiled_step import load_program, save_program
 
 #: (batch, rows, inner), columns.
 SHAPES = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from studies.cifar import read
 from studies.errors import DataMissingError
+from studies.workloads.datasets.cifar import read
 
 
 def test_reads_planes_of_red_green_and_blue(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from studies.errors import DataMissingError
-from studies.fetch import fetch
-from studies.workload import DataFile
+from studies.workloads._base import DataFile
+from studies.workloads.datasets.download import fetch
 
 CONTENT = b"some data"
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from studies.errors import DataMissingError
-from studies.idx import read
+from studies.workloads.datasets.idx import read
 
 
 def packed(shape: tuple[int, ...], content: bytes, *, start: bytes = b"\0\0\x08") -> bytes:

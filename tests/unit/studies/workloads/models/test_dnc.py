@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from studies.dnc import (
+from studies.workloads.models.dnc import (
     DNC,
     allocation_weights,
     content_weights,
@@ -102,7 +102,7 @@ def usage_with_every_gradient(usage: Tensor, write: Tensor, read: Tensor, free: 
 
 def test_gradients_are_those_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     # the gradient that DeepMind's program stops is let through, for differences see it
-    monkeypatch.setattr("studies.dnc.usage_after", usage_with_every_gradient)
+    monkeypatch.setattr("studies.workloads.models.dnc.usage_after", usage_with_every_gradient)
     module = DNC(3, 2, hidden=4, rows=4, width=3, reads=2).double()
     initialise_dnc(module, torch.Generator().manual_seed(0))
     for parameter in module.parameters():

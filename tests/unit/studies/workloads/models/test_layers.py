@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from studies.models import Pixels, initialise_mlp, mlp
+from studies.workloads.models.layers import Pixels, initialise_mlp, mlp
 
 
 def test_layers_alternate_with_relu_and_end_linear() -> None:

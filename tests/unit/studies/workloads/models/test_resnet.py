@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, linear, relu
 
-from studies.resnet import EPS, ResNet, initialise_resnet, standardised
+from studies.workloads.models.resnet import EPS, ResNet, initialise_resnet, standardised
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The HTTP API: request parsing, authorization, answers, and the problems it reports."""

@@ -1,0 +1,1 @@
+"""API answers built from stored rows."""

@@ -1,0 +1,1 @@
+"""The endpoint groups of the API, one router a file."""

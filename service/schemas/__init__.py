@@ -1,0 +1,1 @@
+"""Request and answer models that service and client share."""

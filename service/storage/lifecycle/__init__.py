@@ -1,0 +1,1 @@
+"""State changes of studies, as guarded writes in the caller's transaction."""

@@ -1,0 +1,1 @@
+"""Stored data by subject: studies, runs, progress, runners and more."""

@@ -1,0 +1,1 @@
+"""MLflow: the recorder process and what it has recorded."""

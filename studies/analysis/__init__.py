@@ -1,0 +1,1 @@
+"""Numbers of a report: every arm, comparisons, tuning, aggregates."""

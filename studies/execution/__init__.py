@@ -1,0 +1,1 @@
+"""Driving a study: packs, Ray, workers, measured throughput."""

@@ -1,0 +1,1 @@
+"""What a study still has to train, and how long that takes."""

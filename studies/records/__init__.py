@@ -1,0 +1,1 @@
+"""The rows of a study, and their form as CSV."""

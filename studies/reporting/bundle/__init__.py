@@ -1,0 +1,1 @@
+"""A report with everything it was computed from, as one zip."""

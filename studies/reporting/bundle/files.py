@@ -1,0 +1,24 @@
+"""Writing a report's files into a folder, and nowhere else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from studies.errors import BundleError
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder, which is made where there is none; no file where a name leads elsewhere.
+
+    Args:
+        folder: The folder.
+        files: Contents by name; those of pictures have names of workloads and metrics, which a bundle brings along.
+
+    Raises:
+        BundleError: A name is no plain file name.
+    """
+    for name in files:
+        if name in {"", ".."} or "\\" in name or Path(name).name != name:
+            raise BundleError(f"{name!r} is no plain file name, and would be written elsewhere; nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)

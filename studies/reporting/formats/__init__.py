@@ -1,0 +1,1 @@
+"""The report's file formats, one a file."""

@@ -1,0 +1,40 @@
+"""The recorded series of a report: which metrics are followed, and runs aligned by step."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studies.analysis.comparison import confirm_runs
+from studies.formatting import is_loss
+from studies.records.rows import Rows, Series
+from studies.reporting.report import WorkloadReport
+
+
+def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
+    """Return the metrics that confirm runs follow, each on test data, else on validation data.
+
+    Args:
+        workload: The workload's part of the report.
+        rows: The study's rows, the runs with their series.
+    """
+    runs = [run for arm in workload.arms for run in confirm_runs(rows, workload.workload, arm.arm)]
+    names = {series.name for run in runs for series in run.series if not is_loss(series.name)}
+    tested = {name for name in names if name.startswith("test_")}
+    only_validated = {
+        name for name in names if name.startswith("validation_") and f"test_{name.split('_', 1)[1]}" not in tested
+    }
+    return sorted(tested | only_validated)
+
+
+def aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the steps that all series have, (steps,), and the values there, (seeds, steps).
+
+    Args:
+        found: One a seed.
+    """
+    if not found:
+        return np.empty(0), np.empty((0, 0))
+    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
+    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
+    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)

@@ -1,0 +1,1 @@
+"""Hyperparameter search: Optuna's suggestions, selection, pruning, ranges, budgets."""

@@ -1,0 +1,1 @@
+"""A study as data: the posted definition and the complete spec."""

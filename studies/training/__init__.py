@@ -1,0 +1,1 @@
+"""Training a pack, with torch only."""

@@ -1,0 +1,1 @@
+"""Compiled training steps and their cache."""

@@ -1,0 +1,1 @@
+"""Posted studies checked against the catalogue."""
