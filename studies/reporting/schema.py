@@ -1,6 +1,6 @@
-"""The JSON schema of the report, as `studies/report.schema.json` publishes it.
+"""The report's JSON schema, published as `report.schema.json` beside this module.
 
-`python -m studies.reporting.schema > studies/report.schema.json` writes it; a test fails where the report differs.
+`python -m studies.reporting.schema > studies/reporting/report.schema.json` writes it. A test fails if it is out of date.
 """
 
 import json

@@ -174,5 +174,5 @@ def show_joint_report(
 )
 def show_schema() -> Response:
     """Return the JSON schema of the report; its `schema_version` says which one a report has."""
-    content = files("studies").joinpath("report.schema.json").read_bytes()
+    content = files("studies.reporting").joinpath("report.schema.json").read_bytes()
     return Response(content, media_type=_SCHEMA)

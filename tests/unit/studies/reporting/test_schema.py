@@ -13,12 +13,12 @@ from studies.reporting.report import SCHEMA_VERSION, build_report
 from studies.reporting.schema import report_schema
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
-PUBLISHED = files("studies").joinpath("report.schema.json").read_text(encoding="utf-8")
+PUBLISHED = files("studies.reporting").joinpath("report.schema.json").read_text(encoding="utf-8")
 LOST = Planted(log_loss=0.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99)
 
 
 def test_the_published_schema_is_that_of_the_report() -> None:
-    assert report_schema() == PUBLISHED, "python -m studies.reporting.schema > studies/report.schema.json"
+    assert report_schema() == PUBLISHED, "python -m studies.reporting.schema > studies/reporting/report.schema.json"
 
 
 @pytest.mark.parametrize("arms", [OUTCOMES, {"l4": OUTCOMES["l4"], "lost": LOST}, {"l4": OUTCOMES["l4"]}])
