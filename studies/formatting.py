@@ -95,12 +95,3 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
-
-
-def is_loss(name: str) -> bool:
-    """Return whether a measured quantity is a loss, so that it is compared and averaged in the logarithm.
-
-    Args:
-        name: `train_loss`, `validation_loss`, `test_loss` or a metric's name.
-    """
-    return name.endswith("_loss")

@@ -1,7 +1,7 @@
 """How far an arm is, in words: the best score so far and its setting, the same on terminals and on pages."""
 
 from service.schemas.studies import ArmProgressAnswer
-from studies.formatting import is_loss, metric, number
+from studies.formatting import metric, number
 from studies.spec.study import StudySpec
 
 
@@ -17,7 +17,7 @@ def best_score(progress: ArmProgressAnswer, spec: StudySpec) -> str:
         return "–"
     if best.score is None:
         return "diverged"
-    return number(best.score) if is_loss(spec.protocol.objective) else metric(best.score)
+    return number(best.score) if spec.objective.is_loss else metric(best.score)
 
 
 def best_setting(progress: ArmProgressAnswer, spec: StudySpec) -> str:

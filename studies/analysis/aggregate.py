@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.comparison import Interval
@@ -13,17 +12,14 @@ from studies.analysis.statistics.averages import iqm
 from studies.analysis.statistics.intervals import stratified_bootstrap
 from studies.analysis.statistics.profiles import R_MAX, performance_profile, performance_ratios, profile_score
 from studies.analysis.time_to_target import Target
+from studies.frozen_model import FrozenModel
 from studies.spec.study import StudySpec
 
 #: Of the bootstrap's generator, so that the same rows give the same interval.
 BOOTSTRAP_SEED = 0
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ArmAcross(_Frozen):
+class ArmAcross(FrozenModel):
     """An arm across workloads.
 
     Args:
@@ -44,7 +40,7 @@ class ArmAcross(_Frozen):
     iqm_interval_95: Interval | None
 
 
-class Across(_Frozen):
+class Across(FrozenModel):
     """What is said across the workloads of a study.
 
     Args:

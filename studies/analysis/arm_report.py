@@ -5,24 +5,19 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from studies.analysis.comparison import Comparison, Interval, comparable, confirm_runs, interval
+from studies.analysis.comparison import Comparison, Interval, confirm_runs, interval
 from studies.analysis.statistics.averages import geometric_mean
 from studies.analysis.statistics.intervals import divergence_rate
 from studies.analysis.tuning import Tuning, tuning
-from studies.formatting import is_loss
+from studies.frozen_model import FrozenModel
 from studies.records.rows import Outcome, Rows, Run
-from studies.search.selection import Search, objective, search, selected
-from studies.spec.parameters import Direction, Stage
+from studies.search.selection import Search, final_objective, search, selected
+from studies.spec.objective import is_loss
+from studies.spec.parameters import Stage
 from studies.spec.study import SearchRange, StudySpec
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrialScore(_Frozen):
+class TrialScore(FrozenModel):
     """A trial of a search.
 
     Args:
@@ -40,7 +35,7 @@ class TrialScore(_Frozen):
     steps: int
 
 
-class SearchReport(_Frozen):
+class SearchReport(FrozenModel):
     """A search; a fixed arm's is its single trial.
 
     Args:
@@ -66,7 +61,7 @@ class SearchReport(_Frozen):
     trials: tuple[TrialScore, ...]
 
 
-class SeedResult(_Frozen):
+class SeedResult(FrozenModel):
     """A confirm run.
 
     Args:
@@ -86,7 +81,7 @@ class SeedResult(_Frozen):
     metrics: dict[str, float | None]
 
 
-class Summary(_Frozen):
+class Summary(FrozenModel):
     """A measured quantity over the confirm seeds that did not diverge.
 
     Args:
@@ -106,7 +101,7 @@ class Summary(_Frozen):
     interval_95: Interval | None
 
 
-class TuningCost(_Frozen):
+class TuningCost(FrozenModel):
     """What an arm's search took on a workload.
 
     Args:
@@ -122,7 +117,7 @@ class TuningCost(_Frozen):
     seconds: float | None
 
 
-class Divergence(_Frozen):
+class Divergence(FrozenModel):
     """How many of an arm's confirm runs diverged.
 
     Args:
@@ -138,7 +133,7 @@ class Divergence(_Frozen):
     interval_95: Interval
 
 
-class Spent(_Frozen):
+class Spent(FrozenModel):
     """What an arm's runs on a workload took, to be seen beside what they were estimated to take.
 
     Args:
@@ -154,7 +149,7 @@ class Spent(_Frozen):
     seconds: float
 
 
-class ArmReport(_Frozen):
+class ArmReport(FrozenModel):
     """An arm on a workload.
 
     Args:
@@ -233,7 +228,7 @@ def arm_report(
     runs = confirm_runs(rows, workload, arm)
     complete = {run.seed for run in runs} >= set(spec.confirm_seeds)
     search_score = _finite(best.value) if best is not None else None
-    confirm_score = _finite(median(_objective(spec, run) for run in runs)) if complete else None
+    confirm_score = _finite(median(final_objective(run, spec.objective) for run in runs)) if complete else None
     summaries = _summaries(runs, spec.protocol.loss_floor)
     return ArmReport(
         arm=arm,
@@ -270,10 +265,6 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _objective(spec: StudySpec, run: Run) -> float:
-    return objective(run, spec.protocol.objective, spec.protocol.direction)
-
-
 def _search_report(found: Search) -> SearchReport:
     return SearchReport(
         complete=found.done,
@@ -303,7 +294,7 @@ def _seed_result(spec: StudySpec, run: Run) -> SeedResult:
         outcome=run.outcome,
         steps=run.steps,
         train_loss=_finite(run.train_loss),
-        objective=_finite(_objective(spec, run)),
+        objective=_finite(final_objective(run, spec.objective)),
         metrics={name: _finite(value) for name, value in sorted(run.metrics.items())},
     )
 
@@ -341,8 +332,9 @@ def _gap(spec: StudySpec, workload: str, search_score: float | None, confirm_sco
     lengths = spec.workload(workload)
     if search_score is None or confirm_score is None or lengths.search_steps != lengths.steps:
         return None
-    worse = comparable(spec, confirm_score) - comparable(spec, search_score)
-    return worse if spec.protocol.direction is Direction.MINIMIZE else -worse
+    objective = spec.objective
+    difference = objective.to_comparison_scale(confirm_score) - objective.to_comparison_scale(search_score)
+    return objective.direction.sign * difference
 
 
 def _tuning_cost(rows: Rows, workload: str, arm: str, found: Search) -> TuningCost:

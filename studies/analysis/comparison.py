@@ -7,16 +7,15 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from studies.analysis.statistics.averages import probability_of_improvement
 from studies.analysis.statistics.intervals import t_interval
 from studies.analysis.statistics.power import minimum_detectable_effect, seeds_needed
 from studies.analysis.statistics.search import search_luck
 from studies.analysis.statistics.significance import holm, paired_differences, sign_flip, sign_test
-from studies.formatting import is_loss
+from studies.frozen_model import FrozenModel
 from studies.records.rows import Rows, Run, by_arm
-from studies.search.selection import objective, scores
+from studies.search.selection import final_objective, scores
 from studies.spec.definition import Sampler
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -37,7 +36,7 @@ class Verdict(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-class Interval(BaseModel):
+class Interval(FrozenModel):
     """A confidence interval.
 
     Args:
@@ -45,13 +44,11 @@ class Interval(BaseModel):
         high: Upper end.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     low: float
     high: float
 
 
-class Comparison(BaseModel):
+class Comparison(FrozenModel):
     """An arm against the reference arm on the objective of one workload, paired by confirm seed.
 
     Differences are on the comparison scale, decades for a loss and the metric's own unit otherwise, and positive where
@@ -79,8 +76,6 @@ class Comparison(BaseModel):
             were stopped.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     reference: str
     verdict: Verdict
     test: str | None
@@ -95,26 +90,6 @@ class Comparison(BaseModel):
     minimum_detectable_effect: float | None
     probability_of_improvement: float | None
     search_luck: float | None
-
-
-def comparable(spec: StudySpec, value: float) -> float:
-    """Return a value of the objective on the comparison scale: log10 of a loss, anything else as it is.
-
-    Args:
-        spec: The study.
-        value: The value; infinite where a run diverged.
-    """
-    return math.log10(max(value, spec.protocol.loss_floor)) if is_loss(spec.protocol.objective) else value
-
-
-def turned(spec: StudySpec, value: float) -> float:
-    """Return a value of the objective on the comparison scale, turned so that smaller is better.
-
-    Args:
-        spec: The study.
-        value: The value; infinite where a run diverged.
-    """
-    return spec.protocol.direction.sign * comparable(spec, value)
 
 
 def confirm_runs(rows: Rows, workload: str, arm: str) -> tuple[Run, ...]:
@@ -191,9 +166,8 @@ class _Paired:
 
 
 def _side(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Side:
-    name, direction = spec.protocol.objective, spec.protocol.direction
     runs = confirm_runs(rows, workload, arm)
-    found = {run.seed: turned(spec, objective(run, name, direction)) for run in runs}
+    found = {run.seed: spec.objective.oriented(final_objective(run, spec.objective)) for run in runs}
     values = np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
     return _Side(values=values, luck=_luck(spec, rows, workload, arm))
 
@@ -204,7 +178,7 @@ def _luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
     if spec.protocol.sampler is not Sampler.RANDOM:
         return math.inf
     whole = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
-    return search_luck([turned(spec, value) for value in whole])
+    return search_luck([spec.objective.oriented(value) for value in whole])
 
 
 def _paired(mine: _Side, theirs: _Side) -> _Paired:

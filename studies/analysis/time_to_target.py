@@ -4,21 +4,16 @@ import math
 from collections.abc import Sequence
 from statistics import median, median_high
 
-from pydantic import BaseModel, ConfigDict
-
 from studies.analysis.arm_report import ArmReport
-from studies.analysis.comparison import confirm_runs, turned
+from studies.analysis.comparison import confirm_runs
 from studies.analysis.statistics.series import steps_to_target, trailing_means
+from studies.frozen_model import FrozenModel
 from studies.records.rows import Outcome, Rows, Run
-from studies.search.selection import objective
+from studies.search.selection import final_objective
 from studies.spec.study import StudySpec
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StepsToTarget(_Frozen):
+class StepsToTarget(FrozenModel):
     """When an arm's confirm runs reach the target, in steps trained; nothing while one is missing.
 
     Args:
@@ -43,7 +38,7 @@ class StepsToTarget(_Frozen):
     seconds: float | None
 
 
-class Target(_Frozen):
+class Target(FrozenModel):
     """What the arms' speeds are compared by on a workload.
 
     It is the final objective that more than half of the confirm seeds of the best tuned arm reach: the upper median
@@ -134,19 +129,19 @@ def _reached(spec: StudySpec, run: Run, value: float) -> float:
 
     The training loss is taken as it is at the end, over an epoch: a batch may dip below what the mean never reaches.
     """
-    name, direction = spec.protocol.objective, spec.protocol.direction
     if run.outcome is Outcome.DIVERGED:
         return math.inf
-    aim = turned(spec, value)
+    objective = spec.objective
+    aim = objective.oriented(value)
     found = math.inf
     for series in run.series:
-        if series.name == name:
+        if series.name == objective.name:
             steps, values = series.steps, series.values
-            if name == "train_loss":
+            if objective.name == "train_loss":
                 epoch = min(spec.workload(run.workload).steps_per_epoch, run.steps)
                 steps, values = trailing_means(steps, values, epoch)
-            found = steps_to_target(steps, [turned(spec, each) for each in values], aim)
-    ends = turned(spec, objective(run, name, direction)) <= aim
+            found = steps_to_target(steps, [objective.oriented(each) for each in values], aim)
+    ends = objective.oriented(final_objective(run, objective)) <= aim
     return min(found, run.steps if ends else math.inf)
 
 

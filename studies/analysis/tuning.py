@@ -3,11 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
-from studies.analysis.comparison import turned
 from studies.analysis.statistics.search import break_even, expected_best, median_best, usable_range
-from studies.formatting import is_loss
+from studies.frozen_model import FrozenModel
 from studies.search.selection import Score, Search
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.study import StudySpec
@@ -18,11 +15,7 @@ EVERY_K = 30
 USABLE_FACTOR = 2.0
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BestSoFar(_Frozen):
+class BestSoFar(FrozenModel):
     """The best score after a trial that was better than all before it, or the last one.
 
     Args:
@@ -36,7 +29,7 @@ class BestSoFar(_Frozen):
     score: float | None
 
 
-class ExpectedBest(_Frozen):
+class ExpectedBest(FrozenModel):
     """The best score to be expected of a search of so many trials.
 
     Args:
@@ -50,7 +43,7 @@ class ExpectedBest(_Frozen):
     median: float | None
 
 
-class BreakEven(_Frozen):
+class BreakEven(FrozenModel):
     """How many trials it takes to match an arm that is not tuned.
 
     Args:
@@ -62,7 +55,7 @@ class BreakEven(_Frozen):
     trials: int | None
 
 
-class Usable(_Frozen):
+class Usable(FrozenModel):
     """The stretch of a hyperparameter around its best value in which the arm does about as well.
 
     Args:
@@ -84,7 +77,7 @@ class Usable(_Frozen):
     open_above: bool
 
 
-class Tuning(_Frozen):
+class Tuning(FrozenModel):
     """What the search of an arm found and when.
 
     Args:
@@ -122,7 +115,7 @@ def tuning(spec: StudySpec, found: Search, untuned: tuple[str, float] | None) ->
         ),
         break_even=None
         if untuned is None or not drawn
-        else BreakEven(arm=untuned[0], trials=break_even(drawn, turned(spec, untuned[1]))),
+        else BreakEven(arm=untuned[0], trials=break_even(drawn, spec.objective.oriented(untuned[1]))),
         usable=_usable(spec, found),
     )
 
@@ -139,11 +132,11 @@ def _stated(spec: StudySpec, value: float) -> float | None:
     """Return what is on that scale in the objective's own unit, None where it is infinite."""
     if math.isinf(value):
         return None
-    return 10.0**value if is_loss(spec.protocol.objective) else spec.protocol.direction.sign * value
+    return spec.objective.from_oriented(value)
 
 
 def _scores(spec: StudySpec, scores: Sequence[Score]) -> list[float]:
-    return [math.inf if score.stopped else turned(spec, score.value) for score in scores]
+    return [math.inf if score.stopped else spec.objective.oriented(score.value) for score in scores]
 
 
 def _exchangeable(spec: StudySpec, found: Search) -> list[float]:
@@ -176,7 +169,7 @@ def _usable(spec: StudySpec, found: Search) -> Usable | None:
     ((name, searched),) = ranges.items()
     if not searched.log:
         return None
-    tolerance = math.log10(USABLE_FACTOR) if is_loss(spec.protocol.objective) else spec.protocol.margin
+    tolerance = math.log10(USABLE_FACTOR) if spec.objective.is_loss else spec.protocol.margin
     values = [score.trial.setting[name] for score in found.scores]
     stretch = usable_range(values, _scores(spec, found.scores), tolerance)
     if stretch is None:

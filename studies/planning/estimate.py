@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
+from studies.frozen_model import FrozenModel
 from studies.planning.throughput import COMPILING, SAVED, Speed, enough, fastest, fitting, narrowed
 from studies.records.rows import Mode
 from studies.search.budget import most_trials, share
@@ -56,11 +55,7 @@ class Taken:
     seconds: float
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Amount(_Frozen):
+class Amount(FrozenModel):
     """So much to train.
 
     Args:
@@ -80,7 +75,7 @@ class Amount(_Frozen):
     gpu_hours: float
 
 
-class ArmEstimate(_Frozen):
+class ArmEstimate(FrozenModel):
     """An arm on a workload.
 
     Args:
@@ -100,7 +95,7 @@ class ArmEstimate(_Frozen):
     most: Amount
 
 
-class Estimate(_Frozen):
+class Estimate(FrozenModel):
     """A study.
 
     Args:

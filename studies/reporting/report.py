@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from studies.analysis.aggregate import Across, across
 from studies.analysis.arm_report import ArmReport, arm_report
 from studies.analysis.comparison import Comparison, compare
 from studies.analysis.time_to_target import Target, target
+from studies.frozen_model import FrozenModel
 from studies.planning.estimate import Estimate
 from studies.records.rows import Rows, by_arm
 from studies.reporting.text import verdicts as statements
@@ -23,11 +22,7 @@ from studies.spec.study import StudySpec
 SCHEMA_VERSION = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Provenance(_Frozen):
+class Provenance(FrozenModel):
     """Where a report comes from: with the spec, enough to run it again.
 
     Everything that differs between two studies of the same spec is here or in a field named `seconds`.
@@ -59,7 +54,7 @@ class Provenance(_Frozen):
     estimate: Estimate | None = None
 
 
-class WorkloadReport(_Frozen):
+class WorkloadReport(FrozenModel):
     """A workload's part of a report.
 
     Args:
@@ -77,7 +72,7 @@ class WorkloadReport(_Frozen):
     arms: tuple[ArmReport, ...]
 
 
-class Report(_Frozen):
+class Report(FrozenModel):
     """The comparison computed from a study's runs.
 
     Args:

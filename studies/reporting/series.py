@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.analysis.comparison import confirm_runs
-from studies.formatting import is_loss
 from studies.records.rows import Rows, Series
 from studies.reporting.report import WorkloadReport
+from studies.spec.objective import is_loss
 
 
 def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from studies.search.selection import Round, Search
 from studies.seeds import derive
 from studies.spec.definition import Sampler
-from studies.spec.parameters import Direction
+from studies.spec.objective import Objective
 from studies.spec.study import SearchRange, StudySpec, WorkloadSpec
 
 
@@ -42,7 +42,7 @@ def suggest(
     direction = StudyDirection[spec.protocol.direction.name]
     study = optuna.create_study(direction=direction, sampler=_sampler(spec.protocol.sampler, seed))
     if spec.protocol.sampler is Sampler.TPE:
-        _tell(study, found, space, spec.protocol.direction)
+        _tell(study, found, space, spec.objective)
     if spec.protocol.sampler is Sampler.GRID:
         told = len(found.scores) - (found.trials - current.trials)
         for point in _grid(current)[told : told + count]:
@@ -59,10 +59,9 @@ def _sampler(name: Sampler, seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-def _tell(study: optuna.Study, found: Search, space: dict[str, BaseDistribution], direction: Direction) -> None:
-    worst = direction.sign * math.inf
+def _tell(study: optuna.Study, found: Search, space: dict[str, BaseDistribution], objective: Objective) -> None:
     for score in found.scores:
-        value = score.value if math.isfinite(score.value) else worst
+        value = score.value if math.isfinite(score.value) else objective.worst
         study.add_trial(
             optuna.create_trial(
                 state=TrialState.PRUNED if score.stopped else TrialState.COMPLETE,

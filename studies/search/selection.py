@@ -8,6 +8,7 @@ from statistics import median
 from studies.records.rows import Outcome, Rows, Run, Trial
 from studies.search.budget import share
 from studies.search.range_extension import MOST_EXTENSIONS, extended, extension_trials
+from studies.spec.objective import Objective
 from studies.spec.parameters import Direction, Stage
 from studies.spec.study import SearchRange, StudySpec
 
@@ -72,19 +73,17 @@ class Search:
         return sum(each.trials for each in self.rounds)
 
 
-def objective(run: Run, name: str, direction: Direction) -> float:
+def final_objective(run: Run, objective: Objective) -> float:
     """Return a run's final value of the objective; the worst infinity where it diverged or is not a number.
 
     Args:
         run: The run.
-        name: `train_loss` or one of the run's metrics.
-        direction: Which way it is better.
+        objective: The study's.
     """
-    worst = direction.sign * math.inf
     if run.outcome is Outcome.DIVERGED:
-        return worst
-    value = run.train_loss if name == "train_loss" else run.metrics[name]
-    return value if math.isfinite(value) else worst
+        return objective.worst
+    value = run.train_loss if objective.name == "train_loss" else run.metrics[objective.name]
+    return value if math.isfinite(value) else objective.worst
 
 
 def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score, ...]:
@@ -105,7 +104,7 @@ def scores(spec: StudySpec, rows: Rows, workload: str, arm: str) -> tuple[Score,
         runs = trained.get(trial.number, []) if (trial.workload, trial.arm) == (workload, arm) else []
         if len(runs) < spec.protocol.search_seeds:
             continue
-        values = [objective(run, spec.protocol.objective, spec.protocol.direction) for run in runs]
+        values = [final_objective(run, spec.objective) for run in runs]
         found.append(
             Score(
                 trial=trial,

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
+from studies.frozen_model import FrozenModel
 from studies.spec.parameters import Precision
 from studies.spec.schedule import ScheduleKind
 
@@ -15,12 +16,6 @@ Title = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 _.,()+-]{0,99}$")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]
 OptionValue = Annotated[int, Strict()] | Number | Annotated[str, Strict(), Field(max_length=64)]
-
-
-class FrozenModel(BaseModel):
-    """A frozen model that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Sampler(StrEnum):

@@ -4,16 +4,17 @@ import hashlib
 import json
 from typing import Literal
 
+from studies.frozen_model import FrozenModel
 from studies.spec.definition import (
     FIRST_CONFIRM_SEED,
     Budget,
-    FrozenModel,
     Name,
     Pruner,
     Sampler,
     ScheduleDefinition,
     Title,
 )
+from studies.spec.objective import Objective
 from studies.spec.parameters import Direction, Precision, Stage
 
 
@@ -125,6 +126,12 @@ class StudySpec(FrozenModel):
     workloads: tuple[WorkloadSpec, ...]
     arms: tuple[ArmSpec, ...]
     protocol: ProtocolSpec
+
+    @property
+    def objective(self) -> Objective:
+        """What searches select on and arms are compared on."""
+        protocol = self.protocol
+        return Objective(name=protocol.objective, direction=protocol.direction, loss_floor=protocol.loss_floor)
 
     @property
     def content_hash(self) -> str:

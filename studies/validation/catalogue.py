@@ -1,11 +1,12 @@
 """The catalogue: what a runner can train, as data that a process without torch can read and validate against."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from studies.frozen_model import FrozenModel
 from studies.spec.parameters import STEP_SECONDS, Direction, Hyperparameter, Metric, Option
 
 
-class WorkloadEntry(BaseModel):
+class WorkloadEntry(FrozenModel):
     """A workload as a study sees it.
 
     Args:
@@ -19,8 +20,6 @@ class WorkloadEntry(BaseModel):
         lanes: Lanes of a pack from which measuring starts (see `Workload.lanes`).
         step_seconds: Seconds of a step of a lane, roughly (see `Workload.step_seconds`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     summary: str
@@ -50,7 +49,7 @@ class WorkloadEntry(BaseModel):
         return found
 
 
-class OptimizerEntry(BaseModel):
+class OptimizerEntry(FrozenModel):
     """An optimizer as a study sees it.
 
     Args:
@@ -59,14 +58,12 @@ class OptimizerEntry(BaseModel):
         hyperparameters: What an arm can set or search, with the default search spaces.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     summary: str
     hyperparameters: tuple[Hyperparameter, ...]
 
 
-class Machines(BaseModel):
+class Machines(FrozenModel):
     """What a runner trains on.
 
     Args:
@@ -76,15 +73,13 @@ class Machines(BaseModel):
         gpus: GPUs of each of them; 0 where they are trained on processors.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     hardware: str
     code: str
     workers: int = Field(ge=1)
     gpus: float = Field(ge=0)
 
 
-class Catalogue(BaseModel):
+class Catalogue(FrozenModel):
     """Everything a runner can train.
 
     Args:
@@ -92,8 +87,6 @@ class Catalogue(BaseModel):
         optimizers: By name, in alphabetical order.
         machines: What it is trained on; None where no runner has said.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workloads: tuple[WorkloadEntry, ...]
     optimizers: tuple[OptimizerEntry, ...]

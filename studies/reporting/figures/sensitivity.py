@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Transform, blended_transform_factory
 
 from studies.analysis.arm_report import ArmReport
-from studies.formatting import is_loss, label
+from studies.formatting import label
 from studies.reporting.figures.style import INK, Look, legend, log_axis, look, new_axes, padded
 from studies.reporting.report import WorkloadReport
 from studies.spec.study import SearchRange, StudySpec
@@ -53,7 +53,7 @@ def sensitivity(spec: StudySpec, workload: WorkloadReport, name: str, ceiling: f
             _draw_level(axes, arm, look(place), shown)
     if all(arm.search.ranges[name].log for arm in searching):
         log_axis(axes, "x", *padded([end for arm in searching for end in _ends(arm.search.ranges[name])]))
-    _limit_scores(axes, workload.arms, is_loss(spec.protocol.objective), shown, (1 + len(searching)) * bar)
+    _limit_scores(axes, workload.arms, spec.objective.is_loss, shown, (1 + len(searching)) * bar)
     for text, (marker, size, width) in KEY.items():
         axes.plot([], [], marker, color=INK, markersize=size, linewidth=width, label=text)
     legend(figure, labels)
@@ -80,7 +80,7 @@ def thinned(points: Sequence[tuple[float, float | None]]) -> Sequence[tuple[floa
 
 def _shown(spec: StudySpec, ceiling: float, value: float | None) -> float | None:
     """Return where a value of the objective is drawn, None where it has no place on the axis."""
-    if value is None or not is_loss(spec.protocol.objective):
+    if value is None or not spec.objective.is_loss:
         return value
     return max(value, spec.protocol.loss_floor) if value <= ceiling else None
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from studies.analysis.arm_report import ArmReport
-from studies.formatting import is_loss, label
+from studies.formatting import label
 from studies.reporting.figures.style import INK, Look, legend, log_axis, look, new_axes, padded
 from studies.reporting.report import WorkloadReport
 from studies.spec.study import StudySpec
@@ -26,7 +26,7 @@ def cost_curve(spec: StudySpec, workload: WorkloadReport, ceiling: float) -> Fig
     searched = [arm for arm in workload.arms if arm.search.ranges and arm.tuning.best_so_far]
     if not searched:
         return None
-    objective, log = label(spec.protocol.objective), is_loss(spec.protocol.objective)
+    objective, log = label(spec.protocol.objective), spec.objective.is_loss
     drawn = any(arm.tuning.expected_best for arm in searched)
     labels = [*(arm.arm for arm in workload.arms), *((EXPECTED,) if drawn else ())]
     title = f"{workload.workload}: best score so far"

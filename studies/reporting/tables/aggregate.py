@@ -1,7 +1,7 @@
 """The report's table across workloads, one row an arm."""
 
 from studies.analysis.statistics.intervals import FEWEST
-from studies.formatting import is_loss, number, signed
+from studies.formatting import number, signed
 from studies.reporting.report import Report, WorkloadReport
 from studies.reporting.tables.summary import Cell, Table, interval_text
 
@@ -20,7 +20,7 @@ def across_table(report: Report) -> Table | None:
         return None
     spec = report.spec
     kind = "interquartile mean" if len(spec.workloads) >= FEWEST_CUT else "mean"
-    unit = "decades" if is_loss(spec.protocol.objective) else "the objective's unit"
+    unit = "decades" if spec.objective.is_loss else "the objective's unit"
     seeds = "" if spec.protocol.confirm_seeds >= FEWEST else f"; no intervals for fewer than {FEWEST} seeds"
     names = [workload.name for workload in spec.workloads]
     return Table(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.comparison import Comparison, Interval, Verdict
-from studies.formatting import count, is_loss, label, metric, number, probability, setting, signed
+from studies.formatting import count, label, metric, number, probability, setting, signed
 from studies.reporting.report import Report, WorkloadReport
 from studies.reporting.text.verdicts import owed_to_luck
 from studies.spec.definition import ScheduleDefinition
+from studies.spec.objective import is_loss
 from studies.spec.schedule import ScheduleKind
 from studies.spec.study import ArmSpec, StudySpec
 
@@ -126,7 +127,7 @@ def comparison_table(report: Report, workload: WorkloadReport) -> Table:
         "detectable difference",
         "luck of the searches",
     )
-    scale = "decades (log10 of the loss)" if is_loss(report.spec.protocol.objective) else "the objective's unit"
+    scale = "decades (log10 of the loss)" if report.spec.objective.is_loss else "the objective's unit"
     caption = (
         f"{workload.workload}: searches and tests against {report.spec.protocol.reference}, differences in {scale}, "
         "positive where the arm is better"
@@ -268,7 +269,7 @@ def _verdict(spec: StudySpec, comparison: Comparison | None) -> Cell:
 
 
 def _unit(spec: StudySpec) -> str:
-    return " decades" if is_loss(spec.protocol.objective) else ""
+    return " decades" if spec.objective.is_loss else ""
 
 
 def _tuning_cost(arm: ArmReport) -> Cell:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from studies.analysis.comparison import SIGNIFICANCE
 from studies.analysis.statistics.intervals import FEWEST
-from studies.formatting import count, is_loss, label, listing, number, setting
+from studies.formatting import count, label, listing, number, setting
 from studies.search.range_extension import MOST_EXTENSIONS, extension_trials
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.parameters import Direction, Precision
@@ -88,7 +88,7 @@ def _compared(spec: StudySpec) -> Iterator[str]:
         "same for every arm: the same initial weights, data order and problem."
     )
     if tests:
-        scale = f"log10 of the loss (at least {number(protocol.loss_floor)})" if is_loss(protocol.objective) else "it"
+        scale = f"log10 of the loss (at least {number(protocol.loss_floor)})" if spec.objective.is_loss else "it"
         yield (
             f"The final {_objective(spec)} was compared with that of {protocol.reference} by two-sided sign-flip "
             f"permutation tests on paired differences of {scale}, a sign test where a run diverged, "

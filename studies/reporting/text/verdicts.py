@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.comparison import SIGNIFICANCE, Comparison, Verdict
-from studies.formatting import count, is_loss, label, listing, number, signed
+from studies.formatting import count, label, listing, number, signed
 from studies.records.rows import Limit
 from studies.spec.definition import Pruner
 from studies.spec.parameters import Direction, Precision
@@ -106,7 +106,7 @@ def notes(spec: StudySpec) -> tuple[str, ...]:
         spec: The study.
     """
     protocol = spec.protocol
-    scale = "decades (log10 of the loss)" if is_loss(protocol.objective) else "the metric's own unit"
+    scale = "decades (log10 of the loss)" if spec.objective.is_loss else "the metric's own unit"
     seeds = spec.confirm_seeds
     return (
         "Intervals cover seeds, not the luck of the search.",
@@ -205,7 +205,7 @@ def difference_size(spec: StudySpec, verdict: Verdict, difference: float) -> str
         verdict: What was found.
         difference: On the comparison scale, positive where it is better.
     """
-    if not is_loss(spec.protocol.objective):
+    if not spec.objective.is_loss:
         return f"by {signed(difference)}"
     if verdict is Verdict.TIE:
         return f"by {signed(difference)} decades"

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from studies.analysis.comparison import Comparison, Verdict, comparable, compare
+from studies.analysis.comparison import Comparison, Verdict, compare
 from studies.analysis.statistics.power import minimum_detectable_effect
-from studies.formatting import is_loss
 from studies.records.rows import Outcome, Rows, Run
 from studies.search.selection import scores
 from studies.spec.definition import Sampler
@@ -174,8 +173,7 @@ def test_the_luck_of_a_search_is_from_its_best_to_its_third_and_fixed_arms_have_
     rows = planted_rows(spec, OUTCOMES)
     found = compare(spec, rows)
     assert found["bowl", "same"].search_luck == 0.0
-    sign = spec.protocol.direction.sign
-    values = sorted(sign * comparable(spec, each.value) for each in scores(spec, rows, "bowl", "better"))
+    values = sorted(spec.objective.oriented(each.value) for each in scores(spec, rows, "bowl", "better"))
     assert found["bowl", "better"].search_luck == pytest.approx(values[2] - values[0])
     assert values[2] > values[0]
 
@@ -197,10 +195,3 @@ def sampled(spec: StudySpec, sampler: Sampler) -> StudySpec:
 def test_nothing_trained_is_incomplete() -> None:
     spec = planted_spec(OUTCOMES)
     assert {each.verdict for each in compare(spec, Rows()).values()} == {Verdict.INCOMPLETE}
-
-
-def test_only_losses_have_a_logarithm() -> None:
-    assert is_loss("train_loss")
-    assert not is_loss("validation_accuracy")
-    assert comparable(planted_spec(PAIR), 1e-3) == pytest.approx(-3.0)
-    assert comparable(planted_spec(PAIR, objective="validation_accuracy"), 0.9) == 0.9
