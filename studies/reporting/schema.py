@@ -1,6 +1,6 @@
 """The report's JSON schema, published as `report.schema.json` beside this module.
 
-`python -m studies.reporting.schema > studies/reporting/report.schema.json` writes it. A test fails if it is out of date.
+`python -m studies.reporting.schema > studies/reporting/report.schema.json` writes it. A test fails if it is stale.
 """
 
 import json
