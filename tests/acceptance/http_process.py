@@ -34,6 +34,25 @@ def started(home: Path, port: int, **settings: str) -> Generator[subprocess.Pope
     home.mkdir(parents=True, exist_ok=True)
     with (home / "api.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "service.app"], env=environment, cwd=home, stderr=log)
+    with killed_at_the_end(process):
+        yield process
+
+
+@contextmanager
+def started_bare(port: int) -> Generator[subprocess.Popen[bytes]]:
+    """Run a FastAPI application with one route, and kill it at the end.
+
+    Args:
+        port: Where it listens.
+    """
+    script = Path(__file__).with_name("bare_service.py")
+    with killed_at_the_end(subprocess.Popen([sys.executable, str(script), str(port)])) as process:
+        yield process
+
+
+@contextmanager
+def killed_at_the_end(process: subprocess.Popen[bytes]) -> Generator[subprocess.Popen[bytes]]:
+    """Kill a process when the context is left."""
     try:
         yield process
     finally:

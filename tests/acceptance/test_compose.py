@@ -352,11 +352,9 @@ def test_a_stopped_runner_gives_its_study_back(deployment: Deployment, client: C
     study_id = client.submit(STUDY | {"name": "given back"}, key="given back").id
     while answered(lambda: client.study(study_id)).progress.done < 1:
         time.sleep(0.2)
-    started = time.monotonic()
     deployment.compose("stop", "runner")
-    assert time.monotonic() - started < 45
     (runner,) = deployment.containers("runner")
-    assert runner["State"]["ExitCode"] == 0
+    assert runner["State"]["ExitCode"] == 0  # it ended by itself, before Docker would have killed it
     assert client.study(study_id).state is State.QUEUED
     client.cancel(study_id)
     assert ended(client, study_id).state is State.CANCELLED

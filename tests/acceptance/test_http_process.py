@@ -1,45 +1,41 @@
 """The HTTP process as it is deployed: starts fast, imports little, stops when told."""
 
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
-from tests.acceptance.http_process import ROOT, free_port, started, wait_until_alive
+from tests.acceptance.http_process import ROOT, free_port, started, started_bare, wait_until_alive
 
 #: What must never be in the process: what trains, searches, records or draws, and what that needs.
 HEAVY = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "sklearn", "pandas", "matplotlib"}
+#: Its own modules, and making a new database, may take as long as the libraries do.
+MOST_BARE_STARTS = 2.0
 
 
-def test_its_start_takes_less_than_two_seconds_of_processor_time(tmp_path: Path) -> None:
-    port = free_port()
-    with started(tmp_path, port) as process:
-        wait_until_alive(process, port)
-        used = psutil.Process(process.pid).cpu_times()
-
-    assert used.user + used.system < 2.0
-
-
-def test_it_answers_within_two_seconds_of_its_start(tmp_path: Path) -> None:
-    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
-    if waiting > 1.0:
-        pytest.skip(f"the processors are busy with other programs (load {waiting:.1f} each)")
-    seconds: list[float] = []
+def test_its_start_takes_little_more_than_that_of_a_bare_application(tmp_path: Path) -> None:
+    """In processor time, which other programs don't add to; the least of three starts each, in turns."""
+    own: list[float] = []
+    bare: list[float] = []
     for start in range(3):
         port = free_port()
-        begun = time.monotonic()
         with started(tmp_path / str(start), port) as process:
-            wait_until_alive(process, port)
-            seconds.append(time.monotonic() - begun)
+            own.append(processor_seconds(process, port))
+        with started_bare(port := free_port()) as process:
+            bare.append(processor_seconds(process, port))
 
-    assert min(seconds) < 2.0, seconds
+    assert min(own) < MOST_BARE_STARTS * min(bare), (own, bare)
+
+
+def processor_seconds(process: subprocess.Popen[bytes], port: int) -> float:
+    """Return the processor time that a process took until it answered."""
+    wait_until_alive(process, port)
+    used = psutil.Process(process.pid).cpu_times()
+    return used.user + used.system
 
 
 def test_on_any_other_address_it_needs_keys(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_requests_are_logged_without_what_a_client_made_up(
     fields = ("method", "route", "status", "study")
     assert tuple(known.get(field) for field in fields) == ("GET", "/studies/{study_id}", 200, study_id)
     assert tuple(unknown.get(field) for field in fields) == ("GET", "/studies/{study_id}", 404, None)
-    assert 0 < known["seconds"] < 10
+    assert known["seconds"] > 0
     assert "secret" not in f"{known} {unknown}"
 
 

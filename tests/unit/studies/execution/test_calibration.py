@@ -37,7 +37,7 @@ def probe(tmp_path: Path) -> Probe:
 def test_little_to_train_is_measured_once(probe: Probe) -> None:
     (only,) = calibrate(probe, "cpu")
     assert (only.lanes, only.mode, only.making) == (4, Mode.EAGER, 0.0)
-    assert 0 < only.seconds < 10
+    assert only.seconds > 0
     assert not probe.programs.exists()
 
 
