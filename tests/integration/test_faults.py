@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,11 +25,11 @@ from service.settings import Settings
 from service.states import ENDED, State
 from tests.integration.recorded import mlflow_runs
 
-#: What is killed: words of its command, the last of them in no other.
+#: What is killed: a pattern that is found in its command and in no other.
 PARTS = {
-    "HTTP process": "-m service.app",
-    "runner": "-m service.runner",
-    "driver": "-m service.runner.driver",
+    "HTTP process": r"-m service\.app",
+    "runner": r"-m service\.runner$",
+    "driver": r"-m service\.runner\.driver",
     "worker": "ray::",
     "MLflow server": "mlflow server",
     "raylet": "raylet/raylet",
@@ -89,12 +90,12 @@ def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
             time.sleep(0.1)
 
 
-def below(service: psutil.Process, words: str) -> Iterator[psutil.Process]:
-    """Yield the processes of a service whose command has some words, their leashes aside."""
+def below(service: psutil.Process, pattern: str) -> Iterator[psutil.Process]:
+    """Yield the processes of a service whose command matches a pattern, their subreapers aside."""
     for process in service.children(recursive=True):
         with contextlib.suppress(psutil.Error):
             command = " ".join(process.cmdline())
-            if words in command and "service.processes.subreaper" not in command:
+            if re.search(pattern, command) and "service.processes.subreaper" not in command:
                 yield process
 
 
