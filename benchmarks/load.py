@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from service.cli.serve import running
+from service.cli.serve import run_service
 from service.client.client import Client
 from service.settings import Settings
 from service.states import State
@@ -193,7 +193,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         # all clients have one address, and share its allowance
         settings = Settings(home=Path(home), port=_free_port(), mlflow_port=_free_port(), cpus=1, rate_limit=0)
-        with running(settings, Console()), Client(settings.url) as client, empty_route() as empty:
+        with run_service(settings, Console()), Client(settings.url) as client, empty_route() as empty:
             ended = client.submit(SMALL).id
             for _ in client.watch(ended):
                 pass

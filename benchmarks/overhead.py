@@ -25,7 +25,7 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from service.cli.serve import environment, running
+from service.cli.serve import child_environment, run_service
 from service.client.client import Client
 from service.settings import Settings
 from service.storage.engine import open_engine
@@ -154,8 +154,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder), data_dir=Path(folder, "data"), port=_free(), mlflow_port=_free())
-        with running(settings, Console(quiet=True)):
-            os.environ.update(environment(settings))  # as the recorder has it
+        with run_service(settings, Console(quiet=True)):
+            os.environ.update(child_environment(settings))  # as the recorder has it
             time.sleep(IDLE)
             found = measure(settings, study(options.runs, options.sampler))
             print(f"{found.runs} runs")

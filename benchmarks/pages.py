@@ -33,7 +33,7 @@ from fastapi import FastAPI
 from overhead import study as large_study
 from sqlalchemy import Connection, insert
 
-from service.cli.serve import environment
+from service.cli.serve import child_environment
 from service.settings import Settings
 from service.states import ENDED, State
 from service.storage.engine import open_engine
@@ -233,7 +233,7 @@ def serving(settings: Settings, empty_port: int) -> Generator[None]:
     empty = multiprocessing.get_context("spawn").Process(target=serve_nothing, args=(empty_port,))
     empty.start()
     log = (settings.home / "api.log").open("wb")
-    service = subprocess.Popen([sys.executable, "-m", "service.app"], env=environment(settings), stderr=log)
+    service = subprocess.Popen([sys.executable, "-m", "service.app"], env=child_environment(settings), stderr=log)
     try:
         for url in (f"{settings.url}/healthz", f"http://127.0.0.1:{empty_port}/"):
             _wait_for(url)
@@ -363,7 +363,7 @@ def main() -> None:
             f"{engine.dialect.name}: {options.studies} studies, {filled.runs} runs, filled in {seconds:.0f} s\n",
             flush=True,
         )
-        os.environ |= environment(settings)
+        os.environ |= child_environment(settings)
         empty_port = _free()
         with serving(settings, empty_port):
             measure(pages(settings, filled, empty_port), options.rounds)

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from outcome import Outcome, read
 
-from service.cli.serve import environment, parts
+from service.cli.serve import child_environment, service_processes
 from service.processes.child_process import Child, Command, stop
 from service.settings import Settings
 from studies.spec.study import StudySpec
@@ -49,7 +49,7 @@ def peer(kind: str, spec: StudySpec, reports: int, settings: Settings) -> Outcom
     command = Command(
         name=f"peer with {kind} trials",
         arguments=tuple(arguments),
-        environment=environment(settings) | own,
+        environment=child_environment(settings) | own,
         log=settings.home / "logs" / "peer.log",
     )
     with mlflow_server(settings):
@@ -70,7 +70,7 @@ def mlflow_server(settings: Settings) -> Generator[None]:
     Args:
         settings: Where it listens and keeps its files.
     """
-    part = parts(settings)[0]
+    part = service_processes(settings)[0]
     child = Child(part.command)
     try:
         deadline = time.monotonic() + START_SECONDS

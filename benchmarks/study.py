@@ -25,8 +25,8 @@ from outcome import Confirmed, Outcome
 from peer import peer
 from rich.console import Console
 
-from service.cli.serve import running
-from service.client.client import Client, Form
+from service.cli.serve import run_service
+from service.client.client import Client, ReportFormat
 from service.settings import Settings
 from service.states import State
 from studies.analysis.statistics.averages import geometric_mean
@@ -95,7 +95,7 @@ def ours(client: Client, study: StudyDefinition) -> tuple[StudySpec, Outcome]:
     answer = deque(client.watch(posted.id), maxlen=1).pop()
     if answer.state is not State.SUCCEEDED:
         raise SystemExit(f"the study is {answer.state}: {answer.reason}")
-    report = Report.model_validate_json(client.report(answer.id, Form.JSON))
+    report = Report.model_validate_json(client.report(answer.id, ReportFormat.JSON))
     seconds = time.perf_counter() - began
     confirmed = tuple(
         Confirmed(
@@ -127,7 +127,7 @@ def main() -> None:
         folder = Path(name)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
         settings = _settings(folder, "ours", options.cpus)
-        with running(settings, console), Client(settings.url) as client:
+        with run_service(settings, console), Client(settings.url) as client:
             spec, cold = ours(client, definition("Cold", lengths))
             spec, warm = ours(client, definition("Warm", lengths))
         found = {"ours, cold": cold, "ours, warm": warm}

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         return 1.0 if self.gpus_per_pack is None else self.gpus_per_pack
 
     @property
-    def studies_at_once(self) -> int | None:
+    def concurrent_studies_per_owner(self) -> int | None:
         """Studies of one owner that may be driven at the same time: no more than can have a pack each; None for any."""
         limits = [self.studies_per_owner] if self.studies_per_owner is not None else []
         if self.gpus_per_owner is not None and self._gpus > 0:
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
 
     @property
-    def mlflow_pages(self) -> str:
+    def mlflow_browser_url(self) -> str:
         """Where browsers find MLflow."""
         return (self.mlflow_public_url or self.tracking_uri).rstrip("/")
 

@@ -1,15 +1,16 @@
-"""Which roles may use a route. Every route declares it, and a test fails for one that does not.
+"""Dependencies that restrict a route to roles. Every route has one; a test fails for a route without.
 
 `service.api.middleware.authentication` identifies the caller before a route is chosen. A route,
 or a whole router, declares
 
-    dependencies=[Depends(needs(Role.READER))]      what any key may ask
-    dependencies=[Depends(needs(Role.SUBMITTER))]   what changes something
-    dependencies=[Depends(open_to_all)]             what needs no key; its path is also in `authentication.OPEN_PATHS`
+    dependencies=[Depends(RequireRole(Role.READER))]      any valid key
+    dependencies=[Depends(RequireRole(Role.SUBMITTER))]   a key that may change something
+    dependencies=[Depends(allow_anonymous)]               no key; the path is also listed in `middleware.authentication`
 
-One that changes a study takes its id as an `OwnStudyId` in place of a `StudyId`, which refuses submitters that do not
-own it. One that has to know who asks takes `CallerGiven`; where no key is needed, that is an admin without a name.
-Its answers are declared by `service.api.problems.documented`, its roles in tests/conformance/api/test_authorization.py.
+A route that changes a study takes its id as `OwnStudyId` instead of `StudyId`, which rejects submitters that do not
+own the study. A route that needs the caller takes `CallerDep`; without access control, that is an admin without a name.
+A route declares its errors with `service.api.problems.problem_responses`. Its roles are listed in
+tests/conformance/api/test_authorization.py.
 """
 
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from service.api.dependencies import StoreGiven, StudyId
+from service.api.dependencies import StoreDep, StudyId
 from service.auth.api_key import FORM
 from service.errors import ForbiddenError
 from service.roles import Role
 from service.storage.entities import Caller
 
-#: Only says in the OpenAPI document what the guard has looked at.
+#: Only documents the scheme in the OpenAPI document; the middleware has checked the key.
 _SCHEME = HTTPBearer(
     scheme_name="key",
     bearerFormat=FORM,
@@ -37,24 +38,24 @@ def _caller(request: Request, _scheme: Annotated[object, Security(_SCHEME)]) -> 
     return cast(Caller, request.state.caller)
 
 
-CallerGiven = Annotated[Caller, Depends(_caller)]
+CallerDep = Annotated[Caller, Depends(_caller)]
 
 
 @dataclass(frozen=True)
-class Needs:
-    """A dependency that refuses callers of a lower role.
+class RequireRole:
+    """A dependency that rejects callers of a lower role.
 
     Args:
-        role: The lowest role that may ask.
+        role: The lowest role that may use the route.
     """
 
     role: Role
 
-    async def __call__(self, caller: CallerGiven) -> None:
+    async def __call__(self, caller: CallerDep) -> None:
         """Return if the caller's role is high enough.
 
         Raises:
-            ForbiddenError: It is not.
+            ForbiddenError: The role is too low.
         """
         if not caller.role.includes(self.role):
             raise ForbiddenError(
@@ -63,30 +64,21 @@ class Needs:
             )
 
 
-def needs(role: Role) -> Needs:
-    """Return the dependency by which a route declares the lowest role that may ask it.
-
-    Args:
-        role: The role.
-    """
-    return Needs(role)
+async def allow_anonymous() -> None:
+    """Declare that a route needs no key; the dependency itself checks nothing."""
 
 
-async def open_to_all() -> None:
-    """Declare that a route needs no key."""
-
-
-def own_study(study_id: StudyId, store: StoreGiven, caller: CallerGiven) -> str:
-    """Return the id of a study that the caller may change.
+def require_own_study(study_id: StudyId, store: StoreDep, caller: CallerDep) -> str:
+    """Return the id of a study if the caller may change it.
 
     Args:
         study_id: The study.
         store: The database.
-        caller: Who asks.
+        caller: The caller.
 
     Raises:
         UnknownStudyError: There is no such study.
-        ForbiddenError: It is another one's.
+        ForbiddenError: The study belongs to another owner.
     """
     if caller.role is not Role.ADMIN:
         owner = store.study(study_id).owner
@@ -100,4 +92,4 @@ def own_study(study_id: StudyId, store: StoreGiven, caller: CallerGiven) -> str:
 
 
 #: The id of a study that the caller may change.
-OwnStudyId = Annotated[str, Depends(own_study)]
+OwnStudyId = Annotated[str, Depends(require_own_study)]

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from service.api.dependencies import SettingsGiven
+from service.api.dependencies import SettingsDep
 from service.api.parsers import parse_json, parse_yaml
 from service.errors import InvalidBodyError
 from studies.validation.faults import Fault, pointer
@@ -24,13 +24,13 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
     "text/yaml": parse_yaml,
     "text/x-yaml": parse_yaml,
 }
-ACCEPTED = "application/json, application/yaml"
+ACCEPTED_MEDIA_TYPES = "application/json, application/yaml"
 #: A body may take so long to arrive: one that comes byte by byte would keep its connection for ever.
-_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Posted:
+class RequestBody:
     """A body that has been read and not been parsed.
 
     Args:
@@ -55,7 +55,7 @@ class Posted:
         return self.parser(self.content)
 
 
-async def read_content(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
     """Return a body, as it came.
 
     Args:
@@ -70,21 +70,21 @@ async def read_content(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     content = bytearray()
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > limit:
                     raise _too_large(limit)
     except TimeoutError as error:
         raise _refused(
-            HTTPStatus.REQUEST_TIMEOUT, f"the body took longer than {_SECONDS:g} s; send it again"
+            HTTPStatus.REQUEST_TIMEOUT, f"the body took longer than {_TIMEOUT_SECONDS:g} s; send it again"
         ) from error
     return bytes(content)
 
 
-async def _read(request: Request, settings: SettingsGiven) -> Posted:
+async def _read(request: Request, settings: SettingsDep) -> RequestBody:
     parser = _parser(request)
-    return Posted(content=await read_content(request, settings.body_limit), parser=parser)
+    return RequestBody(content=await read_body(request, settings.body_limit), parser=parser)
 
 
 def _parser(request: Request) -> Callable[[bytes], object]:
@@ -95,8 +95,8 @@ def _parser(request: Request) -> Callable[[bytes], object]:
     if parser is None or parsed.get_content_charset("utf-8") != "utf-8":
         raise HTTPException(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"the content type is {given[:60]!r}; post {ACCEPTED}, in UTF-8",
-            headers={"Accept-Post": ACCEPTED},
+            f"the content type is {given[:60]!r}; post {ACCEPTED_MEDIA_TYPES}, in UTF-8",
+            headers={"Accept-Post": ACCEPTED_MEDIA_TYPES},
         )
     return parser
 
@@ -110,31 +110,31 @@ def _refused(status: HTTPStatus, detail: str) -> HTTPException:
     return HTTPException(status, detail, headers={"Connection": "close"})
 
 
-async def _read_if_any(request: Request, settings: SettingsGiven) -> Posted:
+async def _read_if_any(request: Request, settings: SettingsDep) -> RequestBody:
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        return Posted(content=b"{}", parser=parse_json)
+        return RequestBody(content=b"{}", parser=parse_json)
     return await _read(request, settings)
 
 
-PostedBody = Annotated[Posted, Depends(_read)]
+BodyDep = Annotated[RequestBody, Depends(_read)]
 #: No body is an empty object.
-OptionalBody = Annotated[Posted, Depends(_read_if_any)]
-Kind = TypeVar("Kind", bound=BaseModel)
+OptionalBodyDep = Annotated[RequestBody, Depends(_read_if_any)]
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def read(kind: type[Kind], posted: Posted) -> Kind:
+def parse_body(model: type[Model], body: RequestBody) -> Model:
     """Return what a body asks for.
 
     Args:
-        kind: The model.
-        posted: The body.
+        model: The model.
+        body: The body.
 
     Raises:
         BadBodyError: It cannot be read.
         InvalidBodyError: It has faults; all are named.
     """
     try:
-        return kind.model_validate(posted.parse())
+        return model.model_validate(body.parse())
     except ValidationError as error:
         raise InvalidBodyError(
             [

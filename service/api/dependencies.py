@@ -5,8 +5,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Query, Request
 
-from service.api.event_watcher import News
-from service.api.prometheus import Exposition
+from service.api.event_watcher import EventWatcher
+from service.api.prometheus import PrometheusMetrics
 from service.schemas.requests import NO_NUL
 from service.settings import Settings
 from service.states import State
@@ -18,8 +18,8 @@ def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
-def _exposition(request: Request) -> Exposition:
-    return cast(Exposition, request.app.state.exposition)
+def _exposition(request: Request) -> PrometheusMetrics:
+    return cast(PrometheusMetrics, request.app.state.metrics)
 
 
 def _outbound(request: Request) -> Outbound:
@@ -30,15 +30,15 @@ def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-def _news(request: Request) -> News:
-    return cast(News, request.app.state.news)
+def _news(request: Request) -> EventWatcher:
+    return cast(EventWatcher, request.app.state.event_watcher)
 
 
-StoreGiven = Annotated[Store, Depends(_store)]
-OutboundGiven = Annotated[Outbound, Depends(_outbound)]
-ExpositionGiven = Annotated[Exposition, Depends(_exposition)]
-SettingsGiven = Annotated[Settings, Depends(_settings)]
-NewsGiven = Annotated[News, Depends(_news)]
+StoreDep = Annotated[Store, Depends(_store)]
+OutboundDep = Annotated[Outbound, Depends(_outbound)]
+MetricsDep = Annotated[PrometheusMetrics, Depends(_exposition)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
+EventWatcherDep = Annotated[EventWatcher, Depends(_news)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
@@ -46,7 +46,7 @@ NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A p
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]
 RunId = Annotated[str, Path(description="The run's id within the study.", examples=["3-0"])]
 WebhookId = Annotated[str, Path(description="The webhook's id.")]
-IdempotencyKey = Annotated[
+IdempotencyKeyHeader = Annotated[
     str | None,
     Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
 ]

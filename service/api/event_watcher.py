@@ -8,13 +8,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.storage.repositories.studies import Store
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 #: Nobody waits for longer: their key may have been revoked.
-_MOST_SECONDS = 15.0
+_MAX_WAIT_SECONDS = 15.0
 
 
 @final
-class News:
+class EventWatcher:
     """Watches the studies that somebody waits for.
 
     Args:
@@ -25,9 +25,9 @@ class News:
         """Watch nothing yet."""
         self._store = store
         self._waiting: dict[str, dict[asyncio.Future[None], int]] = defaultdict(dict)
-        self._looking: asyncio.Task[None] | None = None
+        self._poller: asyncio.Task[None] | None = None
 
-    async def after(self, study_id: str, known: int) -> None:
+    async def wait_for_event_after(self, study_id: str, known: int) -> None:
         """Return when a study has an event that is later than one, or is there no longer; or after some seconds.
 
         Args:
@@ -39,10 +39,10 @@ class News:
         """
         arrived = asyncio.get_running_loop().create_future()
         self._waiting[study_id][arrived] = known
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
         try:
-            await asyncio.wait([arrived], timeout=_MOST_SECONDS)
+            await asyncio.wait([arrived], timeout=_MAX_WAIT_SECONDS)
             if arrived.done():
                 arrived.result()
         finally:
@@ -50,7 +50,7 @@ class News:
             if not self._waiting[study_id]:
                 del self._waiting[study_id]
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while self._waiting:
             try:
                 latest = await run_in_threadpool(self._store.latest_events, tuple(self._waiting))
@@ -63,4 +63,4 @@ class News:
                     # one that has no events was deleted, or has just begun to be waited for
                     if latest.get(study_id, known + 1) > known and not arrived.done():
                         arrived.set_result(None)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)

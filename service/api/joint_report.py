@@ -18,7 +18,7 @@ _AT_ONCE, _SECONDS = 2, 120.0
 SLOTS = threading.BoundedSemaphore(_AT_ONCE)
 
 
-def joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
+def compute_joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
     """Return a file of the joint report of studies.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from email.message import Message
 
 
-def preferred(accept: str, offered: Sequence[str]) -> str | None:
+def preferred_media_type(accept: str, offered: Sequence[str]) -> str | None:
     """Return the offered media type that is accepted best, the first one of several; None where none is.
 
     Args:

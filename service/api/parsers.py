@@ -12,7 +12,7 @@ from service.errors import BadBodyError
 from studies.validation.faults import Fault, pointer
 
 #: Objects and lists nested deeper than this are no study, and could exhaust the stack of what reads them.
-DEEPEST = 32
+MAX_DEPTH = 32
 
 #: Longer whole numbers are read as infinite, that is refused: Python takes very long to read very long ones.
 _MOST_DIGITS = 300
@@ -104,7 +104,7 @@ def _whole(digits: str) -> float:
 
 
 def _too_deep() -> BadBodyError:
-    return BadBodyError(f"nested deeper than {DEEPEST} levels; a study is flatter")
+    return BadBodyError(f"nested deeper than {MAX_DEPTH} levels; a study is flatter")
 
 
 def _check(document: object) -> None:
@@ -113,7 +113,7 @@ def _check(document: object) -> None:
     unseen: list[tuple[tuple[object, ...], object]] = [((), document)]
     while unseen:
         path, value = unseen.pop()
-        if len(path) >= DEEPEST and isinstance(value, dict | list):
+        if len(path) >= MAX_DEPTH and isinstance(value, dict | list):
             raise _too_deep()
         fault = _fault(value)
         if fault is not None:
@@ -153,7 +153,7 @@ def _node(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> object
     _refuse_references(event)
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event)
-    if depth >= DEEPEST:
+    if depth >= MAX_DEPTH:
         raise _too_deep()
     if isinstance(event, yaml.SequenceStartEvent):
         return _sequence(events, depth)

@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service.api.middleware.security_headers import ALWAYS
-from service.api.negotiation import preferred
+from service.api.middleware.security_headers import SECURITY_HEADERS
+from service.api.negotiation import preferred_media_type
 from service.errors import (
     BadBodyError,
     BadCursorError,
@@ -42,7 +42,7 @@ from service.errors import (
     UnknownWorkloadError,
     WrongStateError,
 )
-from service.schemas.problems import FaultAnswer, Problem
+from service.schemas.problems import FaultResponse, Problem
 from studies.validation.faults import Fault, InvalidStudyError, pointer
 
 _MEDIA_TYPE = "application/problem+json"
@@ -52,13 +52,13 @@ _LOG = logging.getLogger(__name__)
 class PageRenderer(Protocol):
     """Renders the page of a problem; given by who puts the application together."""
 
-    def page(self, template: str, *, status: int = 200, **values: object) -> Response:
+    def render(self, template: str, *, status: int = 200, **values: object) -> Response:
         """Return a page."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ProblemKind:
     """A kind of problem.
 
     Args:
@@ -71,7 +71,7 @@ class Kind:
     name: str
     title: str
 
-    def problem(self, detail: str, faults: Sequence[FaultAnswer] = ()) -> Problem:
+    def problem(self, detail: str, faults: Sequence[FaultResponse] = ()) -> Problem:
         """Return a problem of this kind.
 
         Args:
@@ -87,47 +87,51 @@ class Kind:
         )
 
 
-_INVALID_STUDY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
-_INVALID_QUERY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
-_INVALID_BODY = Kind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-body", title="The body has faults")
-_CANNOT_COMPARE = Kind(
+_INVALID_STUDY = ProblemKind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-study", title="The study has faults")
+_INVALID_QUERY = ProblemKind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-query", title="The query has faults")
+_INVALID_BODY = ProblemKind(status=HTTPStatus.UNPROCESSABLE_ENTITY, name="invalid-body", title="The body has faults")
+_CANNOT_COMPARE = ProblemKind(
     status=HTTPStatus.UNPROCESSABLE_ENTITY, name="cannot-compare", title="The studies cannot be compared"
 )
-_UNREADABLE_BODY = Kind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
-_DATABASE = Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
-_KINDS: dict[type[ServiceError], Kind] = {
-    UnauthenticatedError: Kind(status=HTTPStatus.UNAUTHORIZED, name="unauthenticated", title="A key is needed"),
-    ForbiddenError: Kind(status=HTTPStatus.FORBIDDEN, name="forbidden", title="It is not allowed"),
-    TooManyRequestsError: Kind(
+_UNREADABLE_BODY = ProblemKind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
+_DATABASE = ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
+_PROBLEM_KINDS: dict[type[ServiceError], ProblemKind] = {
+    UnauthenticatedError: ProblemKind(status=HTTPStatus.UNAUTHORIZED, name="unauthenticated", title="A key is needed"),
+    ForbiddenError: ProblemKind(status=HTTPStatus.FORBIDDEN, name="forbidden", title="It is not allowed"),
+    TooManyRequestsError: ProblemKind(
         status=HTTPStatus.TOO_MANY_REQUESTS, name="too-many-requests", title="Too many requests"
     ),
-    UnknownStudyError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
-    UnknownRunError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-run", title="No such run"),
-    UnknownWorkloadError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-workload", title="No such workload"),
-    NoLogError: Kind(status=HTTPStatus.NOT_FOUND, name="no-log", title="The log is not on this machine"),
-    UnknownWebhookError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-webhook", title="No such webhook"),
-    UnknownReportFileError: Kind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
-    KeyReusedError: Kind(
+    UnknownStudyError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-study", title="No such study"),
+    UnknownRunError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-run", title="No such run"),
+    UnknownWorkloadError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-workload", title="No such workload"),
+    NoLogError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="no-log", title="The log is not on this machine"),
+    UnknownWebhookError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-webhook", title="No such webhook"),
+    UnknownReportFileError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
+    KeyReusedError: ProblemKind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another study"
     ),
-    WrongStateError: Kind(status=HTTPStatus.CONFLICT, name="wrong-state", title="The study's state does not allow it"),
-    NoReportError: Kind(status=HTTPStatus.CONFLICT, name="no-report", title="There is no report"),
-    JointReportError: Kind(
+    WrongStateError: ProblemKind(
+        status=HTTPStatus.CONFLICT, name="wrong-state", title="The study's state does not allow it"
+    ),
+    NoReportError: ProblemKind(status=HTTPStatus.CONFLICT, name="no-report", title="There is no report"),
+    JointReportError: ProblemKind(
         status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-joint-report", title="It could not be computed here"
     ),
-    NoCatalogueError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-catalogue", title="No runner is there yet"),
-    NoRunnerError: Kind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
+    NoCatalogueError: ProblemKind(
+        status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-catalogue", title="No runner is there yet"
+    ),
+    NoRunnerError: ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
 }
 
 #: What any operation that takes a key can answer with: the guard, the role, the database.
-_ANY_TIME = (
+_COMMON_STATUSES = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 #: What the answer to a body can be, besides what it asks for.
-BODY_PROBLEMS = (
+BODY_STATUSES = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -135,21 +139,21 @@ BODY_PROBLEMS = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 #: What OpenAPI says of the answer to what made a study.
-LOCATION: dict[str, Any] = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
+LOCATION_HEADER: dict[str, Any] = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
-_HEADER_OF = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.TOO_MANY_REQUESTS: "Retry-After"}
+_RESPONSE_HEADERS = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.TOO_MANY_REQUESTS: "Retry-After"}
 
 
-def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI says about the problems of an operation that takes a key.
 
     Args:
         statuses: Of the problems it can answer with, besides those that any can.
     """
-    return only(*statuses, *_ANY_TIME)
+    return public_problem_responses(*statuses, *_COMMON_STATUSES)
 
 
-def only(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def public_problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI says about the problems of an operation that takes no key.
 
     Args:
@@ -159,23 +163,23 @@ def only(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {
         int(status): {"description": status.phrase, "content": content} for status in statuses
     }
-    for status, header in _HEADER_OF.items():
+    for status, header in _RESPONSE_HEADERS.items():
         if status in found:
             found[status]["headers"] = {header: {"schema": {"type": "string"}}}
     return found
 
 
-def problem_of(error: ServiceError) -> Problem:
+def to_problem(error: ServiceError) -> Problem:
     """Return the problem that an error is answered with.
 
     Args:
         error: One of those that a route may raise.
     """
-    kind = next(kind for known, kind in _KINDS.items() if isinstance(error, known))
+    kind = next(kind for known, kind in _PROBLEM_KINDS.items() if isinstance(error, known))
     return kind.problem(str(error))
 
 
-def answer_with_problems(app: FastAPI) -> None:
+def register_exception_handlers(app: FastAPI) -> None:
     """Make an application answer every error with problem+json.
 
     Args:
@@ -193,15 +197,15 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(OperationalError, _database_error)
     app.add_exception_handler(PoolTimeoutError, _database_error)
     app.add_exception_handler(Exception, _unexpected)
-    for error in _KINDS:
+    for error in _PROBLEM_KINDS:
         app.add_exception_handler(error, _known_error)
 
 
 def _answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     if _shows_a_page(request):
         caller = request.scope.get("state", {}).get("caller")  # none before the guard has let it through
-        pages = cast(PageRenderer, request.app.state.pages)
-        page = pages.page("problem.html", status=problem.status, caller=caller, here="", problem=problem)
+        templates = cast(PageRenderer, request.app.state.templates)
+        page = templates.render("problem.html", status=problem.status, caller=caller, here="", problem=problem)
         for name, value in (headers or {}).items():
             page.headers.setdefault(name, value)
         return page
@@ -214,11 +218,11 @@ def _shows_a_page(request: Request) -> bool:
     """Say whether a page was asked for, and by a browser; its scripts ask for no HTML."""
     path, accept = request.scope["path"], request.headers.get("accept", "")
     is_page = path in ("/", "/login") or path.startswith("/pages/")
-    return is_page and preferred(accept, ("application/json", "text/html")) == "text/html"
+    return is_page and preferred_media_type(accept, ("application/json", "text/html")) == "text/html"
 
 
-def _answers(faults: Sequence[Fault]) -> list[FaultAnswer]:
-    return [FaultAnswer(pointer=fault.pointer, detail=fault.detail) for fault in faults]
+def _answers(faults: Sequence[Fault]) -> list[FaultResponse]:
+    return [FaultResponse(pointer=fault.pointer, detail=fault.detail) for fault in faults]
 
 
 async def _login_needed(_request: Request, error: Exception) -> Response:
@@ -254,19 +258,19 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(item["loc"][0] == "path" for item in error.errors()):
         return await _http_error(request, HTTPException(HTTPStatus.NOT_FOUND))
-    faults = [FaultAnswer(pointer=pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
+    faults = [FaultResponse(pointer=pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
     named = "; ".join(f"{fault.pointer.removeprefix('/query/')}: {fault.detail}" for fault in faults)
     return _answer(request, _INVALID_QUERY.problem(named, faults))
 
 
 async def _bad_cursor(request: Request, error: Exception) -> Response:
-    fault = FaultAnswer(pointer="/query/cursor", detail=str(error))
+    fault = FaultResponse(pointer="/query/cursor", detail=str(error))
     return _answer(request, _INVALID_QUERY.problem(str(error), [fault]))
 
 
 async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return _answer(request, problem_of(error), _headers(error))
+    return _answer(request, to_problem(error), _headers(error))
 
 
 def _headers(error: Exception) -> dict[str, str] | None:
@@ -319,4 +323,6 @@ async def _unexpected(request: Request, _error: Exception) -> Response:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "An error of the service, not of the request; its log has more."
     # this is answered outside of all middleware
-    return _answer(request, Problem(type="about:blank", title=status.phrase, status=status, detail=detail), ALWAYS)
+    return _answer(
+        request, Problem(type="about:blank", title=status.phrase, status=status, detail=detail), SECURITY_HEADERS
+    )

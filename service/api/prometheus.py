@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: the census of the database, taken when it asks, and the times of this process's requests."""
+"""Prometheus metrics: counts from the database, read at each scrape, and request times of this process."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,23 +17,23 @@ from service.storage.repositories.studies import Store
 
 log = logging.getLogger(__name__)
 
-#: Upper ends of the histogram's buckets, in seconds: most answers take milliseconds.
+#: Upper bounds of the histogram's buckets, in seconds: most responses take milliseconds.
 _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @final
-class Exposition:
-    """What one HTTP process shows to Prometheus.
+class PrometheusMetrics:
+    """The metrics of one HTTP process.
 
     Args:
-        store: Gives the database.
+        get_store: Returns the database.
     """
 
-    def __init__(self, store: Callable[[], Store]) -> None:
-        """Start with no request."""
+    def __init__(self, get_store: Callable[[], Store]) -> None:
+        """Register the metrics."""
         self.registry = CollectorRegistry()
-        self.registry.register(_Counted(store))
-        self._requests = Histogram(
+        self.registry.register(_DatabaseCollector(get_store))
+        self._request_seconds = Histogram(
             "l4_http_request_seconds",
             "From a request to the start of its answer.",
             ("method", "route", "status"),
@@ -41,59 +41,54 @@ class Exposition:
             registry=self.registry,
         )
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request.
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Record a request.
 
         Args:
-            method: Of a few.
-            route: The path's template, of a few too.
-            status: Of its answer.
-            seconds: To the start of its answer.
+            method: One of a fixed set.
+            route: The path's template, also one of a fixed set.
+            status: The response's status.
+            seconds: Time until the start of the response.
         """
-        self._requests.labels(method, route, f"{status // 100}xx").observe(seconds)
+        self._request_seconds.labels(method, route, f"{status // 100}xx").observe(seconds)
 
 
 @final
-class _Counted(Collector):
-    """The census, taken at every scrape: it is right whenever this process was started.
+class _DatabaseCollector(Collector):
+    """Reads the counts at every scrape, so that they do not depend on when this process started."""
 
-    Args:
-        store: Gives the database.
-    """
-
-    def __init__(self, store: Callable[[], Store]) -> None:
-        """Keep it; nothing is read yet."""
-        self._store = store
+    def __init__(self, get_store: Callable[[], Store]) -> None:
+        self._get_store = get_store
 
     def collect(self) -> Iterator[Metric]:
-        """Yield whether the database answers, and where it does what there is."""
+        """Yield whether the database answers and, if it does, the counts."""
         try:
-            with self._store().reading() as connection:
-                found = census(connection, datetime.now(UTC))
+            with self._get_store().reading() as connection:
+                counts = census(connection, datetime.now(UTC))
         except (OperationalError, PoolTimeoutError):
             log.warning("the database does not answer", exc_info=True)
-            found = None
-        yield GaugeMetricFamily("l4_database_up", "Whether the database answered.", value=found is not None)
-        if found is not None:
-            yield from _families(found)
+            counts = None
+        yield GaugeMetricFamily("l4_database_up", "Whether the database answered.", value=counts is not None)
+        if counts is not None:
+            yield from _metric_families(counts)
 
 
-def _families(found: Census) -> Iterator[Metric]:
+def _metric_families(counts: Census) -> Iterator[Metric]:
     studies = GaugeMetricFamily("l4_studies", "Studies by state.", labels=["state"])
-    for state, count in found.studies.items():
+    for state, count in counts.studies.items():
         studies.add_metric([state.value], count)
     runs = CounterMetricFamily("l4_runs", "Runs done, by outcome.", labels=["outcome"])
-    for outcome, count in found.runs.items():
+    for outcome, count in counts.runs.items():
         runs.add_metric([outcome.value], count)
     yield studies
     yield runs
     for name, help_text, value in (
-        ("l4_queue_oldest_seconds", "The longest that a study has been in the queue.", found.queued_seconds),
-        ("l4_lanes", "Lanes of packs in training or next in line, dead ones included.", found.lanes),
-        ("l4_lanes_filled", "Those of l4_lanes that have a run.", found.filled),
-        ("l4_unrecorded_runs", "Runs that MLflow does not have yet.", found.unrecorded),
-        ("l4_runners", "Runners at work.", found.runners),
-        ("l4_undelivered_messages", "What webhooks are still to be told.", found.undelivered),
-        ("l4_webhooks_failing", "Webhooks that did not take what they were told last.", found.failing),
+        ("l4_queue_oldest_seconds", "The longest that a study has been in the queue.", counts.queued_seconds),
+        ("l4_lanes", "Lanes of packs in training or next in line, dead ones included.", counts.lanes),
+        ("l4_lanes_filled", "Those of l4_lanes that have a run.", counts.filled),
+        ("l4_unrecorded_runs", "Runs that MLflow does not have yet.", counts.unrecorded),
+        ("l4_runners", "Runners at work.", counts.runners),
+        ("l4_undelivered_messages", "What webhooks are still to be told.", counts.undelivered),
+        ("l4_webhooks_failing", "Webhooks that did not take what they were told last.", counts.failing),
     ):
         yield GaugeMetricFamily(name, help_text, value=value)

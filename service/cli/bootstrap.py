@@ -9,7 +9,7 @@ from service.settings import Settings
 _NAME = "admin"
 
 
-def first_start(settings: Settings, now: datetime) -> str:
+def initialize(settings: Settings, now: datetime) -> str:
     """Make the tables and, where no admin has a key, one for `admin`; return what to tell who asked for it.
 
     Args:

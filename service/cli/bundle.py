@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli import display as screen
-from service.cli.context import ApiKey, Url, asking
-from service.schemas.studies import Form
+from service.cli import display
+from service.cli.context import ApiKey, Url, open_client
+from service.schemas.studies import ReportFormat
 from studies.errors import BundleError
 from studies.reporting.bundle.files import write_files
 
@@ -26,7 +26,7 @@ def bundle(
 ) -> None:
     """Save a zip of a study's report, its study file and all its rows."""
     path = out or Path(f"{study_id}.zip")
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         client.reports.save_bundle(study_id, path)
         console.print(f"Saved {path}", highlight=False)
 
@@ -46,26 +46,26 @@ def rebuild(
         write_files(target, files)
         same = (folder / "report" / "report.json").read_bytes() == files["report.json"]
     except (BundleError, OSError) as error:
-        screen.show_error(error)
+        display.show_error(error)
         raise typer.Exit(1) from error
     Console().print(f"Wrote {target}", highlight=False)
     if not same:
         commits = [each or "not known" for each in (read_provenance(folder).commit, environment().commit)]
         reason = f"that was computed at commit {commits[0]}, and this is {commits[1]}; or something of it was changed"
-        screen.show_error(BundleError(f"it is not the bundle's report: {reason}"))
+        display.show_error(BundleError(f"it is not the bundle's report: {reason}"))
         raise typer.Exit(1)
     Console().print("It is byte for byte the bundle's report.json", highlight=False)
 
 
 def compare(
     ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Ids of studies of one protocol.")],
-    form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,
+    form: Annotated[ReportFormat, typer.Option(help="Which form of it.")] = ReportFormat.MARKDOWN,
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output where not given.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
     """Print or save one report of several studies, or say why they cannot be compared."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         found = BytesIO()
         client.reports.save_joint(ids, found, form)
         if out is None:

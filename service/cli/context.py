@@ -25,7 +25,7 @@ ApiKey = Annotated[
 
 
 @contextmanager
-def asking(url: str | None, api_key: str | None) -> Generator[tuple[Client, Console]]:
+def open_client(url: str | None, api_key: str | None) -> Generator[tuple[Client, Console]]:
     """Give a client and a console; errors are told on standard error, and end the command.
 
     Args:

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from service.cli.display import show_error
 from service.cli.report_table import report_tables
-from service.cli.serve import Service, running
-from service.cli.watch import watching
+from service.cli.serve import Service, run_service
+from service.cli.watch import live_view
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
 from service.errors import ServiceError, UnreachableError
-from service.schemas.studies import Form, StudyAnswer
+from service.schemas.studies import ReportFormat, StudyResponse
 from service.settings import Settings, read_settings
 from service.states import State
 from studies.reporting.report import Report
@@ -27,7 +27,7 @@ from studies.reporting.report import Report
 _DEFINITION = "quickstart.yaml"
 _FOLDER = Path("out/demo")
 _CANCEL_LOOKS = 60  # half a second each
-_FORMS = (Form.JSON, Form.HTML, Form.MARKDOWN)
+_FORMS = (ReportFormat.JSON, ReportFormat.HTML, ReportFormat.MARKDOWN)
 
 
 def main() -> int:
@@ -65,20 +65,20 @@ def _service(settings: Settings, client: Client, console: Console) -> Generator[
     try:
         client.ready()
     except UnreachableError:
-        with running(settings, console) as service:
+        with run_service(settings, console) as service:
             yield service
     else:
         console.print(f"Using the service that runs at {settings.url}", highlight=False)
         yield Service([])
 
 
-def _run_study(client: Client, service: Service, console: Console) -> StudyAnswer:
+def _run_study(client: Client, service: Service, console: Console) -> StudyResponse:
     study = None
     try:
-        with _interrupts_wait():
+        with _defer_interrupts():
             study = client.submit(files("studies.definitions").joinpath(_DEFINITION).read_bytes())
         console.print(f"Submitted {_DEFINITION} as study {study.id}", highlight=False)
-        with watching(console) as follow:
+        with live_view(console) as follow:
             for look in client.watch(study.id):
                 service.check()
                 follow(study := look)
@@ -101,7 +101,7 @@ def _cancel(client: Client, console: Console, study_id: str) -> None:
 
 
 @contextmanager
-def _interrupts_wait() -> Generator[None]:
+def _defer_interrupts() -> Generator[None]:
     """Hold back Ctrl-C and SIGTERM: a study that was just posted must be known, to be cancelled."""
     waiting: list[int] = []
 
@@ -118,7 +118,7 @@ def _interrupts_wait() -> Generator[None]:
         raise KeyboardInterrupt
 
 
-def _say_where(console: Console, settings: Settings, study: StudyAnswer) -> None:
+def _say_where(console: Console, settings: Settings, study: StudyResponse) -> None:
     console.print(f"\nReport    {_FOLDER / 'report.html'} (also .md and .json)", highlight=False)
     console.print(f"MLflow    {study.links.mlflow or settings.tracking_uri}", highlight=False)
     console.print("          (while the service runs; `make serve` starts it again, with this study in it)")

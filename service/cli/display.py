@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.auth.api_key import KeyRow
-from service.schemas.studies import CancelledAnswer, QueuedAnswer, StudyAnswer, StudySummary
-from service.schemas.webhooks import WebhookAnswer
+from service.schemas.studies import CancelledResponse, QueuedResponse, StudyResponse, StudySummary
+from service.schemas.webhooks import WebhookResponse
 from service.states import State
 from studies.spec.definition import Pruner
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
@@ -44,7 +44,7 @@ def state_text(state: State) -> str:
     return f"[{_COLOURS[state]}]{state}[/]"
 
 
-def study_list(studies: Iterable[StudySummary]) -> Table:
+def study_table(studies: Iterable[StudySummary]) -> Table:
     """Return studies as a table, with their owners where any has one.
 
     Args:
@@ -67,7 +67,7 @@ def study_list(studies: Iterable[StudySummary]) -> Table:
     return table
 
 
-def queue_list(studies: Iterable[QueuedAnswer]) -> Table:
+def queue_table(studies: Iterable[QueuedResponse]) -> Table:
     """Return the queue as a table.
 
     Args:
@@ -81,7 +81,7 @@ def queue_list(studies: Iterable[QueuedAnswer]) -> Table:
     return table
 
 
-def key_list(keys: Iterable[KeyRow]) -> Table:
+def key_table(keys: Iterable[KeyRow]) -> Table:
     """Return API keys as a table.
 
     Args:
@@ -96,7 +96,7 @@ def key_list(keys: Iterable[KeyRow]) -> Table:
     return table
 
 
-def cancelled_list(studies: Iterable[CancelledAnswer]) -> Table:
+def cancelled_table(studies: Iterable[CancelledResponse]) -> Table:
     """Return what became of studies that were to be cancelled, as a table.
 
     Args:
@@ -111,7 +111,7 @@ def cancelled_list(studies: Iterable[CancelledAnswer]) -> Table:
     return table
 
 
-def webhook_list(webhooks: Iterable[WebhookAnswer]) -> Table:
+def webhook_table(webhooks: Iterable[WebhookResponse]) -> Table:
     """Return webhooks as a table.
 
     Args:
@@ -133,7 +133,7 @@ def webhook_list(webhooks: Iterable[WebhookAnswer]) -> Table:
     return table
 
 
-def study_summary(study: StudyAnswer, url: str) -> Table:
+def study_summary(study: StudyResponse, url: str) -> Table:
     """Return a study as a table of two columns.
 
     Args:

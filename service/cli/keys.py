@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from service.cli import display as screen
+from service.cli import display
 from service.errors import ServiceError
 from service.roles import Role
 from service.settings import read_settings
@@ -35,7 +35,7 @@ def create(
 def list_command() -> None:
     """List the keys, revoked ones too."""
     with _keys() as keys:
-        Console().print(screen.key_list(keys.rows()))
+        Console().print(display.key_table(keys.rows()))
 
 
 @app.command()
@@ -54,5 +54,5 @@ def _keys() -> Generator["Keys"]:
         with deployed_keys(read_settings()) as keys:
             yield keys
     except (ServiceError, OSError) as error:
-        screen.show_error(error)
+        display.show_error(error)
         raise typer.Exit(1) from error

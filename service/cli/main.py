@@ -9,17 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli import bundle as cli_bundle
-from service.cli import display as screen
-from service.cli import keys as cli_keys
-from service.cli import serve
-from service.cli import webhooks as cli_webhooks
-from service.cli.context import ApiKey, Url, asking
+from service.cli import bundle, display, keys, serve, webhooks
+from service.cli.context import ApiKey, Url, open_client
 from service.cli.plan_table import plan_table
-from service.cli.watch import watching
+from service.cli.watch import live_view
 from service.client.client import Client
 from service.errors import ServiceError
-from service.schemas.studies import Form, StudyAnswer
+from service.schemas.studies import ReportFormat, StudyResponse
 from service.settings import read_settings
 from service.states import State
 
@@ -29,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(cli_webhooks.app, name="webhooks")
+app.add_typer(webhooks.app, name="webhooks")
 
 Key = Annotated[str | None, typer.Option(help="Any text; submitted again with the same one it is the same study.")]
 Name = Annotated[str | None, typer.Option(help="Another title.")]
@@ -37,10 +33,10 @@ States = Annotated[list[State] | None, typer.Option("--state", help="In this sta
 NamePart = Annotated[str, typer.Option("--name", help="A part of the name, in capitals or not.")]
 StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 
-app.add_typer(cli_keys.app, name="keys")
-app.command("bundle")(cli_bundle.bundle)
-app.command("rebuild")(cli_bundle.rebuild)
-app.command("compare")(cli_bundle.compare)
+app.add_typer(keys.app, name="keys")
+app.command("bundle")(bundle.bundle)
+app.command("rebuild")(bundle.rebuild)
+app.command("compare")(bundle.compare)
 
 
 @app.command("serve")
@@ -57,7 +53,7 @@ def migrate_command() -> None:
     try:
         revision = migrate_database(read_settings())
     except (ServiceError, OSError) as error:
-        screen.show_error(error)
+        display.show_error(error)
         raise typer.Exit(1) from error
     Console().print(f"The database is at revision {revision}", highlight=False)
 
@@ -65,12 +61,12 @@ def migrate_command() -> None:
 @app.command("init")
 def init_command() -> None:
     """Make the database's tables and a first admin key, and say what to do next."""
-    from service.cli.bootstrap import first_start  # noqa: PLC0415 - the other commands need no database
+    from service.cli.bootstrap import initialize  # noqa: PLC0415 - the other commands need no database
 
     try:
-        text = first_start(read_settings(), datetime.now(UTC))
+        text = initialize(read_settings(), datetime.now(UTC))
     except (ServiceError, OSError) as error:
-        screen.show_error(error)
+        display.show_error(error)
         raise typer.Exit(1) from error
     typer.echo(text)
 
@@ -88,7 +84,7 @@ def fetch(
     try:
         fetch_workloads(workloads, read_settings().data_dir)
     except (ServiceError, StudiesError) as error:
-        screen.show_error(error)
+        display.show_error(error)
         raise typer.Exit(1) from error
 
 
@@ -102,7 +98,7 @@ def submit(
     api_key: ApiKey = None,
 ) -> None:
     """Submit a study and print its id."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         study = client.submit(file, key=key, priority=priority)
         console.print(study.id, highlight=False)
         for warning in study.warnings:
@@ -114,7 +110,7 @@ def submit(
 @app.command()
 def clone(study_id: StudyId, name: Name = None, key: Key = None, url: Url = None, api_key: ApiKey = None) -> None:
     """Submit a study's spec once more and print the new study's id."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         console.print(client.clone(study_id, name=name, key=key).id, highlight=False)
 
 
@@ -125,7 +121,7 @@ def plan(
     api_key: ApiKey = None,
 ) -> None:
     """Show what a study would train, and about how long that would take; nothing is submitted."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         console.print(plan_table(client.plan(file)))
 
 
@@ -138,30 +134,30 @@ def list_command(
     api_key: ApiKey = None,
 ) -> None:
     """List the studies, newest first."""
-    with asking(url, api_key) as (client, console):
-        console.print(screen.study_list(client.studies(states=states or (), name=name, archived=archived)))
+    with open_client(url, api_key) as (client, console):
+        console.print(display.study_table(client.studies(states=states or (), name=name, archived=archived)))
 
 
 @app.command("queue")
 def queue_command(url: Url = None, api_key: ApiKey = None) -> None:
     """List the studies that wait, in the order in which they will be taken up."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         queue = client.queue()
-        console.print(screen.queue_list(queue.studies))
+        console.print(display.queue_table(queue.studies))
         console.print(f"{queue.total} in the queue", highlight=False)
 
 
 @app.command()
 def show(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Show a study: its state, progress, protocol and links."""
-    with asking(url, api_key) as (client, console):
-        console.print(screen.study_summary(client.study(study_id), client.url))
+    with open_client(url, api_key) as (client, console):
+        console.print(display.study_summary(client.study(study_id), client.url))
 
 
 @app.command()
 def watch(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
-    """Watch a study until it has ended; Ctrl-C only stops the watching."""
-    with asking(url, api_key) as (client, console):
+    """Watch a study until it has ended; Ctrl-C only stops the live_view."""
+    with open_client(url, api_key) as (client, console):
         _watch(client, console, study_id)
 
 
@@ -177,7 +173,7 @@ def logs(
     """Print the end of what a study's driver and workers say."""
     if follow and run is not None:
         raise typer.BadParameter("a run that is done has all of its lines; leave out --follow or --run")
-    with asking(url, api_key) as (client, _):
+    with open_client(url, api_key) as (client, _):
         for line in client.logs(study_id, run_id=run, lines=lines, follow=follow):
             typer.echo(line)
 
@@ -185,7 +181,7 @@ def logs(
 @app.command()
 def report(
     study_id: StudyId,
-    form: Annotated[Form, typer.Option(help="Which form of it.")] = Form.MARKDOWN,
+    form: Annotated[ReportFormat, typer.Option(help="Which form of it.")] = ReportFormat.MARKDOWN,
     out: Annotated[
         Path | None,
         typer.Option(help="The file to write, a Markdown report's figures beside it; standard output where not given."),
@@ -194,7 +190,7 @@ def report(
     api_key: ApiKey = None,
 ) -> None:
     """Print or save a study's report."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         if out is None:
             sys.stdout.buffer.write(client.report(study_id, form))
             return
@@ -205,13 +201,13 @@ def report(
 @app.command()
 def pause(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Hand out nothing more of a study; what is in training, or next in line, is finished."""
-    _ask(url, api_key, lambda client: client.pause(study_id))
+    _run_command(url, api_key, lambda client: client.pause(study_id))
 
 
 @app.command()
 def resume(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Let a paused study go on."""
-    _ask(url, api_key, lambda client: client.resume(study_id))
+    _run_command(url, api_key, lambda client: client.resume(study_id))
 
 
 @app.command()
@@ -225,13 +221,13 @@ def cancel(
     """Stop studies now, by their ids, or by state and name; what they have measured is kept."""
     given = ids or []
     if len(given) == 1 and not states and not name:
-        _ask(url, api_key, lambda client: client.cancel(given[0]))
+        _run_command(url, api_key, lambda client: client.cancel(given[0]))
         return
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         refused, more = False, True
         while more:
             found = client.cancel_all(given, states=states or (), name=name)
-            console.print(screen.cancelled_list(found.studies))
+            console.print(display.cancelled_table(found.studies))
             refused, more = refused or any(study.problem for study in found.studies), found.more
         if refused:
             raise typer.Exit(1)
@@ -240,19 +236,19 @@ def cancel(
 @app.command()
 def retry(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Queue a failed study again; it goes on from its finished runs."""
-    _ask(url, api_key, lambda client: client.retry(study_id))
+    _run_command(url, api_key, lambda client: client.retry(study_id))
 
 
 @app.command()
 def archive(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Leave an ended study out of the list; `list --archived` has it."""
-    _ask(url, api_key, lambda client: client.archive(study_id))
+    _run_command(url, api_key, lambda client: client.archive(study_id))
 
 
 @app.command()
 def unarchive(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
     """Bring an archived study back into the list."""
-    _ask(url, api_key, lambda client: client.unarchive(study_id))
+    _run_command(url, api_key, lambda client: client.unarchive(study_id))
 
 
 @app.command()
@@ -263,19 +259,19 @@ def delete(
     api_key: ApiKey = None,
 ) -> None:
     """Delete an ended study, with its runs, report and files."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         client.delete(study_id, mlflow=mlflow)
         console.print(f"Deleted {study_id}", highlight=False)
 
 
-def _ask(url: str | None, api_key: str | None, verb: Callable[[Client], StudyAnswer]) -> None:
-    with asking(url, api_key) as (client, console):
-        console.print(screen.state_text(verb(client).state))
+def _run_command(url: str | None, api_key: str | None, verb: Callable[[Client], StudyResponse]) -> None:
+    with open_client(url, api_key) as (client, console):
+        console.print(display.state_text(verb(client).state))
 
 
 def _watch(client: Client, console: Console, study_id: str) -> None:
     study = client.study(study_id)
-    with watching(console) as follow:
+    with live_view(console) as follow:
         for study in client.watch(study_id):
             follow(study)
     if study.reason:

@@ -5,12 +5,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from service.schemas.studies import PlanAnswer
+from service.schemas.studies import PlanResponse
 from studies.formatting import duration
 from studies.planning.estimate import Amount, Basis
 
 
-def plan_table(plan: PlanAnswer) -> RenderableType:
+def plan_table(plan: PlanResponse) -> RenderableType:
     """Return what a study would train and take, then where guesses come from, and the warnings.
 
     Args:
@@ -42,7 +42,7 @@ def plan_table(plan: PlanAnswer) -> RenderableType:
     return Group(*blocks)
 
 
-def _guesses(plan: PlanAnswer) -> list[str]:
+def _guesses(plan: PlanResponse) -> list[str]:
     return [arm.source for arm in plan.estimate.arms if arm.basis is Basis.GUESS]
 
 

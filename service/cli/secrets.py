@@ -34,7 +34,7 @@ def make_secrets(folder: Path) -> tuple[Path, ...]:
     return made
 
 
-def take_ray_token(folder: Path, given: str) -> None:
+def store_ray_token(folder: Path, given: str) -> None:
     """Keep the Ray token of another machine as this one's.
 
     Args:
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     """
     try:
         if arguments == ["--ray-token"]:
-            take_ray_token(FOLDER, sys.stdin.read())
+            store_ray_token(FOLDER, sys.stdin.read())
             made: tuple[Path, ...] = (FOLDER / "ray" / "token",)
         else:
             made = make_secrets(FOLDER)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ServiceProcess:
     """A part of the service: a process, and where it says that it is ready.
 
     Args:
@@ -61,7 +61,7 @@ class Service:
         for child in self._children:
             child.check()
 
-    def keep(self) -> None:
+    def supervise(self) -> None:
         """Start every process again that has ended, until one ends again and again.
 
         Raises:
@@ -83,7 +83,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(settings: Settings, console: Console) -> Generator[Service]:
+def run_service(settings: Settings, console: Console) -> Generator[Service]:
     """Start the service, yield it once it is ready, and stop it at the end, whatever happened.
 
     Args:
@@ -102,11 +102,11 @@ def running(settings: Settings, console: Console) -> Generator[Service]:
     children: list[Child] = []
     try:
         with console.status("Starting the service ...") as status:
-            waited_for = {part.command.name: part for part in parts(settings)}
+            waited_for = {part.command.name: part for part in service_processes(settings)}
             for part in waited_for.values():
                 children.append(Child(part.command))
             service = Service(children)
-            for name in _as_they_become_ready(service, waited_for):
+            for name in _wait_until_ready(service, waited_for):
                 status.update(f"Starting the service ... ({', '.join(waited_for)})")
                 console.print(f"[green]✓[/] {name} is ready")
         yield service
@@ -116,13 +116,13 @@ def running(settings: Settings, console: Console) -> Generator[Service]:
         console.print("The service has stopped.")
 
 
-def parts(settings: Settings) -> list[Part]:
+def service_processes(settings: Settings) -> list[ServiceProcess]:
     """Return the parts of the service, in the order of their start; they stop in the opposite order.
 
     Args:
         settings: Where they listen and keep their files.
     """
-    home, inherited = settings.home.absolute(), environment(settings)
+    home, inherited = settings.home.absolute(), child_environment(settings)
     logs = home / "logs"
     api = Command(
         name="HTTP service",
@@ -144,14 +144,14 @@ def parts(settings: Settings) -> list[Part]:
         grace=20.0,
     )
     found = [
-        Part(command=mlflow, ready_url=f"{settings.tracking_uri}/health"),
-        Part(command=api, ready_url=f"{settings.url}/healthz"),
-        Part(command=runner, ready_url=f"{settings.url}/readyz"),
+        ServiceProcess(command=mlflow, ready_url=f"{settings.tracking_uri}/health"),
+        ServiceProcess(command=api, ready_url=f"{settings.url}/healthz"),
+        ServiceProcess(command=runner, ready_url=f"{settings.url}/readyz"),
     ]
     return found[1:] if settings.mlflow_uri else found
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def child_environment(settings: Settings) -> dict[str, str]:
     """Return the environment in which a child process reads these very settings.
 
     Args:
@@ -211,7 +211,7 @@ def _ray_environment(settings: Settings) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def _as_they_become_ready(service: Service, waited_for: dict[str, Part]) -> Iterator[str]:
+def _wait_until_ready(service: Service, waited_for: dict[str, ServiceProcess]) -> Iterator[str]:
     deadline = time.monotonic() + _START_SECONDS
     with httpx.Client(timeout=2.0, trust_env=False) as client:
         while waited_for:
@@ -232,7 +232,7 @@ def _answers(client: httpx.Client, url: str) -> bool:
         return False
 
 
-def _logs(waited_for: dict[str, Part]) -> str:
+def _logs(waited_for: dict[str, ServiceProcess]) -> str:
     return ", ".join(f"the {name} (see {part.command.log})" for name, part in waited_for.items())
 
 
@@ -246,14 +246,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = read_settings()
-        with running(settings, console) as service:
+        with run_service(settings, console) as service:
             console.print(f"\nStudies   {settings.url}  (API: {settings.url}/docs)", highlight=False)
             console.print(f"MLflow    {settings.tracking_uri}", highlight=False)
             console.print(f"Files     {settings.home.absolute()}", highlight=False)
             if settings.needs_keys:
                 console.print("Access    by API key; `l4-studies keys create` makes one", highlight=False)
             console.print("\nSubmit a study with `l4-studies submit FILE`; Ctrl-C stops the service.\n")
-            service.keep()
+            service.supervise()
     except KeyboardInterrupt:
         return 0
     except ServiceError as error:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from service.cli.display import duration, state_text, took
 from service.schemas.display import best_score, best_setting
-from service.schemas.studies import ArmProgressAnswer, StudyAnswer
+from service.schemas.studies import ArmProgressResponse, StudyResponse
 from service.states import ENDED, State
 from studies.formatting import label, number
 from studies.spec.study import StudySpec
@@ -29,10 +29,10 @@ _OTHER_LINES = 7
 _BAR = 30
 
 
-class Follow(Protocol):
+class StudyObserver(Protocol):
     """Shows one more look at a study."""
 
-    def __call__(self, study: StudyAnswer) -> None:
+    def __call__(self, study: StudyResponse) -> None:
         """Show it."""
         ...
 
@@ -43,30 +43,30 @@ class Pace:
 
     def __init__(self) -> None:
         """Start with no look."""
-        self._looks: collections.deque[tuple[float, int]] = collections.deque()
+        self._samples: collections.deque[tuple[float, int]] = collections.deque()
 
-    def look(self, at: float, done: int) -> None:
+    def sample(self, at: float, done: int) -> None:
         """Take a look.
 
         Args:
             at: When, in seconds.
             done: Runs that are done.
         """
-        self._looks.append((at, done))
-        while len(self._looks) > 2 and self._looks[1][0] <= at - _WINDOW:
-            self._looks.popleft()
+        self._samples.append((at, done))
+        while len(self._samples) > 2 and self._samples[1][0] <= at - _WINDOW:
+            self._samples.popleft()
 
     @property
     def per_minute(self) -> float | None:
         """Runs a minute; None where none was done meanwhile."""
-        if not self._looks:
+        if not self._samples:
             return None
-        (first, before), (last, done) = self._looks[0], self._looks[-1]
+        (first, before), (last, done) = self._samples[0], self._samples[-1]
         return 60 * (done - before) / (last - first) if done > before and last > first else None
 
 
 @contextmanager
-def watching(console: Console) -> Generator[Follow]:
+def live_view(console: Console) -> Generator[StudyObserver]:
     """Show a study live, its last look staying; as a line for each new state where this is no terminal.
 
     Args:
@@ -78,17 +78,17 @@ def watching(console: Console) -> Generator[Follow]:
     pace, begun = Pace(), False
     with Live(console=console, refresh_per_second=4) as live:
 
-        def follow(study: StudyAnswer) -> None:
+        def follow(study: StudyResponse) -> None:
             nonlocal begun
             now = datetime.now(UTC)
             if not begun and study.started_at is not None:
                 # its pace is the one that it had, until something is seen of it
-                pace.look(time.monotonic() - max(0.0, (now - study.started_at).total_seconds()), 0)
+                pace.sample(time.monotonic() - max(0.0, (now - study.started_at).total_seconds()), 0)
                 begun = True
             if begun:
-                pace.look(time.monotonic(), study.progress.done)
+                pace.sample(time.monotonic(), study.progress.done)
             room = None if study.state in ENDED else max(1, console.height - _OTHER_LINES - len(study.conditions))
-            live.update(view(study, pace.per_minute, now, room))
+            live.update(render_study(study, pace.per_minute, now, room))
 
         yield follow
 
@@ -102,7 +102,7 @@ class _Lines:
         self._console = console
         self._shown: list[State] = []
 
-    def __call__(self, study: StudyAnswer) -> None:
+    def __call__(self, study: StudyResponse) -> None:
         """Print one if its state is new."""
         if study.state not in self._shown:
             self._shown.append(study.state)
@@ -110,7 +110,7 @@ class _Lines:
             self._console.print(f"{study.state}: {progress.done} of {progress.total} runs", highlight=False)
 
 
-def view(study: StudyAnswer, per_minute: float | None, now: datetime, room: int | None) -> RenderableType:
+def render_study(study: StudyResponse, per_minute: float | None, now: datetime, room: int | None) -> RenderableType:
     """Return a look at a study.
 
     Args:
@@ -132,7 +132,7 @@ def view(study: StudyAnswer, per_minute: float | None, now: datetime, room: int 
     )
 
 
-def _header(study: StudyAnswer) -> Table:
+def _header(study: StudyResponse) -> Table:
     done, total = study.progress.done, study.progress.total
     header = Table.grid(padding=(0, 1))
     header.add_row(
@@ -144,7 +144,7 @@ def _header(study: StudyAnswer) -> Table:
     return header
 
 
-def _facts(study: StudyAnswer, per_minute: float | None, now: datetime) -> Iterator[str]:
+def _facts(study: StudyResponse, per_minute: float | None, now: datetime) -> Iterator[str]:
     left = study.progress.total - study.progress.done
     if study.state is State.RUNNING and per_minute is not None and left > 0:
         seconds = 60 * left / per_minute
@@ -157,7 +157,7 @@ def _facts(study: StudyAnswer, per_minute: float | None, now: datetime) -> Itera
         yield f"{took(study.started_at, now)} since its start"
 
 
-def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:
+def _table(spec: StudySpec, arms: Sequence[ArmProgressResponse]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("workload", no_wrap=True)
     table.add_column("arm", no_wrap=True)
@@ -180,7 +180,7 @@ def _table(spec: StudySpec, arms: Sequence[ArmProgressAnswer]) -> Table:
     return table
 
 
-def _shown(arms: Sequence[ArmProgressAnswer], room: int | None) -> list[ArmProgressAnswer]:
+def _shown(arms: Sequence[ArmProgressResponse], room: int | None) -> list[ArmProgressResponse]:
     """Return what there is room for: what goes on first, then what is to come, then what is done, in their order."""
     if room is None or len(arms) <= room:
         return list(arms)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from service.cli import display as screen
-from service.cli.context import ApiKey, Url, asking
+from service.cli import display
+from service.cli.context import ApiKey, Url, open_client
 from service.states import State
 
 app = typer.Typer(help="Who is told when a study has a new state.", no_args_is_help=True)
@@ -21,7 +21,7 @@ def add(
     api_key: ApiKey = None,
 ) -> None:
     """Add a webhook and print its id and its secret, which is shown this once."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         added = client.webhooks.add(address, state or ())
         console.print(f"{added.id}\n{added.secret}", highlight=False)
 
@@ -29,21 +29,21 @@ def add(
 @app.command("list")
 def list_command(url: Url = None, api_key: ApiKey = None) -> None:
     """List the webhooks, oldest first, and how they are."""
-    with asking(url, api_key) as (client, console):
-        console.print(screen.webhook_list(client.webhooks.all()))
+    with open_client(url, api_key) as (client, console):
+        console.print(display.webhook_table(client.webhooks.all()))
 
 
 @app.command()
 def remove(webhook_id: WebhookId, url: Url = None, api_key: ApiKey = None) -> None:
     """Remove a webhook: it is told nothing more."""
-    with asking(url, api_key) as (client, _):
+    with open_client(url, api_key) as (client, _):
         client.webhooks.remove(webhook_id)
 
 
 @app.command("test")
 def send_test(webhook_id: WebhookId, url: Url = None, api_key: ApiKey = None) -> None:
     """Send a webhook something now, and print what came back."""
-    with asking(url, api_key) as (client, console):
+    with open_client(url, api_key) as (client, console):
         answer = client.webhooks.test(webhook_id)
         console.print(answer.detail, highlight=False, markup=False)
     if not answer.taken:

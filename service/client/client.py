@@ -9,21 +9,21 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from service.client.connection import Connection, quoted, read
+from service.client.connection import Connection, parse_response, quote_segment
 from service.client.reports import ReportsClient
-from service.client.webhooks import WebhookClient
+from service.client.webhooks import WebhooksClient
 from service.schemas.studies import (
-    CancelAnswer,
-    Form,
+    CancelResponse,
     Health,
-    PlanAnswer,
-    QueueAnswer,
-    RunAnswer,
+    PlanResponse,
+    QueueResponse,
+    ReportFormat,
     RunPage,
-    StudyAnswer,
+    RunResponse,
     StudyPage,
+    StudyResponse,
     StudySummary,
-    WorkloadAnswer,
+    WorkloadResponse,
 )
 from service.states import ENDED, State
 from studies.spec.definition import StudyDefinition
@@ -31,7 +31,7 @@ from studies.validation.catalogue import OptimizerEntry
 
 _JSON = "application/json"
 _YAML = "application/yaml"
-_PAGE = 100
+_PAGE_SIZE = 100
 
 
 class Client:
@@ -51,7 +51,7 @@ class Client:
         self._connection = Connection(url, timeout, key)
         self.url = self._connection.url
         self.reports = ReportsClient(self._connection)
-        self.webhooks = WebhookClient(self._connection)
+        self.webhooks = WebhooksClient(self._connection)
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -74,7 +74,7 @@ class Client:
             RequestRefusedError: It is not ready; the message says why.
             UnreachableError: Nothing answers at the URL.
         """
-        return read(Health, self._connection.ask("GET", "/readyz"))
+        return parse_response(Health, self._connection.request("GET", "/readyz"))
 
     def submit(
         self,
@@ -82,7 +82,7 @@ class Client:
         *,
         key: str | None = None,
         priority: int = 0,
-    ) -> StudyAnswer:
+    ) -> StudyResponse:
         """Submit a study.
 
         Args:
@@ -95,13 +95,13 @@ class Client:
             UnreachableError: Nothing answers at the URL.
             OSError: The file cannot be read.
         """
-        body, content_type = _encoded(definition)
-        headers = {"Content-Type": content_type} | _key(key)
+        body, content_type = _encode(definition)
+        headers = {"Content-Type": content_type} | _idempotency_header(key)
         params = {"priority": str(priority)}
-        answer = self._connection.ask("POST", "/studies", params=params, content=body, headers=headers)
-        return read(StudyAnswer, answer)
+        answer = self._connection.request("POST", "/studies", params=params, content=body, headers=headers)
+        return parse_response(StudyResponse, answer)
 
-    def plan(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> PlanAnswer:
+    def plan(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> PlanResponse:
         """Return what a study would train and about how long that would take; nothing is stored.
 
         Args:
@@ -112,11 +112,13 @@ class Client:
             UnreachableError: Nothing answers at the URL.
             OSError: The file cannot be read.
         """
-        body, content_type = _encoded(definition)
+        body, content_type = _encode(definition)
         headers = {"Content-Type": content_type}
-        return read(PlanAnswer, self._connection.ask("POST", "/studies/plan", content=body, headers=headers))
+        return parse_response(
+            PlanResponse, self._connection.request("POST", "/studies/plan", content=body, headers=headers)
+        )
 
-    def clone(self, study_id: str, *, name: str | None = None, key: str | None = None) -> StudyAnswer:
+    def clone(self, study_id: str, *, name: str | None = None, key: str | None = None) -> StudyResponse:
         """Submit a study's spec once more, and return the new study.
 
         Args:
@@ -125,10 +127,12 @@ class Client:
             key: As of `submit`.
         """
         body = json.dumps({} if name is None else {"name": name}).encode()
-        headers = {"Content-Type": _JSON} | _key(key)
-        return read(
-            StudyAnswer,
-            self._connection.ask("POST", f"/studies/{quoted(study_id)}/clone", content=body, headers=headers),
+        headers = {"Content-Type": _JSON} | _idempotency_header(key)
+        return parse_response(
+            StudyResponse,
+            self._connection.request(
+                "POST", f"/studies/{quote_segment(study_id)}/clone", content=body, headers=headers
+            ),
         )
 
     def studies(
@@ -144,24 +148,24 @@ class Client:
         wanted = {"state": list(states), "name": name, "archived": "true" if archived else "false"}
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._connection.ask("GET", "/studies", params=wanted | _page(cursor))
-            page = read(StudyPage, answer)
+            answer = self._connection.request("GET", "/studies", params=wanted | _page_params(cursor))
+            page = parse_response(StudyPage, answer)
             yield from page.studies
             cursor = page.next_cursor
 
-    def queue(self) -> QueueAnswer:
+    def queue(self) -> QueueResponse:
         """Return how many studies wait for a driver, and the first of them in the order of their turns."""
-        return read(QueueAnswer, self._connection.ask("GET", "/queue"))
+        return parse_response(QueueResponse, self._connection.request("GET", "/queue"))
 
-    def study(self, study_id: str) -> StudyAnswer:
+    def study(self, study_id: str) -> StudyResponse:
         """Return a study.
 
         Args:
             study_id: Its id.
         """
-        return read(StudyAnswer, self._connection.ask("GET", f"/studies/{quoted(study_id)}"))
+        return parse_response(StudyResponse, self._connection.request("GET", f"/studies/{quote_segment(study_id)}"))
 
-    def runs(self, study_id: str) -> Iterator[RunAnswer]:
+    def runs(self, study_id: str) -> Iterator[RunResponse]:
         """Yield a study's runs in order of (workload, arm, stage, trial, seed), page by page.
 
         Args:
@@ -169,20 +173,22 @@ class Client:
         """
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._connection.ask("GET", f"/studies/{quoted(study_id)}/runs", params=_page(cursor))
-            page = read(RunPage, answer)
+            answer = self._connection.request(
+                "GET", f"/studies/{quote_segment(study_id)}/runs", params=_page_params(cursor)
+            )
+            page = parse_response(RunPage, answer)
             yield from page.runs
             cursor = page.next_cursor
 
-    def run(self, study_id: str, run_id: str) -> RunAnswer:
+    def run(self, study_id: str, run_id: str) -> RunResponse:
         """Return a run that is done.
 
         Args:
             study_id: Its study's id.
             run_id: Its id within the study.
         """
-        answer = self._connection.ask("GET", f"/studies/{quoted(study_id)}/runs/{quoted(run_id)}")
-        return read(RunAnswer, answer)
+        answer = self._connection.request("GET", f"/studies/{quote_segment(study_id)}/runs/{quote_segment(run_id)}")
+        return parse_response(RunResponse, answer)
 
     def logs(
         self, study_id: str, *, run_id: str | None = None, lines: int = 1000, follow: bool = False
@@ -195,21 +201,21 @@ class Client:
             lines: At most so many.
             follow: Whether to go on until the study has ended; not with a run, whose lines are all there.
         """
-        run = "" if run_id is None else f"/runs/{quoted(run_id)}"
+        run = "" if run_id is None else f"/runs/{quote_segment(run_id)}"
         params = {"lines": str(lines)} | ({"follow": "true"} if follow else {})
-        return self._connection.lines(f"/studies/{quoted(study_id)}{run}/logs", params)
+        return self._connection.stream_lines(f"/studies/{quote_segment(study_id)}{run}/logs", params)
 
-    def report(self, study_id: str, form: Form = Form.JSON) -> bytes:
+    def report(self, study_id: str, form: ReportFormat = ReportFormat.JSON) -> bytes:
         """Return a study's report.
 
         Args:
             study_id: Its id.
             form: Which form of it.
         """
-        path = f"/studies/{quoted(study_id)}/report.{form.value}"
-        return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
+        path = f"/studies/{quote_segment(study_id)}/report.{form.value}"
+        return self._connection.request("GET", path, headers={"Accept": "*/*"}).content
 
-    def save_report(self, study_id: str, path: Path, form: Form) -> None:
+    def save_report(self, study_id: str, path: Path, form: ReportFormat) -> None:
         """Save a study's report; a Markdown one with its figures beside it, named after it.
 
         Args:
@@ -218,7 +224,7 @@ class Client:
             form: Which form of it.
         """
         files = {path: self.report(study_id, form)}
-        if form is Form.MARKDOWN:
+        if form is ReportFormat.MARKDOWN:
             linked = re.compile(r"(?<=\]\()([^()/]+)\.svg(?=\))")
             text = files[path].decode()
             files |= {
@@ -236,34 +242,34 @@ class Client:
             study_id: Its id.
             name: The figure's name, as the report's Markdown has it.
         """
-        path = f"/studies/{quoted(study_id)}/report/{quoted(name)}.svg"
-        return self._connection.ask("GET", path, headers={"Accept": "*/*"}).content
+        path = f"/studies/{quote_segment(study_id)}/report/{quote_segment(name)}.svg"
+        return self._connection.request("GET", path, headers={"Accept": "*/*"}).content
 
-    def pause(self, study_id: str) -> StudyAnswer:
+    def pause(self, study_id: str) -> StudyResponse:
         """Hand out nothing more of a study; what is in training, or next in line, is finished.
 
         Args:
             study_id: Its id.
         """
-        return self._verb(study_id, "pause")
+        return self._command(study_id, "pause")
 
-    def resume(self, study_id: str) -> StudyAnswer:
+    def resume(self, study_id: str) -> StudyResponse:
         """Let a paused study go on.
 
         Args:
             study_id: Its id.
         """
-        return self._verb(study_id, "resume")
+        return self._command(study_id, "resume")
 
-    def cancel(self, study_id: str) -> StudyAnswer:
+    def cancel(self, study_id: str) -> StudyResponse:
         """Stop a study now; what it has measured is kept.
 
         Args:
             study_id: Its id.
         """
-        return self._verb(study_id, "cancel")
+        return self._command(study_id, "cancel")
 
-    def cancel_all(self, ids: Sequence[str] = (), *, states: Sequence[State] = (), name: str = "") -> CancelAnswer:
+    def cancel_all(self, ids: Sequence[str] = (), *, states: Sequence[State] = (), name: str = "") -> CancelResponse:
         """Cancel many studies, each for itself, and return what became of each.
 
         Args:
@@ -272,26 +278,26 @@ class Client:
             name: and have this in their name, in capitals or not.
         """
         body = {"ids": list(ids), "state": list(states), "name": name}
-        answer = self._connection.ask(
+        answer = self._connection.request(
             "POST", "/studies/cancel", content=json.dumps(body).encode(), headers={"Content-Type": _JSON}
         )
-        return read(CancelAnswer, answer)
+        return parse_response(CancelResponse, answer)
 
-    def archive(self, study_id: str) -> StudyAnswer:
+    def archive(self, study_id: str) -> StudyResponse:
         """Leave an ended study out of the lists, but for that of the archived ones.
 
         Args:
             study_id: Its id.
         """
-        return self._verb(study_id, "archive")
+        return self._command(study_id, "archive")
 
-    def unarchive(self, study_id: str) -> StudyAnswer:
+    def unarchive(self, study_id: str) -> StudyResponse:
         """Bring an archived study back into the lists.
 
         Args:
             study_id: Its id.
         """
-        return self._verb(study_id, "unarchive")
+        return self._command(study_id, "unarchive")
 
     def delete(self, study_id: str, *, mlflow: bool = False) -> None:
         """Delete an ended study, with its runs, report and files.
@@ -301,17 +307,17 @@ class Client:
             mlflow: Whether its experiment in MLflow is deleted too, which follows some seconds later.
         """
         params = {"mlflow": "true" if mlflow else "false"}
-        self._connection.ask("DELETE", f"/studies/{quoted(study_id)}", params=params)
+        self._connection.request("DELETE", f"/studies/{quote_segment(study_id)}", params=params)
 
-    def retry(self, study_id: str) -> StudyAnswer:
+    def retry(self, study_id: str) -> StudyResponse:
         """Queue a failed study again; it goes on from its finished runs.
 
         Args:
             study_id: Its id.
         """
-        return self._verb(study_id, "retry")
+        return self._command(study_id, "retry")
 
-    def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyAnswer]:
+    def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyResponse]:
         """Yield a study again and again, until it has ended.
 
         Args:
@@ -325,19 +331,21 @@ class Client:
                 return
             time.sleep(seconds)
 
-    def workloads(self) -> tuple[WorkloadAnswer, ...]:
+    def workloads(self) -> tuple[WorkloadResponse, ...]:
         """Return what can be trained, with what can be selected on."""
-        return read(tuple[WorkloadAnswer, ...], self._connection.ask("GET", "/workloads"))
+        return parse_response(tuple[WorkloadResponse, ...], self._connection.request("GET", "/workloads"))
 
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
         """Return the optimizers with their hyperparameters and search ranges."""
-        return read(tuple[OptimizerEntry, ...], self._connection.ask("GET", "/optimizers"))
+        return parse_response(tuple[OptimizerEntry, ...], self._connection.request("GET", "/optimizers"))
 
-    def _verb(self, study_id: str, verb: str) -> StudyAnswer:
-        return read(StudyAnswer, self._connection.ask("POST", f"/studies/{quoted(study_id)}/{verb}"))
+    def _command(self, study_id: str, command: str) -> StudyResponse:
+        return parse_response(
+            StudyResponse, self._connection.request("POST", f"/studies/{quote_segment(study_id)}/{command}")
+        )
 
 
-def _encoded(definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> tuple[bytes, str]:
+def _encode(definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> tuple[bytes, str]:
     match definition:
         case StudyDefinition():
             return definition.model_dump_json(exclude_unset=True).encode(), _JSON
@@ -361,9 +369,9 @@ def _content_type(text: str | bytes) -> str:
     return _JSON
 
 
-def _key(key: str | None) -> dict[str, str]:
+def _idempotency_header(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Idempotency-Key": quote(key)}
 
 
-def _page(cursor: str) -> dict[str, str]:
-    return {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
+def _page_params(cursor: str) -> dict[str, str]:
+    return {"limit": str(_PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})

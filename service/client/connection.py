@@ -12,7 +12,7 @@ from service.errors import MalformedKeyError, ServiceError, UnreachableError
 from service.schemas.problems import Problem
 from service.states import State
 
-_T = TypeVar("_T")
+_Model = TypeVar("_Model")
 _CONNECT_SECONDS = 5.0
 
 
@@ -45,7 +45,7 @@ class Connection:
         """Close what is open."""
         self._http.close()
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -72,10 +72,10 @@ class Connection:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         if not answer.is_success:
-            raise RequestRefusedError(read(Problem, answer))
+            raise RequestRefusedError(parse_response(Problem, answer))
         return answer
 
-    def lines(self, path: str, params: dict[str, str]) -> Iterator[str]:
+    def stream_lines(self, path: str, params: dict[str, str]) -> Iterator[str]:
         """Yield the lines of an answer as they come, however long that takes.
 
         Args:
@@ -91,7 +91,7 @@ class Connection:
             with self._http.stream("GET", path, params=params, headers={"Accept": "*/*"}, timeout=waiting) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise RequestRefusedError(read(Problem, answer))
+                    raise RequestRefusedError(parse_response(Problem, answer))
                 yield from answer.iter_lines()
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
@@ -112,7 +112,7 @@ class Connection:
             with self._http.stream("GET", path, headers={"Accept": "*/*"}, timeout=waiting) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise RequestRefusedError(read(Problem, answer))
+                    raise RequestRefusedError(parse_response(Problem, answer))
                 for chunk in answer.iter_bytes():
                     target.write(chunk)
         except httpx.TransportError as error:
@@ -127,18 +127,18 @@ class Connection:
         )
 
 
-def read(kind: type[_T], answer: httpx.Response) -> _T:
+def parse_response(model: type[_Model], answer: httpx.Response) -> _Model:
     """Return what an answer says.
 
     Args:
-        kind: What it should be.
+        model: What it should be.
         answer: With its body.
 
     Raises:
         UnreachableError: It is not of this service.
     """
     try:
-        return TypeAdapter(kind).validate_json(answer.content)
+        return TypeAdapter(model).validate_json(answer.content)
     except ValidationError as error:
         raise UnreachableError(
             f"what answers at {answer.request.url} ({answer.status_code} {answer.reason_phrase}) is no L4 service of "
@@ -146,7 +146,7 @@ def read(kind: type[_T], answer: httpx.Response) -> _T:
         ) from error
 
 
-def quoted(part: str) -> str:
+def quote_segment(part: str) -> str:
     """Return a part of a path as it stands in one."""
     return quote(part, safe="")
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from service.client.connection import Connection, quoted
-from service.schemas.studies import Form
+from service.client.connection import Connection, quote_segment
+from service.schemas.studies import ReportFormat
 
 
 class ReportsClient:
@@ -19,7 +19,7 @@ class ReportsClient:
         """Keep the connection."""
         self._connection = connection
 
-    def save_joint(self, ids: Sequence[str], target: IO[bytes], form: Form) -> None:
+    def save_joint(self, ids: Sequence[str], target: IO[bytes], form: ReportFormat) -> None:
         """Write one report of several studies of one protocol.
 
         Args:
@@ -30,7 +30,7 @@ class ReportsClient:
         Raises:
             RequestRefusedError: They cannot be compared; the message has each field that differs.
         """
-        query = "&".join(f"study={quoted(each)}" for each in ids)
+        query = "&".join(f"study={quote_segment(each)}" for each in ids)
         self._connection.download(f"/reports?{query}&form={form.value}", target)
 
     def save_bundle(self, study_id: str, path: Path) -> None:
@@ -44,7 +44,7 @@ class ReportsClient:
         part = path.with_name(f"{path.name}.part")
         try:
             with part.open("wb") as file:
-                self._connection.download(f"/studies/{quoted(study_id)}/bundle", file)
+                self._connection.download(f"/studies/{quote_segment(study_id)}/bundle", file)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

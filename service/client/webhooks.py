@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from service.client.connection import Connection, quoted, read
-from service.schemas.webhooks import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer, WebhookRequest
+from service.client.connection import Connection, parse_response, quote_segment
+from service.schemas.webhooks import DeliveryResponse, NewWebhookResponse, WebhookRequest, WebhookResponse
 from service.states import State
 
 
-class WebhookClient:
+class WebhooksClient:
     """The webhooks of the service.
 
     Args:
@@ -18,7 +18,7 @@ class WebhookClient:
         """Keep the connection; nothing is asked yet."""
         self._connection = connection
 
-    def add(self, url: str, states: Sequence[State] = ()) -> NewWebhookAnswer:
+    def add(self, url: str, states: Sequence[State] = ()) -> NewWebhookResponse:
         """Add a webhook; its secret is in the answer, this once.
 
         Args:
@@ -32,11 +32,13 @@ class WebhookClient:
         asked = WebhookRequest.model_construct(url=url, states=tuple(states))  # the service checks it
         headers = {"Content-Type": "application/json"}
         content = asked.model_dump_json().encode()
-        return read(NewWebhookAnswer, self._connection.ask("POST", "/webhooks", content=content, headers=headers))
+        return parse_response(
+            NewWebhookResponse, self._connection.request("POST", "/webhooks", content=content, headers=headers)
+        )
 
-    def all(self) -> tuple[WebhookAnswer, ...]:
+    def all(self) -> tuple[WebhookResponse, ...]:
         """Return the webhooks, oldest first."""
-        return read(tuple[WebhookAnswer, ...], self._connection.ask("GET", "/webhooks"))
+        return parse_response(tuple[WebhookResponse, ...], self._connection.request("GET", "/webhooks"))
 
     def remove(self, webhook_id: str) -> None:
         """Remove a webhook.
@@ -44,12 +46,14 @@ class WebhookClient:
         Args:
             webhook_id: Its id.
         """
-        self._connection.ask("DELETE", f"/webhooks/{quoted(webhook_id)}")
+        self._connection.request("DELETE", f"/webhooks/{quote_segment(webhook_id)}")
 
-    def test(self, webhook_id: str) -> DeliveryAnswer:
+    def test(self, webhook_id: str) -> DeliveryResponse:
         """Have something sent to a webhook now, and return what came back.
 
         Args:
             webhook_id: Its id.
         """
-        return read(DeliveryAnswer, self._connection.ask("POST", f"/webhooks/{quoted(webhook_id)}/test"))
+        return parse_response(
+            DeliveryResponse, self._connection.request("POST", f"/webhooks/{quote_segment(webhook_id)}/test")
+        )

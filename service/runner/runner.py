@@ -79,7 +79,7 @@ class Runner:
         self._driven = [driven for driven in self._driven if self._goes_on(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._driven) < self._settings.concurrent_studies:
-            most = self._settings.studies_at_once
+            most = self._settings.concurrent_studies_per_owner
             claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, most)
             if claim is None:
                 break

@@ -1,11 +1,11 @@
 """How far an arm is, in words: the best score so far and its setting, the same on terminals and on pages."""
 
-from service.schemas.studies import ArmProgressAnswer
+from service.schemas.studies import ArmProgressResponse
 from studies.formatting import metric, number
 from studies.spec.study import StudySpec
 
 
-def best_score(progress: ArmProgressAnswer, spec: StudySpec) -> str:
+def best_score(progress: ArmProgressResponse, spec: StudySpec) -> str:
     """Return the best score of an arm's search so far, a dash where there is none.
 
     Args:
@@ -20,7 +20,7 @@ def best_score(progress: ArmProgressAnswer, spec: StudySpec) -> str:
     return number(best.score) if spec.objective.is_loss else metric(best.score)
 
 
-def best_setting(progress: ArmProgressAnswer, spec: StudySpec) -> str:
+def best_setting(progress: ArmProgressResponse, spec: StudySpec) -> str:
     """Return the searched hyperparameters of the best trial so far, `fixed` where none is searched.
 
     Args:

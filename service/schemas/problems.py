@@ -3,13 +3,13 @@
 from pydantic import BaseModel, ConfigDict
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """A frozen answer of the HTTP service."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class FaultAnswer(Answer):
+class FaultResponse(ResponseModel):
     """One thing wrong with a body.
 
     Args:
@@ -21,7 +21,7 @@ class FaultAnswer(Answer):
     detail: str
 
 
-class Problem(Answer):
+class Problem(ResponseModel):
     """An error, as RFC 9457 has it.
 
     Args:
@@ -36,4 +36,4 @@ class Problem(Answer):
     title: str
     status: int
     detail: str
-    faults: tuple[FaultAnswer, ...] = ()
+    faults: tuple[FaultResponse, ...] = ()

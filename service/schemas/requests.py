@@ -10,16 +10,16 @@ from studies.spec.definition import Title
 #: PostgreSQL holds no text with a NUL, and refuses to look for one.
 NO_NUL = r"^[^\x00]*$"
 #: Studies that one request cancels at most.
-MOST = 1000
+MAX_CANCELLED = 1000
 #: States that a cancellation leads out of.
 CANCELLABLE = (State.QUEUED, State.RUNNING, State.PAUSED)
 
 
-class _Asked(BaseModel):
+class _RequestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CloneRequest(_Asked):
+class CloneRequest(_RequestModel):
     """What a clone has of its own.
 
     Args:
@@ -29,7 +29,7 @@ class CloneRequest(_Asked):
     name: Title | None = None
 
 
-class CancelRequest(_Asked):
+class CancelRequest(_RequestModel):
     """Which studies to cancel: some, or all that a filter finds among those that are queued, running or paused.
 
     Args:
@@ -38,7 +38,7 @@ class CancelRequest(_Asked):
         name: Those that have it in their name, in capitals or not.
     """
 
-    ids: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=MOST)
+    ids: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=MAX_CANCELLED)
     state: tuple[State, ...] = Field(default=(), max_length=len(CANCELLABLE))
     name: str = Field(default="", max_length=100, pattern=NO_NUL)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from service.roles import Role
-from service.schemas.problems import Answer, Problem
+from service.schemas.problems import Problem, ResponseModel
 from service.states import State
 from studies.planning.estimate import Estimate
 from studies.records.rows import Outcome
@@ -12,7 +12,7 @@ from studies.spec.parameters import Direction, Metric, Option, Stage
 from studies.spec.study import StudySpec
 
 
-class BestAnswer(Answer):
+class BestResponse(ResponseModel):
     """The best trial of an arm's search so far.
 
     Args:
@@ -26,7 +26,7 @@ class BestAnswer(Answer):
     setting: dict[str, float]
 
 
-class ArmProgressAnswer(Answer):
+class ArmProgressResponse(ResponseModel):
     """How far an arm is on a workload.
 
     Args:
@@ -45,10 +45,10 @@ class ArmProgressAnswer(Answer):
     total: int
     trials_done: int
     trials_total: int
-    best: BestAnswer | None
+    best: BestResponse | None
 
 
-class ProgressAnswer(Answer):
+class ProgressResponse(ResponseModel):
     """How far a study is.
 
     Args:
@@ -59,10 +59,10 @@ class ProgressAnswer(Answer):
 
     done: int
     total: int
-    arms: tuple[ArmProgressAnswer, ...]
+    arms: tuple[ArmProgressResponse, ...]
 
 
-class Links(Answer):
+class Links(ResponseModel):
     """Where more is found.
 
     Args:
@@ -82,7 +82,7 @@ class Links(Answer):
     mlflow: str | None
 
 
-class StudySummary(Answer):
+class StudySummary(ResponseModel):
     """A study in a list.
 
     Args:
@@ -112,7 +112,7 @@ class StudySummary(Answer):
     archived_at: datetime | None
 
 
-class StudyAnswer(StudySummary):
+class StudyResponse(StudySummary):
     """A study with its spec, progress and links.
 
     Args:
@@ -126,11 +126,11 @@ class StudyAnswer(StudySummary):
     spec: StudySpec
     warnings: tuple[str, ...]
     conditions: tuple[str, ...]
-    progress: ProgressAnswer
+    progress: ProgressResponse
     links: Links
 
 
-class QueuedAnswer(Answer):
+class QueuedResponse(ResponseModel):
     """A study in the queue.
 
     Args:
@@ -146,7 +146,7 @@ class QueuedAnswer(Answer):
     priority: int
 
 
-class QueueAnswer(Answer):
+class QueueResponse(ResponseModel):
     """The queue.
 
     Args:
@@ -155,10 +155,10 @@ class QueueAnswer(Answer):
     """
 
     total: int
-    studies: tuple[QueuedAnswer, ...]
+    studies: tuple[QueuedResponse, ...]
 
 
-class CancelledAnswer(Answer):
+class CancelledResponse(ResponseModel):
     """What became of a study that was to be cancelled with others.
 
     Args:
@@ -172,7 +172,7 @@ class CancelledAnswer(Answer):
     problem: Problem | None
 
 
-class CancelAnswer(Answer):
+class CancelResponse(ResponseModel):
     """What became of studies that were to be cancelled.
 
     Args:
@@ -180,11 +180,11 @@ class CancelAnswer(Answer):
         more: Whether the filter finds more than one request cancels; ask again.
     """
 
-    studies: tuple[CancelledAnswer, ...]
+    studies: tuple[CancelledResponse, ...]
     more: bool
 
 
-class PlanAnswer(Answer):
+class PlanResponse(ResponseModel):
     """What a study would take.
 
     Args:
@@ -200,7 +200,7 @@ class PlanAnswer(Answer):
     estimate: Estimate
 
 
-class EventAnswer(Answer):
+class EventResponse(ResponseModel):
     """Something that happened to a study.
 
     Args:
@@ -214,7 +214,7 @@ class EventAnswer(Answer):
     reason: str
 
 
-class StudyPage(Answer):
+class StudyPage(ResponseModel):
     """Studies, newest first.
 
     Args:
@@ -226,7 +226,7 @@ class StudyPage(Answer):
     next_cursor: str | None
 
 
-class RunAnswer(Answer):
+class RunResponse(ResponseModel):
     """A run, without its series.
 
     Args:
@@ -256,7 +256,7 @@ class RunAnswer(Answer):
     metrics: dict[str, float | None]
 
 
-class CurveAnswer(Answer):
+class CurveResponse(ResponseModel):
     """A series of one run.
 
     Args:
@@ -278,7 +278,7 @@ class CurveAnswer(Answer):
     values: tuple[float | None, ...]
 
 
-class CurvesAnswer(Answer):
+class CurvesResponse(ResponseModel):
     """What is to be seen of the arms of a workload so far.
 
     Args:
@@ -292,10 +292,10 @@ class CurvesAnswer(Answer):
     workload: str
     names: tuple[str, ...]
     series: str
-    curves: tuple[CurveAnswer, ...]
+    curves: tuple[CurveResponse, ...]
 
 
-class RunPage(Answer):
+class RunPage(ResponseModel):
     """Runs in order of (workload, arm, stage, trial, seed).
 
     Args:
@@ -303,11 +303,11 @@ class RunPage(Answer):
         next_cursor: Give it as `cursor` for the next page; None on the last.
     """
 
-    runs: tuple[RunAnswer, ...]
+    runs: tuple[RunResponse, ...]
     next_cursor: str | None
 
 
-class WorkloadAnswer(Answer):
+class WorkloadResponse(ResponseModel):
     """A workload that a study can name; fields as in `studies.validation.catalogue.WorkloadEntry`.
 
     Args:
@@ -324,7 +324,7 @@ class WorkloadAnswer(Answer):
     objectives: dict[str, Direction]
 
 
-class CallerAnswer(Answer):
+class CallerResponse(ResponseModel):
     """Who asks.
 
     Args:
@@ -338,7 +338,7 @@ class CallerAnswer(Answer):
     key_id: str | None
 
 
-class Health(Answer):
+class Health(ResponseModel):
     """Whether the service is alive or ready.
 
     Args:
@@ -348,7 +348,7 @@ class Health(Answer):
     status: str
 
 
-class Form(StrEnum):
+class ReportFormat(StrEnum):
     """A form of the report; its value is the file's extension."""
 
     JSON = "json"

@@ -40,7 +40,7 @@ class WebhookRequest(BaseModel):
     states: tuple[State, ...] = ()
 
 
-class WebhookAnswer(BaseModel):
+class WebhookResponse(BaseModel):
     """A webhook.
 
     Args:
@@ -66,7 +66,7 @@ class WebhookAnswer(BaseModel):
     dropped: int
 
 
-class NewWebhookAnswer(WebhookAnswer):
+class NewWebhookResponse(WebhookResponse):
     """A webhook that was just added.
 
     Args:
@@ -76,7 +76,7 @@ class NewWebhookAnswer(WebhookAnswer):
     secret: str
 
 
-class DeliveryAnswer(BaseModel):
+class DeliveryResponse(BaseModel):
     """What came back of a test.
 
     Args:

@@ -7,7 +7,7 @@ from service.states import ENDED, State
 from service.storage.entities import Caller, StudyRow
 
 
-class Offer(StrEnum):
+class Action(StrEnum):
     """Something that can be asked of a study, by the last part of its address; `delete` by its method."""
 
     PAUSE = "pause"
@@ -21,19 +21,19 @@ class Offer(StrEnum):
 
 
 #: In which states each is offered; the routes have the last word.
-_STATES: dict[Offer, tuple[State, ...]] = {
-    Offer.PAUSE: (State.QUEUED, State.RUNNING),
-    Offer.RESUME: (State.PAUSED,),
-    Offer.CANCEL: (State.QUEUED, State.RUNNING, State.PAUSED),
-    Offer.RETRY: (State.FAILED,),
-    Offer.CLONE: tuple(State),
-    Offer.ARCHIVE: ENDED,
-    Offer.UNARCHIVE: ENDED,
-    Offer.DELETE: ENDED,
+_STATES: dict[Action, tuple[State, ...]] = {
+    Action.PAUSE: (State.QUEUED, State.RUNNING),
+    Action.RESUME: (State.PAUSED,),
+    Action.CANCEL: (State.QUEUED, State.RUNNING, State.PAUSED),
+    Action.RETRY: (State.FAILED,),
+    Action.CLONE: tuple(State),
+    Action.ARCHIVE: ENDED,
+    Action.UNARCHIVE: ENDED,
+    Action.DELETE: ENDED,
 }
 
 
-def offers(study: StudyRow, caller: Caller) -> tuple[Offer, ...]:
+def available_actions(study: StudyRow, caller: Caller) -> tuple[Action, ...]:
     """Return what a caller can ask of a study now, in the order of its buttons.
 
     Args:
@@ -41,12 +41,12 @@ def offers(study: StudyRow, caller: Caller) -> tuple[Offer, ...]:
         caller: Who asks.
     """
     own = caller.role is Role.ADMIN or study.owner == caller.name
-    put_away = Offer.ARCHIVE if study.archived_at is not None else Offer.UNARCHIVE
+    put_away = Action.ARCHIVE if study.archived_at is not None else Action.UNARCHIVE
     return tuple(
         offer
         for offer, states in _STATES.items()
         if study.state in states
         and offer is not put_away
         and caller.role.includes(Role.SUBMITTER)
-        and (own or offer is Offer.CLONE)
+        and (own or offer is Action.CLONE)
     )

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.api.presenters import mlflow_links
-from service.api.presenters.study import answer
-from service.schemas.studies import StudyAnswer
+from service.api.presenters.study import present_study
+from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import ENDED, State
 from service.storage.entities import Caller, Event, StudyRow
 from service.storage.repositories.studies import Store
 from service.storage.repositories.time_budget import read_elapsed
-from service.web.actions import Offer, offers
+from service.web.actions import Action, available_actions
 from studies.formatting import duration
 from studies.spec.parameters import Stage
 
@@ -32,12 +32,12 @@ class Chart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class StudyPageContext:
     """What a study's page shows at a moment.
 
     Args:
         study: As the API answers with it.
-        offers: What its reader can ask of it.
+        actions: What its reader can ask of it.
         events: What happened to it, the last first.
         ended: Whether nothing goes on.
         elapsed: For how long it has been running, in words; empty where it never was.
@@ -45,8 +45,8 @@ class Look:
         charts: Where MLflow has its runs; none before it has any.
     """
 
-    study: StudyAnswer
-    offers: tuple[Offer, ...]
+    study: StudyResponse
+    actions: tuple[Action, ...]
     events: tuple[Event, ...]
     ended: bool
     elapsed: str
@@ -54,7 +54,9 @@ class Look:
     charts: tuple[Chart, ...]
 
 
-def look(row: StudyRow, caller: Caller, store: Store, settings: Settings, now: datetime) -> Look:
+def build_study_page(
+    row: StudyRow, caller: Caller, store: Store, settings: Settings, now: datetime
+) -> StudyPageContext:
     """Return a look at a study.
 
     Args:
@@ -64,12 +66,12 @@ def look(row: StudyRow, caller: Caller, store: Store, settings: Settings, now: d
         settings: The deployment's.
         now: The present time.
     """
-    study = answer(row, store, settings)
+    study = present_study(row, store, settings)
     with store.reading() as connection:
         elapsed = read_elapsed(connection, row.id, now)
-    return Look(
+    return StudyPageContext(
         study=study,
-        offers=offers(row, caller),
+        actions=available_actions(row, caller),
         events=store.events(row.id)[::-1],
         ended=row.state in ENDED,
         elapsed=duration(elapsed) if elapsed > 0 else "",
@@ -78,7 +80,7 @@ def look(row: StudyRow, caller: Caller, store: Store, settings: Settings, now: d
     )
 
 
-def _left(study: StudyAnswer, elapsed: float) -> str:
+def _left(study: StudyResponse, elapsed: float) -> str:
     """Return about how long the rest takes, if its runs take as long as those that are done."""
     done, total = study.progress.done, study.progress.total
     if study.state is not State.RUNNING or done == 0 or done == total:
@@ -87,12 +89,12 @@ def _left(study: StudyAnswer, elapsed: float) -> str:
     return "less than a minute" if seconds < 60 else f"about {duration(seconds)}"
 
 
-def _charts(study: StudyAnswer, settings: Settings, experiment: str) -> tuple[Chart, ...]:
+def _charts(study: StudyResponse, settings: Settings, experiment: str) -> tuple[Chart, ...]:
     return tuple(
         Chart(
             workload=workload.name,
             stage=stage,
-            url=mlflow_links.charts(settings, experiment, workload.name, stage),
+            url=mlflow_links.charts_url(settings, experiment, workload.name, stage),
         )
         for workload in study.spec.workloads
         for stage in (Stage.CONFIRM, Stage.SEARCH)

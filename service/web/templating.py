@@ -26,7 +26,7 @@ _HEADERS = {
 
 
 @final
-class Pages:
+class PageTemplates:
     """The templates of the pages.
 
     Args:
@@ -42,9 +42,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._mlflow = mlflow_links.experiments(settings)
+        self._mlflow = mlflow_links.experiments_url(settings)
 
-    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    def render(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Return a page.
 
         Args:
@@ -74,8 +74,8 @@ def _took(study: StudyHead) -> str:
     return "running" if study.ended_at is None else duration((study.ended_at - study.started_at).total_seconds())
 
 
-def _pages(request: Request) -> Pages:
-    return cast(Pages, request.app.state.pages)
+def _pages(request: Request) -> PageTemplates:
+    return cast(PageTemplates, request.app.state.templates)
 
 
-PagesGiven = Annotated[Pages, Depends(_pages)]
+TemplatesDep = Annotated[PageTemplates, Depends(_pages)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.cli.serve import environment
+from service.cli.serve import child_environment
 from service.settings import Settings
 
 
@@ -36,7 +36,7 @@ def serving(settings: Settings, output: Path) -> Generator[subprocess.Popen[byte
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", "serve"],
-            env=environment(settings),
+            env=child_environment(settings),
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.serve import environment
+from service.cli.serve import child_environment
 from service.settings import Settings
 from service.states import State
 from tests.acceptance.processes import processes, state
@@ -21,7 +21,7 @@ def test_an_interrupt_leaves_no_process_and_no_broken_state(settings: Settings, 
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "service.cli.demo"],
-            env=environment(settings) | {"FORCE_COLOR": "1"},  # as on a terminal: it says what it waits for
+            env=child_environment(settings) | {"FORCE_COLOR": "1"},  # as on a terminal: it says what it waits for
             cwd=tmp_path,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -8,7 +8,7 @@ import httpx
 
 from service.client.client import Client
 from service.errors import ServiceError
-from service.schemas.studies import StudyAnswer
+from service.schemas.studies import StudyResponse
 from service.states import ENDED
 
 #: So long a small study may take on a busy machine.
@@ -22,7 +22,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
+def answered(ask: Callable[[], StudyResponse]) -> StudyResponse:
     """Ask until there is an answer.
 
     Args:
@@ -37,7 +37,7 @@ def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
             time.sleep(0.2)
 
 
-def ended(client: Client, study_id: str) -> StudyAnswer:
+def ended(client: Client, study_id: str) -> StudyResponse:
     """Wait until a study has ended, and return it.
 
     Args:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.api.event_watcher import News
-from service.api.middleware.rate_limit import RateLimit
+from service.api.event_watcher import EventWatcher
+from service.api.middleware.rate_limit import RateLimiter
 from service.app import create_app
 from service.settings import Access, Settings
 from service.storage.engine import open_engine
@@ -36,7 +36,7 @@ def server_url(app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def empty_api(app: FastAPI, server_url: str, store: Store) -> Iterator[httpx.Client]:
     """A client of a service with an empty database, that no runner has been near."""
-    app.state.store, app.state.news = store, News(store)
+    app.state.store, app.state.event_watcher = store, EventWatcher(store)
     with httpx.Client(base_url=server_url) as client:
         yield client
 
@@ -59,7 +59,7 @@ def keyed_app() -> FastAPI:
 @pytest.fixture(scope="session")
 def keyed_url(keyed_app: FastAPI) -> Iterator[str]:
     """Where that application is served; it does not mind how often it is asked without a key."""
-    keyed_app.state.failures = RateLimit(0)
+    keyed_app.state.failure_limiter = RateLimiter(0)
     with served(keyed_app) as url:
         yield url
 
@@ -67,7 +67,7 @@ def keyed_url(keyed_app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def keyed_api(keyed_app: FastAPI, keyed_url: str, store: Store, catalogue: Catalogue) -> Iterator[httpx.Client]:
     """A client without a key of a service that can take studies of those that have one."""
-    keyed_app.state.store, keyed_app.state.news = store, News(store)
+    keyed_app.state.store, keyed_app.state.event_watcher = store, EventWatcher(store)
     Runners(store).publish(catalogue)
     Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     with httpx.Client(base_url=keyed_url) as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from service.cli.serve import running
+from service.cli.serve import run_service
 from service.client.client import Client
 from service.settings import Settings
 from studies.execution.ray_cluster import ENVIRONMENT
@@ -42,7 +42,7 @@ def own_settings(home: Path) -> Settings:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings of a service that runs for all tests of the session."""
     chosen = own_settings(tmp_path_factory.mktemp("home"))
-    with running(chosen, Console(quiet=True)):
+    with run_service(chosen, Console(quiet=True)):
         yield chosen
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import psutil
 import pytest
 
-from service.cli.serve import environment
+from service.cli.serve import child_environment
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
 from service.errors import UnreachableError
-from service.schemas.studies import StudyAnswer
+from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import ENDED, State
 from tests.integration.recorded import mlflow_runs
@@ -70,7 +70,7 @@ def serving(settings: Settings) -> Generator[psutil.Process]:
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "serve.log").open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service.cli.serve"], env=environment(settings), stdout=file, stderr=file
+            [sys.executable, "-m", "service.cli.serve"], env=child_environment(settings), stdout=file, stderr=file
         )
     try:
         yield psutil.Process(process.pid)
@@ -79,7 +79,7 @@ def serving(settings: Settings) -> Generator[psutil.Process]:
         process.wait(60)
 
 
-def answered(ask: Callable[[], StudyAnswer]) -> StudyAnswer:
+def answered(ask: Callable[[], StudyResponse]) -> StudyResponse:
     """Ask until there is an answer."""
     deadline = time.monotonic() + 120
     while True:
@@ -109,7 +109,7 @@ def kill(service: psutil.Process, part: str, drawn: random.Random) -> None:
         drawn.choice(found).send_signal(signal.SIGKILL)
 
 
-def ended(client: Client, study_id: str) -> StudyAnswer:
+def ended(client: Client, study_id: str) -> StudyResponse:
     """Wait until a study has ended."""
     deadline = time.monotonic() + SECONDS
     while (found := answered(lambda: client.study(study_id))).state not in ENDED:

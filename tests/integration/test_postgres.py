@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 from sqlalchemy import create_engine, func, make_url, select
 
-from service.cli.serve import parts, running
+from service.cli.serve import run_service, service_processes
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
 from service.processes.child_process import Child
-from service.schemas.studies import StudyAnswer
+from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import ENDED, State
 from service.storage.engine import open_engine
@@ -34,11 +34,11 @@ EVERY = 0.7
 def own(database: str, tmp_path: Path, settings_of: Callable[[Path], Settings]) -> Iterator[Settings]:
     """The settings of a service on a database of PostgreSQL."""
     chosen = settings_of(tmp_path).model_copy(update={"database": database})
-    with running(chosen, Console(quiet=True)):
+    with run_service(chosen, Console(quiet=True)):
         yield chosen
 
 
-def ended(client: Client, study_id: str) -> StudyAnswer:
+def ended(client: Client, study_id: str) -> StudyResponse:
     """Wait until a study has ended, whatever the service answers meanwhile."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -85,7 +85,7 @@ def test_a_study_is_the_same_with_every_connection_cut_again_and_again(
 def test_two_runners_share_the_queue_and_never_a_study(own: Settings, tmp_path: Path) -> None:
     other = own.model_copy(update={"home": tmp_path / "other"})
     other.home.mkdir()
-    second = Child(parts(other)[-1].command)
+    second = Child(service_processes(other)[-1].command)
     try:
         with Client(own.url) as client:
             _until_runners(own, 2)

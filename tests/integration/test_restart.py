@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from service.cli.serve import running
+from service.cli.serve import run_service
 from service.client.client import Client
 from service.settings import Settings
 from service.states import State
@@ -24,11 +24,11 @@ def test_goes_on_where_it_was(
     settings_of: Callable[[Path], Settings], comparable: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
     settings = settings_of(tmp_path)
-    with running(settings, Console(quiet=True)), Client(settings.url) as client:
+    with run_service(settings, Console(quiet=True)), Client(settings.url) as client:
         study_id = client.submit(STUDY).id
         look = next(look for look in client.watch(study_id) if look.progress.done >= 2)
         assert look.state is State.RUNNING
-    with running(settings, Console(quiet=True)), Client(settings.url) as client:
+    with run_service(settings, Console(quiet=True)), Client(settings.url) as client:
         undisturbed = client.submit(STUDY).id
         *_, ended = client.watch(study_id)
         assert ended.state is State.SUCCEEDED
@@ -38,6 +38,6 @@ def test_goes_on_where_it_was(
         assert other.state is State.SUCCEEDED
         assert list(client.runs(undisturbed)) == runs
         assert comparable(client.report(undisturbed)) == comparable(client.report(study_id))
-    with running(settings, Console(quiet=True)):  # MLflow may have been behind
+    with run_service(settings, Console(quiet=True)):  # MLflow may have been behind
         recorded = [run.data.tags["l4.run"] for run in mlflow_runs(settings, study_id)]
         assert len(recorded) == len(set(recorded)) == 1 + len(runs)

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
-from service.schemas.studies import Form, StudyAnswer
+from service.schemas.studies import ReportFormat, StudyResponse
 from service.settings import Settings
 from service.states import State
 from service.storage.lifecycle.leases import FRUITLESS
@@ -43,20 +43,20 @@ SMALL: dict[str, Any] = {
 }
 
 
-def finished(client: Client, study_id: str) -> StudyAnswer:
+def finished(client: Client, study_id: str) -> StudyResponse:
     """Wait for a study to end and return it."""
     *_, last = client.watch(study_id)
     return last
 
 
 @pytest.fixture(scope="module")
-def done(settings: Settings) -> Iterator[StudyAnswer]:
+def done(settings: Settings) -> Iterator[StudyResponse]:
     """A small study that has succeeded."""
     with Client(settings.url) as client:
         yield finished(client, client.submit(SMALL).id)
 
 
-def test_succeeds_with_every_run_once(done: StudyAnswer, client: Client) -> None:
+def test_succeeds_with_every_run_once(done: StudyResponse, client: Client) -> None:
     assert (done.state, done.reason) == (State.SUCCEEDED, "")
     runs = list(client.runs(done.id))
     assert done.progress.done == done.progress.total == len(runs)
@@ -73,7 +73,7 @@ def test_succeeds_with_every_run_once(done: StudyAnswer, client: Client) -> None
 
 
 def test_its_log_has_what_its_driver_and_its_workers_said(
-    done: StudyAnswer, client: Client, settings: Settings
+    done: StudyResponse, client: Client, settings: Settings
 ) -> None:
     lines = settings.driver_log(done.id).read_text().splitlines()
     said = [json.loads(line) for line in lines if line.startswith("{")]
@@ -95,7 +95,7 @@ def test_its_log_has_what_its_driver_and_its_workers_said(
     assert list(client.logs(done.id, follow=True))[-1] == list(client.logs(done.id))[-1]
 
 
-def test_its_runs_are_counted(done: StudyAnswer, settings: Settings) -> None:
+def test_its_runs_are_counted(done: StudyResponse, settings: Settings) -> None:
     counted = httpx.get(f"{settings.url}/metrics", trust_env=False).text
     found = {
         (sample.name, *sample.labels.values()): sample.value
@@ -121,26 +121,26 @@ def test_a_webhook_is_told_of_it(client: Client) -> None:
     assert {each.said["data"]["study"] for each in got[1:]} == {study.id}
 
 
-def test_report_in_every_form(done: StudyAnswer, client: Client) -> None:
-    report = json.loads(client.report(done.id, Form.JSON))
+def test_report_in_every_form(done: StudyResponse, client: Client) -> None:
+    report = json.loads(client.report(done.id, ReportFormat.JSON))
     assert [part["workload"] for part in report["workloads"]] == ["linear_regression", "digits_mlp"]
-    assert b"<svg" in client.report(done.id, Form.HTML)
-    assert client.report(done.id, Form.MARKDOWN).startswith(b"# small")
-    assert client.report(done.id, Form.CSV).count(b"\n") > 6
-    assert client.report(done.id, Form.LATEX).count(b"\\toprule") == 3
+    assert b"<svg" in client.report(done.id, ReportFormat.HTML)
+    assert client.report(done.id, ReportFormat.MARKDOWN).startswith(b"# small")
+    assert client.report(done.id, ReportFormat.CSV).count(b"\n") > 6
+    assert client.report(done.id, ReportFormat.LATEX).count(b"\\toprule") == 3
 
 
-def test_its_bundle_gives_the_same_report(done: StudyAnswer, client: Client, tmp_path: Path) -> None:
+def test_its_bundle_gives_the_same_report(done: StudyResponse, client: Client, tmp_path: Path) -> None:
     client.reports.save_bundle(done.id, tmp_path / "bundle.zip")
     with ZipFile(tmp_path / "bundle.zip") as archive:
         archive.extractall(tmp_path / "bundle")
     again = rebuild(tmp_path / "bundle")
     assert again["report.json"] == client.report(done.id)
-    assert again["report.html"] == client.report(done.id, Form.HTML)
+    assert again["report.html"] == client.report(done.id, ReportFormat.HTML)
     assert "torch==" in (tmp_path / "bundle" / "constraints.txt").read_text()
 
 
-def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, client: Client) -> None:
+def test_mlflow_has_exactly_these_runs(done: StudyResponse, settings: Settings, client: Client) -> None:
     parent, *children = mlflow_runs(settings, done.id)
     runs = {
         " ".join((run.workload, run.arm, run.stage.value, str(run.trial), str(run.seed))): run
@@ -173,21 +173,21 @@ def test_mlflow_has_exactly_these_runs(done: StudyAnswer, settings: Settings, cl
 
 
 def test_the_same_spec_gives_the_same_report(
-    done: StudyAnswer, client: Client, comparable: Callable[[bytes], bytes]
+    done: StudyResponse, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
     again = finished(client, client.submit(SMALL).id)
     assert again.spec_hash == done.spec_hash
     assert comparable(client.report(again.id)) == comparable(client.report(done.id))
 
 
-def test_a_study_trains_what_was_planned_and_its_report_says_both(done: StudyAnswer, client: Client) -> None:
+def test_a_study_trains_what_was_planned_and_its_report_says_both(done: StudyResponse, client: Client) -> None:
     estimate = client.plan(SMALL).estimate
     assert estimate.workers == 1
     assert {each.basis for each in estimate.arms} == {Basis.MEASURED}  # by that study
     runs = len(list(client.runs(done.id)))
     assert estimate.expected.search_runs + estimate.expected.confirm_runs <= runs
     assert runs <= estimate.most.search_runs + estimate.most.confirm_runs
-    report = Report.model_validate_json(client.report(done.id, Form.JSON))
+    report = Report.model_validate_json(client.report(done.id, ReportFormat.JSON))
     kept, elapsed = report.provenance.estimate, report.provenance.elapsed_seconds
     assert kept is not None
     assert kept.most.run_steps == estimate.most.run_steps
@@ -202,7 +202,7 @@ def test_a_budget_ends_a_study_in_order(client: Client, budget: dict[str, float]
     study = finished(client, client.submit(SMALL | {"protocol": SMALL["protocol"] | {"budget": budget}}).id)
     assert (study.state, study.progress.done) == (State.SUCCEEDED, len(list(client.runs(study.id))))
     assert study.reason.startswith(f"The budget of {said} ended the study early; ")
-    report = Report.model_validate_json(client.report(study.id, Form.JSON))
+    report = Report.model_validate_json(client.report(study.id, ReportFormat.JSON))
     assert (report.complete, report.cut_short, report.warnings[0]) == (False, study.reason, study.reason)
 
 
@@ -233,11 +233,11 @@ def test_a_cancelled_study_reports_what_it_has(client: Client) -> None:
     assert 0 < ended.progress.done < ended.progress.total
     report = json.loads(client.report(study.id))
     assert not report["complete"]
-    assert "incomplete" in client.report(study.id, Form.MARKDOWN).decode()
+    assert "incomplete" in client.report(study.id, ReportFormat.MARKDOWN).decode()
 
 
 def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
-    done: StudyAnswer, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
+    done: StudyResponse, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
     study = client.submit(SMALL)
     _driver(settings, study.id)
@@ -252,7 +252,7 @@ def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
     assert comparable(client.report(study.id)) == comparable(client.report(done.id))
 
 
-def test_cancel_of_a_finished_study_is_refused(done: StudyAnswer, client: Client) -> None:
+def test_cancel_of_a_finished_study_is_refused(done: StudyResponse, client: Client) -> None:
     with pytest.raises(RequestRefusedError, match="SUCCEEDED"):
         client.cancel(done.id)
 
@@ -299,7 +299,7 @@ def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> No
 
 
 def test_the_study_of_a_killed_driver_goes_on_to_the_same_report(
-    done: StudyAnswer, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
+    done: StudyResponse, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
     study = client.submit(SMALL)
     _until_runs(client, study.id)
@@ -396,7 +396,7 @@ def _process(*words: str) -> int:
     raise AssertionError(f"no process with {words}")
 
 
-def test_nothing_is_left_of_a_study_but_its_log(done: StudyAnswer, settings: Settings) -> None:
+def test_nothing_is_left_of_a_study_but_its_log(done: StudyResponse, settings: Settings) -> None:
     mlflow_runs(settings, done.id)
     own = settings.home / "studies" / done.id
     assert (own / "driver.log").is_file()

@@ -7,9 +7,9 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.middleware.csrf import refuse_foreign
-from service.api.middleware.rate_limit import RateLimit
-from service.api.negotiation import preferred
+from service.api.middleware.csrf import require_same_origin
+from service.api.middleware.rate_limit import RateLimiter
+from service.api.negotiation import preferred_media_type
 from service.auth.keys import Keys
 from service.auth.sessions import COOKIE, Sessions
 from service.errors import ForbiddenError, LoginNeededError, TooManyRequestsError, UnauthenticatedError, shown
@@ -17,13 +17,13 @@ from service.roles import Role
 from service.settings import Settings, is_loopback
 from service.storage.entities import Caller
 
-_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
-_OPEN_FOLDER = "/static/"
+_PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
+_PUBLIC_FOLDER = "/static/"
 #: A proxy asks it with the headers of a browser, and has to be told 401.
 _NEVER_REDIRECTED = "/caller"
 
 #: Requests without a key that is worth anything, from one address.
-FAILURES_A_MINUTE = 60
+FAILURES_PER_MINUTE = 60
 
 #: Who asks where no key is needed.
 _ANYBODY = Caller(key_id=None, name=None, role=Role.ADMIN)
@@ -31,16 +31,16 @@ _ANYBODY = Caller(key_id=None, name=None, role=Role.ADMIN)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(:[0-9]*)?")
 
 
-def is_open(path: str) -> bool:
-    """Say whether anybody may ask a path; its route is declared `open_to_all` (see `service.api.authorization`).
+def is_public_path(path: str) -> bool:
+    """Say whether anybody may ask a path; its route is declared `allow_anonymous` (see `service.api.authorization`).
 
     Args:
         path: Of a request.
     """
-    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
+    return path in _PUBLIC_PATHS or path.startswith(_PUBLIC_FOLDER)
 
 
-class Guard:
+class AuthenticationMiddleware:
     """ASGI middleware that finds out the caller of a request, and refuses what has none or comes too often.
 
     The errors that it raises are answered by an `ExceptionMiddleware` around it.
@@ -54,7 +54,7 @@ class Guard:
         """Start with nobody having asked."""
         self._app = app
         self._needs_keys = settings.needs_keys
-        self._requests = RateLimit(settings.rate_limit)
+        self._requests = RateLimiter(settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or raise."""
@@ -64,7 +64,7 @@ class Guard:
 
     async def _admit(self, request: Request) -> None:
         address = "" if request.client is None else request.client.host
-        if is_open(request.scope["path"]):
+        if is_public_path(request.scope["path"]):
             _take(self._requests, address, "requests")
             return
         caller = await self._caller(request, address) if self._needs_keys else _anybody(request)
@@ -81,7 +81,7 @@ class Guard:
                 _take(self._requests, address, "requests")  # as the login that it is sent to, since nothing was guessed
             else:
                 # a key that is right is never refused for what others at its address sent
-                take_failure(request.app.state.failures, address)
+                count_failure(request.app.state.failure_limiter, address)
             if is_a_page:
                 raise LoginNeededError(f"/login?next={quote(_target(request), safe='')}") from error
             raise
@@ -94,7 +94,7 @@ def _shown(request: Request) -> Caller:
         return Keys(store).caller(given or "")
     caller = Sessions(store).caller(token)
     # a browser sends the cookie with what any page asks of it
-    refuse_foreign(request, silence=False)
+    require_same_origin(request, allow_unknown=False)
     return caller
 
 
@@ -105,7 +105,7 @@ def _shows_something(request: Request) -> bool:
 def _is_a_page(request: Request) -> bool:
     """Say whether a browser asks for something to show."""
     accept = request.headers.get("accept", "")
-    wanted = preferred(accept, ("application/json", "text/html"))
+    wanted = preferred_media_type(accept, ("application/json", "text/html"))
     return request.method == "GET" and wanted == "text/html" and request.scope["path"] != _NEVER_REDIRECTED
 
 
@@ -126,11 +126,11 @@ def _anybody(request: Request) -> Caller:
             f"the request is for {shown(host)}; without keys the service is for this machine only, as 127.0.0.1 or "
             "localhost: start it with L4_ACCESS=keys to have others use it"
         )
-    refuse_foreign(request, silence=True)
+    require_same_origin(request, allow_unknown=True)
     return _ANYBODY
 
 
-def take_failure(failures: RateLimit, address: str) -> None:
+def count_failure(failures: RateLimiter, address: str) -> None:
     """Count what was no key or session that is worth anything.
 
     Args:
@@ -143,7 +143,7 @@ def take_failure(failures: RateLimit, address: str) -> None:
     _take(failures, address, "requests without a valid key")
 
 
-def _take(limit: RateLimit, client: str, what: str) -> None:
-    seconds = limit.take(client)
+def _take(limiter: RateLimiter, client: str, what: str) -> None:
+    seconds = limiter.acquire(client)
     if seconds > 0:
         raise TooManyRequestsError(f"too many {what} in a minute; ask again in {seconds:.1f} s", seconds)

@@ -5,7 +5,7 @@ from fastapi import Request
 from service.errors import ForbiddenError
 
 #: Methods that change nothing.
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def same_origin(request: Request) -> bool | None:
@@ -22,20 +22,20 @@ def same_origin(request: Request) -> bool | None:
     return None if origin is None else origin == f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
-def refuse_foreign(request: Request, *, silence: bool) -> None:
+def require_same_origin(request: Request, *, allow_unknown: bool) -> None:
     """Raise where a request that changes something comes from another place's page.
 
     Args:
         request: The request.
-        silence: Whether one that says nothing of where it comes from is let through.
+        allow_unknown: Whether one that says nothing of where it comes from is let through.
 
     Raises:
         ForbiddenError: It is refused.
     """
-    if request.method in SAFE:
+    if request.method in SAFE_METHODS:
         return
     found = same_origin(request)
-    if found is False or (found is None and not silence):
+    if found is False or (found is None and not allow_unknown):
         raise ForbiddenError(
             "the request does not come from a page of this service, by its Sec-Fetch-Site or Origin header; "
             "programs send a key made with `l4-studies keys create` as `Authorization: Bearer KEY`, and no cookie"

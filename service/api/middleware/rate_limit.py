@@ -7,7 +7,7 @@ _MINUTE = 60.0
 _ROUNDING = 1e-6
 
 
-class RateLimit:
+class RateLimiter:
     """Token buckets: each holds the tokens of one minute, and fills evenly.
 
     A bucket is kept as the moment at which it will be full again; full ones are forgotten.
@@ -25,11 +25,11 @@ class RateLimit:
         self._swept_at = clock()
 
     @property
-    def known(self) -> int:
+    def tracked_clients(self) -> int:
         """How many clients are remembered."""
         return len(self._full_at)
 
-    def take(self, client: str) -> float:
+    def acquire(self, client: str) -> float:
         """Take a token of a client's.
 
         Args:

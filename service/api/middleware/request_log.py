@@ -1,4 +1,4 @@
-"""Times and logs every request, to the start of its answer: a stream of events has no end of its own."""
+"""Middleware that times and logs every request, up to the start of its response."""
 
 import logging
 import time
@@ -13,69 +13,63 @@ from service.storage.entities import is_id
 
 log = logging.getLogger(__name__)
 
-#: Takes (method, route, status, seconds).
-Note = Callable[[str, str, int, float], None]
+#: Called with (method, route, status, seconds).
+RequestObserver = Callable[[str, str, int, float], None]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: What machines ask for all day is told to who asks for everything.
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+#: Polled by machines all day, so logged at DEBUG.
+_POLLED_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @final
-class Timed:
-    """An application whose requests are timed.
+class RequestLogMiddleware:
+    """ASGI middleware that logs each request and reports it to an observer.
 
     Args:
-        app: The application.
-        note: Told of each request.
+        app: The wrapped application.
+        observe: Called once for each request.
     """
 
-    def __init__(self, app: ASGIApp, note: Note) -> None:
-        """Keep both."""
-        self._app, self._note = app, note
+    def __init__(self, app: ASGIApp, observe: RequestObserver) -> None:
+        """Store the arguments."""
+        self._app, self._observe = app, observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request. The time ends with the start of the response: an event stream has no end of its own."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, noted = time.perf_counter(), False
+        started, logged = time.perf_counter(), False
 
-        def note(status: int) -> None:
-            nonlocal noted
-            if not noted:
-                noted = True
-                self._tell(scope, status, time.perf_counter() - started)
+        def log_once(status: int) -> None:
+            nonlocal logged
+            if not logged:
+                logged = True
+                self._log_request(scope, status, time.perf_counter() - started)
 
-        async def observed(message: Message) -> None:
+        async def send_and_log(message: Message) -> None:
             if message["type"] == "http.response.start":
-                note(message["status"])
+                log_once(message["status"])
             await send(message)
 
         try:
-            await self._app(scope, receive, observed)
+            await self._app(scope, receive, send_and_log)
         except Exception:
-            note(HTTPStatus.INTERNAL_SERVER_ERROR)
+            log_once(HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        # a template, not the path: of these there are a few, and none has what a client made up
+    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
+        # the route's template, not the path: there are few templates, and none contains a client's text
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = scope.get("route")
         template = route.path if isinstance(route, Route) else "none"
-        self._note(method, template, status, seconds)
-        level = logging.DEBUG if template in _QUIET else logging.INFO
-        log.log(
-            level,
-            "%s %s: %s",
-            method,
-            template,
-            status,
-            extra={"method": method, "route": template, "status": status, "seconds": round(seconds, 6)} | _study(scope),
-        )
+        self._observe(method, template, status, seconds)
+        level = logging.DEBUG if template in _POLLED_ROUTES else logging.INFO
+        fields = {"method": method, "route": template, "status": status, "seconds": round(seconds, 6)}
+        log.log(level, "%s %s: %s", method, template, status, extra=fields | _study_field(scope))
 
 
-def _study(scope: Scope) -> dict[str, str]:
-    """Return the field of the study that is asked about; none where it has no study's id, but any text."""
-    asked = scope.get("path_params", {}).get("study_id", "")
-    return {"study": asked} if is_id(asked) else {}
+def _study_field(scope: Scope) -> dict[str, str]:
+    """Return the log field with the study's id; empty if the path has none, or has text that is no id."""
+    study_id = scope.get("path_params", {}).get("study_id", "")
+    return {"study": study_id} if is_id(study_id) else {}

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
-from service.schemas.studies import CurveAnswer, CurvesAnswer
+from service.schemas.studies import CurveResponse, CurvesResponse
 from service.storage.entities import run_id
 from service.storage.mappers import read_series
 from service.storage.tables import runs, series
@@ -14,12 +14,12 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
 #: Runs of an arm that are shown: enough to see how much seeds differ.
-MOST = 3
+MAX_RUNS_PER_ARM = 3
 
 
 def read_curves(
     connection: Connection, study_id: str, spec: StudySpec, found: Progress, workload: str, name: str
-) -> CurvesAnswer:
+) -> CurvesResponse:
     """Return a series of a few runs of each arm on a workload.
 
     Args:
@@ -36,18 +36,18 @@ def read_curves(
         for row in _shown(connection, study_id, workload, arm.name, _best(found, workload, arm.name))
     ]
     if not chosen:
-        return CurvesAnswer(workload=workload, names=(), series=name, curves=())
+        return CurvesResponse(workload=workload, names=(), series=name, curves=())
     # these and a few more; for each of these alone SQLite would look at all series of the study
     packs, lanes = {row.pack for row in chosen}, {row.lane for row in chosen}
     own = and_(series.c.study == study_id, series.c.pack.in_(packs), series.c.lane.in_(lanes))
     names = connection.execute(select(series.c.name).where(own).order_by(series.c.position)).scalars()
     followed = read_series(connection.execute(select(series).where(own, series.c.name == name)))
-    return CurvesAnswer(
+    return CurvesResponse(
         workload=workload,
         names=tuple(dict.fromkeys(names)),
         series=name,
         curves=tuple(
-            CurveAnswer(
+            CurveResponse(
                 arm=row.arm,
                 stage=Stage(row.stage),
                 trial=row.trial,
@@ -76,7 +76,7 @@ def _shown(
     confirmed = own.where(runs.c.stage == Stage.CONFIRM.value)
     searched = own.where(runs.c.stage == Stage.SEARCH.value, runs.c.trial == best)
     for query in (confirmed, searched):
-        rows = connection.execute(query.order_by(runs.c.trial, runs.c.seed).limit(MOST)).all()
+        rows = connection.execute(query.order_by(runs.c.trial, runs.c.seed).limit(MAX_RUNS_PER_ARM)).all()
         if rows:
             return list(rows)
     return []

@@ -12,26 +12,26 @@ _TRAINING = "workflowType=machine_learning"
 _ORDER = {Stage.CONFIRM: "seed", Stage.SEARCH: "trial"}
 
 
-def experiments(settings: Settings) -> str:
+def experiments_url(settings: Settings) -> str:
     """Return where MLflow lists all experiments.
 
     Args:
         settings: The deployment's.
     """
-    return f"{settings.mlflow_pages}/#/experiments?{_TRAINING}"
+    return f"{settings.mlflow_browser_url}/#/experiments?{_TRAINING}"
 
 
-def experiment(settings: Settings, experiment_id: str) -> str:
+def experiment_url(settings: Settings, experiment_id: str) -> str:
     """Return where MLflow shows a study's experiment.
 
     Args:
         settings: The deployment's.
         experiment_id: As MLflow has it.
     """
-    return f"{settings.mlflow_pages}/#/experiments/{experiment_id}/runs?{_TRAINING}"
+    return f"{settings.mlflow_browser_url}/#/experiments/{experiment_id}/runs?{_TRAINING}"
 
 
-def charts(settings: Settings, experiment_id: str, workload: str, stage: Stage) -> str:
+def charts_url(settings: Settings, experiment_id: str, workload: str, stage: Stage) -> str:
     """Return where MLflow draws the runs of a workload side by side.
 
     Args:
@@ -43,6 +43,6 @@ def charts(settings: Settings, experiment_id: str, workload: str, stage: Stage) 
     wanted = quote(f'tags.workload = "{workload}" and tags.stage = "{stage}"', safe="")
     order = quote(f"tags.`{_ORDER[stage]}`", safe="")
     return (
-        f"{experiment(settings, experiment_id)}"
+        f"{experiment_url(settings, experiment_id)}"
         f"&searchFilter={wanted}&compareRunsMode=CHART&orderByKey={order}&orderByAsc=true"
     )

@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 from service.api.presenters import mlflow_links
 from service.api.presenters.conditions import conditions
-from service.schemas.studies import ArmProgressAnswer, BestAnswer, Links, ProgressAnswer, StudyAnswer, StudySummary
+from service.schemas.studies import (
+    ArmProgressResponse,
+    BestResponse,
+    Links,
+    ProgressResponse,
+    StudyResponse,
+    StudySummary,
+)
 from service.settings import Settings
 from service.states import State
 from service.storage.entities import StudyHead, StudyRow
@@ -17,7 +24,7 @@ from studies.search import budget
 from studies.search.selection import Score
 
 
-def summary(row: StudyHead | StudyRow) -> StudySummary:
+def present_summary(row: StudyHead | StudyRow) -> StudySummary:
     """Return a study as lists show it.
 
     Args:
@@ -38,7 +45,7 @@ def summary(row: StudyHead | StudyRow) -> StudySummary:
     )
 
 
-def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
+def present_study(row: StudyRow, store: Store, settings: Settings) -> StudyResponse:
     """Return a study with its spec, progress and links.
 
     Args:
@@ -51,19 +58,19 @@ def answer(row: StudyRow, store: Store, settings: Settings) -> StudyAnswer:
     ahead = _ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
-    return StudyAnswer(
-        **summary(row).model_dump(),
+    return StudyResponse(
+        **present_summary(row).model_dump(),
         spec=row.spec,
         warnings=(*row.spec.warnings(), *budget.warnings(row.spec)),
         conditions=conditions(row, found.searches, ahead, now),
-        progress=progress_answer(found),
+        progress=present_progress(found),
         links=Links(
             self=path,
             page=f"/pages{path}",
             runs=f"{path}/runs",
             events=f"{path}/events",
             report=f"{path}/report" if has_report else None,
-            mlflow=None if row.experiment is None else mlflow_links.experiment(settings, row.experiment),
+            mlflow=None if row.experiment is None else mlflow_links.experiment_url(settings, row.experiment),
         ),
     )
 
@@ -73,17 +80,17 @@ def _ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
     return next((place for place, study in enumerate(waiting) if study.id == row.id), 0)
 
 
-def progress_answer(found: Progress) -> ProgressAnswer:
+def present_progress(found: Progress) -> ProgressResponse:
     """Return how far a study is.
 
     Args:
         found: As its rows tell.
     """
-    return ProgressAnswer(
+    return ProgressResponse(
         done=found.done,
         total=found.total,
         arms=tuple(
-            ArmProgressAnswer(
+            ArmProgressResponse(
                 workload=workload,
                 arm=arm,
                 done=each.done,
@@ -97,8 +104,8 @@ def progress_answer(found: Progress) -> ProgressAnswer:
     )
 
 
-def _best(best: Score) -> BestAnswer:
-    return BestAnswer(
+def _best(best: Score) -> BestResponse:
+    return BestResponse(
         trial=best.trial.number,
         score=best.value if math.isfinite(best.value) else None,
         setting=dict(best.trial.setting),

@@ -2,22 +2,22 @@
 
 from fastapi import APIRouter, Depends
 
-from service.api.authorization import needs
-from service.api.dependencies import StoreGiven
-from service.api.problems import documented
+from service.api.authorization import RequireRole
+from service.api.dependencies import StoreDep
+from service.api.problems import problem_responses
 from service.roles import Role
-from service.schemas.studies import WorkloadAnswer
+from service.schemas.studies import WorkloadResponse
 from service.storage.repositories.runners import Runners
 from studies.validation.catalogue import OptimizerEntry
 
-router = APIRouter(tags=["catalogue"], dependencies=[Depends(needs(Role.READER))])
+router = APIRouter(tags=["catalogue"], dependencies=[Depends(RequireRole(Role.READER))])
 
 
-@router.get("/workloads", responses=documented())
-def list_workloads(store: StoreGiven) -> tuple[WorkloadAnswer, ...]:
+@router.get("/workloads", responses=problem_responses())
+def list_workloads(store: StoreDep) -> tuple[WorkloadResponse, ...]:
     """Return the workloads with their options, and what can be selected on."""
     return tuple(
-        WorkloadAnswer(
+        WorkloadResponse(
             name=entry.name,
             summary=entry.summary,
             options=entry.options,
@@ -31,7 +31,7 @@ def list_workloads(store: StoreGiven) -> tuple[WorkloadAnswer, ...]:
     )
 
 
-@router.get("/optimizers", responses=documented())
-def list_optimizers(store: StoreGiven) -> tuple[OptimizerEntry, ...]:
+@router.get("/optimizers", responses=problem_responses())
+def list_optimizers(store: StoreDep) -> tuple[OptimizerEntry, ...]:
     """Return the optimizers with their hyperparameters, defaults and search ranges."""
     return Runners(store).catalogue().optimizers

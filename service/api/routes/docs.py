@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from service.api.authorization import needs
+from service.api.authorization import RequireRole
 from service.roles import Role
 
-router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(RequireRole(Role.READER))], include_in_schema=False)
 
 _SWAGGER = "https://cdn.jsdelivr.net"
 _ICON = "https://fastapi.tiangolo.com"

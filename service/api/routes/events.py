@@ -8,21 +8,21 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service.api.authorization import CallerGiven, needs
-from service.api.dependencies import NewsGiven, StoreGiven, StudyId
-from service.api.problems import documented
+from service.api.authorization import CallerDep, RequireRole
+from service.api.dependencies import EventWatcherDep, StoreDep, StudyId
+from service.api.problems import problem_responses
 from service.auth.keys import Keys
 from service.errors import UnknownStudyError
 from service.roles import Role
-from service.schemas.studies import EventAnswer
+from service.schemas.studies import EventResponse
 from service.states import ENDED
 from service.storage.entities import Caller, Event
 from service.storage.repositories.studies import Store
 
-router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 
 
-def _existing(study_id: StudyId, store: StoreGiven) -> str:
+def _existing(study_id: StudyId, store: StoreDep) -> str:
     """Return the id of a study that there is; asked before the answer starts, whose status cannot be changed then."""
     return store.study(study_id).id
 
@@ -30,13 +30,13 @@ def _existing(study_id: StudyId, store: StoreGiven) -> str:
 @router.get(
     "/studies/{study_id}/events",
     response_class=EventSourceResponse,
-    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def follow_events(
     study_id: Annotated[str, Depends(_existing)],
-    store: StoreGiven,
-    news: NewsGiven,
-    caller: CallerGiven,
+    store: StoreDep,
+    event_watcher: EventWatcherDep,
+    caller: CallerDep,
     last_event_id: Annotated[
         int, Header(ge=0, lt=2**31, description="Only what happened after the event of this id.")
     ] = 0,
@@ -48,10 +48,10 @@ async def follow_events(
         seen, found, ended = await run_in_threadpool(_look, store, caller, study_id, known)
         for event in found:
             known = event.id
-            answer = EventAnswer(at=event.at, state=event.state, reason=event.reason)
+            answer = EventResponse(at=event.at, state=event.state, reason=event.reason)
             yield ServerSentEvent(id=str(event.id), event=event.state.value, data=answer)
         if not ended:
-            await news.after(study_id, seen)
+            await event_watcher.wait_for_event_after(study_id, seen)
 
 
 def _look(store: Store, caller: Caller, study_id: str, known: int) -> tuple[int, tuple[Event, ...], bool]:

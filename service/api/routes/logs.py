@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from service.api.authorization import CallerGiven, needs
-from service.api.dependencies import RunId, SettingsGiven, StoreGiven, StudyId
-from service.api.problems import documented
+from service.api.authorization import CallerDep, RequireRole
+from service.api.dependencies import RunId, SettingsDep, StoreDep, StudyId
+from service.api.problems import problem_responses
 from service.auth.keys import Keys
 from service.errors import NoLogError, UnknownStudyError
 from service.processes.log_files import in_words, of_pack, read_on
@@ -23,22 +23,22 @@ from service.storage.entities import Caller
 from service.storage.repositories.runs import read_one_run
 from service.storage.repositories.studies import Store
 
-router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 
 Lines = Annotated[int, Query(ge=0, le=10_000, description="Most lines from its end; none for what is still to come.")]
 Follow = Annotated[bool, Query(description="Go on until the study has ended.")]
 
 _LOOK_SECONDS = 0.5
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
-_ANSWERS = _TEXT | documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_ANSWERS = _TEXT | problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 @router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
 def show_log(
     study_id: StudyId,
-    caller: CallerGiven,
-    store: StoreGiven,
-    settings: SettingsGiven,
+    caller: CallerDep,
+    store: StoreDep,
+    settings: SettingsDep,
     lines: Lines = 1000,
     follow: Follow = False,
 ) -> Response:
@@ -51,7 +51,7 @@ def show_log(
 
 @router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
 def show_run_log(
-    study_id: StudyId, run_id: RunId, store: StoreGiven, settings: SettingsGiven, lines: Lines = 1000
+    study_id: StudyId, run_id: RunId, store: StoreDep, settings: SettingsDep, lines: Lines = 1000
 ) -> Response:
     """Return what the log says of a run that is done: the lines about its pack."""
     log = _log(study_id, store, settings)

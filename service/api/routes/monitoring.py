@@ -1,4 +1,4 @@
-"""What Prometheus scrapes."""
+"""Liveness, readiness, and the metrics that Prometheus scrapes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,15 +9,16 @@ from fastapi import APIRouter, Depends, Header, Response
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from service.api.authorization import needs, open_to_all
-from service.api.dependencies import ExpositionGiven, StoreGiven
-from service.api.negotiation import preferred
-from service.api.problems import documented, only
+from service.api.authorization import RequireRole, allow_anonymous
+from service.api.dependencies import MetricsDep, StoreDep
+from service.api.negotiation import preferred_media_type
+from service.api.problems import problem_responses, public_problem_responses
 from service.roles import Role
 from service.schemas.studies import Health
 from service.storage.repositories.runners import Runners
 
-router = APIRouter(tags=["health"], dependencies=[Depends(needs(Role.READER))])
+router = APIRouter(tags=["health"])
+
 _ENCODERS: dict[str, tuple[Callable[[CollectorRegistry], bytes], str]] = {
     "text/plain": (exposition.generate_latest, exposition.CONTENT_TYPE_LATEST),
     "application/openmetrics-text": (openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST),
@@ -25,25 +26,36 @@ _ENCODERS: dict[str, tuple[Callable[[CollectorRegistry], bytes], str]] = {
 _CONTENT: dict[str, Any] = {media_type: {"schema": {"type": "string"}} for media_type in _ENCODERS}
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": _CONTENT}} | documented())
-def scrape(exposed: ExpositionGiven, accept: Annotated[str, Header()] = "") -> Response:
-    """Return what Prometheus scrapes, in its text format, or as OpenMetrics where Accept prefers that."""
-    encode, content_type = _ENCODERS[preferred(accept, list(_ENCODERS)) or "text/plain"]
-    return Response(encode(exposed.registry), headers={"Content-Type": content_type, "Vary": "Accept"})
+@router.get(
+    "/metrics",
+    dependencies=[Depends(RequireRole(Role.READER))],
+    response_class=Response,
+    responses={200: {"content": _CONTENT}} | problem_responses(),
+)
+def scrape(metrics: MetricsDep, accept: Annotated[str, Header()] = "") -> Response:
+    """Return the metrics in Prometheus' text format, or as OpenMetrics if Accept prefers that."""
+    encode, content_type = _ENCODERS[preferred_media_type(accept, list(_ENCODERS)) or "text/plain"]
+    return Response(encode(metrics.registry), headers={"Content-Type": content_type, "Vary": "Accept"})
 
 
-health_router = APIRouter(tags=["health"], dependencies=[Depends(open_to_all)])
-
-
-@health_router.get("/healthz", responses=only(HTTPStatus.TOO_MANY_REQUESTS))
+@router.get(
+    "/healthz",
+    dependencies=[Depends(allow_anonymous)],
+    responses=public_problem_responses(HTTPStatus.TOO_MANY_REQUESTS),
+)
 async def alive() -> Health:
     """Return 200 as long as the process answers."""
     return Health(status="ok")
 
 
-@health_router.get("/readyz", responses=only(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE))
-def ready(store: StoreGiven) -> Health:
-    """Return 200 while a runner is at work; 503 with the reason where posted studies would only wait."""
-    Runners(store).catalogue()
-    Runners(store).require(datetime.now(UTC))
+@router.get(
+    "/readyz",
+    dependencies=[Depends(allow_anonymous)],
+    responses=public_problem_responses(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def ready(store: StoreDep) -> Health:
+    """Return 200 while a runner is active; 503 with the reason if submitted studies would only wait."""
+    runners = Runners(store)
+    runners.catalogue()
+    runners.require(datetime.now(UTC))
     return Health(status="ok")

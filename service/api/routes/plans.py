@@ -2,32 +2,32 @@
 
 from fastapi import APIRouter, Depends
 
-from service.api.authorization import needs
-from service.api.body import PostedBody
-from service.api.dependencies import StoreGiven
-from service.api.openapi import POSTED
-from service.api.problems import BODY_PROBLEMS, documented
+from service.api.authorization import RequireRole
+from service.api.body import BodyDep
+from service.api.dependencies import StoreDep
+from service.api.openapi import STUDY_REQUEST_BODY
+from service.api.problems import BODY_STATUSES, problem_responses
 from service.roles import Role
-from service.schemas.studies import PlanAnswer
+from service.schemas.studies import PlanResponse
 from service.storage.repositories.estimates import estimated
 from service.storage.repositories.runners import Runners
 from studies.search import budget
 from studies.validation.resolver import resolve
 
-router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 
 
 @router.post(
     "/studies/plan",
-    openapi_extra=POSTED,
-    responses=documented(*BODY_PROBLEMS),
+    openapi_extra=STUDY_REQUEST_BODY,
+    responses=problem_responses(*BODY_STATUSES),
 )
-def plan(posted: PostedBody, store: StoreGiven) -> PlanAnswer:
+def plan(posted: BodyDep, store: StoreDep) -> PlanResponse:
     """Say what a study would train and about how long that would take; it is checked as if posted, and not stored."""
     catalogue = Runners(store).catalogue()
     spec = resolve(posted.parse(), catalogue)
     estimate = estimated(store, spec, catalogue)
-    return PlanAnswer(
+    return PlanResponse(
         spec_hash=spec.content_hash,
         warnings=(*spec.warnings(), *budget.warnings(spec)),
         beyond_budget=budget.beyond(spec, seconds=estimate.expected.seconds, gpu_hours=estimate.expected.gpu_hours),

@@ -6,15 +6,24 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from service.api.authorization import CallerGiven, OwnStudyId, needs
-from service.api.body import PostedBody
-from service.api.dependencies import Cursor, IdempotencyKey, Limit, NamePart, SettingsGiven, States, StoreGiven, StudyId
-from service.api.openapi import POSTED
-from service.api.presenters.study import answer, summary
-from service.api.problems import BODY_PROBLEMS, LOCATION, documented
+from service.api.authorization import CallerDep, OwnStudyId, RequireRole
+from service.api.body import BodyDep
+from service.api.dependencies import (
+    Cursor,
+    IdempotencyKeyHeader,
+    Limit,
+    NamePart,
+    SettingsDep,
+    States,
+    StoreDep,
+    StudyId,
+)
+from service.api.openapi import STUDY_REQUEST_BODY
+from service.api.presenters.study import present_study, present_summary
+from service.api.problems import BODY_STATUSES, LOCATION_HEADER, problem_responses
 from service.errors import ForbiddenError
 from service.roles import Role
-from service.schemas.studies import StudyAnswer, StudyPage
+from service.schemas.studies import StudyPage, StudyResponse
 from service.settings import Settings
 from service.storage.entities import PostedKey
 from service.storage.lifecycle import commands as verbs
@@ -23,32 +32,32 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store, Verb
 from studies.validation.resolver import resolve
 
-router = APIRouter(tags=["studies"], dependencies=[Depends(needs(Role.READER))])
+router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 #: What changes something.
-_SUBMITTERS = [Depends(needs(Role.SUBMITTER))]
+_SUBMITTERS = [Depends(RequireRole(Role.SUBMITTER))]
 
 Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
 Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
 
-_ASKED = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_ASKED = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.post(
     "/studies",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=_SUBMITTERS,
-    openapi_extra=POSTED,
-    responses={202: LOCATION} | documented(*BODY_PROBLEMS),
+    openapi_extra=STUDY_REQUEST_BODY,
+    responses={202: LOCATION_HEADER} | problem_responses(*BODY_STATUSES),
 )
 def submit(
-    posted: PostedBody,
-    caller: CallerGiven,
-    store: StoreGiven,
-    settings: SettingsGiven,
+    posted: BodyDep,
+    caller: CallerDep,
+    store: StoreDep,
+    settings: SettingsDep,
     response: Response,
     priority: Priority = 0,
-    idempotency_key: IdempotencyKey = None,
-) -> StudyAnswer:
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> StudyResponse:
     """Submit a study; it is checked at once, all faults are named together, and it runs when its turn comes."""
     key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=posted.digest)
     study_id = None if key is None else store.posted(key, caller.name)
@@ -58,12 +67,12 @@ def submit(
         spec = resolve(posted.parse(), Runners(store).catalogue())
         study_id = store.add_study(spec, datetime.now(UTC), key, caller.name, priority=priority)
     response.headers["Location"] = f"/studies/{study_id}"
-    return answer(store.study(study_id), store, settings)
+    return present_study(store.study(study_id), store, settings)
 
 
-@router.get("/studies", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/studies", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
 def list_studies(
-    store: StoreGiven,
+    store: StoreDep,
     limit: Limit = 50,
     cursor: Cursor = None,
     state: States = (),
@@ -72,39 +81,39 @@ def list_studies(
 ) -> StudyPage:
     """Return studies, newest first."""
     page = store.studies(limit, cursor, Wanted(states=tuple(state), name=name, archived=archived))
-    return StudyPage(studies=tuple(summary(row) for row in page.items), next_cursor=page.next_cursor)
+    return StudyPage(studies=tuple(present_summary(row) for row in page.items), next_cursor=page.next_cursor)
 
 
-@router.get("/studies/{study_id}", responses=documented(HTTPStatus.NOT_FOUND))
-def show_study(study_id: StudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+@router.get("/studies/{study_id}", responses=problem_responses(HTTPStatus.NOT_FOUND))
+def show_study(study_id: StudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Return a study: its complete spec, its state, how far it is."""
-    return answer(store.study(study_id), store, settings)
+    return present_study(store.study(study_id), store, settings)
 
 
 @router.post("/studies/{study_id}/pause", dependencies=_SUBMITTERS, responses=_ASKED)
-def pause(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+def pause(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Hand out nothing more of a study; what is in training, or next in line, is finished. 409 where it has ended."""
     return _asked(verbs.pause, study_id, store, settings)
 
 
 @router.post("/studies/{study_id}/resume", dependencies=_SUBMITTERS, responses=_ASKED)
-def resume(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+def resume(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Let a paused study go on. 409 where it has ended."""
     return _asked(verbs.resume, study_id, store, settings)
 
 
 @router.post("/studies/{study_id}/cancel", dependencies=_SUBMITTERS, responses=_ASKED)
-def cancel(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+def cancel(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Stop a study now; its finished runs are kept. 409 where it has ended otherwise."""
     return _asked(verbs.cancel, study_id, store, settings)
 
 
 @router.post("/studies/{study_id}/retry", dependencies=_SUBMITTERS, responses=_ASKED)
-def retry(study_id: OwnStudyId, store: StoreGiven, settings: SettingsGiven) -> StudyAnswer:
+def retry(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Queue a failed study again; it goes on from its finished runs. 409 where it ended otherwise."""
     return _asked(verbs.retry, study_id, store, settings)
 
 
-def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyAnswer:
+def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyResponse:
     store.ask(study_id, verb)
-    return answer(store.study(study_id), store, settings)
+    return present_study(store.study(study_id), store, settings)

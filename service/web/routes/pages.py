@@ -5,20 +5,20 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Response
 
-from service.api.authorization import CallerGiven, needs
-from service.api.dependencies import Cursor, NamePart, SettingsGiven, States, StoreGiven, StudyId
+from service.api.authorization import CallerDep, RequireRole
+from service.api.dependencies import Cursor, NamePart, SettingsDep, States, StoreDep, StudyId
 from service.api.openapi import STUDY_JSON
 from service.roles import Role
-from service.schemas.studies import Form
+from service.schemas.studies import ReportFormat
 from service.settings import Settings
 from service.states import State
 from service.storage.entities import Caller
 from service.storage.repositories.listing import Wanted
 from service.storage.repositories.studies import Store
-from service.web.study_page import look
-from service.web.templating import Pages, PagesGiven
+from service.web.study_page import build_study_page
+from service.web.templating import PageTemplates, TemplatesDep
 
-router = APIRouter(dependencies=[Depends(needs(Role.READER))], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(RequireRole(Role.READER))], include_in_schema=False)
 
 #: Studies in a page of the list.
 _PAGE = 50
@@ -26,9 +26,9 @@ _PAGE = 50
 
 @router.get("/")
 def studies_page(
-    caller: CallerGiven,
-    store: StoreGiven,
-    pages: PagesGiven,
+    caller: CallerDep,
+    store: StoreDep,
+    templates: TemplatesDep,
     cursor: Cursor = None,
     state: States = (),
     name: NamePart = "",
@@ -40,7 +40,7 @@ def studies_page(
     asked += [("archived", "true")] if archived else []
     more = None if found.next_cursor is None else "/?" + urlencode([*asked, ("cursor", found.next_cursor)])
     first = None if cursor is None else "/?" + urlencode(asked)
-    return pages.page(
+    return templates.render(
         "studies.html",
         caller=caller,
         here="studies",
@@ -55,9 +55,9 @@ def studies_page(
 
 
 @router.get("/pages/new")
-def new_page(caller: CallerGiven, settings: SettingsGiven, pages: PagesGiven) -> Response:
+def new_page(caller: CallerDep, settings: SettingsDep, templates: TemplatesDep) -> Response:
     """Return a form that makes a study of what can be trained."""
-    return pages.page(
+    return templates.render(
         "new.html",
         caller=caller,
         here="new",
@@ -69,21 +69,23 @@ def new_page(caller: CallerGiven, settings: SettingsGiven, pages: PagesGiven) ->
 
 @router.get("/pages/studies/{study_id}")
 def study_page(
-    study_id: StudyId, caller: CallerGiven, store: StoreGiven, settings: SettingsGiven, pages: PagesGiven
+    study_id: StudyId, caller: CallerDep, store: StoreDep, settings: SettingsDep, templates: TemplatesDep
 ) -> Response:
     """Return a study's page, which shows what goes on as long as it is open."""
-    return _study(pages, "study.html", study_id, caller, store, settings)
+    return _study(templates, "study.html", study_id, caller, store, settings)
 
 
 @router.get("/pages/studies/{study_id}/now")
 def study_now(
-    study_id: StudyId, caller: CallerGiven, store: StoreGiven, settings: SettingsGiven, pages: PagesGiven
+    study_id: StudyId, caller: CallerDep, store: StoreDep, settings: SettingsDep, templates: TemplatesDep
 ) -> Response:
     """Return the part of a study's page that changes, for the page to take up."""
-    return _study(pages, "study_now.html", study_id, caller, store, settings)
+    return _study(templates, "study_now.html", study_id, caller, store, settings)
 
 
-def _study(pages: Pages, template: str, study_id: str, caller: Caller, store: Store, settings: Settings) -> Response:
-    seen = look(store.study(study_id), caller, store, settings, datetime.now(UTC))
-    forms = tuple(form.value for form in Form if form is not Form.HTML)
-    return pages.page(template, caller=caller, here="study", look=seen, spec=seen.study.spec, forms=forms)
+def _study(
+    templates: PageTemplates, template: str, study_id: str, caller: Caller, store: Store, settings: Settings
+) -> Response:
+    view = build_study_page(store.study(study_id), caller, store, settings, datetime.now(UTC))
+    forms = tuple(form.value for form in ReportFormat if form is not ReportFormat.HTML)
+    return templates.render(template, caller=caller, here="study", view=view, spec=view.study.spec, forms=forms)

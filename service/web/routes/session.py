@@ -10,17 +10,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
-from service.api.authorization import open_to_all
-from service.api.body import read_content
-from service.api.dependencies import SettingsGiven, StoreGiven
-from service.api.middleware.authentication import take_failure
-from service.api.middleware.csrf import refuse_foreign
+from service.api.authorization import allow_anonymous
+from service.api.body import read_body
+from service.api.dependencies import SettingsDep, StoreDep
+from service.api.middleware.authentication import count_failure
+from service.api.middleware.csrf import require_same_origin
 from service.auth.keys import Keys
 from service.auth.sessions import COOKIE, LIFE, Sessions
 from service.errors import UnauthenticatedError
-from service.web.templating import Pages, PagesGiven
+from service.web.templating import PageTemplates, TemplatesDep
 
-router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(allow_anonymous)], include_in_schema=False)
 
 _FORM_LIMIT = 4096
 #: A path of this service: browsers read `//host` and `/\\host` as another host, and leave out spaces and tabs.
@@ -30,26 +30,26 @@ Next = Annotated[str, Query(description="The page to come back to.")]
 
 
 @router.get("/login")
-def login_form(settings: SettingsGiven, pages: PagesGiven, next: Next = "/") -> Response:
+def login_form(settings: SettingsDep, templates: TemplatesDep, next: Next = "/") -> Response:
     """Return a form that takes an API key; where none is needed, the page that it would lead to."""
     if not settings.needs_keys:
         return RedirectResponse(local(next), HTTPStatus.SEE_OTHER)
-    return _form(pages, HTTPStatus.OK, next, "")
+    return _form(templates, HTTPStatus.OK, next, "")
 
 
 @router.post("/login")
-async def log_in(request: Request, store: StoreGiven, pages: PagesGiven) -> Response:
+async def log_in(request: Request, store: StoreDep, templates: TemplatesDep) -> Response:
     """Begin a session of the key's holder, and go on to the page that was asked for."""
-    refuse_foreign(request, silence=True)
-    content = await read_content(request, _FORM_LIMIT)
+    require_same_origin(request, allow_unknown=True)
+    content = await read_body(request, _FORM_LIMIT)
     form = parse_qs(content.decode("utf-8", "replace"))
     (key, *_), (asked, *_) = form.get("key", [""]), form.get("next", ["/"])
     try:
         caller = await run_in_threadpool(Keys(store).caller, f"Bearer {key.strip()}")
     except UnauthenticatedError:
-        take_failure(request.app.state.failures, "" if request.client is None else request.client.host)
+        count_failure(request.app.state.failure_limiter, "" if request.client is None else request.client.host)
         trouble = "This is no key of this service, or it was revoked. Keys look like l4_<id>_<secret>."
-        return _form(pages, HTTPStatus.UNAUTHORIZED, asked, trouble)
+        return _form(templates, HTTPStatus.UNAUTHORIZED, asked, trouble)
     assert caller.key_id is not None
     token = await run_in_threadpool(Sessions(store).open, caller.key_id, datetime.now(UTC))
     answer = RedirectResponse(local(asked), HTTPStatus.SEE_OTHER)
@@ -65,9 +65,9 @@ async def log_in(request: Request, store: StoreGiven, pages: PagesGiven) -> Resp
 
 
 @router.post("/logout")
-def log_out(request: Request, store: StoreGiven) -> Response:
+def log_out(request: Request, store: StoreDep) -> Response:
     """End the browser's session."""
-    refuse_foreign(request, silence=True)
+    require_same_origin(request, allow_unknown=True)
     token = request.cookies.get(COOKIE)
     if token is not None:
         Sessions(store).close(token)
@@ -76,8 +76,8 @@ def log_out(request: Request, store: StoreGiven) -> Response:
     return answer
 
 
-def _form(pages: Pages, status: HTTPStatus, asked: str, trouble: str) -> Response:
-    return pages.page("login.html", status=status, caller=None, next=local(asked), trouble=trouble)
+def _form(templates: PageTemplates, status: HTTPStatus, asked: str, trouble: str) -> Response:
+    return templates.render("login.html", status=status, caller=None, next=local(asked), trouble=trouble)
 
 
 def local(path: str) -> str:

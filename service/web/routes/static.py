@@ -6,9 +6,9 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, Response
 from starlette.exceptions import HTTPException
 
-from service.api.authorization import open_to_all
+from service.api.authorization import allow_anonymous
 
-router = APIRouter(dependencies=[Depends(open_to_all)], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(allow_anonymous)], include_in_schema=False)
 
 _FOLDER = Path(__file__).parents[1] / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

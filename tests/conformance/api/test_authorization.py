@@ -15,14 +15,14 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from service.api.authorization import Needs, open_to_all
-from service.api.middleware.authentication import is_open as guard_lets_pass
-from service.api.middleware.security_headers import ALWAYS
+from service.api.authorization import RequireRole, allow_anonymous
+from service.api.middleware.authentication import is_public_path
+from service.api.middleware.security_headers import SECURITY_HEADERS
 from service.api.openapi import STUDY_JSON
 from service.auth.keys import Keys
 from service.roles import Role
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import StudyAnswer
+from service.schemas.studies import StudyResponse
 from service.states import State
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
@@ -179,10 +179,10 @@ def test_every_route_declares_what_it_needs(app: FastAPI, keyed_app: FastAPI) ->
     for name, route in (*routes(app), *routes(keyed_app)):
         assert isinstance(route.original_route, APIRoute), f"{name} can declare nothing"
         declared = list(dependencies(route.dependant))
-        is_open = open_to_all in declared
-        needed = [each for each in declared if isinstance(each, Needs)]
+        is_open = allow_anonymous in declared
+        needed = [each for each in declared if isinstance(each, RequireRole)]
         assert is_open or needed, f"{name} declares no role: see service/api/authorization.py"
-        assert is_open == guard_lets_pass(str(route.path))
+        assert is_open == is_public_path(str(route.path))
         assert not (is_open and needed)
 
 
@@ -202,7 +202,7 @@ def test_who_may_ask(keyed_api: httpx.Client, keys: dict[As, str], study_id: str
             assert "keys create" in found.detail or "owner's key" in found.detail
             assert key[16:] not in answer.text or not key
         answer.close()
-        assert ALWAYS.keys() <= {each.title() for each in answer.headers}, f"{name} {caller}"
+        assert SECURITY_HEADERS.keys() <= {each.title() for each in answer.headers}, f"{name} {caller}"
         assert answer.headers["cache-control"] == "no-store"
 
 
@@ -254,7 +254,7 @@ def test_a_body_is_not_read_before_its_sender_may_post(keyed_api: httpx.Client, 
 
 def test_a_study_is_its_posters(keyed_api: httpx.Client, keys: dict[As, str]) -> None:
     posted = keyed_api.post("/studies", json=STUDY_JSON, headers=header(keys[As.OTHER]))
-    study = StudyAnswer.model_validate_json(posted.content)
+    study = StudyResponse.model_validate_json(posted.content)
     assert study.owner == "other"
     listed = keyed_api.get("/studies", headers=header(keys[As.READER])).json()["studies"]
     assert [each["owner"] for each in listed] == ["other"]
@@ -319,7 +319,7 @@ def test_an_error_of_the_service_has_the_headers_too(empty_api: httpx.Client, st
         connection.exec_driver_sql("INSERT INTO catalogue VALUES (1, 'nonsense')")
     answer = empty_api.get("/workloads")
     problem_of(answer, 500)
-    assert ALWAYS.keys() <= {each.title() for each in answer.headers}
+    assert SECURITY_HEADERS.keys() <= {each.title() for each in answer.headers}
 
 
 def test_a_database_that_does_not_answer_is_a_503_before_any_route(

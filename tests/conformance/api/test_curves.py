@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import CurvesAnswer
+from service.schemas.studies import CurvesResponse
 from service.storage.repositories.studies import Store
 from studies.records.rows import Lane, Outcome, Pack, Run, Series, Trial
 from studies.spec.parameters import Stage
@@ -40,10 +40,10 @@ def test_they_are_the_best_trials_and_then_the_confirm_runs(api: httpx.Client, s
     ledger = StudyLedger(store, claim.study_id, claim.token)
     path = f"/studies/{claim.study_id}/workloads/digits_mlp/curves"
 
-    def curves(**asked: str) -> CurvesAnswer:
-        return CurvesAnswer.model_validate_json(api.get(path, params=asked).raise_for_status().content)
+    def curves(**asked: str) -> CurvesResponse:
+        return CurvesResponse.model_validate_json(api.get(path, params=asked).raise_for_status().content)
 
-    assert curves() == CurvesAnswer(workload="digits_mlp", names=(), series="train_loss", curves=())
+    assert curves() == CurvesResponse(workload="digits_mlp", names=(), series="train_loss", curves=())
     trials = [
         Trial(workload="digits_mlp", arm="sgd", number=n, batch=0, setting={"lr": 0.01 * (n + 1), "eps": 1e-8})
         for n in range(2)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.schemas.studies import RunAnswer, RunPage
+from service.schemas.studies import RunPage, RunResponse
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.studies import Store
@@ -107,7 +107,7 @@ def test_a_run_has_an_id_and_the_lines_of_its_pack(
     page = RunPage.model_validate(api.get(f"/studies/{study_id}/runs").json())
     assert len({run.id for run in page.runs}) == len(page.runs) == 2
     for run in page.runs:
-        assert RunAnswer.model_validate(api.get(f"/studies/{study_id}/runs/{run.id}").json()) == run
+        assert RunResponse.model_validate(api.get(f"/studies/{study_id}/runs/{run.id}").json()) == run
         pack = int(run.id.partition("-")[0])
         say(settings, study_id, f"pack {pack} is handed out", pack=pack)
         say(settings, study_id, f"pack {pack} is done", pack=pack)

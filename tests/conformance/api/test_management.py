@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import CancelAnswer, StudyAnswer, StudyPage
+from service.schemas.studies import CancelResponse, StudyPage, StudyResponse
 from service.states import State
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
@@ -32,7 +32,7 @@ def test_a_study_in_any_state_is_cloned(api: httpx.Client, store: Store, spec: S
     answer = api.post(f"/studies/{study_id}/clone")
 
     assert answer.status_code == 202, answer.text
-    clone = StudyAnswer.model_validate_json(answer.content)
+    clone = StudyResponse.model_validate_json(answer.content)
     assert answer.headers["location"] == f"/studies/{clone.id}"
     assert clone.id != study_id
     assert (clone.spec, clone.state, clone.progress.done) == (spec, State.QUEUED, 0)
@@ -102,7 +102,7 @@ def test_what_no_clone_can_have_is_named(
 def test_an_archived_study_is_listed_among_its_own(api: httpx.Client, store: Store, spec: StudySpec) -> None:
     ended, queued = bring_to(store, spec, State.FAILED), store.add_study(spec, NOW)
     for _ in range(2):
-        archived = StudyAnswer.model_validate_json(api.post(f"/studies/{ended}/archive").content)
+        archived = StudyResponse.model_validate_json(api.post(f"/studies/{ended}/archive").content)
         assert archived.archived_at is not None
         assert (archived.state, archived.reason) == (State.FAILED, "for the test")
         assert (listed(api), listed(api, archived=True)) == ([queued], [ended])
@@ -149,7 +149,7 @@ def test_many_are_cancelled_at_once(api: httpx.Client, store: Store, spec: Study
     ids = [failed, "nonsense", queued, running]
     answer = api.post("/studies/cancel", json={"ids": ids})
     assert answer.status_code == 200, answer.text
-    found = CancelAnswer.model_validate_json(answer.content)
+    found = CancelResponse.model_validate_json(answer.content)
     assert [each.id for each in found.studies] == ids
     assert [each.state for each in found.studies] == [None, None, State.CANCELLED, State.CANCELLING]
     assert [each.problem and each.problem.status for each in found.studies] == [409, 404, None, None]

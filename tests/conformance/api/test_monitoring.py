@@ -63,7 +63,7 @@ def test_a_process_that_is_started_again_shows_the_same(api: httpx.Client, store
     with_runs(store, spec)
     before = {key: found for key, found in scraped(api).items() if "seconds" not in key[0]}
     again = create_app(Settings(home=Path("unused")), store)
-    assert before.items() <= read(generate_latest(again.state.exposition.registry).decode()).items()
+    assert before.items() <= read(generate_latest(again.state.metrics.registry).decode()).items()
 
 
 def test_as_open_metrics(api: httpx.Client) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from service.api.openapi import STUDY_JSON, STUDY_YAML
-from service.schemas.studies import PlanAnswer, StudyAnswer
+from service.schemas.studies import PlanResponse, StudyResponse
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from service.storage.repositories.throughput import replace_speeds
@@ -22,10 +22,10 @@ from tests.conformance.api.test_problems import BAD_STUDIES, UNREADABLE
 MACHINES = Machines(hardware="here", code="now", workers=4, gpus=1.0)
 
 
-def planned(api: httpx.Client, body: object) -> PlanAnswer:
+def planned(api: httpx.Client, body: object) -> PlanResponse:
     answer = api.post("/studies/plan", json=body)
     assert answer.status_code == 200, answer.text
-    return PlanAnswer.model_validate_json(answer.content)
+    return PlanResponse.model_validate_json(answer.content)
 
 
 @pytest.mark.parametrize(("content", "headers"), [(json.dumps(STUDY_JSON), JSON), (STUDY_YAML, YAML)])
@@ -34,9 +34,9 @@ def test_a_plan_is_that_of_the_study_and_stores_nothing(
 ) -> None:
     answer = api.post("/studies/plan", content=content, headers=headers)
     assert answer.status_code == 200, answer.text
-    plan = PlanAnswer.model_validate_json(answer.content)
+    plan = PlanResponse.model_validate_json(answer.content)
     assert store.studies(10).items == ()
-    study = StudyAnswer.model_validate_json(api.post("/studies", content=content, headers=headers).content)
+    study = StudyResponse.model_validate_json(api.post("/studies", content=content, headers=headers).content)
     assert (plan.spec_hash, plan.warnings) == (study.spec_hash, study.warnings)
     expected, most = plan.estimate.expected, plan.estimate.most
     assert expected.search_runs + expected.confirm_runs == study.progress.total

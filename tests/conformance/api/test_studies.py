@@ -10,7 +10,7 @@ import pytest
 
 from service.api.openapi import STUDY_JSON, STUDY_YAML
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import BestAnswer, EventAnswer, RunPage, StudyAnswer, StudyPage, WorkloadAnswer
+from service.schemas.studies import BestResponse, EventResponse, RunPage, StudyPage, StudyResponse, WorkloadResponse
 from service.states import State
 from service.storage.lifecycle import commands as verbs
 from service.storage.repositories.runners import Runners
@@ -36,7 +36,7 @@ def test_a_study_is_accepted(api: httpx.Client, content: str, content_type: str)
     answer = api.post("/studies", content=content, headers={"Content-Type": content_type})
 
     assert answer.status_code == 202, answer.text
-    study = StudyAnswer.model_validate_json(answer.content)
+    study = StudyResponse.model_validate_json(answer.content)
     assert answer.headers["location"] == f"/studies/{study.id}" == study.links.self
     assert (study.state, study.reason, study.name) == (State.QUEUED, "", "L4 against tuned SGD")
     assert (study.progress.done, study.progress.total) == (0, 2 * (1 + 8) + 2 * (8 + 8))
@@ -109,7 +109,7 @@ def test_a_study_with_runs(api: httpx.Client, store: Store, spec: StudySpec) -> 
     study_id = with_runs(store, spec)
     store.set_experiment(study_id, "17")
 
-    study = StudyAnswer.model_validate(api.get(f"/studies/{study_id}").json())
+    study = StudyResponse.model_validate(api.get(f"/studies/{study_id}").json())
     first = RunPage.model_validate(api.get(f"/studies/{study_id}/runs", params={"limit": 1}).json())
     second = RunPage.model_validate(
         api.get(f"/studies/{study_id}/runs", params={"limit": 1, "cursor": first.next_cursor}).json()
@@ -126,9 +126,9 @@ def test_a_study_with_runs(api: httpx.Client, store: Store, spec: StudySpec) -> 
     assert [(each.trials_done, each.trials_total) for each in study.progress.arms] == [(1, 1), (0, 4)] * 2
     bests = [each.best for each in study.progress.arms]
     assert bests == [
-        BestAnswer(trial=0, score=None, setting={"alpha": 0.15}),
+        BestResponse(trial=0, score=None, setting={"alpha": 0.15}),
         None,
-        BestAnswer(trial=0, score=0.5, setting={"alpha": 0.15}),
+        BestResponse(trial=0, score=0.5, setting={"alpha": 0.15}),
         None,
     ]
     assert study.links.mlflow == "http://mlflow.test/#/experiments/17/runs?workflowType=machine_learning"
@@ -251,7 +251,7 @@ def test_pausing_and_resuming(api: httpx.Client, store: Store, spec: StudySpec) 
     for verb, states in {"pause": ("PAUSED", "PAUSED"), "resume": ("QUEUED", "RUNNING")}.items():
         for _ in range(2):
             for study_id, state in zip((queued, running), states, strict=True):
-                answer = StudyAnswer.model_validate_json(api.post(f"/studies/{study_id}/{verb}").content)
+                answer = StudyResponse.model_validate_json(api.post(f"/studies/{study_id}/{verb}").content)
                 assert answer.state == state
 
 
@@ -260,7 +260,7 @@ def test_only_a_failed_study_is_retried(api: httpx.Client, store: Store, spec: S
     store.transition(failed, State.FAILED, "the data are missing")
     store.transition(succeeded, State.SUCCEEDED, "")
 
-    answer = StudyAnswer.model_validate_json(api.post(f"/studies/{failed}/retry").content)
+    answer = StudyResponse.model_validate_json(api.post(f"/studies/{failed}/retry").content)
     assert (answer.state, answer.ended_at) == (State.QUEUED, None)
     assert "SUCCEEDED" in problem_of(api.post(f"/studies/{succeeded}/retry"), 409).detail
 
@@ -270,7 +270,7 @@ def events(text: str) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
     for block in text.replace(": ping\n\n", "").strip().split("\n\n") if text.strip() else []:
         fields = dict(line.split(": ", 1) for line in block.splitlines())
-        data = EventAnswer.model_validate_json(fields["data"])
+        data = EventResponse.model_validate_json(fields["data"])
         assert data.state == fields["event"]
         found.append((fields["id"], fields["event"], data.reason))
     return found
@@ -307,7 +307,7 @@ def test_events_are_followed_until_the_study_has_ended(api: httpx.Client, store:
 
 
 def test_the_catalogue_is_shown(api: httpx.Client, catalogue: Catalogue) -> None:
-    workloads = [WorkloadAnswer.model_validate(found) for found in api.get("/workloads").json()]
+    workloads = [WorkloadResponse.model_validate(found) for found in api.get("/workloads").json()]
     optimizers = [OptimizerEntry.model_validate(found) for found in api.get("/optimizers").json()]
 
     assert [found.name for found in workloads] == ["digits_mlp", "linear_regression"]

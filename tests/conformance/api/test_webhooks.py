@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.schemas.webhooks import DeliveryAnswer, NewWebhookAnswer, WebhookAnswer
+from service.schemas.webhooks import DeliveryResponse, NewWebhookResponse, WebhookResponse
 from service.storage.repositories.studies import Store
 from service.webhooks.http_client import Outbound
 from studies.spec.study import StudySpec
@@ -33,15 +33,15 @@ def private(app: FastAPI) -> Iterator[None]:
 def test_one_is_added_listed_and_removed(api: httpx.Client, store: Store, spec: StudySpec) -> None:
     posted = api.post("/webhooks", json={"url": "https://example.com/hook", "states": ["SUCCEEDED", "FAILED"]})
     assert posted.status_code == 201, posted.text
-    first = NewWebhookAnswer.model_validate(posted.json())
-    second = NewWebhookAnswer.model_validate(
+    first = NewWebhookResponse.model_validate(posted.json())
+    second = NewWebhookResponse.model_validate(
         api.post("/webhooks", content="url: http://example.com", headers={"Content-Type": "application/yaml"}).json()
     )
     assert len({first.secret, second.secret, first.id, second.id}) == 4
     claimed(store, spec)  # QUEUED, RUNNING
     listed = api.get("/webhooks")
     assert "whsec_" not in listed.text
-    found = [WebhookAnswer.model_validate(each) for each in listed.json()]
+    found = [WebhookResponse.model_validate(each) for each in listed.json()]
     assert [each.id for each in found] == [first.id, second.id]
     assert [(each.waiting, each.dropped, each.failing_since) for each in found] == [(0, 0, None), (2, 0, None)]
     assert [each.states for each in found] == [first.states, ()]
@@ -90,13 +90,13 @@ def test_what_cannot_be_read_is_refused(api: httpx.Client) -> None:
 
 @pytest.mark.usefixtures("private")
 def test_a_test_tells_what_came_back(api: httpx.Client, hook: Receiver) -> None:
-    added = NewWebhookAnswer.model_validate(api.post("/webhooks", json={"url": hook.url}).json())
+    added = NewWebhookResponse.model_validate(api.post("/webhooks", json={"url": hook.url}).json())
     for status in (200, 204, 500, 302):
         hook.answer = lambda _, status=status: status
         answer = api.post(f"/webhooks/{added.id}/test")
         assert answer.status_code == 200
         assert "secret" not in answer.text  # the receiver's own words
-        assert DeliveryAnswer.model_validate(answer.json()) == DeliveryAnswer(
+        assert DeliveryResponse.model_validate(answer.json()) == DeliveryResponse(
             taken=status < 300, status=status, detail=f"answered {status}"
         )
     for each in hook.got:
@@ -107,7 +107,7 @@ def test_a_test_tells_what_came_back(api: httpx.Client, hook: Receiver) -> None:
 
 def test_a_private_receiver_is_refused_by_default(api: httpx.Client, hook: Receiver) -> None:
     added = api.post("/webhooks", json={"url": hook.url}).json()
-    found = DeliveryAnswer.model_validate(api.post(f"/webhooks/{added['id']}/test").json())
+    found = DeliveryResponse.model_validate(api.post(f"/webhooks/{added['id']}/test").json())
     assert (found.taken, found.status) == (False, None)
     assert "private address" in found.detail
     assert hook.got == []

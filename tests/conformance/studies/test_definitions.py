@@ -11,7 +11,7 @@ import torch
 
 from service.api.parsers import parse_yaml
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import StudyAnswer
+from service.schemas.studies import StudyResponse
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies import registry
@@ -66,7 +66,7 @@ def test_is_accepted_and_planned(name: str, empty_api: httpx.Client, store: Stor
     Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     answer = empty_api.post("/studies", content=FILES[name].read_bytes(), headers=YAML)
     assert answer.status_code == 202, answer.text
-    study = StudyAnswer.model_validate_json(answer.content)
+    study = StudyResponse.model_validate_json(answer.content)
     assert (study.progress.total, [each.steps for each in study.spec.workloads]) == PLANNED[name]
     assert study.spec.protocol.scale == 1
 

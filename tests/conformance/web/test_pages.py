@@ -195,7 +195,7 @@ def test_mlflow_may_be_elsewhere_for_browsers() -> None:
         ("/mlflow/", "/mlflow"),
         ("https://x.test/m", "https://x.test/m"),
     ):
-        assert Settings(mlflow_public_url=given).mlflow_pages == pages
+        assert Settings(mlflow_public_url=given).mlflow_browser_url == pages
     for bad in ("mlflow", "ftp://x", "javascript:alert(1)", "/a b"):
         with pytest.raises(ValueError, match="mlflow_public_url"):
             Settings(mlflow_public_url=bad)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from service.api.middleware.authentication import FAILURES_A_MINUTE
+from service.api.middleware.authentication import FAILURES_PER_MINUTE
 from service.app import create_app
 from service.auth.keys import Keys
 from service.auth.sessions import COOKIE
@@ -159,8 +159,8 @@ def test_a_proxy_asks_who_is_there(
 def test_guesses_at_the_login_are_few(store: Store, key: str) -> None:
     app = create_app(Settings(access=Access.KEYS), store)
     with served(app) as url, httpx.Client(base_url=url) as client:
-        found = [log_in(client, "nonsense").status_code for _ in range(FAILURES_A_MINUTE + 3)]
-        assert found.count(401) in (FAILURES_A_MINUTE, FAILURES_A_MINUTE + 1)
+        found = [log_in(client, "nonsense").status_code for _ in range(FAILURES_PER_MINUTE + 3)]
+        assert found.count(401) in (FAILURES_PER_MINUTE, FAILURES_PER_MINUTE + 1)
         assert found[-1] == 429
         assert log_in(client, key).status_code == 303  # a right key is never refused for them
 
@@ -168,11 +168,11 @@ def test_guesses_at_the_login_are_few(store: Store, key: str) -> None:
 def test_a_browser_that_shows_nothing_finds_the_login_whatever_its_address_has_tried(store: Store) -> None:
     app = create_app(Settings(access=Access.KEYS), store)
     with served(app) as url, httpx.Client(base_url=url) as client:
-        for _ in range(FAILURES_A_MINUTE + 3):
+        for _ in range(FAILURES_PER_MINUTE + 3):
             assert client.get("/studies", headers=BROWSER).status_code == 303
         # none of those was a failure
-        found = [client.get("/studies").status_code for _ in range(FAILURES_A_MINUTE + 3)]
-        assert found.count(401) in (FAILURES_A_MINUTE, FAILURES_A_MINUTE + 1)
+        found = [client.get("/studies").status_code for _ in range(FAILURES_PER_MINUTE + 3)]
+        assert found.count(401) in (FAILURES_PER_MINUTE, FAILURES_PER_MINUTE + 1)
         assert client.get("/studies", headers=BROWSER).status_code == 303
         # what guesses at a session is refused all the same, and so is a guess at a key
         for guess in ({"Cookie": f"{COOKIE}=nonsense"}, {"Authorization": "Bearer nonsense"}):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from service.api.event_watcher import News
+from service.api.event_watcher import EventWatcher
 from service.settings import Settings
 from service.storage.engine import open_engine
 from service.storage.lifecycle import commands as verbs
@@ -21,18 +21,18 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 def test_those_who_wait_for_a_study_are_told_and_no_others(store: Store, spec: StudySpec) -> None:
     first, second = store.add_study(spec, NOW), store.add_study(spec, NOW)
     seen = store.latest_events([first, second])
-    news = News(store)
+    watcher = EventWatcher(store)
 
     async def follow() -> None:
-        both = [asyncio.create_task(news.after(first, seen[first])) for _ in range(20)]
-        other = asyncio.create_task(news.after(second, seen[second]))
+        both = [asyncio.create_task(watcher.wait_for_event_after(first, seen[first])) for _ in range(20)]
+        other = asyncio.create_task(watcher.wait_for_event_after(second, seen[second]))
         await asyncio.sleep(0.05)
         store.ask(first, verbs.pause)
         await asyncio.wait_for(asyncio.gather(*both), 10)
         assert not other.done()
         store.ask(second, verbs.cancel)
         await asyncio.wait_for(other, 10)
-        await asyncio.wait_for(news.after(first, seen[first]), 10)  # long since there
+        await asyncio.wait_for(watcher.wait_for_event_after(first, seen[first]), 10)  # long since there
 
     asyncio.run(follow())
 
@@ -40,10 +40,10 @@ def test_those_who_wait_for_a_study_are_told_and_no_others(store: Store, spec: S
 def test_one_that_waits_no_more_is_forgotten(store: Store, spec: StudySpec) -> None:
     study_id = store.add_study(spec, NOW)
     seen = store.latest_events([study_id])[study_id]
-    news = News(store)
+    watcher = EventWatcher(store)
 
     async def follow() -> None:
-        gone, stays = (asyncio.create_task(news.after(study_id, seen)) for _ in range(2))
+        gone, stays = (asyncio.create_task(watcher.wait_for_event_after(study_id, seen)) for _ in range(2))
         await asyncio.sleep(0.05)
         gone.cancel()
         store.ask(study_id, verbs.pause)
@@ -56,10 +56,10 @@ def test_one_that_waits_no_more_is_forgotten(store: Store, spec: StudySpec) -> N
 def test_those_who_wait_for_a_study_that_is_deleted_are_told(store: Store, spec: StudySpec, tmp_path: Path) -> None:
     study_id = store.add_study(spec, NOW)
     seen = store.latest_events([study_id])[study_id]
-    news = News(store)
+    watcher = EventWatcher(store)
 
     async def follow() -> None:
-        waits = asyncio.create_task(news.after(study_id, seen))
+        waits = asyncio.create_task(watcher.wait_for_event_after(study_id, seen))
         await asyncio.sleep(0.05)
         store.ask(study_id, verbs.cancel)
         Deletions(Settings(home=tmp_path), store).delete(study_id, NOW, mlflow=False)
@@ -69,17 +69,17 @@ def test_those_who_wait_for_a_study_that_is_deleted_are_told(store: Store, spec:
 
 
 def test_nobody_waits_for_ever(store: Store, spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.event_watcher._MOST_SECONDS", 0.2)
+    monkeypatch.setattr("service.api.event_watcher._MAX_WAIT_SECONDS", 0.2)
     study_id = store.add_study(spec, NOW)
     seen = store.latest_events([study_id])[study_id]
-    asyncio.run(asyncio.wait_for(News(store).after(study_id, seen), 10))
+    asyncio.run(asyncio.wait_for(EventWatcher(store).wait_for_event_after(study_id, seen), 10))
 
 
 def test_those_who_wait_learn_that_the_database_does_not_answer() -> None:
-    news = News(Store(open_engine("sqlite://")))  # one without tables
+    watcher = EventWatcher(Store(open_engine("sqlite://")))  # one without tables
 
     async def follow() -> None:
         with pytest.raises(OperationalError):
-            await asyncio.wait_for(news.after("0" * 20, 0), 10)
+            await asyncio.wait_for(watcher.wait_for_event_after("0" * 20, 0), 10)
 
     asyncio.run(follow())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.api.negotiation import preferred
+from service.api.negotiation import preferred_media_type
 
 OFFERED = ("application/json", "text/html", "text/csv")
 
@@ -28,4 +28,4 @@ OFFERED = ("application/json", "text/html", "text/csv")
     ],
 )
 def test_the_best_accepted_media_type_is_taken(accept: str, expected: str | None) -> None:
-    assert preferred(accept, OFFERED) == expected
+    assert preferred_media_type(accept, OFFERED) == expected

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.api.parsers import DEEPEST, parse_json, parse_yaml
+from service.api.parsers import MAX_DEPTH, parse_json, parse_yaml
 from service.errors import BadBodyError
 
 PARSERS = pytest.mark.parametrize("parse", [parse_json, parse_yaml])
@@ -185,7 +185,7 @@ def test_halves_of_surrogate_pairs_are_named() -> None:
 
 
 @PARSERS
-@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 5_000, 100_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 5_000, 100_000])
 def test_deep_nesting_is_refused(parse: Any, depth: int) -> None:
     with pytest.raises(BadBodyError, match="nested deeper"):
         parse(b"[" * depth + b"]" * depth)
@@ -195,7 +195,7 @@ def test_deep_nesting_is_refused(parse: Any, depth: int) -> None:
 
 @PARSERS
 def test_nesting_up_to_the_limit_is_read(parse: Any) -> None:
-    parse(b"[" * DEEPEST + b"1" + b"]" * DEEPEST)
+    parse(b"[" * MAX_DEPTH + b"1" + b"]" * MAX_DEPTH)
 
 
 @settings(derandomize=True, max_examples=300)

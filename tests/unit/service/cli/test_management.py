@@ -114,7 +114,7 @@ def test_many_are_cancelled(
     assert "is FAILED" in lines[0]
     assert lines[1].rstrip().endswith(" CANCELLED")
     assert "no study has the id" in lines[2]
-    monkeypatch.setattr("service.api.routes.management.MOST", 2)
+    monkeypatch.setattr("service.api.routes.management.MAX_CANCELLED", 2)
     said = run("cancel", "--state", "QUEUED", "--name", "small")
     assert said.exit_code == 0
     assert [line.split()[0] for line in said.stdout.splitlines()] == sorted(queued[1:], reverse=True)

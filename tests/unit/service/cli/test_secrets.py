@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.secrets import make_secrets, take_ray_token
+from service.cli.secrets import make_secrets, store_ray_token
 from service.errors import BadSecretError
 
 FOLDERS = ("postgres", "database", "mlflow", "ray")
@@ -52,7 +52,7 @@ def test_containers_of_another_user_can_read_them(folder: Path) -> None:
 
 def test_the_token_of_another_machine_is_taken(folder: Path) -> None:
     make_secrets(folder)
-    take_ray_token(folder, "  " + "ab" * 32 + "\n")
+    store_ray_token(folder, "  " + "ab" * 32 + "\n")
     assert content(folder)["ray/token"] == "ab" * 32
     make_secrets(folder)
     assert content(folder)["ray/token"] == "ab" * 32
@@ -63,5 +63,5 @@ def test_what_is_no_token_is_not_taken(folder: Path, given: str) -> None:
     make_secrets(folder)
     before = content(folder)
     with pytest.raises(BadSecretError, match="no Ray token"):
-        take_ray_token(folder, given)
+        store_ray_token(folder, given)
     assert content(folder) == before

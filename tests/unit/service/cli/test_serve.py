@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from service.cli.serve import check_port, environment, parts, running
+from service.cli.serve import check_port, child_environment, run_service, service_processes
 from service.errors import PortTakenError, ProcessDiedError
 from service.settings import Settings
 
@@ -37,7 +37,7 @@ def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.Monke
     settings = Settings(home=tmp_path, port=8123, cpus=None, lease_seconds=2.5, mlflow_uri="http://elsewhere:1")
     read = subprocess.run(
         [sys.executable, "-c", "from service.settings import Settings; print(Settings().model_dump_json())"],
-        env=environment(settings),
+        env=child_environment(settings),
         capture_output=True,
         text=True,
         check=True,
@@ -49,12 +49,12 @@ def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.Monke
 def test_the_parts_reach_one_another_without_the_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", "intern.example")
-    found = environment(Settings(home=tmp_path))
+    found = child_environment(Settings(home=tmp_path))
     assert found["no_proxy"] == found["NO_PROXY"] == "intern.example,127.0.0.1,localhost"
 
 
 def test_nothing_calls_home(tmp_path: Path) -> None:
-    found = environment(Settings(home=tmp_path))
+    found = child_environment(Settings(home=tmp_path))
     assert found["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert found["RAY_USAGE_STATS_ENABLED"] == "0"
 
@@ -62,7 +62,7 @@ def test_nothing_calls_home(tmp_path: Path) -> None:
 def test_the_runner_gets_a_fresh_token_for_its_own_ray(tmp_path: Path) -> None:
     tokens = set[str]()
     for _ in range(2):
-        runner = parts(Settings(home=tmp_path))[-1].command
+        runner = service_processes(Settings(home=tmp_path))[-1].command
         assert runner.environment["RAY_AUTH_MODE"] == "token"
         tokens.add(runner.environment["RAY_AUTH_TOKEN"])
     assert len(tokens) == 2
@@ -71,14 +71,14 @@ def test_the_runner_gets_a_fresh_token_for_its_own_ray(tmp_path: Path) -> None:
 
 def test_a_cluster_elsewhere_has_its_own_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "the deployment's")
-    runner = parts(Settings(home=tmp_path, ray_address="ray://elsewhere:10001"))[-1].command
+    runner = service_processes(Settings(home=tmp_path, ray_address="ray://elsewhere:10001"))[-1].command
     assert runner.environment["RAY_AUTH_TOKEN"] == "the deployment's"
 
 
 def test_an_mlflow_server_elsewhere_means_none_here(tmp_path: Path) -> None:
-    names = [part.command.name for part in parts(Settings(home=tmp_path, mlflow_uri="http://elsewhere:1"))]
+    names = [part.command.name for part in service_processes(Settings(home=tmp_path, mlflow_uri="http://elsewhere:1"))]
     assert names == ["HTTP service", "runner"]
-    assert len(parts(Settings(home=tmp_path))) == 3
+    assert len(service_processes(Settings(home=tmp_path))) == 3
 
 
 def test_a_taken_port_is_named_with_its_remedy(taken_port: int) -> None:
@@ -88,7 +88,7 @@ def test_a_taken_port_is_named_with_its_remedy(taken_port: int) -> None:
 
 def test_nothing_is_started_where_a_port_is_taken(tmp_path: Path, taken_port: int, free_ports: tuple[int, int]) -> None:
     settings = Settings(home=tmp_path / "home", port=free_ports[0], mlflow_port=taken_port)
-    with pytest.raises(PortTakenError, match="L4_MLFLOW_PORT"), running(settings, Console(file=StringIO())):
+    with pytest.raises(PortTakenError, match="L4_MLFLOW_PORT"), run_service(settings, Console(file=StringIO())):
         pass
     assert not settings.home.exists()
 
@@ -104,6 +104,6 @@ def test_a_part_that_does_not_come_up_is_reported_in_its_own_words(
     settings = Settings(home=tmp_path / "home", port=free_ports[0], mlflow_port=free_ports[1])
     with (
         pytest.raises(ProcessDiedError, match=r"HTTP service ended with exit status 4(.|\n)*the disk is full"),
-        running(settings, Console(file=StringIO())),
+        run_service(settings, Console(file=StringIO())),
     ):
         pass

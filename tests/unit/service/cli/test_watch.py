@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from service.cli.watch import Pace, view, watching
-from service.schemas.studies import ArmProgressAnswer, BestAnswer, Links, ProgressAnswer, StudyAnswer
+from service.cli.watch import Pace, live_view, render_study
+from service.schemas.studies import ArmProgressResponse, BestResponse, Links, ProgressResponse, StudyResponse
 from service.states import State
 from studies.spec.study import StudySpec
 
@@ -15,15 +15,15 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def study(spec: StudySpec) -> StudyAnswer:
+def study(spec: StudySpec) -> StudyResponse:
     found = {
-        ("digits_mlp", "l4adam"): BestAnswer(trial=0, score=0.03125, setting={"alpha": 0.15}),
-        ("digits_mlp", "sgd"): BestAnswer(trial=3, score=0.0457, setting={"lr": 0.0464, "eps": 1e-8}),
-        ("linear_regression", "l4adam"): BestAnswer(trial=0, score=None, setting={"alpha": 0.15}),
+        ("digits_mlp", "l4adam"): BestResponse(trial=0, score=0.03125, setting={"alpha": 0.15}),
+        ("digits_mlp", "sgd"): BestResponse(trial=3, score=0.0457, setting={"lr": 0.0464, "eps": 1e-8}),
+        ("linear_regression", "l4adam"): BestResponse(trial=0, score=None, setting={"alpha": 0.15}),
     }
     done = dict(zip([*found, ("linear_regression", "sgd")], (7, 3, 2, 0), strict=True))
     arms = tuple(
-        ArmProgressAnswer(
+        ArmProgressResponse(
             workload=workload,
             arm=arm,
             done=count,
@@ -34,7 +34,7 @@ def study(spec: StudySpec) -> StudyAnswer:
         )
         for (workload, arm), count in done.items()
     )
-    return StudyAnswer(
+    return StudyResponse(
         id="0" * 20,
         name="A study",
         owner=None,
@@ -49,18 +49,18 @@ def study(spec: StudySpec) -> StudyAnswer:
         spec=spec,
         warnings=(),
         conditions=("range extended for sgd on digits_mlp: lr 0.001 to 1",),
-        progress=ProgressAnswer(done=12, total=34, arms=arms),
+        progress=ProgressResponse(done=12, total=34, arms=arms),
         links=Links(self="", page="", runs="", events="", report=None, mlflow=None),
     )
 
 
-def text_of(study: StudyAnswer, per_minute: float | None, room: int | None = None) -> str:
+def text_of(study: StudyResponse, per_minute: float | None, room: int | None = None) -> str:
     console = Console(file=io.StringIO(), width=100, record=True)
-    console.print(view(study, per_minute, NOW + timedelta(minutes=3), room))
+    console.print(render_study(study, per_minute, NOW + timedelta(minutes=3), room))
     return console.export_text()
 
 
-def test_a_look_has_progress_pace_and_the_best_of_every_arm(study: StudyAnswer) -> None:
+def test_a_look_has_progress_pace_and_the_best_of_every_arm(study: StudyResponse) -> None:
     lines = [" ".join(line.split()) for line in text_of(study, 4.0).splitlines()]
     assert "RUNNING" in lines[0]
     assert lines[0].endswith("12 of 34 runs")
@@ -75,7 +75,7 @@ def test_a_look_has_progress_pace_and_the_best_of_every_arm(study: StudyAnswer) 
     ]
 
 
-def test_where_nothing_is_known_nothing_is_said(study: StudyAnswer) -> None:
+def test_where_nothing_is_known_nothing_is_said(study: StudyResponse) -> None:
     assert "a minute" not in text_of(study, None)
     queued = study.model_copy(update={"state": State.QUEUED, "started_at": None, "conditions": ()})
     assert [line for line in text_of(queued, 4.0).splitlines()[1:3] if line.strip()] == [
@@ -86,7 +86,7 @@ def test_where_nothing_is_known_nothing_is_said(study: StudyAnswer) -> None:
     assert "took 1 min 30 s" in text_of(ended, 4.0)
 
 
-def test_on_a_low_screen_what_goes_on_is_shown_first(study: StudyAnswer) -> None:
+def test_on_a_low_screen_what_goes_on_is_shown_first(study: StudyResponse) -> None:
     shown = text_of(study, None, room=2)
     assert "0.0457" in shown
     assert "diverged" in shown
@@ -97,22 +97,22 @@ def test_on_a_low_screen_what_goes_on_is_shown_first(study: StudyAnswer) -> None
 def test_the_pace_is_that_of_the_last_minutes() -> None:
     pace = Pace()
     assert pace.per_minute is None
-    pace.look(0, 10)
-    pace.look(30, 10)
+    pace.sample(0, 10)
+    pace.sample(30, 10)
     assert pace.per_minute is None
-    pace.look(60, 20)
+    pace.sample(60, 20)
     assert pace.per_minute == 10
     for minute in range(2, 60):
-        pace.look(60 * minute, 20 + minute)
+        pace.sample(60 * minute, 20 + minute)
     assert pace.per_minute == pytest.approx(1)
     for minute in range(60, 70):
-        pace.look(60 * minute, 79)
+        pace.sample(60 * minute, 79)
     assert pace.per_minute is None
 
 
-def test_a_terminal_keeps_the_last_look(study: StudyAnswer) -> None:
+def test_a_terminal_keeps_the_last_look(study: StudyResponse) -> None:
     console = Console(file=io.StringIO(), width=100, height=30, force_terminal=True, record=True)
-    with watching(console) as follow:
+    with live_view(console) as follow:
         follow(study)
         follow(study.model_copy(update={"state": State.SUCCEEDED, "ended_at": NOW}))
     shown = console.export_text()
@@ -120,9 +120,9 @@ def test_a_terminal_keeps_the_last_look(study: StudyAnswer) -> None:
     assert "SUCCEEDED" in shown
 
 
-def test_elsewhere_there_is_a_line_for_each_new_state(study: StudyAnswer) -> None:
+def test_elsewhere_there_is_a_line_for_each_new_state(study: StudyResponse) -> None:
     console = Console(file=io.StringIO(), width=100, record=True)
-    with watching(console) as follow:
+    with live_view(console) as follow:
         for state in (State.QUEUED, State.RUNNING, State.RUNNING, State.SUCCEEDED):
             follow(study.model_copy(update={"state": state}))
     assert console.export_text().splitlines() == [

@@ -18,7 +18,7 @@ from service.client.client import Client
 from service.client.connection import RequestRefusedError
 from service.errors import MalformedKeyError, UnreachableError
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import Form
+from service.schemas.studies import ReportFormat
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.runners import Runners
@@ -216,9 +216,9 @@ def test_a_report_comes_in_every_form(client: Client, store: Store, spec: StudyS
     with pytest.raises(RequestRefusedError, match="report") as refused:
         client.report(study_id)
     assert refused.value.problem.status == 409
-    contents = {form: f"as {form}".encode() for form in Form}
+    contents = {form: f"as {form}".encode() for form in ReportFormat}
     _ledger(store).save_report({f"report.{form}": content for form, content in contents.items()})
-    assert {form: client.report(study_id, form) for form in Form} == contents
+    assert {form: client.report(study_id, form) for form in ReportFormat} == contents
 
 
 @pytest.mark.usefixtures("published")

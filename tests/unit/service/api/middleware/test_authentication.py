@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.api.middleware.authentication import FAILURES_A_MINUTE
+from service.api.middleware.authentication import FAILURES_PER_MINUTE
 from service.app import create_app
 from service.auth.keys import Keys
 from service.roles import Role
@@ -58,17 +58,17 @@ def test_zero_is_no_limit(store: Store) -> None:
 def test_wrong_keys_are_few_and_do_not_shut_out_a_right_one(store: Store) -> None:
     right = Keys(store).create("holder", Role.READER, NOW)
     with client(store, Access.KEYS, 6000) as connected:
-        found = statuses(connected, FAILURES_A_MINUTE // 2) + statuses(
-            connected, FAILURES_A_MINUTE // 2 + 5, f"l4_{'0' * 12}_{'0' * 64}"
+        found = statuses(connected, FAILURES_PER_MINUTE // 2) + statuses(
+            connected, FAILURES_PER_MINUTE // 2 + 5, f"l4_{'0' * 12}_{'0' * 64}"
         )
-        assert set(found[:FAILURES_A_MINUTE]) == {401}
+        assert set(found[:FAILURES_PER_MINUTE]) == {401}
         assert found[-1] == 429
         assert "without a valid key" in connected.get("/studies").json()["detail"]
         assert statuses(connected, 10, right) == [200] * 10
 
 
 def test_a_body_that_does_not_arrive_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.body._SECONDS", 0.2)
+    monkeypatch.setattr("service.api.body._TIMEOUT_SECONDS", 0.2)
 
     async def post(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

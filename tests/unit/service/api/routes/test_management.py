@@ -79,7 +79,7 @@ def test_a_filter_by_state_and_name(store: Store, spec: StudySpec) -> None:
 
 
 def test_more_than_one_request_takes_is_said(store: Store, spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.routes.management.MOST", 2)
+    monkeypatch.setattr("service.api.routes.management.MAX_CANCELLED", 2)
     ids = [store.add_study(spec, datetime.now(UTC)) for _ in range(3)]
     first, second = (cancel_all(store, CancelRequest(state=(State.QUEUED,)), ANYBODY) for _ in range(2))
     assert (len(first.studies), first.more) == (2, True)
