@@ -43,7 +43,7 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from service.storage.tables import events, packs, reports, runs, series, studies, trials
 from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.report import Provenance, build_report
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -153,7 +153,7 @@ def fill(store: Store, count: int) -> Filled:
         store: The database.
         count: How many studies.
     """
-    known = catalogue()
+    known = build_catalogue()
     Runners(store).publish(known)
     small, large = resolve(SMALL, known), resolve(large_study(LARGE, "grid"), known)
     small_rows, large_rows = whole(small, followed=False), whole(large, followed=True)

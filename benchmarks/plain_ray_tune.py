@@ -23,7 +23,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.searcher import Searcher
 
 from studies import registry
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 
@@ -130,12 +130,12 @@ def material(spec: StudySpec, reports: int) -> Material:
     """
     problems: dict[tuple[str, int], Problem] = {}
     for chosen in spec.workloads:
-        workload = registry.workload(chosen.workload)
+        workload = registry.load_workload(chosen.workload)
         epochs = math.ceil(chosen.steps / chosen.steps_per_epoch)
         for seed in (*spec.search_seeds, *spec.confirm_seeds):
             module = workload.model(chosen.options).to(workload.dtype)
-            workload.initialise(module, generator(chosen.workload, seed, "init"))
-            drawn = generator(chosen.workload, seed, "problem")
+            workload.initialise(module, seeded_generator(chosen.workload, seed, "init"))
+            drawn = seeded_generator(chosen.workload, seed, "problem")
             first = problems.get((chosen.name, spec.search_seeds[0]))
             problems[chosen.name, seed] = Problem(
                 module=module,

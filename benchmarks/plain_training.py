@@ -13,8 +13,8 @@ from ray.tune import Trainable
 from torch import Tensor, nn
 
 from l4 import L4Adam, L4Mom
-from studies.seeds import generator
-from studies.training.batches import Order
+from studies.seeds import seeded_generator
+from studies.training.batches import BatchSampler
 from studies.workloads._base import Data, Examples, Measure
 
 #: From the loss of the batch to the step that an optimizer takes after `backward`.
@@ -177,7 +177,9 @@ def _batches(run: Run, problem: Problem) -> Iterator[Examples]:
     if not problem.batch_size:
         while True:
             yield train
-    for chosen in Order(len(train.inputs), problem.batch_size, generator(run.workload, run.seed, "order")):
+    for chosen in BatchSampler(
+        len(train.inputs), problem.batch_size, seeded_generator(run.workload, run.seed, "order")
+    ):
         yield Examples(inputs=train.inputs[chosen], targets=train.targets[chosen])
 
 

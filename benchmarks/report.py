@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.render import render
 from studies.reporting.report import Provenance, build_report
 from studies.spec.parameters import Stage
@@ -41,7 +41,7 @@ def study(runs: int) -> StudySpec:
         "arms": [*({"name": name} for name in FIXED), *({"name": name, "search": {"lr": {}}} for name in SEARCHED)],
         "protocol": {"sampler": "random", "trials": trials, "confirm_seeds": SEEDS},
     }
-    return resolve(body, catalogue())
+    return resolve(body, build_catalogue())
 
 
 def made_up(spec: StudySpec) -> Rows:

@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from service.settings import read_settings
 from studies import registry
 from studies.training import device as memory
-from studies.training.compilation.compiled_step import Compiled
+from studies.training.compilation.compiled_step import CompiledStepper
 from studies.training.compilation.program_cache import program_file
-from studies.training.initial_state import Setup, set_up
-from studies.training.lanes import Eager
+from studies.training.initial_state import InitialState, build_initial_state
+from studies.training.lanes import EagerStepper
 
 #: Seconds of a measurement; at least so many repetitions.
 SECONDS, LEAST = 2.0, 5
@@ -75,16 +75,16 @@ def peaks() -> Peaks:
     return Peaks(operations=operations, bytes=2 * _size(large) / seconds(lambda: to.copy_(large)))
 
 
-def step_operations(start: Setup) -> int:
+def step_operations(start: InitialState) -> int:
     """Return the operations of products and convolutions in a step of all lanes."""
     batch = start.batch()
     counter = FlopCounterMode(display=False)
     with counter:
-        Eager(start.step, start.lanes).advance(*batch, start.now(0))
+        EagerStepper(start.step, start.lanes).advance(*batch, start.now(0))
     return counter.get_total_flops()
 
 
-def step_bytes(start: Setup) -> int:
+def step_bytes(start: InitialState) -> int:
     """Return the bytes that a step of all lanes must move."""
     carried = sum(_size(leaf) for leaf in tree_leaves((start.lanes.params, start.lanes.buffers, start.lanes.state)))
     gradients = sum(_size(each) for each in start.lanes.params)
@@ -94,12 +94,12 @@ def step_bytes(start: Setup) -> int:
 
 def measure(case: Case, lanes: int, machine: Peaks) -> str:
     """Return a workload's row."""
-    workload, optimizer = registry.workload(case.workload), registry.optimizer(case.optimizer)
+    workload, optimizer = registry.load_workload(case.workload), registry.load_optimizer(case.optimizer)
     task = case.task(lanes)
-    start = set_up(task, workload, optimizer, case.data_dir, device="cpu")
+    start = build_initial_state(task, workload, optimizer, case.data_dir, device="cpu")
     operations, least = step_operations(start), step_bytes(start)
     file = program_file(case.programs, case.optimizer, task, lanes, 1, "cpu")
-    stepper = Compiled(start.step, start.lanes, file)
+    stepper = CompiledStepper(start.step, start.lanes, file)
     batch, setting = start.batch(), start.now(0)
     program, gathered = seconds(lambda: stepper.advance(*batch, setting)), seconds(start.batch)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--optimizer", default="adam")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    memory.keep()  # as a worker does
+    memory.keep_freed_memory()  # as a worker does
     machine = peaks()
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {dtype}" for dtype, rate in machine.operations.items())
     print(f"peaks of one thread: {rates}, {machine.bytes / 1e9:.0f} GB/s")
@@ -141,7 +141,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.workloads:
             case = Case(workload=name, optimizer=asked.optimizer, data_dir=data_dir, programs=Path(folder) / name)
-            print(measure(case, registry.workload(name).lanes, machine), flush=True)
+            print(measure(case, registry.load_workload(name).lanes, machine), flush=True)
 
 
 if __name__ == "__main__":

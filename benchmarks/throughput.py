@@ -29,12 +29,12 @@ from studies.execution.calibration import calibrate
 from studies.execution.jobs import Probe
 from studies.planning.throughput import Speed, fastest
 from studies.records.rows import Mode
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.training import device as memory
-from studies.training.compilation.compiled_step import Compiled
+from studies.training.compilation.compiled_step import CompiledStepper
 from studies.training.compilation.program_cache import program_file
-from studies.training.initial_state import set_up
-from studies.training.lanes import Eager
+from studies.training.initial_state import build_initial_state
+from studies.training.lanes import EagerStepper
 from studies.training.task import LaneTask, Task
 
 #: The least ratio to the eager peer that is asked for on two cores, and the goal.
@@ -72,7 +72,7 @@ class Case:
 
     def task(self, lanes: int) -> Task:
         """Return a task of so many lanes at the optimizer's defaults."""
-        setting = {each.name: each.default for each in registry.optimizer(self.optimizer).hyperparameters}
+        setting = {each.name: each.default for each in registry.load_optimizer(self.optimizer).hyperparameters}
         return Task(
             workload=self.workload,
             options=self.options,
@@ -85,19 +85,23 @@ class Case:
     @property
     def options(self) -> dict[str, float | int | str]:
         """The workload's defaults, on few examples where that can be set: how many there are changes no step."""
-        chosen = {option.name: option.default for option in registry.workload(self.workload).options}
+        chosen = {option.name: option.default for option in registry.load_workload(self.workload).options}
         return chosen | ({"train_examples": 10_000} if "train_examples" in chosen else {})
 
 
 def peer_step(case: Case, *, compiled: bool) -> Callable[[], object]:
     """Return a step of one run in PyTorch's own loop."""
-    workload, options = registry.workload(case.workload), case.options
-    train = workload.data(options, case.data_dir, generator(case.workload, 0, "problem")).train
+    workload, options = registry.load_workload(case.workload), case.options
+    train = workload.data(options, case.data_dir, seeded_generator(case.workload, 0, "problem")).train
     module = workload.model(options).to(workload.dtype)
-    workload.initialise(module, generator(case.workload, 0, "init"))
+    workload.initialise(module, seeded_generator(case.workload, 0, "init"))
     optimizer = PEERS[case.optimizer](list(module.parameters()))
     forward = torch.compile(module) if compiled else module
-    size, order, drawn = int(options.get("batch_size", 0)), generator("order", 0, "peer"), generator("noise", 0, "peer")
+    size, order, drawn = (
+        int(options.get("batch_size", 0)),
+        seeded_generator("order", 0, "peer"),
+        seeded_generator("noise", 0, "peer"),
+    )
     params = tuple(module.parameters())
 
     def step() -> None:
@@ -121,11 +125,11 @@ def peer_step(case: Case, *, compiled: bool) -> Callable[[], object]:
 def our_step(case: Case, speed: Speed) -> Callable[[], object]:
     """Return a step of a pack."""
     task = case.task(speed.lanes)
-    workload, optimizer = registry.workload(case.workload), registry.optimizer(case.optimizer)
-    start = set_up(task, workload, optimizer, case.data_dir, device="cpu")
+    workload, optimizer = registry.load_workload(case.workload), registry.load_optimizer(case.optimizer)
+    start = build_initial_state(task, workload, optimizer, case.data_dir, device="cpu")
     file = program_file(case.programs, case.optimizer, task, speed.lanes, 1, "cpu")
     compiled = speed.mode is Mode.COMPILED
-    stepper = Compiled(start.step, start.lanes, file) if compiled else Eager(start.step, start.lanes)
+    stepper = CompiledStepper(start.step, start.lanes, file) if compiled else EagerStepper(start.step, start.lanes)
     return lambda: stepper.advance(*start.batch(), start.now(0))
 
 
@@ -136,7 +140,7 @@ def contestant(pipe: Connection, case: Case, name: str, speed: Speed) -> None:
     ours = name == "ours"
     os.environ.pop("THP_MEM_ALLOC_ENABLE", None)  # the parent's
     if ours:
-        memory.keep()  # as a worker does
+        memory.keep_freed_memory()  # as a worker does
     step = our_step(case, speed) if ours else peer_step(case, compiled=name == "compiled")
     started = time.perf_counter()
     step()
@@ -155,7 +159,7 @@ def measure(case: Case, rounds: int, cores: int) -> Bars:
         number=-1,
         optimizer=case.optimizer,
         task=case.task(1),
-        lanes=registry.workload(case.workload).lanes,
+        lanes=registry.load_workload(case.workload).lanes,
         least=1,
         most=64,
         lane_steps=10**9,
@@ -164,7 +168,7 @@ def measure(case: Case, rounds: int, cores: int) -> Bars:
         programs=case.programs,
     )
     torch.set_num_threads(1)
-    memory.keep()
+    memory.keep_freed_memory()
     speeds = calibrate(probe, "cpu")
     best = fastest(speeds)
     for speed in speeds:

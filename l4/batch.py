@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from l4.sharding import is_spread, local_part
+from l4.sharding import is_dtensor, to_local
 
 
 class Batch(NamedTuple):
@@ -17,7 +17,7 @@ class Batch(NamedTuple):
         grads: The gradients.
         buffers: The averages, one list for each of the optimizer's buffers.
         t: How many gradients they have had, this one included; 0-dim float64, a view of their count.
-        age: The count; of shape (1,).
+        step_count: The count; of shape (1,).
         like: The first of them as it is, to know how it is spread.
     """
 
@@ -26,11 +26,11 @@ class Batch(NamedTuple):
     grads: list[Tensor]
     buffers: tuple[list[Tensor], ...]
     t: Tensor
-    age: Tensor
-    like: Tensor
+    step_count: Tensor
+    reference_param: Tensor
 
 
-class Way(NamedTuple):
+class Update(NamedTuple):
     """Where a batch goes: v is the vectors by the divisor.
 
     Args:
@@ -44,7 +44,7 @@ class Way(NamedTuple):
     inner: Tensor
 
 
-def batched(
+def make_batch(
     group: dict[str, Any], params: list[Tensor], grads: list[Tensor], buffers: tuple[list[Tensor], ...], age: Tensor
 ) -> Batch:
     """Return a batch of real, local tensors.
@@ -62,8 +62,8 @@ def batched(
     like = params[0]
 
     def real(tensors: list[Tensor]) -> list[Tensor]:
-        if is_spread(like):
-            tensors = [local_part(each, whole) for each, whole in zip(tensors, params, strict=True)]
+        if is_dtensor(like):
+            tensors = [to_local(each, whole) for each, whole in zip(tensors, params, strict=True)]
         return [torch.view_as_real(each) for each in tensors] if like.is_complex() else tensors
 
     return Batch(
@@ -72,6 +72,6 @@ def batched(
         grads=real(grads),
         buffers=tuple(real(buffer) for buffer in buffers),
         t=age.view(()),
-        age=age,
-        like=like,
+        step_count=age,
+        reference_param=like,
     )

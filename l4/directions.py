@@ -114,4 +114,4 @@ class Adam(Direction):
 
 
 #: The paper's gradient estimate (section 2.3).
-ESTIMATE = Momentum(tau=TAU_G)
+GRADIENT_ESTIMATE = Momentum(tau=TAU_G)

@@ -13,7 +13,7 @@ from torch import Tensor
 from l4.averages import correction
 
 #: Element types whose sums need a wider type.
-_NARROW = (torch.float16, torch.bfloat16)
+_HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
 def on(device: torch.device, tensor: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def ema_of_squares_(averages: list[Tensor], values: list[Tensor], tau: float) ->
     torch._foreach_addcmul_(averages, values, values, 1 / tau)
 
 
-def computed_once(scalar: Tensor) -> Tensor:
+def fusion_barrier(scalar: Tensor) -> Tensor:
     """Return a scalar that a compiled step computes by itself, and not again for each element that it is used with.
 
     Args:
@@ -71,7 +71,7 @@ def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tup
         eps: Added to the corrected root.
         t: The number of this step; 0-dim float64.
     """
-    root = computed_once(correction(tau, t).sqrt())
+    root = fusion_barrier(correction(tau, t).sqrt())
     if torch.compiler.is_compiling():
         return [each.sqrt() + (eps * root).to(each.dtype) for each in s], root
     found = list(torch._foreach_sqrt(s))
@@ -100,15 +100,15 @@ def inner_product(left: list[Tensor], right: list[Tensor]) -> Tensor:
         right: As many, of the same shapes.
     """
     if torch.compiler.is_compiling():
-        return sum_of([_wide(a) * _wide(b) for a, b in zip(left, right, strict=True)])
+        return sum_elements([_upcast(a) * _upcast(b) for a, b in zip(left, right, strict=True)])
     if left is right:
-        wide = torch.float32 if left[0].dtype in _NARROW else left[0].dtype
+        wide = torch.float32 if left[0].dtype in _HALF_PRECISION else left[0].dtype
         norms = torch.stack(torch._foreach_norm(left, 2, dtype=wide)).double()
         return torch.dot(norms, norms)
     return torch.stack([_dot(a, b) for a, b in zip(left, right, strict=True)]).sum(dtype=torch.float64)
 
 
-def sum_of(tensors: list[Tensor]) -> Tensor:
+def sum_elements(tensors: list[Tensor]) -> Tensor:
     """Return the sum of all elements of all tensors; 0-dim float64.
 
     Args:
@@ -136,10 +136,10 @@ def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    if a.dtype not in _NARROW and a.is_contiguous() and b.is_contiguous():
+    if a.dtype not in _HALF_PRECISION and a.is_contiguous() and b.is_contiguous():
         return torch.dot(a.view(-1), b.view(-1))
-    return (_wide(a) * _wide(b)).sum()
+    return (_upcast(a) * _upcast(b)).sum()
 
 
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in _NARROW else tensor
+def _upcast(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in _HALF_PRECISION else tensor

@@ -10,11 +10,11 @@ from l4.foreach import on
 
 #: What to do about a loss or a gradient that the rule cannot use: what the paper's rule does, leave the step out and
 #: count it, or raise at once (which waits for the device).
-Remedy = Literal["propagate", "skip", "raise"]
-REMEDIES: tuple[str, ...] = get_args(Remedy)
+GuardAction = Literal["propagate", "skip", "raise"]
+GUARD_ACTIONS: tuple[str, ...] = get_args(GuardAction)
 
 
-class Refused(NamedTuple):
+class InvalidStep(NamedTuple):
     """Why a step is left out; both 0-dim bool.
 
     Args:
@@ -26,7 +26,7 @@ class Refused(NamedTuple):
     negative: Tensor
 
 
-def refused(loss: Tensor, grads: list[Tensor], on_nonfinite: Remedy, on_negative: Remedy) -> Refused:
+def find_invalid(loss: Tensor, grads: list[Tensor], on_nonfinite: GuardAction, on_negative: GuardAction) -> InvalidStep:
     """Return whether a step has to be left out.
 
     Args:
@@ -41,10 +41,10 @@ def refused(loss: Tensor, grads: list[Tensor], on_nonfinite: Remedy, on_negative
         nonfinite = ~loss.isfinite()
         for grad in grads:
             nonfinite = nonfinite | ~on(loss.device, grad.isfinite().all())
-    return Refused(nonfinite=nonfinite, negative=never if on_negative == "propagate" else loss < 0)
+    return InvalidStep(nonfinite=nonfinite, negative=never if on_negative == "propagate" else loss < 0)
 
 
-def raise_for(nonfinite: int, negative: int) -> None:
+def raise_if_skipped(nonfinite: int, negative: int) -> None:
     """Raise if steps were left out.
 
     Args:

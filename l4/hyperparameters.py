@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from l4.errors import BadHyperparameterError
-from l4.guards import REMEDIES
+from l4.guards import GUARD_ACTIONS
 
 
 def check_hyperparameters(group: dict[str, Any]) -> None:
@@ -30,8 +30,8 @@ def check_hyperparameters(group: dict[str, Any]) -> None:
     if group["loss_floor"] != "estimate":
         require_range(group, "loss_floor", -math.inf, math.inf)
     for name in ("on_nonfinite", "on_negative"):
-        if group[name] not in REMEDIES:
-            raise BadHyperparameterError(f"{name} is {group[name]!r}, and has to be one of {', '.join(REMEDIES)}")
+        if group[name] not in GUARD_ACTIONS:
+            raise BadHyperparameterError(f"{name} is {group[name]!r}, and has to be one of {', '.join(GUARD_ACTIONS)}")
 
 
 def require_range(group: dict[str, Any], name: str, low: float, high: float) -> None:

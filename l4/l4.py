@@ -5,9 +5,9 @@ from typing import Any, Literal, final
 import torch
 from torch.optim.optimizer import ParamsT
 
-from l4.batch import Batch, Way
-from l4.directions import ESTIMATE, Direction
-from l4.guards import Remedy
+from l4.batch import Batch, Update
+from l4.directions import GRADIENT_ESTIMATE, Direction
+from l4.guards import GuardAction
 from l4.optimizer import L4Optimizer
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU, inner_product
 
@@ -55,7 +55,7 @@ class L4(L4Optimizer):
         self,
         params: ParamsT,
         direction: Direction,
-        estimate: Direction = ESTIMATE,
+        estimate: Direction = GRADIENT_ESTIMATE,
         *,
         alpha: float = ALPHA,
         gamma: float = GAMMA,
@@ -66,8 +66,8 @@ class L4(L4Optimizer):
         weight_decay: float = 0.0,
         max_eta: float | None = None,
         loss_floor: float | Literal["estimate"] = 0.0,
-        on_nonfinite: Remedy = "propagate",
-        on_negative: Remedy = "propagate",
+        on_nonfinite: GuardAction = "propagate",
+        on_negative: GuardAction = "propagate",
         average_loss: bool = False,
     ) -> None:
         """Check the hyperparameters; the state is made at the first step."""
@@ -92,14 +92,14 @@ class L4(L4Optimizer):
         estimates = tuple(f"g{i}" for i in range(self.estimate.buffers))
         return estimates + tuple(f"v{i}" for i in range(self.direction.buffers))
 
-    def _way(self, batch: Batch) -> Way:
+    def _update_direction(self, batch: Batch) -> Update:
         grads, held = tuple(batch.grads), tuple(tuple(each) for each in batch.buffers)
         g, first = self.estimate.advance(grads, held[: self.estimate.buffers], batch.t)
         v, second = self.direction.advance(grads, held[self.estimate.buffers :], batch.t)
         for buffer, following in zip(held, first + second, strict=True):
             for old, new in zip(buffer, following, strict=True):
                 old.copy_(new)
-        return Way(vectors=list(v), divisor=torch.ones_like(batch.t), inner=inner_product(g, v).double())
+        return Update(vectors=list(v), divisor=torch.ones_like(batch.t), inner=inner_product(g, v).double())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs: torch's, and the directions."""

@@ -7,10 +7,10 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from l4.averages import correction
-from l4.batch import Batch, Way
+from l4.batch import Batch, Update
 from l4.directions import ADAM_EPS, TAU_G, TAU_M, TAU_S
-from l4.foreach import adam_denominators, divide_into, ema_, ema_of_squares_, inner_product, sum_of
-from l4.guards import Remedy
+from l4.foreach import adam_denominators, divide_into, ema_, ema_of_squares_, inner_product, sum_elements
+from l4.guards import GuardAction
 from l4.hyperparameters import require_range
 from l4.optimizer import L4Optimizer
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU
@@ -67,8 +67,8 @@ class L4Adam(L4Optimizer):
         weight_decay: float = 0.0,
         max_eta: float | None = None,
         loss_floor: float | Literal["estimate"] = 0.0,
-        on_nonfinite: Remedy = "propagate",
-        on_negative: Remedy = "propagate",
+        on_nonfinite: GuardAction = "propagate",
+        on_negative: GuardAction = "propagate",
         average_loss: bool = False,
     ) -> None:
         """Check the hyperparameters; the state is made at the first step."""
@@ -99,7 +99,7 @@ class L4Adam(L4Optimizer):
     def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("m", "s") if group["tau_m"] == TAU_G else (*("m", "s"), "g")
 
-    def _way(self, batch: Batch) -> Way:
+    def _update_direction(self, batch: Batch) -> Update:
         group, t = batch.group, batch.t
         m, s = batch.buffers[:2]
         ema_(m, batch.grads, group["tau_m"])
@@ -113,8 +113,8 @@ class L4Adam(L4Optimizer):
         divisor = correction_m / root
         if torch.compiler.is_compiling():  # one more division there is cheaper than a copy of all quotients
             vectors = [a / d for a, d in zip(m, denominators, strict=True)]
-            inner = sum_of([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
+            inner = sum_elements([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
         else:
             vectors = divide_into(m, denominators)
             inner = inner_product(g, vectors)
-        return Way(vectors=vectors, divisor=divisor, inner=inner / divisor / correction_g)
+        return Update(vectors=vectors, divisor=divisor, inner=inner / divisor / correction_g)

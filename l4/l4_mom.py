@@ -7,10 +7,10 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from l4.averages import correction
-from l4.batch import Batch, Way
+from l4.batch import Batch, Update
 from l4.directions import TAU_G, TAU_M
 from l4.foreach import ema_, inner_product
-from l4.guards import Remedy
+from l4.guards import GuardAction
 from l4.hyperparameters import require_range
 from l4.optimizer import L4Optimizer
 from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU
@@ -62,8 +62,8 @@ class L4Mom(L4Optimizer):
         weight_decay: float = 0.0,
         max_eta: float | None = None,
         loss_floor: float | Literal["estimate"] = 0.0,
-        on_nonfinite: Remedy = "propagate",
-        on_negative: Remedy = "propagate",
+        on_nonfinite: GuardAction = "propagate",
+        on_negative: GuardAction = "propagate",
         average_loss: bool = False,
     ) -> None:
         """Check the hyperparameters; the state is made at the first step."""
@@ -90,13 +90,13 @@ class L4Mom(L4Optimizer):
     def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("m",) if group["tau_m"] == TAU_G else (*("m",), "g")
 
-    def _way(self, batch: Batch) -> Way:
+    def _update_direction(self, batch: Batch) -> Update:
         group, t = batch.group, batch.t
         m = batch.buffers[0]
         ema_(m, batch.grads, group["tau_m"])
         correction_m = correction(group["tau_m"], t)
         if len(batch.buffers) == 1:
-            return Way(vectors=m, divisor=correction_m, inner=inner_product(m, m) / correction_m / correction_m)
+            return Update(vectors=m, divisor=correction_m, inner=inner_product(m, m) / correction_m / correction_m)
         g = batch.buffers[1]
         ema_(g, batch.grads, TAU_G)
-        return Way(vectors=m, divisor=correction_m, inner=inner_product(g, m) / correction_m / correction(TAU_G, t))
+        return Update(vectors=m, divisor=correction_m, inner=inner_product(g, m) / correction_m / correction(TAU_G, t))

@@ -10,7 +10,7 @@ from l4.errors import BadLossError
 Loss = Tensor | float
 
 
-def as_scalar(loss: object, device: torch.device) -> Tensor:
+def to_scalar(loss: object, device: torch.device) -> Tensor:
     """Return the loss as a 0-dim float64 tensor.
 
     Args:

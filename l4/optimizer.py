@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from l4.batch import Batch, Way, batched
+from l4.batch import Batch, Update, make_batch
 from l4.errors import BadHyperparameterError, BadLossError, SparseGradientError
 from l4.floor import Floor, follow
-from l4.foreach import computed_once, on, subtract_
-from l4.guards import raise_for, refused
+from l4.foreach import fusion_barrier, on, subtract_
+from l4.guards import find_invalid, raise_if_skipped
 from l4.hyperparameters import check_hyperparameters
-from l4.loss import Loss, as_scalar, mean_over_processes
-from l4.sharding import is_spread, placed, sum_over_parts
+from l4.loss import Loss, mean_over_processes, to_scalar
+from l4.sharding import dtensor_layout, is_dtensor, sum_over_shards
 from l4.step_size import step_size
 
 #: Hyperparameters of the one step size; every parameter group has the same.
@@ -53,7 +53,7 @@ class L4Optimizer(Optimizer, ABC):
         """Return the names of the buffers that a group's parameters need."""
 
     @abstractmethod
-    def _way(self, batch: Batch) -> Way:
+    def _update_direction(self, batch: Batch) -> Update:
         """Advance a batch's buffers in place, and return where it goes."""
 
     @torch.no_grad()
@@ -97,7 +97,7 @@ class L4Optimizer(Optimizer, ABC):
         """
         head = self.param_groups[0]
         if "l_min" in head:
-            raise_for(int(head["nonfinite"]), int(head["negative"]))
+            raise_if_skipped(int(head["nonfinite"]), int(head["negative"]))
 
     @property
     def eta(self) -> Tensor:
@@ -184,7 +184,7 @@ class L4Optimizer(Optimizer, ABC):
         if not batches:
             return
         head = self.param_groups[0]
-        value = as_scalar(loss, head["l_min"].device)
+        value = to_scalar(loss, head["l_min"].device)
         if head["average_loss"]:
             value = mean_over_processes(value)
         if head["on_nonfinite"] == head["on_negative"] == "propagate":
@@ -194,20 +194,20 @@ class L4Optimizer(Optimizer, ABC):
 
     def _move_if_it_can(self, batches: list[Batch], value: Tensor) -> None:
         head = self.param_groups[0]
-        found = refused(
+        found = find_invalid(
             value - (head["loss_floor"] if head["loss_floor"] != "estimate" else value),
             [grad for batch in batches for grad in batch.grads],
             head["on_nonfinite"],
             head["on_negative"],
         )
         for batch in batches:
-            if is_spread(batch.like):  # what one process sees in its part, all have to act on
-                anywhere = sum_over_parts(found.nonfinite.double(), batch.like) > 0
+            if is_dtensor(batch.reference_param):  # what one process sees in its part, all have to act on
+                anywhere = sum_over_shards(found.nonfinite.double(), batch.reference_param) > 0
                 found = found._replace(nonfinite=anywhere)
         kept = [head[name] for name in ("l_min", "eta", "inner", *_FLOOR) if name in head]
         for batch in batches:
             kept += [*batch.params, *(each for buffer in batch.buffers for each in buffer)]
-        kept += {id(batch.age): batch.age for batch in batches}.values()
+        kept += {id(batch.step_count): batch.step_count for batch in batches}.values()
         before = [each.clone() for each in kept]
         self._move(batches, value)
         out = found.nonfinite | found.negative
@@ -215,7 +215,7 @@ class L4Optimizer(Optimizer, ABC):
             each.copy_(torch.where(on(each.device, out), old, each))
         head["nonfinite"].add_(found.nonfinite)
         head["negative"].add_(found.negative & ~found.nonfinite)
-        raise_for(
+        raise_if_skipped(
             int(found.nonfinite) if head["on_nonfinite"] == "raise" else 0,
             int(found.negative) if head["on_negative"] == "raise" else 0,
         )
@@ -231,11 +231,14 @@ class L4Optimizer(Optimizer, ABC):
 
     def _move(self, batches: list[Batch], value: Tensor) -> None:
         head, above = self.param_groups[0], self._above_floor(value)
-        for age in {id(batch.age): batch.age for batch in batches}.values():
+        for age in {id(batch.step_count): batch.step_count for batch in batches}.values():
             age.add_(1)
-        ways = [self._way(batch) for batch in batches]
+        ways = [self._update_direction(batch) for batch in batches]
         parts = [
-            on(above.device, sum_over_parts(way.inner, batch.like) if is_spread(batch.like) else way.inner)
+            on(
+                above.device,
+                sum_over_shards(way.inner, batch.reference_param) if is_dtensor(batch.reference_param) else way.inner,
+            )
             for batch, way in zip(batches, ways, strict=True)
         ]
         inner = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
@@ -262,7 +265,7 @@ class L4Optimizer(Optimizer, ABC):
             rate = on(way.divisor.device, eta) / way.divisor
             if isinstance(lr, Tensor) or lr != 1:
                 rate = rate * lr
-            subtract_(batch.params, way.vectors, computed_once(rate))
+            subtract_(batch.params, way.vectors, fusion_barrier(rate))
 
     def _batches(self) -> Iterator[Batch]:
         for group in self.param_groups:
@@ -273,11 +276,11 @@ class L4Optimizer(Optimizer, ABC):
             buffers: tuple[list[Tensor], ...] = tuple([] for _ in self._buffers(group))
             self._init_group(group, params, grads, steps, keys, *buffers)
             if keys and not any(keys):  # nearly always: all of one kind, in one batch
-                yield batched(group, params, grads, buffers, steps[0])
+                yield make_batch(group, params, grads, buffers, steps[0])
                 continue
             for key in dict.fromkeys(keys):
                 members = [i for i, each in enumerate(keys) if each == key]
-                yield batched(
+                yield make_batch(
                     group,
                     [params[i] for i in members],
                     [grads[i] for i in members],
@@ -323,7 +326,7 @@ class L4Optimizer(Optimizer, ABC):
             params.append(p)
             grads.append(grad)
             steps.append(step)
-            key = (id(step), p.device, p.dtype, placed(p) if is_spread(p) else None)
+            key = (id(step), p.device, p.dtype, dtensor_layout(p) if is_dtensor(p) else None)
             keys.append(numbers.setdefault(key, len(numbers)))
         # what gets no gradient now does not grow older with the others
         left: dict[int, Tensor] = {}

@@ -4,13 +4,13 @@ from torch import Tensor
 from torch.nn import Parameter
 
 
-def is_spread(tensor: Tensor) -> bool:
+def is_dtensor(tensor: Tensor) -> bool:
     """Return whether a tensor is a DTensor; asked of every parameter in every step, and so without an import."""
     kind = type(tensor)
     return kind is not Parameter and kind is not Tensor and any(each.__name__ == "DTensor" for each in kind.__mro__)
 
 
-def placed(tensor: Tensor) -> tuple[object, ...]:
+def dtensor_layout(tensor: Tensor) -> tuple[object, ...]:
     """Return how a DTensor is spread."""
     from torch.distributed.tensor import DTensor  # noqa: PLC0415 - half a second that few need
 
@@ -18,7 +18,7 @@ def placed(tensor: Tensor) -> tuple[object, ...]:
     return tensor.device_mesh, tensor.placements
 
 
-def local_part(tensor: Tensor, like: Tensor) -> Tensor:
+def to_local(tensor: Tensor, like: Tensor) -> Tensor:
     """Return the part of a tensor that this process holds.
 
     Args:
@@ -34,7 +34,7 @@ def local_part(tensor: Tensor, like: Tensor) -> Tensor:
     return tensor.to_local()
 
 
-def sum_over_parts(part: Tensor, like: Tensor) -> Tensor:
+def sum_over_shards(part: Tensor, like: Tensor) -> Tensor:
     """Return the sum of what every process found for its part of a parameter.
 
     Args:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 #: Packages whose versions decide results.
 PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
 #: In an image, where there is no repository: the commit that it was built from.
-_BUILT = Path(__file__).with_name("commit.txt")
+_COMMIT_FILE = Path(__file__).with_name("commit.txt")
 
 
 class Environment(BaseModel):
@@ -31,29 +31,29 @@ class Environment(BaseModel):
     hardware: str
 
 
-def environment() -> Environment:
+def current_environment() -> Environment:
     """Return what this process runs on."""
     return Environment(
-        versions={"python": platform.python_version()} | {name: package(name) for name in PACKAGES},
-        commit=_commit(),
-        hardware=hardware(),
+        versions={"python": platform.python_version()} | {name: package_version(name) for name in PACKAGES},
+        commit=_git_commit(),
+        hardware=describe_hardware(),
     )
 
 
-def constraints() -> str:
+def pip_constraints() -> str:
     """Return every package that this process could import as a file of pip's constraints, this project left out."""
     found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
     # of `2.13.0+cpu` only the public part: the rest names one index's build of it
     return "".join(f"{name}=={found[name].partition('+')[0]}\n" for name in sorted(found) if name != PACKAGES[0])
 
 
-def hardware() -> str:
+def describe_hardware() -> str:
     """Return processor, cores and system of this machine."""
-    name = described("model name") or platform.processor() or platform.machine()
+    name = cpu_info("model name") or platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
-def package(name: str) -> str:
+def package_version(name: str) -> str:
     """Return the version of an installed package, `not installed` of one that is not.
 
     Args:
@@ -65,9 +65,9 @@ def package(name: str) -> str:
         return "not installed"
 
 
-def _commit() -> str:
-    if _BUILT.exists():
-        return _BUILT.read_text()
+def _git_commit() -> str:
+    if _COMMIT_FILE.exists():
+        return _COMMIT_FILE.read_text()
     described = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         found = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
@@ -77,7 +77,7 @@ def _commit() -> str:
 
 
 @cache
-def described(field: str, file: Path = Path("/proc/cpuinfo")) -> str:
+def cpu_info(field: str, file: Path = Path("/proc/cpuinfo")) -> str:
     """Return a field of the first core's description, empty where there is no such thing.
 
     Args:

@@ -9,12 +9,12 @@ from studies.errors import UnknownNameError
 from studies.optimizers._base import AnyOptimizer
 from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.workloads._base import Workload
-from studies.workloads.datasets.download import fetch
+from studies.workloads.datasets.download import download_files
 
 _FOLDER = Path(__file__).parent
 
 
-def names(kind: str) -> tuple[str, ...]:
+def list_names(kind: str) -> tuple[str, ...]:
     """Return the names a folder provides, in alphabetical order.
 
     Args:
@@ -23,7 +23,7 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (_FOLDER / kind).glob("*.py") if not path.stem.startswith("_")))
 
 
-def workload(name: str) -> Workload:
+def load_workload(name: str) -> Workload:
     """Return a workload.
 
     Args:
@@ -35,7 +35,7 @@ def workload(name: str) -> Workload:
     return cast(Workload, _load("workloads", name, "WORKLOAD"))
 
 
-def optimizer(name: str) -> AnyOptimizer:
+def load_optimizer(name: str) -> AnyOptimizer:
     """Return an optimizer.
 
     Args:
@@ -48,21 +48,21 @@ def optimizer(name: str) -> AnyOptimizer:
 
 
 def _load(kind: str, name: str, constant: str) -> object:
-    if name not in names(kind):
-        raise UnknownNameError(f"no {kind[:-1]} {name!r}; known are {', '.join(names(kind))}")
+    if name not in list_names(kind):
+        raise UnknownNameError(f"no {kind[:-1]} {name!r}; known are {', '.join(list_names(kind))}")
     return getattr(import_module(f"studies.{kind}.{name}"), constant)
 
 
-def catalogue() -> Catalogue:
+def build_catalogue() -> Catalogue:
     """Return everything this process can train."""
     return Catalogue(
-        workloads=tuple(_workload_entry(name) for name in names("workloads")),
-        optimizers=tuple(_optimizer_entry(name) for name in names("optimizers")),
+        workloads=tuple(_workload_entry(name) for name in list_names("workloads")),
+        optimizers=tuple(_optimizer_entry(name) for name in list_names("optimizers")),
     )
 
 
 def _workload_entry(name: str) -> WorkloadEntry:
-    declared = workload(name)
+    declared = load_workload(name)
     return WorkloadEntry(
         name=name,
         summary=declared.summary,
@@ -77,11 +77,11 @@ def _workload_entry(name: str) -> WorkloadEntry:
 
 
 def _optimizer_entry(name: str) -> OptimizerEntry:
-    declared = optimizer(name)
+    declared = load_optimizer(name)
     return OptimizerEntry(name=name, summary=declared.summary, hyperparameters=declared.hyperparameters)
 
 
-def fetch_workloads(workload_names: Sequence[str], data_dir: Path) -> None:
+def download_workloads(workload_names: Sequence[str], data_dir: Path) -> None:
     """Download what is missing of the data sets of workloads, with their default options.
 
     Args:
@@ -90,7 +90,7 @@ def fetch_workloads(workload_names: Sequence[str], data_dir: Path) -> None:
 
     Raises:
         UnknownNameError: Where there is no such workload.
-        DataMissingError: As from `fetch`.
+        DataMissingError: As from `download_files`.
     """
-    for declared in map(workload, workload_names):
-        fetch(declared.files({option.name: option.default for option in declared.options}), data_dir)
+    for declared in map(load_workload, workload_names):
+        download_files(declared.files({option.name: option.default for option in declared.options}), data_dir)

@@ -5,7 +5,7 @@ import hashlib
 import torch
 
 
-def derive(*axes: str | int) -> int:
+def derive_seed(*axes: str | int) -> int:
     """Return a seed in [0, 2^63) for a place named by axes, as in `("mnist_mlp", 3, "order")`.
 
     Args:
@@ -19,10 +19,10 @@ def derive(*axes: str | int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator(*axes: str | int) -> torch.Generator:
+def seeded_generator(*axes: str | int) -> torch.Generator:
     """Return a CPU generator seeded for a place named by axes.
 
     Args:
-        axes: The names, as for `derive`.
+        axes: The names, as for `derive_seed`.
     """
-    return torch.Generator().manual_seed(derive(*axes))
+    return torch.Generator().manual_seed(derive_seed(*axes))

@@ -36,7 +36,7 @@ def rebuild(
     out: Annotated[Path | None, typer.Option(help="The folder to write; `again` in the bundle's if not given.")] = None,
 ) -> None:
     """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
-    from studies.environment import environment  # noqa: PLC0415 - the other commands need none of what these import
+    from studies.environment import current_environment  # noqa: PLC0415 - the other commands need none of what these import
     from studies.reporting.bundle.rebuild import read_provenance  # noqa: PLC0415
     from studies.reporting.bundle.rebuild import rebuild as recompute  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def rebuild(
         raise typer.Exit(1) from error
     Console().print(f"Wrote {target}", highlight=False)
     if not same:
-        commits = [each or "not known" for each in (read_provenance(folder).commit, environment().commit)]
+        commits = [each or "not known" for each in (read_provenance(folder).commit, current_environment().commit)]
         reason = f"that was computed at commit {commits[0]}, and this is {commits[1]}; or something of it was changed"
         display.show_error(BundleError(f"it is not the bundle's report: {reason}"))
         raise typer.Exit(1)

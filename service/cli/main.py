@@ -79,10 +79,10 @@ def fetch(
     if not workloads:
         return  # what a deployment without a list of them asks for
     from studies.errors import StudiesError  # noqa: PLC0415 - the other commands need no torch
-    from studies.registry import fetch_workloads  # noqa: PLC0415
+    from studies.registry import download_workloads  # noqa: PLC0415
 
     try:
-        fetch_workloads(workloads, read_settings().data_dir)
+        download_workloads(workloads, read_settings().data_dir)
     except (ServiceError, StudiesError) as error:
         display.show_error(error)
         raise typer.Exit(1) from error

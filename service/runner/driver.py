@@ -27,7 +27,7 @@ from service.storage.lifecycle.quotas import Share, share
 from service.storage.repositories.estimates import estimated
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
-from studies.environment import Environment, constraints, environment
+from studies.environment import Environment, current_environment, pip_constraints
 from studies.errors import StoppedError, StudiesError
 from studies.execution import ray_cluster, ray_tune
 from studies.execution.artifacts import Checkpoints, Weights
@@ -80,7 +80,7 @@ def _drive(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
 
 def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event) -> None:
     row = persistently(lambda: store.study(study_id))
-    found = environment()
+    found = current_environment()
     published = persistently(lambda: _published(Runners(store), settings))
     trained_on = published.machines
     assert trained_on is not None  # it has just been told
@@ -121,7 +121,7 @@ def _report_so_far(store: Store, ledger: StudyLedger, study_id: str) -> None:
     rows = ledger.rows(series=True)
     if rows.runs:
         with contextlib.suppress(StoppedError):  # it took too long, and another one has ended the study
-            _save_report(ledger, persistently(lambda: store.study(study_id)), environment(), rows)
+            _save_report(ledger, persistently(lambda: store.study(study_id)), current_environment(), rows)
 
 
 def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: Rows) -> Report:
@@ -137,7 +137,7 @@ def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: R
         estimate=ledger.estimate(),
     )
     report = build_report(row.spec, rows, provenance)
-    ledger.save_report(render(report, rows) | {"constraints.txt": constraints().encode()})
+    ledger.save_report(render(report, rows) | {"constraints.txt": pip_constraints().encode()})
     return report
 
 

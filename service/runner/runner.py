@@ -26,7 +26,7 @@ from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.execution import ray_cluster as cluster
 from studies.execution.ray_cluster import machines
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 
 log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
@@ -226,7 +226,7 @@ def main() -> int:
     try:
         # of a cluster elsewhere, which may not answer yet, the first driver tells
         there = None if settings.ray_address else machines(settings.gpus_per_pack)
-        Runners(store).publish(catalogue().model_copy(update={"machines": there}))
+        Runners(store).publish(build_catalogue().model_copy(update={"machines": there}))
         runner, died = Runner(settings, store, ray_address), ""
         try:
             while not stopping.wait(_POLL_SECONDS):

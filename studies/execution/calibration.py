@@ -13,11 +13,11 @@ from studies.execution.jobs import Probe
 from studies.planning.throughput import COMPILING, SAVED, Speed, fastest
 from studies.records.rows import Mode
 from studies.training import device as memory
-from studies.training.compilation.compiled_step import Compiled, own, save_program, traced
+from studies.training.compilation.compiled_step import CompiledStepper, clone_lanes, save_program, trace_step
 from studies.training.compilation.program_cache import program_file
-from studies.training.device import products_in
-from studies.training.initial_state import Setup, set_up
-from studies.training.lanes import Eager, Stepper
+from studies.training.device import set_matmul_precision
+from studies.training.initial_state import InitialState, build_initial_state
+from studies.training.lanes import EagerStepper, Stepper
 from studies.workloads.datasets import download as fetch
 
 log = logging.getLogger(__name__)
@@ -43,15 +43,15 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         OutOfMemoryError: Where the first pack did not fit into memory.
     """
     torch.set_num_threads(probe.threads)
-    products_in(probe.task.precision)
-    fetch.fetch(registry.workload(probe.task.workload).files(probe.task.options), probe.data_dir)
+    set_matmul_precision(probe.task.precision)
+    fetch.download_files(registry.load_workload(probe.task.workload).files(probe.task.options), probe.data_dir)
 
     def left(speed: Speed) -> float:
         return probe.lane_steps * speed.lane_seconds
 
     def eagerly(lanes: int) -> Speed:
         start = _start(probe, lanes, device)
-        return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, Eager(start.step, start.lanes)))
+        return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, EagerStepper(start.step, start.lanes)))
 
     eager = _climbed(probe, eagerly, lambda speed: GAIN * left(speed) > SECONDS, device)
     save = saved(eager) * left(fastest(eager))
@@ -64,12 +64,12 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         made = 0.0
         if not file.exists():
             started = time.monotonic()
-            graph = traced(start.step, own(start.lanes), *start.batch(), start.now(0))
+            graph = trace_step(start.step, clone_lanes(start.lanes), *start.batch(), start.now(0))
             if save < COMPILING + COMPILING_OPERATION * len(graph.graph.nodes):
                 return None
             save_program(graph, file)
             made = time.monotonic() - started
-        seconds = _step_seconds(start, Compiled(start.step, start.lanes, file))
+        seconds = _step_seconds(start, CompiledStepper(start.step, start.lanes, file))
         return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, making=made)
 
     try:
@@ -134,18 +134,18 @@ def _climbed(
 
 
 def _told(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, device: str) -> Speed | None:
-    with memory.told(lanes, probe.task.workload, device):
+    with memory.raise_out_of_memory(lanes, probe.task.workload, device):
         return measure(lanes)
 
 
-def _start(probe: Probe, lanes: int, device: str) -> Setup:
+def _start(probe: Probe, lanes: int, device: str) -> InitialState:
     one = probe.task.lanes[0]
     task = replace(probe.task, lanes=tuple(replace(one, seed=one.seed + lane) for lane in range(lanes)))
-    workload, optimizer = registry.workload(task.workload), registry.optimizer(probe.optimizer)
-    return set_up(task, workload, optimizer, probe.data_dir, device=device)
+    workload, optimizer = registry.load_workload(task.workload), registry.load_optimizer(probe.optimizer)
+    return build_initial_state(task, workload, optimizer, probe.data_dir, device=device)
 
 
-def _step_seconds(start: Setup, stepper: Stepper) -> float:
+def _step_seconds(start: InitialState, stepper: Stepper) -> float:
     """Return the seconds of a step, its batch included: the least of several, as other work only adds to them."""
     taken: list[float] = []
     while len(taken) < 1 + STEPS or sum(taken[1:]) < SECONDS:

@@ -21,7 +21,7 @@ from studies.search.successive_halving import limits
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from studies.training.measurements import Measurement
-from studies.training.task import Judged, LaneTask
+from studies.training.task import LaneTask, Pruning
 
 log = logging.getLogger(__name__)
 
@@ -244,12 +244,12 @@ class Driver:
             checkpoints=self._checkpoints,
         )
 
-    def _judged(self, workload: WorkloadSpec, pack: Pack) -> Judged:
+    def _judged(self, workload: WorkloadSpec, pack: Pack) -> Pruning:
         """Return what a pack's search runs are judged by: the runs of earlier batches, whatever else is done."""
         protocol, own = self._spec.protocol, self._rows[pack.workload, pack.arm]
         batches = {trial.number: trial.batch for trial in own.trials}
         earlier = [run for run in own.runs if run.stage is Stage.SEARCH and batches[run.trial] < pack.batch]
-        return Judged(
+        return Pruning(
             steps=workload.rungs,
             limits=limits(len(workload.rungs), earlier, protocol.direction),
             objective=protocol.objective,

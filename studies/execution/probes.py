@@ -11,7 +11,7 @@ from studies.execution.ledger import Ledger
 from studies.planning.throughput import Speed, Subject, enough, fastest, subject_of
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
-from studies.training.compilation.program_cache import sources
+from studies.training.compilation.program_cache import sources_digest
 from studies.training.task import LaneTask
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
         number=0,
         optimizer=arm.optimizer,
         task=task_of(spec, workload, arm, [LaneTask(setting=setting, seed=spec.search_seeds[0])], Stage.SEARCH),
-        lanes=workload.lanes or registry.workload(workload.workload).lanes,
+        lanes=workload.lanes or registry.load_workload(workload.workload).lanes,
         least=workload.lanes or 1,
         most=workload.lanes or most,
         lane_steps=trials * protocol.search_seeds * workload.search_steps + protocol.confirm_seeds * workload.steps,
@@ -185,5 +185,5 @@ def _ask(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, place: Place) ->
         data_dir=place.data_dir,
         programs=place.programs,
     )
-    subject = subject_of(spec, workload, arm, hardware=place.hardware, code=sources())
+    subject = subject_of(spec, workload, arm, hardware=place.hardware, code=sources_digest())
     return _Asked(probe=probe, subject=subject, pairs=((workload.name, arm.name),))

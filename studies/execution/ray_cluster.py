@@ -11,9 +11,9 @@ import ray
 from ray._raylet import GcsClient  # pyright: ignore
 from ray.exceptions import AuthenticationError, RpcError
 
-from studies.environment import hardware, package
+from studies.environment import describe_hardware, package_version
 from studies.errors import ClusterError, OtherCodeError
-from studies.training.compilation.program_cache import sources
+from studies.training.compilation.program_cache import sources_digest
 from studies.validation.catalogue import Machines
 
 
@@ -25,8 +25,8 @@ def machines(gpus_per_pack: float | None) -> Machines:
     """
     workers, gpus = size(gpus_per_pack)
     # what was measured on a processor says nothing of a GPU
-    where = hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
-    return Machines(hardware=where, code=sources(), workers=workers, gpus=gpus)
+    where = describe_hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
+    return Machines(hardware=where, code=sources_digest(), workers=workers, gpus=gpus)
 
 
 #: What a process that drives Tune sets in its environment first: no result files beside our rows, no usage reports,
@@ -97,7 +97,7 @@ def require_same_code(address: str) -> None:
 
 def code_version() -> str:
     """Return version and digest of all that decides results here, in the letters of a Ray label."""
-    return f"{package('l4-studies')}-{sources()[:12]}"
+    return f"{package_version('l4-studies')}-{sources_digest()[:12]}"
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ class _Worker(Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first pack."""
-        memory.keep()
+        memory.keep_freed_memory()
         self._job: Job | Probe = config["job"]
         self._train: Callable[[Job, str], Trained] = config["train"]
         self._driver: str = config["code"]

@@ -11,11 +11,11 @@ from studies.errors import CompilationError
 from studies.execution.jobs import Job, Trained
 from studies.records.rows import Mode
 from studies.training import device as memory
-from studies.training.checkpoint import Keeper
-from studies.training.compilation.compiled_step import Compiled
-from studies.training.compilation.program_cache import processor, program_file, sources
-from studies.training.device import products_in
-from studies.training.lanes import Eager, Lanes, MakeStepper, StackedStep
+from studies.training.checkpoint import CheckpointWriter
+from studies.training.compilation.compiled_step import CompiledStepper
+from studies.training.compilation.program_cache import describe_processor, program_file, sources_digest
+from studies.training.device import set_matmul_precision
+from studies.training.lanes import EagerStepper, Lanes, StackedStep, StepperFactory
 from studies.training.loop import train
 from studies.training.measurements import Measurement
 from studies.workloads.datasets import download as fetch
@@ -35,42 +35,53 @@ def work(job: Job, device: str) -> Trained:
         OutOfMemoryError: Where the pack did not fit into memory.
     """
     torch.set_num_threads(job.threads)
-    products_in(job.task.precision)
-    fetch.fetch(registry.workload(job.task.workload).files(job.task.options), job.data_dir)
-    host = memory.host(device)
+    set_matmul_precision(job.task.precision)
+    fetch.download_files(registry.load_workload(job.task.workload).files(job.task.options), job.data_dir)
+    host = memory.describe_host(device)
     log.info("pack %s: %s lanes for %s steps on %s", job.number, len(job.task.lanes), job.task.steps, host)
-    with memory.told(len(job.task.lanes), job.task.workload, device):
+    with memory.raise_out_of_memory(len(job.task.lanes), job.task.workload, device):
         trained = _trained(job, device)
     _tell(job, trained.measurements)
     return trained
 
 
 def _trained(job: Job, device: str) -> Trained:
-    def compiled(step: StackedStep, start: Lanes) -> Compiled:
+    def compiled(step: StackedStep, start: Lanes) -> CompiledStepper:
         lanes = len(start.alive)
-        return Compiled(step, start, program_file(job.programs, job.optimizer, job.task, lanes, job.threads, device))
+        return CompiledStepper(
+            step, start, program_file(job.programs, job.optimizer, job.task, lanes, job.threads, device)
+        )
 
     if job.mode is Mode.COMPILED:
         try:
             return _trained_in(Mode.COMPILED, job, device, compiled, job.width)
         except CompilationError as error:
             log.warning("%s; pack %s trains eagerly", error, job.number)
-    return _trained_in(Mode.EAGER, job, device, Eager, None)
+    return _trained_in(Mode.EAGER, job, device, EagerStepper, None)
 
 
-def _trained_in(mode: Mode, job: Job, device: str, make: MakeStepper, width: int | None) -> Trained:
-    workload, optimizer = registry.workload(job.task.workload), registry.optimizer(job.optimizer)
+def _trained_in(mode: Mode, job: Job, device: str, make: StepperFactory, width: int | None) -> Trained:
+    workload, optimizer = registry.load_workload(job.task.workload), registry.load_optimizer(job.optimizer)
     # all that a result depends on, but for the data, which have known hashes or come from the seeds
-    what = [asdict(job.task), job.optimizer, mode, width, job.threads, device, processor(device), sources()]
+    what = [
+        asdict(job.task),
+        job.optimizer,
+        mode,
+        width,
+        job.threads,
+        device,
+        describe_processor(device),
+        sources_digest(),
+    ]
     kept = job.checkpoints
-    keeper = Keeper(kept.path(job.number), what, every=kept.every, share=kept.share)
+    keeper = CheckpointWriter(kept.path(job.number), what, every=kept.every, share=kept.share)
     measured = train(job.task, workload, optimizer, job.data_dir, device=device, make=make, width=width, keeper=keeper)
     return Trained(
         measurements=tuple(replace(each, parameters={}) for each in measured),
         parameters=tuple(_saved(each) for each in measured),
         mode=mode,
         seconds=keeper.seconds,
-        host=memory.host(device),
+        host=memory.describe_host(device),
     )
 
 

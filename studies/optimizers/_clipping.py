@@ -17,7 +17,7 @@ CLIP_NORM = Hyperparameter(
 )
 
 
-def clipped(grads: Tensors, clip_norm: Tensor) -> Tensors:
+def clip_gradients(grads: Tensors, clip_norm: Tensor) -> Tensors:
     """Return the gradients, scaled by min(1, clip_norm / (norm + 1e-6)) as torch.nn.utils.clip_grad_norm_ does.
 
     Args:

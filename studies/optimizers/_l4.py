@@ -75,7 +75,7 @@ class L4State(NamedTuple):
     s: Tensors
 
 
-def start(params: Tensors, *, squares: bool) -> L4State:
+def init_l4_state(params: Tensors, *, squares: bool) -> L4State:
     """Return the state before the first step.
 
     Args:
@@ -87,7 +87,7 @@ def start(params: Tensors, *, squares: bool) -> L4State:
     return L4State(t=zero, l_min=zero, g=zeros, m=zeros, s=zeros if squares else ())
 
 
-def descend(
+def apply_l4_step(
     params: Tensors, loss: Tensor, g: Tensors, v: Tensors, l_min: Tensor, t: Tensor, setting: Setting
 ) -> tuple[Tensors, StepSize]:
     """Return the parameters after theta - eta v, and the step size.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from studies.optimizers._base import Moments, Optimizer, Setting, Tensors
-from studies.optimizers._clipping import CLIP_NORM, clipped
+from studies.optimizers._clipping import CLIP_NORM, clip_gradients
 from studies.spec.parameters import Hyperparameter
 
 
@@ -19,7 +19,7 @@ def step(
 ) -> tuple[Tensors, Moments, Tensor]:
     """Take theta - lr m' / (sqrt(s') + eps), the primes marking corrected averages of g and g^2."""
     lr, beta1, beta2, eps = setting["lr"], setting["beta1"], setting["beta2"], setting["eps"]
-    grads = clipped(grads, setting["clip_norm"])
+    grads = clip_gradients(grads, setting["clip_norm"])
     t = state.t + 1
     m = tuple(m + (g - m) * (1 - beta1) for m, g in zip(state.m, grads, strict=True))
     s = tuple(beta2 * s + (1 - beta2) * (g * g) for s, g in zip(state.s, grads, strict=True))

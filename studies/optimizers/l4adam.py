@@ -5,13 +5,13 @@ from torch import Tensor
 from l4.averages import ema
 from l4.directions import ADAM_EPS, TAU_G, TAU_M, TAU_S, adam, momentum
 from studies.optimizers._base import Optimizer, Setting, Tensors
-from studies.optimizers._l4 import L4_HYPERPARAMETERS, L4State, descend, start
+from studies.optimizers._l4 import L4_HYPERPARAMETERS, L4State, apply_l4_step, init_l4_state
 from studies.spec.parameters import Hyperparameter
 
 
 def init(params: Tensors) -> L4State:
     """Return averages of zero."""
-    return start(params, squares=True)
+    return init_l4_state(params, squares=True)
 
 
 def step(
@@ -23,7 +23,7 @@ def step(
     m = tuple(ema(each, grad, setting["tau_m"]) for each, grad in zip(state.m, grads, strict=True))
     s = tuple(ema(each, grad * grad, setting["tau_s"]) for each, grad in zip(state.s, grads, strict=True))
     v = adam(m, s, setting["tau_m"], setting["tau_s"], setting["adam_eps"], t)
-    moved, size = descend(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
+    moved, size = apply_l4_step(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
     return moved, L4State(t=t, l_min=size.l_min, g=g, m=m, s=s), size.eta
 
 

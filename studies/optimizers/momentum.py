@@ -6,29 +6,29 @@ import torch
 from torch import Tensor
 
 from studies.optimizers._base import Optimizer, Setting, Tensors
-from studies.optimizers._clipping import CLIP_NORM, clipped
+from studies.optimizers._clipping import CLIP_NORM, clip_gradients
 from studies.spec.parameters import Hyperparameter
 
 
-class Velocity(NamedTuple):
+class MomentumState(NamedTuple):
     """The running sum of gradients, one tensor a parameter."""
 
     m: Tensors
 
 
-def init(params: Tensors) -> Velocity:
+def init(params: Tensors) -> MomentumState:
     """Return a velocity of zero."""
-    return Velocity(m=tuple(torch.zeros_like(p) for p in params))
+    return MomentumState(m=tuple(torch.zeros_like(p) for p in params))
 
 
 def step(
-    params: Tensors, grads: Tensors, loss: Tensor, state: Velocity, setting: Setting
-) -> tuple[Tensors, Velocity, Tensor]:
+    params: Tensors, grads: Tensors, loss: Tensor, state: MomentumState, setting: Setting
+) -> tuple[Tensors, MomentumState, Tensor]:
     """Take m <- momentum m + g, theta - lr m."""
     lr, decay = setting["lr"], setting["momentum"]
-    grads = clipped(grads, setting["clip_norm"])
+    grads = clip_gradients(grads, setting["clip_norm"])
     m = tuple(decay * m + g for m, g in zip(state.m, grads, strict=True))
-    return tuple(p - lr * each for p, each in zip(params, m, strict=True)), Velocity(m=m), lr
+    return tuple(p - lr * each for p, each in zip(params, m, strict=True)), MomentumState(m=m), lr
 
 
 OPTIMIZER = Optimizer(

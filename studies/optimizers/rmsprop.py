@@ -6,30 +6,30 @@ import torch
 from torch import Tensor
 
 from studies.optimizers._base import Optimizer, Setting, Tensors
-from studies.optimizers._clipping import CLIP_NORM, clipped
+from studies.optimizers._clipping import CLIP_NORM, clip_gradients
 from studies.spec.parameters import Hyperparameter
 
 
-class Squares(NamedTuple):
+class RMSPropState(NamedTuple):
     """The average of squared gradients, one tensor a parameter."""
 
     s: Tensors
 
 
-def init(params: Tensors) -> Squares:
+def init(params: Tensors) -> RMSPropState:
     """Return averages of zero."""
-    return Squares(s=tuple(torch.zeros_like(p) for p in params))
+    return RMSPropState(s=tuple(torch.zeros_like(p) for p in params))
 
 
 def step(
-    params: Tensors, grads: Tensors, loss: Tensor, state: Squares, setting: Setting
-) -> tuple[Tensors, Squares, Tensor]:
+    params: Tensors, grads: Tensors, loss: Tensor, state: RMSPropState, setting: Setting
+) -> tuple[Tensors, RMSPropState, Tensor]:
     """Take s <- alpha s + (1 - alpha) g^2, theta - lr g / (sqrt(s) + eps)."""
     lr, alpha, eps = setting["lr"], setting["alpha"], setting["eps"]
-    grads = clipped(grads, setting["clip_norm"])
+    grads = clip_gradients(grads, setting["clip_norm"])
     s = tuple(alpha * s + (1 - alpha) * (g * g) for s, g in zip(state.s, grads, strict=True))
     moved = tuple(p - lr * (g / (each.sqrt() + eps)) for p, g, each in zip(params, grads, s, strict=True))
-    return moved, Squares(s=s), lr
+    return moved, RMSPropState(s=s), lr
 
 
 OPTIMIZER = Optimizer(

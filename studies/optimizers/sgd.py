@@ -5,25 +5,25 @@ from typing import NamedTuple
 from torch import Tensor
 
 from studies.optimizers._base import Optimizer, Setting, Tensors
-from studies.optimizers._clipping import CLIP_NORM, clipped
+from studies.optimizers._clipping import CLIP_NORM, clip_gradients
 from studies.spec.parameters import Hyperparameter
 
 
-class Nothing(NamedTuple):
+class SGDState(NamedTuple):
     """SGD keeps nothing."""
 
 
-def init(params: Tensors) -> Nothing:
+def init(params: Tensors) -> SGDState:
     """Return the empty state."""
-    return Nothing()
+    return SGDState()
 
 
 def step(
-    params: Tensors, grads: Tensors, loss: Tensor, state: Nothing, setting: Setting
-) -> tuple[Tensors, Nothing, Tensor]:
+    params: Tensors, grads: Tensors, loss: Tensor, state: SGDState, setting: Setting
+) -> tuple[Tensors, SGDState, Tensor]:
     """Take theta - lr g."""
     lr = setting["lr"]
-    grads = clipped(grads, setting["clip_norm"])
+    grads = clip_gradients(grads, setting["clip_norm"])
     return tuple(p - lr * g for p, g in zip(params, grads, strict=True)), state, lr
 
 

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from studies.search.selection import Round, Search
-from studies.seeds import derive
+from studies.seeds import derive_seed
 from studies.spec.definition import Sampler
 from studies.spec.objective import Objective
 from studies.spec.study import SearchRange, StudySpec, WorkloadSpec
@@ -38,7 +38,7 @@ def suggest(
     space: dict[str, BaseDistribution] = {
         name: FloatDistribution(searched.low, searched.high, log=searched.log) for name, searched in ranges.items()
     }
-    seed = derive(spec.content_hash, workload.name, batch) % 2**32
+    seed = derive_seed(spec.content_hash, workload.name, batch) % 2**32
     direction = StudyDirection[spec.protocol.direction.name]
     study = optuna.create_study(direction=direction, sampler=_sampler(spec.protocol.sampler, seed))
     if spec.protocol.sampler is Sampler.TPE:

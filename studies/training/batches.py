@@ -9,12 +9,12 @@ from typing import TypeVar, final
 import torch
 from torch import Generator, Tensor
 
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.training.lanes import Inputs
 from studies.training.task import Task
 from studies.workloads._base import Examples, Workload
 
-Each = TypeVar("Each")
+T = TypeVar("T")
 
 
 @final
@@ -30,12 +30,12 @@ class Batches:
     def __init__(self, task: Task, workload: Workload, train: Examples) -> None:
         """Start every lane's streams from its seed."""
         self._task, self._workload, self._train, self._width = task, workload, train, len(task.lanes)
-        self._orders: list[Order] = []
+        self._orders: list[BatchSampler] = []
         self._augmenting, self._noises = self._streams("augment"), self._streams("noise")
         if "batch_size" in task.options:
             size, examples = int(task.options["batch_size"]), train.inputs.shape[1]
             self._orders = [
-                Order(examples, size, each, replacement=workload.replacement) for each in self._streams("order")
+                BatchSampler(examples, size, each, replacement=workload.replacement) for each in self._streams("order")
             ]
 
     def __call__(self) -> tuple[Inputs, Tensor]:
@@ -61,7 +61,7 @@ class Batches:
             width: How many lanes to return batches of.
         """
 
-        def own(streams: Sequence[Each]) -> list[Each]:
+        def own(streams: Sequence[T]) -> list[T]:
             return [streams[lane] for lane in kept] if streams else []
 
         following = copy.copy(self)
@@ -89,7 +89,7 @@ class Batches:
             each.set_state(next(given))
 
     def _streams(self, name: str) -> list[Generator]:
-        return [generator(self._task.workload, lane.seed, name) for lane in self._task.lanes]
+        return [seeded_generator(self._task.workload, lane.seed, name) for lane in self._task.lanes]
 
     def _stacked(self, parts: list[Tensor]) -> Tensor:
         return torch.stack(parts + parts[-1:] * (self._width - len(parts))).to(self._train.inputs.device)
@@ -101,7 +101,7 @@ class Batches:
 
 
 @final
-class Order:
+class BatchSampler:
     """The example indices of one batch after another, for ever; an iterator of (batch_size,) int64.
 
     Shuffled passes follow each other without a gap, as in the authors' loader: a batch may end one and begin the next.
@@ -120,7 +120,7 @@ class Order:
         #: What is left of the last pass.
         self.left = torch.empty(0, dtype=torch.int64)
 
-    def __iter__(self) -> Order:
+    def __iter__(self) -> BatchSampler:
         """Return itself."""
         return self
 

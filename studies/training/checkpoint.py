@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from studies.training.batches import Batches
-from studies.training.initial_state import Setup
+from studies.training.initial_state import InitialState
 from studies.training.lanes import Lanes
-from studies.training.measurements import Record, Recorded
+from studies.training.measurements import History, HistorySnapshot
 
 log = logging.getLogger(__name__)
 #: A digest's length in bytes.
@@ -29,7 +29,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 @final
-class Keeper:
+class CheckpointWriter:
     """Writes a training's checkpoints and finds the last one.
 
     The file begins with two digests, of what is trained and how, and of all that follows. Where either differs, it is
@@ -125,11 +125,11 @@ class Checkpoint:
     width: int | None
     lanes: list[Tensor]
     streams: list[Tensor]
-    recorded: Recorded
+    recorded: HistorySnapshot
 
     @classmethod
     def of(
-        cls, steps: int, going: Sequence[int], width: int | None, lanes: Lanes, batch: Batches, record: Record
+        cls, steps: int, going: Sequence[int], width: int | None, lanes: Lanes, batch: Batches, record: History
     ) -> Checkpoint:
         """Return where a training is; it holds only until the next step, which may write into the lanes.
 
@@ -150,7 +150,7 @@ class Checkpoint:
             recorded=record.so_far(going),
         )
 
-    def restored(self, start: Setup, record: Record) -> Setup:
+    def restored(self, start: InitialState, record: History) -> InitialState:
         """Return what a loop goes on with.
 
         Args:
@@ -170,5 +170,5 @@ class Checkpoint:
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Checkpoint:
         """Return what `plain` was given of."""
-        fields: dict[str, Any] = {**values, "recorded": Recorded(**values["recorded"])}
+        fields: dict[str, Any] = {**values, "recorded": HistorySnapshot(**values["recorded"])}
         return cls(**fields)

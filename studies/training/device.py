@@ -15,7 +15,7 @@ from studies.spec.parameters import Precision
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
-def keep() -> None:
+def keep_freed_memory() -> None:
     """Have this process keep what tensors free, and ask Linux for large pages; before the first tensor is made.
 
     A step frees all that it took. Given back, it comes again in the next step page by page, each emptied: of the
@@ -29,7 +29,7 @@ def keep() -> None:
 
 
 @contextmanager
-def told(lanes: int, workload: str, device: str) -> Generator[None]:
+def raise_out_of_memory(lanes: int, workload: str, device: str) -> Generator[None]:
     """Raise what goes wrong inside for want of memory as one error.
 
     Args:
@@ -46,13 +46,13 @@ def told(lanes: int, workload: str, device: str) -> Generator[None]:
         # torch's CPU allocator raises a plain RuntimeError, which only its text tells apart
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise OutOfMemoryError(
-                f"a pack of {lanes} lanes of {workload} did not fit into the memory of {host(device)}; "
+                f"a pack of {lanes} lanes of {workload} did not fit into the memory of {describe_host(device)}; "
                 "make the workload smaller or give the worker more memory"
             ) from error
         raise
 
 
-def host(device: str) -> str:
+def describe_host(device: str) -> str:
     """Return machine and device in words.
 
     Args:
@@ -62,7 +62,7 @@ def host(device: str) -> str:
     return f"{platform.node()} ({named})"
 
 
-def products_in(precision: Precision) -> None:
+def set_matmul_precision(precision: Precision) -> None:
     """Have CUDA's products computed so from now on; torch's own default differs between products and convolutions.
 
     Args:

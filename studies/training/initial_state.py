@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
 from studies.optimizers._base import AnyOptimizer, Setting, Tensors
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.spec.parameters import Precision
 from studies.training.batches import Batches
 from studies.training.lanes import Inputs, Lanes, StackedStep, stacked_step
@@ -22,7 +22,7 @@ from studies.workloads._base import Data, Examples, Options, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class FunctionalModel:
     """A module as a function of its parameters and buffers.
 
     Args:
@@ -42,7 +42,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class InitialState:
     """What a pack's loop starts from.
 
     Args:
@@ -56,7 +56,7 @@ class Setup:
         drawn: Whether every lane has data of its own.
     """
 
-    model: Model
+    model: FunctionalModel
     data: Data
     step: StackedStep
     lanes: Lanes
@@ -65,7 +65,7 @@ class Setup:
     factors: Mapping[str, Tensor]
     drawn: bool
 
-    def only(self, lanes: Lanes, kept: Sequence[int], width: int) -> Setup:
+    def only(self, lanes: Lanes, kept: Sequence[int], width: int) -> InitialState:
         """Return what goes on with some of the lanes, the last of them repeated up to a width.
 
         Args:
@@ -81,7 +81,7 @@ class Setup:
         def shared(part: Tensor) -> Tensor:
             return part[0].expand(width, *part.shape[1:])
 
-        data = _each_part(own if self.drawn else shared, [self.data])
+        data = _map_splits(own if self.drawn else shared, [self.data])
         return replace(
             self,
             data=data,
@@ -97,7 +97,9 @@ class Setup:
         return {**self.setting, **{name: self.setting[name] * each[t] for name, each in self.factors.items()}}
 
 
-def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Path, *, device: str) -> Setup:
+def build_initial_state(
+    task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Path, *, device: str
+) -> InitialState:
     """Return what a pack's loop starts from.
 
     Each lane draws its initial parameters, its data order and, where the workload draws one, its problem from its own
@@ -110,8 +112,8 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
         data_dir: Where data sets are.
         device: Where to train.
     """
-    data = _data(task, workload, data_dir, device)
-    model, params, buffers = _initial(task, workload, device)
+    data = _load_data(task, workload, data_dir, device)
+    model, params, buffers = _init_model(task, workload, device)
 
     def batch_loss(at: Tensors, kept: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
         kept = tuple(each.clone() for each in kept)  # the module writes into them
@@ -119,7 +121,7 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
             value = workload.loss(model(at, kept, *inputs), targets)
         return (value if workload.penalty is None else value + workload.penalty(at)), kept
 
-    return Setup(
+    return InitialState(
         model=model,
         data=data,
         step=stacked_step(batch_loss, optimizer),
@@ -146,24 +148,26 @@ def set_up(task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Pa
     )
 
 
-def _data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
+def _load_data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
     """Return the data with a lane axis in front of every tensor: drawn lane by lane, or one set seen by all."""
     if workload.drawn:
 
         def stack(*parts: Tensor) -> Tensor:
             return torch.stack(parts).to(device)
 
-        seeds = [generator(task.workload, lane.seed, "problem") for lane in task.lanes]
-        return _each_part(stack, [workload.data(task.options, data_dir, seed) for seed in seeds])
+        seeds = [seeded_generator(task.workload, lane.seed, "problem") for lane in task.lanes]
+        return _map_splits(stack, [workload.data(task.options, data_dir, seed) for seed in seeds])
 
     def share(part: Tensor) -> Tensor:
         return part.expand(len(task.lanes), *part.shape)
 
-    return _each_part(share, [_common(workload.data, tuple(task.options.items()), data_dir, task.workload, device)])
+    return _map_splits(
+        share, [_load_shared(workload.data, tuple(task.options.items()), data_dir, task.workload, device)]
+    )
 
 
 @lru_cache(maxsize=2)
-def _common(
+def _load_shared(
     data: Callable[[Options, Path, Generator], Data],
     options: tuple[tuple[str, float | int | str], ...],
     data_dir: Path,
@@ -175,10 +179,10 @@ def _common(
     def there(part: Tensor) -> Tensor:
         return part.to(device)
 
-    return _each_part(there, [data(dict(options), data_dir, generator(name, 0, "problem"))])
+    return _map_splits(there, [data(dict(options), data_dir, seeded_generator(name, 0, "problem"))])
 
 
-def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
+def _map_splits(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
     def part(parts: Sequence[Examples | None]) -> Examples | None:
         present = [each for each in parts if each is not None]
         if not present:
@@ -194,11 +198,11 @@ def _each_part(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
     )
 
 
-def _initial(task: Task, workload: Workload, device: str) -> tuple[Model, Tensors, Tensors]:
+def _init_model(task: Task, workload: Workload, device: str) -> tuple[FunctionalModel, Tensors, Tensors]:
     """Return the module, and every lane's initial parameters and buffers, stacked."""
     with torch.device("meta"):
         module = workload.model(task.options).to(workload.dtype)
-    model = Model(
+    model = FunctionalModel(
         module=module,
         params=tuple(name for name, _ in module.named_parameters()),
         buffers=tuple(name for name, _ in module.named_buffers()),
@@ -207,7 +211,7 @@ def _initial(task: Task, workload: Workload, device: str) -> tuple[Model, Tensor
     buffers: list[Tensors] = []
     for lane in task.lanes:
         own = module.to_empty(device="cpu")
-        workload.initialise(own, generator(task.workload, lane.seed, "init"))
+        workload.initialise(own, seeded_generator(task.workload, lane.seed, "init"))
         params.append(tuple(each.detach().clone() for each in own.parameters()))
         buffers.append(tuple(each.clone() for each in own.buffers()))
 

@@ -85,11 +85,11 @@ class Stepper(Protocol):
 
 
 #: Makes a stepper of a step and the lanes before the first one.
-MakeStepper = Callable[[StackedStep, Lanes], Stepper]
+StepperFactory = Callable[[StackedStep, Lanes], Stepper]
 
 
 @final
-class Eager:
+class EagerStepper:
     """Takes steps operation by operation.
 
     Args:

@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.func import vmap
 
 from studies.optimizers._base import AnyOptimizer, Tensors
-from studies.training.checkpoint import Checkpoint, Keeper
-from studies.training.initial_state import Model, set_up
-from studies.training.lanes import Eager, Lanes, MakeStepper
-from studies.training.measurements import Measurement, Record, measurements
-from studies.training.task import Judged, Task
+from studies.training.checkpoint import Checkpoint, CheckpointWriter
+from studies.training.initial_state import FunctionalModel, build_initial_state
+from studies.training.lanes import EagerStepper, Lanes, StepperFactory
+from studies.training.measurements import History, Measurement, build_measurements
+from studies.training.task import Pruning, Task
 from studies.workloads._base import Data, Workload
 
 #: At most this often are validation and test data measured, at ends of epochs.
-EVALUATIONS = 40
+MAX_EVALUATIONS = 40
 #: Examples measured at once; more take longer, since a network's activations no longer fit in a processor's caches.
-CHUNK = 100
+EVALUATION_CHUNK = 100
 
 
 def train(
@@ -29,9 +29,9 @@ def train(
     data_dir: Path,
     *,
     device: str = "cpu",
-    make: MakeStepper = Eager,
+    make: StepperFactory = EagerStepper,
     width: int | None = None,
-    keeper: Keeper | None = None,
+    keeper: CheckpointWriter | None = None,
 ) -> tuple[Measurement, ...]:
     """Train all lanes of a pack and return what was measured, in lane order.
 
@@ -49,9 +49,9 @@ def train(
             runs leave. None for as many as runs.
         keeper: Keeps checkpoints of this training, and has the last one, to go on from; None for neither.
     """
-    start = set_up(task, workload, optimizer, data_dir, device=device)
+    start = build_initial_state(task, workload, optimizer, data_dir, device=device)
     model = start.model
-    record = Record(task, (*model.params, *model.buffers), device)
+    record = History(task, (*model.params, *model.buffers), device)
     first, going = 0, list(range(len(task.lanes)))
     checkpoint = None if keeper is None else keeper.load()
     if checkpoint is not None:
@@ -64,30 +64,30 @@ def train(
         if keeper is not None and t > first and keeper.due():
             keeper.save(Checkpoint.of(t, going, width, stepper.lanes, start.batch, record))
         record.step(going, *stepper.advance(*start.batch(), start.now(t)))
-        if _evaluates(t + 1, task):
+        if _is_evaluation_step(t + 1, task):
             model.module.eval()
             found = _evaluate(model, stepper.lanes, start.data, workload, test=task.test)
             model.module.train()
             record.evaluation(t + 1, going, found)
         if t + 1 not in task.judged.steps:
             continue
-        staying = _judge(record, t + 1, going, stepper.lanes, task.judged)
+        staying = _prune(record, t + 1, going, stepper.lanes, task.judged)
         if len(staying) == len(going):
             continue
         record.leave(going, stepper.lanes)
         if not staying:
             break
         if width is not None:
-            width = _halved(width, len(staying))
+            width = _shrink_width(width, len(staying))
         start = start.only(stepper.lanes, staying, width or len(staying))
         stepper = make(start.step, start.lanes)
         going = [going[place] for place in staying]
     else:
         record.leave(going, stepper.lanes)
-    return measurements(record)
+    return build_measurements(record)
 
 
-def _judge(record: Record, step: int, going: Sequence[int], lanes: Lanes, judged: Judged) -> list[int]:
+def _prune(record: History, step: int, going: Sequence[int], lanes: Lanes, judged: Pruning) -> list[int]:
     """Return the places of the lanes that go on, of those in training."""
     record.write(going)
     limit = judged.limits[judged.steps.index(step)]
@@ -103,21 +103,21 @@ def _judge(record: Record, step: int, going: Sequence[int], lanes: Lanes, judged
     return staying
 
 
-def _halved(width: int, lanes: int) -> int:
+def _shrink_width(width: int, lanes: int) -> int:
     """Return a width halved as often as so many lanes still fit."""
     while width // 2 >= lanes:
         width //= 2
     return width
 
 
-def _evaluates(step: int, task: Task) -> bool:
+def _is_evaluation_step(step: int, task: Task) -> bool:
     """Whether to measure after this step: at ends of epochs, evenly spaced, where runs are judged, and at the end."""
     epochs = -(-task.steps // task.steps_per_epoch)
-    stride = task.steps_per_epoch * -(-epochs // EVALUATIONS)
+    stride = task.steps_per_epoch * -(-epochs // MAX_EVALUATIONS)
     return step % stride == 0 or step in task.judged.steps or step == task.steps
 
 
-def _evaluate(model: Model, lanes: Lanes, data: Data, workload: Workload, *, test: bool) -> dict[str, Tensor]:
+def _evaluate(model: FunctionalModel, lanes: Lanes, data: Data, workload: Workload, *, test: bool) -> dict[str, Tensor]:
     """Return the loss and metrics of every lane on the validation data, and on the test data where allowed."""
     parts = {"validation": data.validation, "test": data.test if test else None}
     measured = {"loss": workload.loss} | {measure.metric.name: measure.of for measure in workload.measures}
@@ -131,7 +131,7 @@ def _evaluate(model: Model, lanes: Lanes, data: Data, workload: Workload, *, tes
         if examples is None:
             continue
         count = examples.inputs.shape[1]
-        chunks = [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
+        chunks = [slice(start, start + EVALUATION_CHUNK) for start in range(0, count, EVALUATION_CHUNK)]
         sums = [
             vmap(lane)(lanes.params, lanes.buffers, examples.inputs[:, chunk], examples.targets[:, chunk])
             for chunk in chunks

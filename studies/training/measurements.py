@@ -14,9 +14,9 @@ from studies.training.lanes import Lanes
 from studies.training.task import Task
 
 #: At most this many points of a series are kept, evenly spaced.
-POINTS = 200
+MAX_POINTS = 200
 #: Steps that are recorded together.
-BLOCK = 256
+BLOCK_STEPS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """What a `Record` has after some steps, all of it on the CPU.
+class HistorySnapshot:
+    """What a `History` has after some steps, all of it on the CPU.
 
     Args:
         losses: Of the steps taken, (steps, runs).
@@ -70,7 +70,7 @@ class Recorded:
 
 
 @final
-class Record:
+class History:
     """What a pack's loop records; a lane that has left keeps what it had.
 
     Args:
@@ -102,7 +102,7 @@ class Record:
             rates: Effective learning rates, likewise.
         """
         self._block.append((losses, rates))
-        if len(self._block) == BLOCK:
+        if len(self._block) == BLOCK_STEPS:
             self.write(going)
 
     def write(self, going: Sequence[int]) -> None:
@@ -143,10 +143,10 @@ class Record:
         for place, run in enumerate(going):
             self.survived[run], self.params[run] = survived[place], tuple(each[place].clone() for each in params)
 
-    def so_far(self, going: Sequence[int]) -> Recorded:
+    def so_far(self, going: Sequence[int]) -> HistorySnapshot:
         """Return what was recorded, for `resume`; nothing of it may be changed."""
         self.write(going)
-        return Recorded(
+        return HistorySnapshot(
             losses=self.losses[: self._block_start].clone().cpu(),
             rates=self.rates[: self._block_start].clone().cpu(),
             evaluated=self.evaluated,
@@ -156,7 +156,7 @@ class Record:
             params=self.params,
         )
 
-    def resume(self, recorded: Recorded) -> None:
+    def resume(self, recorded: HistorySnapshot) -> None:
         """Go on from what was recorded, of the same task."""
         self._block_start = len(recorded.losses)
         self.losses[: self._block_start] = recorded.losses.to(self.losses.device)
@@ -165,7 +165,7 @@ class Record:
         self.stopped, self.survived, self.params = recorded.stopped, recorded.survived, recorded.params
 
 
-def measurements(record: Record) -> tuple[Measurement, ...]:
+def build_measurements(record: History) -> tuple[Measurement, ...]:
     """Return what was measured, in lane order.
 
     Args:
@@ -214,13 +214,13 @@ def _measured(points: Sequence[tuple[int, Mapping[str, Tensor]]], lane: int) -> 
 
 
 def _windowed(name: str, values: Tensor, steps: int, epoch: int) -> list[Series]:
-    """Return a series of at most `POINTS` points, each the mean over its stride, or over an epoch if that is shorter.
+    """Return a series of at most `MAX_POINTS` means, each over its stride or, if shorter, over an epoch.
 
     Nothing where the lane never took a step.
     """
     if not len(values):
         return []
-    stride = -(-steps // POINTS)
+    stride = -(-steps // MAX_POINTS)
     window = min(stride, epoch)
     held = sorted({*range(stride, len(values) + 1, stride), len(values)})
     means = tuple(float(values[max(0, end - window) : end].mean()) for end in held)

@@ -22,7 +22,7 @@ class LaneTask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class Pruning:
     """How runs are judged on their way; those that are behind are stopped.
 
     Args:
@@ -61,5 +61,5 @@ class Task:
     test: bool
     lanes: tuple[LaneTask, ...]
     schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
-    judged: Judged = field(default_factory=Judged)
+    judged: Pruning = field(default_factory=Pruning)
     precision: Precision = Precision.FLOAT32

@@ -68,7 +68,7 @@ class Measure:
     of: Callable[[Tensor, Tensor], Tensor]
 
 
-def _none(options: Options) -> tuple[DataFile, ...]:
+def _no_files(options: Options) -> tuple[DataFile, ...]:
     return ()
 
 
@@ -112,7 +112,7 @@ class Workload:
     drawn: bool = False
     replacement: bool = False
     has_validation: bool = False
-    files: Callable[[Options], tuple[DataFile, ...]] = _none
+    files: Callable[[Options], tuple[DataFile, ...]] = _no_files
     data: Callable[[Options, Path, torch.Generator], Data]
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
     noise: Callable[[Options, torch.Generator], Tensor] | None = None

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from studies.seeds import generator as derived
+from studies.seeds import seeded_generator as derived
 from studies.spec.parameters import Option
 from studies.workloads._base import ACCURACY, Data, Examples, Options, Workload
 from studies.workloads.models.layers import initialise_mlp, mlp

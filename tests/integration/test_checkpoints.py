@@ -23,7 +23,7 @@ from studies.execution.artifacts import Checkpoints, Weights
 from studies.execution.driver import Driver
 from studies.execution.jobs import Job, Place
 from studies.execution.worker import work
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
 from tests.support.throughput import next_pack
@@ -57,7 +57,7 @@ class Unprobed:
 
 def opened(folder: Path) -> tuple[Driver, StudyLedger]:
     """Return the driver of that study in a database of its own, and its rows."""
-    store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(STUDY, catalogue())
+    store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(STUDY, build_catalogue())
     store.migrate()
     store.add_study(spec, datetime.now(UTC))
     claim = store.claim(datetime.now(UTC), 1000)

@@ -14,7 +14,7 @@ from service.storage.entities import Claim
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies import registry
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.report import Report
 from studies.spec.parameters import Stage
 from studies.validation.resolver import resolve
@@ -54,12 +54,12 @@ assert stopping.is_set()
 
 def begun(store: Store, left: str) -> Claim:
     """Return the claim of a study with one pack done, and one left."""
-    Runners(store).publish(catalogue())
-    store.add_study(resolve(_STUDY, catalogue()), datetime.now(UTC))
+    Runners(store).publish(build_catalogue())
+    store.add_study(resolve(_STUDY, build_catalogue()), datetime.now(UTC))
     claim = store.claim(datetime.now(UTC), 600)
     assert claim is not None
     ledger = StudyLedger(store, claim.study_id, claim.token)
-    setting = {each.name: each.default for each in registry.optimizer("l4mom").hyperparameters}
+    setting = {each.name: each.default for each in registry.load_optimizer("l4mom").hyperparameters}
     trial, first = replace(some_trial(arm="l4mom"), setting=setting), some_pack(arm="l4mom", lanes=1)
     last = replace(first, number=1, workload=left, stage=Stage.CONFIRM, batch=-1)
     ledger.add_plan([trial, replace(trial, workload="mnist_mlp")], [first, last])

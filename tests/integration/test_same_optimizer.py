@@ -11,7 +11,7 @@ import pytest
 from studies.analysis.comparison import Comparison, Verdict, compare
 from studies.execution.worker import work
 from studies.records.rows import Rows
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.search.selection import scores
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -24,7 +24,7 @@ CALLED = {Verdict.WIN, Verdict.LOSS}
 
 def studied(workloads: list[dict[str, Any]], arms: list[dict[str, Any]], **protocol: Any) -> StudySpec:
     body = {"name": "same", "workloads": workloads, "arms": arms, "protocol": {"reference": "one", **protocol}}
-    return resolve(body, catalogue())
+    return resolve(body, build_catalogue())
 
 
 def trained(spec: StudySpec, folder: Path) -> Rows:

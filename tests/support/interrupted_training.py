@@ -9,12 +9,12 @@ from typing import final
 from torch import Tensor
 
 from studies.optimizers._base import Setting
-from studies.training.checkpoint import Keeper
-from studies.training.lanes import Inputs, Lanes, MakeStepper, StackedStep, Stepper
+from studies.training.checkpoint import CheckpointWriter
+from studies.training.lanes import Inputs, Lanes, StackedStep, Stepper, StepperFactory
 from studies.training.measurements import Measurement
 
 #: Trains a pack by steppers so made, keeping checkpoints so.
-Train = Callable[[MakeStepper, Keeper | None], tuple[Measurement, ...]]
+Train = Callable[[StepperFactory, CheckpointWriter | None], tuple[Measurement, ...]]
 
 
 class CutError(Exception):
@@ -32,7 +32,7 @@ class Counted:
         widths: Lanes of each stepper that was made.
     """
 
-    make: MakeStepper
+    make: StepperFactory
     most: float = math.inf
     taken: int = 0
     widths: list[int] = field(default_factory=list[int])
@@ -59,18 +59,18 @@ class _Counting:
         return self._stepper.advance(inputs, targets, setting)
 
 
-def keeper(folder: Path, what: str = "this") -> Keeper:
+def keeper(folder: Path, what: str = "this") -> CheckpointWriter:
     """Return what keeps a checkpoint before every step but the first.
 
     Args:
         folder: Where.
         what: What is trained.
     """
-    return Keeper(folder / "pack-00000.checkpoint", what, every=0.0, share=math.inf)
+    return CheckpointWriter(folder / "pack-00000.checkpoint", what, every=0.0, share=math.inf)
 
 
 def trained_in_parts(
-    train: Train, make: MakeStepper, cuts: Sequence[int], folder: Path
+    train: Train, make: StepperFactory, cuts: Sequence[int], folder: Path
 ) -> tuple[tuple[Measurement, ...], Counted]:
     """Train a pack in several processes' stead, and return what was measured and what the last one did.
 

@@ -18,7 +18,7 @@ from studies.execution.artifacts import Checkpoints, Weights
 from studies.execution.driver import Driver
 from studies.execution.jobs import Failure, Place
 from studies.execution.worker import work
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.progress import progress_of
 from tests.support.throughput import next_pack
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
             "arms": [{"name": "momentum", "search": {"lr": {}}}],
             "protocol": {"trials": 8, "batch": 8, "confirm_seeds": 6},
         },
-        catalogue(),
+        build_catalogue(),
     )
     store = Store(open_engine(f"sqlite:///{folder / 'studies.db'}"))
     store.migrate()

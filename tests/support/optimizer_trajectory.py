@@ -36,7 +36,7 @@ def loss(params: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
 
 def stacked(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Tensor]]:
     """Return every lane's flattened parameters after every step; what a setting leaves out is the default."""
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     step = stacked_step(plain(loss), optimizer)
     lanes = len(settings)
     setting = {

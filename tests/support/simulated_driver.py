@@ -14,7 +14,7 @@ from studies.execution.artifacts import Checkpoints, Weights
 from studies.execution.driver import Driver
 from studies.execution.jobs import Job, Place, Trained
 from studies.records.rows import Mode, Rows
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.spec.study import StudySpec
 from studies.training.measurements import Measurement
 from studies.training.task import LaneTask
@@ -37,7 +37,7 @@ def studied(budget: dict[str, Any] | None = None, **protocol: Any) -> StudySpec:
         ],
         "protocol": {"sampler": "random", "trials": 6, "batch": 3, "confirm_seeds": 4, "budget": budget} | protocol,
     }
-    return resolve(body, catalogue())
+    return resolve(body, build_catalogue())
 
 
 def opened(folder: Path, spec: StudySpec) -> tuple[Store, StudyLedger]:

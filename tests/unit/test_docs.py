@@ -16,7 +16,7 @@ from service.states import State
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies import registry
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
 
@@ -84,13 +84,13 @@ def test_what_can_be_trained_is_documented_and_exists(kind: str) -> None:
     page = (ROOT / "docs" / "reference.md").read_text()
     section = page.partition(f"\n## {kind.capitalize()}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(registry.names(kind))
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(registry.list_names(kind))
 
 
 @ON_EVERY_PAGE
 def test_study_files_can_be_posted(page: Path) -> None:
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        resolve(parse_yaml(block.encode()), catalogue())
+        resolve(parse_yaml(block.encode()), build_catalogue())
 
 
 def test_every_dependency_has_a_reason() -> None:

@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from studies.errors import CompilationError
 from studies.optimizers._base import Setting
-from studies.training.compilation.cuda_graph import Program, Replayed
-from studies.training.compilation.matmul import PRODUCTS, leave_to_onednn
+from studies.training.compilation.cuda_graph import Program, ReplayedProgram
+from studies.training.compilation.matmul import DECOMPOSITIONS, call_onednn_eagerly
 from studies.training.lanes import Inputs, Lanes, StackedStep
 
 #: Axes of the filters of two-dimensional convolutions, that of lanes included.
@@ -22,11 +22,11 @@ _FILTERS = 5
 
 #: What inductor is told: a lane's numbers are computed once a lane, not again for every element that needs them; and
 #: images stay as the filters have them.
-OPTIONS = {"realize_reads_threshold": 1, "layout_optimization": False}
+INDUCTOR_OPTIONS = {"realize_reads_threshold": 1, "layout_optimization": False}
 
 
 @final
-class Compiled:
+class CompiledStepper:
     """Takes steps by a compiled program, made at the first step unless its file is there.
 
     Args:
@@ -37,7 +37,7 @@ class Compiled:
 
     def __init__(self, step: StackedStep, lanes: Lanes, file: Path) -> None:
         """Copy the lanes, since a step writes into them."""
-        self.lanes = own(lanes)
+        self.lanes = clone_lanes(lanes)
         self._step, self._file = step, file
         self._leaves = tree_flatten(self.lanes)[0]
         self._program: Program | None = None
@@ -51,14 +51,16 @@ class Compiled:
         """
         if self._program is None:
             if not self._file.exists():
-                save_program(traced(self._step, self.lanes, inputs, targets, setting), self._file)
+                save_program(trace_step(self._step, self.lanes, inputs, targets, setting), self._file)
             program = load_program(self._file)
-            self._program = Replayed(program, self._leaves) if targets.is_cuda else partial(program, *self._leaves)
+            self._program = (
+                ReplayedProgram(program, self._leaves) if targets.is_cuda else partial(program, *self._leaves)
+            )
         losses, rates = self._program(*inputs, targets, *setting.values())
         return losses, rates
 
 
-def own(lanes: Lanes) -> Lanes:
+def clone_lanes(lanes: Lanes) -> Lanes:
     """Return lanes that can be written into: an optimizer's state may hold one tensor twice, which these do not.
 
     On the CPU filters, as any tensor of so many axes, have their channels last, and so have, in what is traced with
@@ -77,7 +79,7 @@ def own(lanes: Lanes) -> Lanes:
 
 
 @torch.no_grad()
-def traced(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> GraphModule:
+def trace_step(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> GraphModule:
     """Return a step as a graph of operations, its last ones writing into the lanes.
 
     Args:
@@ -97,9 +99,9 @@ def traced(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, set
             old.copy_(new)
         return losses, rates
 
-    table = PRODUCTS if tensors[0].device.type == "cpu" else {}
+    table = DECOMPOSITIONS if tensors[0].device.type == "cpu" else {}
     graph = make_fx(in_place, table, tracing_mode="fake")(*tensors)
-    leave_to_onednn(graph)
+    call_onednn_eagerly(graph)
     return graph
 
 
@@ -117,14 +119,14 @@ def save_program(graph: GraphModule, file: Path) -> None:
     from torch._inductor import standalone_compile  # noqa: PLC0415
     from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler  # noqa: PLC0415
 
-    _keep_beside(file)
+    _set_inductor_cache(file)
     tensors = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
     try:
         program = standalone_compile(
             graph,
             tensors,
             dynamic_shapes="from_example_inputs",
-            options={"config_patches": OPTIONS},
+            options={"config_patches": INDUCTOR_OPTIONS},
             aot=True,
             donate_graph_module=True,
         )
@@ -142,11 +144,11 @@ def load_program(file: Path) -> Program:
     """
     from torch._inductor.standalone_compile import CompiledArtifact  # noqa: PLC0415 - as in save_program
 
-    _keep_beside(file)
+    _set_inductor_cache(file)
     return CompiledArtifact.load(path=str(file))
 
 
-def _keep_beside(file: Path) -> None:
+def _set_inductor_cache(file: Path) -> None:
     """Have the machine code, which a program's file only refers to, kept beside it."""
     folder = file.parent / "inductor"
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 #: From all tensors of a step to the losses before it and the effective rates.
 Program = Callable[..., tuple[Tensor, Tensor]]
 #: Records what a function has a GPU do, without having it done, and returns what does it.
-Recorder = Callable[[Callable[[], None]], Callable[[], None]]
+GraphRecorder = Callable[[Callable[[], None]], Callable[[], None]]
 
 
-def cuda_graph(once: Callable[[], None]) -> Callable[[], None]:
+def record_cuda_graph(once: Callable[[], None]) -> Callable[[], None]:
     """Return what does on the GPU what a function would, recorded now.
 
     Args:
@@ -36,7 +36,7 @@ def cuda_graph(once: Callable[[], None]) -> Callable[[], None]:
 
 
 @final
-class Replayed:
+class ReplayedProgram:
     """Calls a program, from the second call on as a recording; what cannot be recorded, as it is.
 
     Args:
@@ -47,7 +47,7 @@ class Replayed:
 
     _found: tuple[Tensor, Tensor]
 
-    def __init__(self, program: Program, kept: Sequence[Tensor], recorder: Recorder = cuda_graph) -> None:
+    def __init__(self, program: Program, kept: Sequence[Tensor], recorder: GraphRecorder = record_cuda_graph) -> None:
         """Record nothing yet."""
         self._program, self._kept, self._recorder = program, kept, recorder
         self._given: tuple[Tensor, ...] | None = None
@@ -61,7 +61,7 @@ class Replayed:
         """
         if self._given is None:
             # what libraries set up at the first call cannot be recorded
-            self._given = tuple(_place(each) for each in given)
+            self._given = tuple(_input_buffer(each) for each in given)
             return self._program(*self._kept, *given)
         for place, each in zip(self._given, given, strict=True):
             assert place.shape == each.shape
@@ -87,6 +87,6 @@ class Replayed:
             return once
 
 
-def _place(each: Tensor) -> Tensor:
+def _input_buffer(each: Tensor) -> Tensor:
     """Return where a tensor is copied to at every call, of the same strides: itself where lanes share all of it."""
     return each if 0 in each.stride() else each.clone()

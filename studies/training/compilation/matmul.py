@@ -19,7 +19,7 @@ _MANY, _SHORT, _SMALL = 64, 16, 256
 _LARGE = 2**20
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+def batched_matmul(left: Tensor, right: Tensor) -> Tensor:
     """Return a batch of matrix products as the operations that are fastest; `NotImplemented` for torch's own, by MKL.
 
     Thin ones are loops that can be joined with what stands around them: for (10, 6) (6, 1000) a library is at a fifth
@@ -35,23 +35,23 @@ def product(left: Tensor, right: Tensor) -> Tensor:
         return reduce(torch.add, parts)
     if rows * columns <= _THIN**2 and inner >= _LONG:
         return (left[:, :, None, :] * right.mT[:, None, :, :]).sum(-1)
-    if rows * inner * columns >= _LARGE and left.dtype == right.dtype == torch.float32 and mkl_is_narrow():
+    if rows * inner * columns >= _LARGE and left.dtype == right.dtype == torch.float32 and mkl_lacks_avx512():
         return torch.stack([_onednn()(a, b.mT, None, "none", [], "") for a, b in zip(left, right, strict=True)])
     return NotImplemented
 
 
-def single(left: Tensor, right: Tensor) -> Tensor:
-    """Return one matrix product, as `product` does a batch of them.
+def matmul(left: Tensor, right: Tensor) -> Tensor:
+    """Return one matrix product, as `batched_matmul` does a batch of them.
 
     Args:
         left: (rows, inner).
         right: (inner, columns).
     """
-    found = product(left[None], right[None])
+    found = batched_matmul(left[None], right[None])
     return found if found is NotImplemented else found[0]
 
 
-def added(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def addmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Return bias + one matrix product, likewise.
 
     Args:
@@ -61,25 +61,25 @@ def added(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: 
         beta: Only 1 is taken apart.
         alpha: Likewise.
     """
-    found = single(left, right) if beta == alpha == 1 else NotImplemented
+    found = matmul(left, right) if beta == alpha == 1 else NotImplemented
     return found if found is NotImplemented else bias + found
 
 
 #: How a step's products are taken apart when it is traced.
-PRODUCTS: dict[OpOverload, Callable[..., Tensor]] = {
-    torch.ops.aten.bmm.default: product,
-    torch.ops.aten.mm.default: single,
-    torch.ops.aten.addmm.default: added,
+DECOMPOSITIONS: dict[OpOverload, Callable[..., Tensor]] = {
+    torch.ops.aten.bmm.default: batched_matmul,
+    torch.ops.aten.mm.default: matmul,
+    torch.ops.aten.addmm.default: addmm,
 }
 
 
-def leave_to_onednn(graph: GraphModule) -> None:
+def call_onednn_eagerly(graph: GraphModule) -> None:
     """Have a traced step's products by oneDNN called as they are: Inductor packs weights, and expects constant ones.
 
     Args:
         graph: The step; its nodes are marked.
     """
-    for node in graph.graph.find_nodes(op="call_function", target=_onednn()) if mkl_is_narrow() else ():
+    for node in graph.graph.find_nodes(op="call_function", target=_onednn()) if mkl_lacks_avx512() else ():
         node.meta["custom"] = {"fallback_to_eager": True}
 
 
@@ -91,11 +91,11 @@ def _is_small(left: Tensor, right: Tensor) -> bool:
 
 
 @cache
-def mkl_is_narrow() -> bool:
+def mkl_lacks_avx512() -> bool:
     """Whether MKL computes with 256 bits where there are 512: AVX-512 it uses on Intel's own processors only."""
     both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return both and wide and cpu.described("vendor_id") not in ("GenuineIntel", "")
+    return both and wide and cpu.cpu_info("vendor_id") not in ("GenuineIntel", "")
 
 
 def _onednn() -> OpOverload:

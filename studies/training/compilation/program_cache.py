@@ -27,13 +27,13 @@ def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: 
     """
     what = [
         *(task.workload, sorted(task.options.items()), optimizer, task.precision),
-        *(lanes, threads, device, processor(device), sources()),
+        *(lanes, threads, device, describe_processor(device), sources_digest()),
     ]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
     return folder / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
 
 
-def processor(device: str) -> str:
+def describe_processor(device: str) -> str:
     """Return what computes, as far as results depend on it.
 
     Args:
@@ -42,11 +42,11 @@ def processor(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     # MKL takes other paths, which round differently, by the maker
-    return f"{torch.backends.cpu.get_cpu_capability()} {cpu.described('vendor_id')}"
+    return f"{torch.backends.cpu.get_cpu_capability()} {cpu.cpu_info('vendor_id')}"
 
 
 @cache
-def sources() -> str:
+def sources_digest() -> str:
     """Return a digest of all that programs are made from: this code, torch, the kind of processor."""
     digest = hashlib.sha256(f"{torch.__version__} {platform.machine()}".encode())
     for package in (l4, studies):

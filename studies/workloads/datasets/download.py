@@ -13,7 +13,7 @@ from studies.errors import DataMissingError
 from studies.workloads._base import DataFile
 
 
-def fetch(files: Sequence[DataFile], data_dir: Path) -> None:
+def download_files(files: Sequence[DataFile], data_dir: Path) -> None:
     """Download what is missing, with a progress bar; files that are there are checked and left.
 
     Args:

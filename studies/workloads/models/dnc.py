@@ -49,7 +49,7 @@ def _norm(vectors: Tensor) -> Tensor:
     return (vectors.square().sum(-1, keepdim=True) + EPSILON).sqrt()
 
 
-def usage_after(usage: Tensor, write: Tensor, read: Tensor, free: Tensor) -> Tensor:
+def next_usage(usage: Tensor, write: Tensor, read: Tensor, free: Tensor) -> Tensor:
     """Return u_t = (u + w^w - u w^w) prod_i (1 - f_i w^r_i), of the weightings of the step before.
 
     Args:
@@ -75,7 +75,7 @@ def allocation_weights(usage: Tensor) -> Tensor:
     return ((1 - rising) * before).gather(-1, order.argsort(-1))
 
 
-def link_after(link: Tensor, precedence: Tensor, write: Tensor) -> Tensor:
+def next_link(link: Tensor, precedence: Tensor, write: Tensor) -> Tensor:
     """Return L_t, L[i, j] = (1 - w_i - w_j) L[i, j] + w_i p_j off the diagonal: how far i was written right after j.
 
     Args:
@@ -88,7 +88,7 @@ def link_after(link: Tensor, precedence: Tensor, write: Tensor) -> Tensor:
     return moved * (1 - torch.eye(link.shape[-1], dtype=link.dtype, device=link.device))
 
 
-def precedence_after(precedence: Tensor, write: Tensor) -> Tensor:
+def next_precedence(precedence: Tensor, write: Tensor) -> Tensor:
     """Return p_t = (1 - sum_i w_i) p_{t-1} + w_t.
 
     Args:
@@ -180,19 +180,19 @@ class DNC(nn.Module):
         """Return the memory after one write and the reads that follow it."""
         batch = len(interface)
         vector, erase, free, allocate, gate, modes, key, strength, keys, strengths = interface.split(self.parts, -1)
-        usage = usage_after(memory.usage, memory.write, memory.read, free.sigmoid())
+        usage = next_usage(memory.usage, memory.write, memory.read, free.sigmoid())
         allocation = allocation_weights(usage)
         content = content_weights(memory.rows, key[:, None], strength)[:, 0]
         allocate = allocate.sigmoid()
         write = gate.sigmoid() * (allocate * allocation + (1 - allocate) * content)
         rows = memory.rows * (1 - write[..., None] * erase.sigmoid()[:, None]) + write[..., None] * vector[:, None]
-        link = link_after(memory.link, memory.precedence, write)
+        link = next_link(memory.link, memory.precedence, write)
         found = content_weights(rows, keys.reshape(batch, self.reads, self.width), strengths)
         modes = modes.reshape(batch, self.reads, 3).softmax(-1)
         return Memory(
             rows=rows,
             usage=usage,
-            precedence=precedence_after(memory.precedence, write),
+            precedence=next_precedence(memory.precedence, write),
             link=link,
             write=write,
             read=read_weights(link, memory.read, found, modes),

@@ -67,11 +67,11 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images, (batch, 3, 32, 32) bytes, to logits, (batch, classes)."""
-        x = relu(self.norm(self.blocks(self.conv(standardised(x.to(self.dense.weight.dtype))))))
+        x = relu(self.norm(self.blocks(self.conv(standardize_images(x.to(self.dense.weight.dtype))))))
         return self.dense(x.mean((2, 3)))
 
 
-def standardised(images: Tensor) -> Tensor:
+def standardize_images(images: Tensor) -> Tensor:
     """Return images of mean 0 and deviation 1, each by itself (tf.image.per_image_standardization).
 
     Args:

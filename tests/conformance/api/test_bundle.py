@@ -17,7 +17,7 @@ from service.runner.ledger import StudyLedger
 from service.states import State
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.render import render
 from studies.reporting.report import build_report
 from studies.validation.resolver import resolve
@@ -38,8 +38,8 @@ BODY = {
 def study_id(empty_api: httpx.Client, store: Store) -> str:
     """A study that has ended, with all its rows and its report."""
     del empty_api  # which has the same database
-    Runners(store).publish(catalogue())
-    spec = resolve(BODY, catalogue())
+    Runners(store).publish(build_catalogue())
+    spec = resolve(BODY, build_catalogue())
     study_id = store.add_study(spec, NOW)
     claim = store.claim(NOW, 1e6)
     assert claim is not None

@@ -15,7 +15,7 @@ from service.cli.main import app
 from service.runner.ledger import StudyLedger
 from service.states import State
 from service.storage.repositories.studies import Store
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.render import render
 from studies.reporting.report import Report, build_report
 from studies.validation.resolver import resolve
@@ -37,7 +37,7 @@ def ended(store: Store, *names: str, **protocol: object) -> str:
         "arms": [{"name": name, **ARMS[name][1]} for name in names],
         "protocol": {"trials": 5, "confirm_seeds": 6, **protocol},
     }
-    spec = resolve(body, catalogue())
+    spec = resolve(body, build_catalogue())
     study_id = store.add_study(spec, NOW)
     claim = store.claim(NOW, 1e6)
     assert claim is not None

@@ -104,7 +104,7 @@ def test_follows_the_record(problem: str, optimizer: str, tags: tuple[str, ...])
     loss, batch, names = PROBLEMS[problem]
     with np.load(GOLDEN / f"{problem}.npz") as file:
         record = dict(file)
-    chosen = registry.optimizer(optimizer)
+    chosen = registry.load_optimizer(optimizer)
     step = stacked_step(plain(loss), chosen)
     setting = {
         each.name: torch.tensor(

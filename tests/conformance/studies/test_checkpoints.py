@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from studies import registry
-from studies.training.checkpoint import Keeper
-from studies.training.compilation.compiled_step import Compiled
-from studies.training.lanes import Eager, Lanes, MakeStepper, StackedStep
+from studies.training.checkpoint import CheckpointWriter
+from studies.training.compilation.compiled_step import CompiledStepper
+from studies.training.lanes import EagerStepper, Lanes, StackedStep, StepperFactory
 from studies.training.loop import train
 from studies.training.measurements import Measurement
-from studies.training.task import Judged, LaneTask, Task
+from studies.training.task import LaneTask, Pruning, Task
 from tests.conformance.studies.test_compiled import WORKLOADS
 from tests.conformance.studies.test_workloads import bits, directory, options
 from tests.support.interrupted_training import Train, trained_in_parts
@@ -25,8 +25,8 @@ CUTS = (2, 6)
 LARGE, FEW = ("cifar10_resnet32", "fashion_mnist_convnet"), ("l4adam", "momentum")
 PAIRS = [
     pytest.param(name, optimizer, marks=[pytest.mark.slow] if name in LARGE and optimizer not in FEW else [])
-    for name in registry.names("workloads")
-    for optimizer in registry.names("optimizers")
+    for name in registry.list_names("workloads")
+    for optimizer in registry.list_names("optimizers")
 ]
 
 
@@ -42,8 +42,8 @@ def nothing_is_synced(monkeypatch: pytest.MonkeyPatch) -> None:
 def training(name: str, optimizer: str) -> Train:
     """Return what trains a short pack of three runs, or two of a large net; the second one diverges and leaves."""
     torch.set_num_threads(1)
-    whole = registry.workload(name)
-    workload, found, data_dir = with_few_to_measure(whole), registry.optimizer(optimizer), directory(whole)
+    whole = registry.load_workload(name)
+    workload, found, data_dir = with_few_to_measure(whole), registry.load_optimizer(optimizer), directory(whole)
     defaults = {each.name: each.default for each in found.hyperparameters}
     rate, good = ("lr", 1e-5) if "lr" in defaults else ("alpha", 0.15)
     rates = (good, 1e300) if whole.lanes == 1 else (good, 1e300, 0.5 * good)
@@ -54,16 +54,16 @@ def training(name: str, optimizer: str) -> Train:
         steps_per_epoch=3,
         test=True,
         lanes=tuple(LaneTask(setting=defaults | {rate: each}, seed=seed) for seed, each in enumerate(rates)),
-        judged=Judged(steps=(RUNG,), limits=(None,)),
+        judged=Pruning(steps=(RUNG,), limits=(None,)),
     )
 
-    def run(make: MakeStepper, keeper: Keeper | None) -> tuple[Measurement, ...]:
+    def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
         return train(task, workload, found, data_dir, make=make, width=2 * len(rates) - 2, keeper=keeper)
 
     return run
 
 
-def goes_on(run: Train, make: MakeStepper, folder: Path) -> None:
+def goes_on(run: Train, make: StepperFactory, folder: Path) -> None:
     """Compare a training that is cut twice with one that is not."""
     expected = run(make, None)
     found, last = trained_in_parts(run, make, CUTS, folder)
@@ -75,14 +75,14 @@ def goes_on(run: Train, make: MakeStepper, folder: Path) -> None:
 
 @pytest.mark.parametrize(("name", "optimizer"), PAIRS)
 def test_it_is_bitwise_the_same(name: str, optimizer: str, tmp_path: Path) -> None:
-    goes_on(training(name, optimizer), Eager, tmp_path)
+    goes_on(training(name, optimizer), EagerStepper, tmp_path)
 
 
-def compiled(folder: Path) -> MakeStepper:
+def compiled(folder: Path) -> StepperFactory:
     """Return what makes steppers by programs that are kept in a folder."""
 
-    def make(step: StackedStep, lanes: Lanes) -> Compiled:
-        return Compiled(step, lanes, folder / f"{len(lanes.alive)}.program")
+    def make(step: StackedStep, lanes: Lanes) -> CompiledStepper:
+        return CompiledStepper(step, lanes, folder / f"{len(lanes.alive)}.program")
 
     return make
 
@@ -93,6 +93,6 @@ def test_so_it_is_compiled(name: str, tmp_path: Path) -> None:
     goes_on(training(name, "l4adam"), compiled(tmp_path / "programs"), tmp_path)
 
 
-@pytest.mark.parametrize("optimizer", registry.names("optimizers"))
+@pytest.mark.parametrize("optimizer", registry.list_names("optimizers"))
 def test_so_it_is_compiled_with_every_optimizer(optimizer: str, tmp_path: Path) -> None:
     goes_on(training("digits_mlp", optimizer), compiled(tmp_path / "programs"), tmp_path)

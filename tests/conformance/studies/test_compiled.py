@@ -10,8 +10,8 @@ from torch.func import vmap
 
 from studies import registry
 from studies.optimizers._base import Tensors
-from studies.training.compilation.compiled_step import Compiled
-from studies.training.lanes import Eager, Lanes, MakeStepper, StackedStep, stacked_step
+from studies.training.compilation.compiled_step import CompiledStepper
+from studies.training.lanes import EagerStepper, Lanes, StackedStep, StepperFactory, stacked_step
 from studies.training.loop import train
 from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
@@ -27,33 +27,37 @@ CLOSE = {torch.float64: 1e-9, torch.float32: 1e-3}
 #: Whose steps take minutes to compile.
 LARGE = ("cifar10_resnet32", "dnc_repeat_copy")
 WORKLOADS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in registry.names("workloads")
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in registry.list_names("workloads")
 ]
 
 
 def options(name: str) -> Options:
-    chosen = {option.name: option.default for option in registry.workload(name).options}
+    chosen = {option.name: option.default for option in registry.load_workload(name).options}
     return chosen | ({"train_examples": 200, "batch_size": 8} if "train_examples" in chosen else {})
 
 
-def trained(name: str, make: MakeStepper, lanes: tuple[LaneTask, ...], device: str = "cpu") -> tuple[Measurement, ...]:
+def trained(
+    name: str, make: StepperFactory, lanes: tuple[LaneTask, ...], device: str = "cpu"
+) -> tuple[Measurement, ...]:
     torch.set_num_threads(1)
-    workload = registry.workload(name)
+    workload = registry.load_workload(name)
     found = data_dir(workload.files(options(name)))
     if found is None:
         pytest.skip("its data set is not here; set L4_DATA_DIR to a directory that has it")
     task = Task(workload=name, options=options(name), steps=STEPS, steps_per_epoch=5, test=True, lanes=lanes)
-    return train(task, with_few_to_measure(workload), registry.optimizer("l4adam"), found, device=device, make=make)
+    return train(
+        task, with_few_to_measure(workload), registry.load_optimizer("l4adam"), found, device=device, make=make
+    )
 
 
 def trains_the_same(name: str, device: str, folder: Path, *, lanes: int) -> None:
     """Train a pack of one lane, or of two, of which the second diverges, compiled and not."""
-    setting = {each.name: each.default for each in registry.optimizer("l4adam").hyperparameters}
+    setting = {each.name: each.default for each in registry.load_optimizer("l4adam").hyperparameters}
     tasks = tuple(LaneTask(setting=setting | {"alpha": alpha}, seed=seed) for alpha, seed in ((0.15, 0), (1e30, 1)))
     file = folder / "step.program"
-    expected = trained(name, Eager, tasks[:lanes], device)
-    found = trained(name, lambda step, start: Compiled(step, start, file), tasks[:lanes], device)
-    close = CLOSE[registry.workload(name).dtype]
+    expected = trained(name, EagerStepper, tasks[:lanes], device)
+    found = trained(name, lambda step, start: CompiledStepper(step, start, file), tasks[:lanes], device)
+    close = CLOSE[registry.load_workload(name).dtype]
     for one, other in zip(found, expected, strict=True):
         assert (one.diverged, one.steps) == (other.diverged, other.steps)
         assert one.start_loss == pytest.approx(other.start_loss, rel=close)
@@ -73,14 +77,14 @@ def test_one_lane_trains_the_same_compiled(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", registry.names("workloads"))
+@pytest.mark.parametrize("name", registry.list_names("workloads"))
 def test_every_workload_trains_the_same_compiled_on_a_gpu(name: str, tmp_path: Path) -> None:
     trains_the_same(name, "cuda", tmp_path, lanes=2)
 
 
-@pytest.mark.parametrize("name", registry.names("optimizers"))
+@pytest.mark.parametrize("name", registry.list_names("optimizers"))
 def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
 
     def loss(params: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         w, b = params
@@ -95,7 +99,7 @@ def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> N
         for each in optimizer.hyperparameters
     }
     step = stacked_step(plain(loss), optimizer)
-    eager, compiled = Eager(step, before), Compiled(step, before, tmp_path / "step.program")
+    eager, compiled = EagerStepper(step, before), CompiledStepper(step, before, tmp_path / "step.program")
     for _ in range(5):
         for found, expected in zip(
             compiled.advance((inputs,), targets, setting), eager.advance((inputs,), targets, setting), strict=True
@@ -108,11 +112,11 @@ def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> N
 
 def test_a_program_is_made_once_and_serves_every_setting(tmp_path: Path) -> None:
     file = tmp_path / "step.program"
-    setting = {each.name: each.default for each in registry.optimizer("l4adam").hyperparameters}
+    setting = {each.name: each.default for each in registry.load_optimizer("l4adam").hyperparameters}
     lanes = (LaneTask(setting=setting, seed=0),)
 
-    def make(step: StackedStep, start: Lanes) -> Compiled:
-        return Compiled(step, start, file)
+    def make(step: StackedStep, start: Lanes) -> CompiledStepper:
+        return CompiledStepper(step, start, file)
 
     first = trained("digits_mlp", make, lanes)
     made = file.stat().st_mtime_ns

@@ -19,7 +19,7 @@ from studies.execution.artifacts import Checkpoints, Weights
 from studies.execution.driver import Driver
 from studies.execution.jobs import Place
 from studies.execution.worker import work
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.report import build_report
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -62,7 +62,7 @@ each_file = pytest.mark.parametrize("name", sorted(FILES))
 
 @each_file
 def test_is_accepted_and_planned(name: str, empty_api: httpx.Client, store: Store) -> None:
-    Runners(store).publish(catalogue())
+    Runners(store).publish(build_catalogue())
     Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     answer = empty_api.post("/studies", content=FILES[name].read_bytes(), headers=YAML)
     assert answer.status_code == 202, answer.text
@@ -76,10 +76,10 @@ def shortest(name: str) -> StudySpec:
     body = cast(dict[str, Any], parse_yaml(FILES[name].read_bytes()))
     body["protocol"]["scale"] = 1e-6
     for chosen in body["workloads"]:
-        options = {option.name for option in registry.workload(chosen.get("workload", chosen["name"])).options}
+        options = {option.name for option in registry.load_workload(chosen.get("workload", chosen["name"])).options}
         part = {"train_examples": 10_000} if "train_examples" in options else {}
         chosen["options"] = chosen.get("options", {}) | part
-    return resolve(body, catalogue())
+    return resolve(body, build_catalogue())
 
 
 def read_once(workload: Workload) -> Workload:
@@ -103,7 +103,7 @@ def read_once(workload: Workload) -> Workload:
 @each_file
 def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = shortest(name)
-    workloads = {each.workload: registry.workload(each.workload) for each in spec.workloads}
+    workloads = {each.workload: registry.load_workload(each.workload) for each in spec.workloads}
     found = data_dir(tuple(file for each in spec.workloads for file in workloads[each.workload].files(each.options)))
     if found is None:
         pytest.skip("its data sets are not here; set L4_DATA_DIR to a directory that has them")

@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 from tests.support.stateless_losses import plain
 
 STEPS = 40
-NAMES = registry.names("optimizers")
+NAMES = registry.list_names("optimizers")
 pytestmark = pytest.mark.parametrize("name", NAMES)
 
 
@@ -62,7 +62,7 @@ def test_has_its_own_test(name: str) -> None:
 
 
 def test_declares_usable_hyperparameters(name: str) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     declared = [each.name for each in optimizer.hyperparameters]
     assert len(set(declared)) == len(declared)
     assert optimizer.summary.endswith(".")
@@ -77,7 +77,7 @@ def test_declares_usable_hyperparameters(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_keeps_the_parameters_dtype_and_descends(name: str, dtype: torch.dtype) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     step = stacked_step(plain(loss), optimizer)
     params, setting = initial(2, dtype), defaults(optimizer, 2)
     lanes = Lanes(params, (), torch.vmap(optimizer.init)(params), torch.ones(2, dtype=torch.bool))
@@ -93,7 +93,7 @@ def test_keeps_the_parameters_dtype_and_descends(name: str, dtype: torch.dtype) 
 
 
 def test_does_not_write_into_what_it_is_given(name: str) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     params, setting = initial(2, torch.float32), defaults(optimizer, 2)
     given = (params, torch.vmap(optimizer.init)(params), setting)
     before = [each.clone() for each in tree_leaves(given)]
@@ -105,7 +105,7 @@ def test_does_not_write_into_what_it_is_given(name: str) -> None:
 
 @pytest.mark.parametrize("lane", range(5))
 def test_a_lane_is_bitwise_the_same_alone(name: str, lane: int) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     together, _ = trained(optimizer, slice(0, 5))
     alone, _ = trained(optimizer, slice(lane, lane + 1))
     for a, b in zip(together, alone, strict=True):
@@ -113,7 +113,7 @@ def test_a_lane_is_bitwise_the_same_alone(name: str, lane: int) -> None:
 
 
 def test_a_diverged_lane_is_frozen_and_the_others_go_on_untouched(name: str) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     whole, _ = trained(optimizer, slice(0, 5))
     spoiled, alive = trained(optimizer, slice(0, 5), spoiled=2)
     assert alive.tolist() == [True, True, False, True, True]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from studies import registry
 from studies.records.rows import Series
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.training.loop import train
 from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
@@ -22,7 +22,7 @@ STEPS = 24
 #: Lanes' learning rates, the last one meant to diverge, and their seeds, of both stages.
 RATES = (1e-5, 2e-5, 1e-6, 3e-5, 2e-6, 5e-6, 1e-5, 1e30)
 SEEDS = (0, 1, 2, 3, 4, 1000, 0, 1001)
-pytestmark = pytest.mark.parametrize("name", registry.names("workloads"))
+pytestmark = pytest.mark.parametrize("name", registry.list_names("workloads"))
 
 
 def directory(workload: Workload) -> Path:
@@ -48,7 +48,7 @@ def task(name: str, lanes: Sequence[int], *, test: bool = False) -> Task:
     """Return a short task with sgd lanes out of the eight."""
     return Task(
         workload=name,
-        options=options(registry.workload(name)),
+        options=options(registry.load_workload(name)),
         steps=STEPS,
         steps_per_epoch=10,
         test=test,
@@ -58,18 +58,20 @@ def task(name: str, lanes: Sequence[int], *, test: bool = False) -> Task:
 
 def trained(name: str, lanes: Sequence[int], *, test: bool = False) -> tuple[Measurement, ...]:
     torch.set_num_threads(1)
-    workload = with_few_to_measure(registry.workload(name))
+    workload = with_few_to_measure(registry.load_workload(name))
     packs = [lanes[start : start + workload.lanes] for start in range(0, len(lanes), workload.lanes)]
     return tuple(
         measured
         for pack in packs
-        for measured in train(task(name, pack, test=test), workload, registry.optimizer("sgd"), directory(workload))
+        for measured in train(
+            task(name, pack, test=test), workload, registry.load_optimizer("sgd"), directory(workload)
+        )
     )
 
 
 def data(name: str, seed: int = 0) -> Data:
-    workload = registry.workload(name)
-    return workload.data(options(workload), directory(workload), generator(name, seed, "problem"))
+    workload = registry.load_workload(name)
+    return workload.data(options(workload), directory(workload), seeded_generator(name, seed, "problem"))
 
 
 def bits(measured: Measurement) -> tuple[object, ...]:
@@ -90,7 +92,7 @@ def test_has_its_own_test(name: str) -> None:
 
 
 def test_declares_usable_options(name: str) -> None:
-    workload = registry.workload(name)
+    workload = registry.load_workload(name)
     declared = [each.name for each in workload.options]
     assert len(set(declared)) == len(declared)
     assert all(each.fault(each.default) is None and each.summary.endswith(".") for each in workload.options)
@@ -100,7 +102,7 @@ def test_declares_usable_options(name: str) -> None:
 
 
 def test_has_the_data_that_it_declares(name: str) -> None:
-    workload, found = registry.workload(name), data(name)
+    workload, found = registry.load_workload(name), data(name)
     parts = [part for part in (found.train, found.validation, found.test) if part is not None]
     assert (found.validation is not None) == workload.has_validation
     assert all(len(part.inputs) == len(part.targets) > 0 for part in parts)
@@ -122,17 +124,17 @@ def test_parts_of_the_data_share_no_example(name: str) -> None:
 def test_is_drawn_from_the_seed_or_always_the_same(name: str) -> None:
     first, again, other = data(name, 0), data(name, 0), data(name, 1)
     assert torch.equal(first.train.inputs, again.train.inputs)
-    assert torch.equal(first.train.inputs, other.train.inputs) != registry.workload(name).drawn
+    assert torch.equal(first.train.inputs, other.train.inputs) != registry.load_workload(name).drawn
 
 
 def test_initial_parameters_come_from_the_seed(name: str) -> None:
-    workload = registry.workload(name)
+    workload = registry.load_workload(name)
 
     def initial(seed: int) -> list[Tensor]:
         module = workload.model(options(workload)).to(workload.dtype)
         for each in (*module.parameters(), *module.buffers()):
             each.detach().fill_(float("nan") if each.is_floating_point() else -1)
-        workload.initialise(module, generator(name, seed, "init"))
+        workload.initialise(module, seeded_generator(name, seed, "init"))
         return [each.detach() for each in (*module.parameters(), *module.buffers())]
 
     assert all(each.isfinite().all() and (each.is_floating_point() or (each >= 0).all()) for each in initial(0))
@@ -141,16 +143,16 @@ def test_initial_parameters_come_from_the_seed(name: str) -> None:
 
 
 def test_a_run_is_bitwise_the_same_in_packs_of_1_3_and_8(name: str) -> None:
-    lanes = trainable(registry.workload(name))
+    lanes = trainable(registry.load_workload(name))
     eight = dict(zip(lanes, map(bits, trained(name, lanes)), strict=True))
     some = (6, 1, 3) if len(lanes) == 8 else (7, 0)
     assert [bits(each) for each in trained(name, some)] == [eight[lane] for lane in some]
-    if registry.workload(name).lanes > 1:
+    if registry.load_workload(name).lanes > 1:
         assert [bits(each) for lane in lanes for each in trained(name, (lane,))] == list(eight.values())
 
 
 def test_a_learning_rate_too_large_diverges_and_the_rest_finish(name: str) -> None:
-    *finished, diverged = trained(name, trainable(registry.workload(name)))
+    *finished, diverged = trained(name, trainable(registry.load_workload(name)))
     assert diverged.diverged
     assert 0 < diverged.steps < STEPS
     assert diverged.train_loss == float("inf")
@@ -160,7 +162,7 @@ def test_a_learning_rate_too_large_diverges_and_the_rest_finish(name: str) -> No
 
 
 def test_test_data_are_measured_only_where_asked(name: str) -> None:
-    workload, found = registry.workload(name), data(name)
+    workload, found = registry.load_workload(name), data(name)
     (search,), (confirm,) = trained(name, (0,)), trained(name, (0,), test=True)
     names = ["loss", *(measure.metric.name for measure in workload.measures)]
     validation = {f"validation_{each}" for each in names if found.validation is not None}

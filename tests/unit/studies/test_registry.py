@@ -14,7 +14,7 @@ from studies.errors import UnknownNameError
 @pytest.mark.parametrize("kind", ["workloads", "optimizers"])
 def test_names_are_the_files(kind: str) -> None:
     files = {path.stem for path in (Path(studies.__file__).parent / kind).glob("[!_]*.py")}
-    assert registry.names(kind) == tuple(sorted(files))
+    assert registry.list_names(kind) == tuple(sorted(files))
 
 
 def test_listing_imports_none_of_them() -> None:
@@ -27,13 +27,13 @@ def test_listing_imports_none_of_them() -> None:
 
 
 def test_every_name_loads() -> None:
-    assert all(registry.workload(name).summary for name in registry.names("workloads"))
-    assert all(registry.optimizer(name).summary for name in registry.names("optimizers"))
+    assert all(registry.load_workload(name).summary for name in registry.list_names("workloads"))
+    assert all(registry.load_optimizer(name).summary for name in registry.list_names("optimizers"))
 
 
 @pytest.mark.parametrize("name", ["sdg", "", "__init__", "../train", "sgd.py"])
 def test_unknown_names_are_answered_with_the_known(name: str) -> None:
     with pytest.raises(UnknownNameError, match="known are adam"):
-        registry.optimizer(name)
+        registry.load_optimizer(name)
     with pytest.raises(UnknownNameError, match="known are cifar10_resnet32"):
-        registry.workload(name)
+        registry.load_workload(name)

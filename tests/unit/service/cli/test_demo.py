@@ -21,7 +21,7 @@ from service.states import State
 from service.storage.entities import Claim
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.report import build_report
 from tests.support.http_server import served
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def service(url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Runners(store).publish(catalogue())
+    Runners(store).publish(build_catalogue())
     Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("L4_PORT", str(urlsplit(url).port))
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ from service.storage.repositories.studies import Store
 from service.tracking.mlflow import Tracker
 from service.tracking.recorder import Recorder, lock
 from service.tracking.sync_state import Recordings
-from studies.environment import environment
+from studies.environment import current_environment
 from studies.execution.artifacts import Weights
 from studies.records.rows import Lane, Pack, Run
 from studies.spec.parameters import Stage
@@ -52,7 +52,7 @@ class Study:
         self.id = store.add_study(spec, NOW)
         self.claim()
         self.weights = Weights(folder=settings.parameters_folder(self.id))
-        store.set_environment(self.id, environment().model_dump())
+        store.set_environment(self.id, current_environment().model_dump())
         self.ledger.add_plan([some_trial()], [])
         self.train(0, Stage.SEARCH)
         self.train(1, Stage.CONFIRM)

@@ -18,7 +18,7 @@ from studies.training.task import LaneTask, Task
 
 @pytest.fixture
 def probe(tmp_path: Path) -> Probe:
-    options = {option.name: option.default for option in registry.workload("digits_mlp").options}
+    options = {option.name: option.default for option in registry.load_workload("digits_mlp").options}
     lanes = (LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=0),)
     return Probe(
         number=-1,

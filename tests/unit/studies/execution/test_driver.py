@@ -21,7 +21,7 @@ from studies.execution.driver import RETRIES, Driver
 from studies.execution.jobs import Failure, Job, Place
 from studies.execution.worker import work
 from studies.records.rows import Outcome, Rows
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.spec.parameters import Precision, Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
@@ -40,7 +40,7 @@ def spec() -> StudySpec:
             "arms": [{"name": "l4mom"}, {"name": "sgd", "search": {"lr": {}}}],
             "protocol": {"sampler": "tpe", "trials": 6, "batch": 3, "confirm_seeds": 6},
         },
-        catalogue(),
+        build_catalogue(),
     )
 
 
@@ -304,7 +304,7 @@ HALVED = {
 def halved_rows(folder: Path, lanes: int) -> Rows:
     """Drive that study in a database of its own, each pack by a new driver, with so many lanes a pack."""
     folder.mkdir()
-    store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(HALVED, catalogue())
+    store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(HALVED, build_catalogue())
     store.migrate()
     claim = claimed(store, spec)
     ledger, weights = StudyLedger(store, claim.study_id, claim.token), Weights(folder=folder)
@@ -318,7 +318,7 @@ def test_search_runs_that_are_behind_are_stopped_however_they_are_packed(tmp_pat
     assert results(alone) == results(packed)
     assert [run.outcome for run in alone.runs] == [run.outcome for run in packed.runs]
 
-    spec = resolve(HALVED, catalogue())
+    spec = resolve(HALVED, build_catalogue())
     searched = [run for run in packed.runs if (run.arm, run.stage) == ("sgd", Stage.SEARCH)]
     stopped = [run for run in searched if run.outcome is Outcome.STOPPED]
     assert len(searched) / 4 < len(stopped) <= len(searched) - spec.protocol.batch
@@ -337,7 +337,7 @@ def test_search_runs_may_be_shorter(store: Store, weights: Weights) -> None:
             "arms": [{"name": "l4mom"}, {"name": "sgd", "search": {"lr": {}}}],
             "protocol": {"trials": 2, "confirm_seeds": 2, "search_length": 0.25},
         },
-        catalogue(),
+        build_catalogue(),
     )
     claim = claimed(store, short)
     ledger = StudyLedger(store, claim.study_id, claim.token)
@@ -354,7 +354,7 @@ def test_products_are_computed_in_what_the_study_says(tmp_path: Path) -> None:
             "arms": [{"name": "l4mom"}],
             "protocol": {"confirm_seeds": 1, "precision": precision.value},
         }
-        spec, store = resolve(body, catalogue()), Store(open_engine(f"sqlite:///{tmp_path / precision}.db"))
+        spec, store = resolve(body, build_catalogue()), Store(open_engine(f"sqlite:///{tmp_path / precision}.db"))
         store.migrate()
         claim = claimed(store, spec)
         ledger = StudyLedger(store, claim.study_id, claim.token)

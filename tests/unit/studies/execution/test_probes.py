@@ -11,7 +11,7 @@ from studies.execution.ledger import Ledger
 from studies.execution.probes import RETRIES, Pacing
 from studies.planning.throughput import Speed, Subject
 from studies.records.rows import Mode
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
 from tests.support.throughput import eager
@@ -50,7 +50,7 @@ def spec(**workload: object) -> StudySpec:
             ],
             "protocol": {"trials": 20, "batch": 20, "confirm_seeds": 6},
         },
-        catalogue(),
+        build_catalogue(),
     )
 
 

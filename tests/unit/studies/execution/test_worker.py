@@ -18,13 +18,13 @@ from studies.execution.jobs import Job
 from studies.execution.worker import work
 from studies.optimizers._base import Setting
 from studies.records.rows import Mode
-from studies.training.lanes import Eager, Inputs
+from studies.training.lanes import EagerStepper, Inputs
 from studies.training.loop import train
-from studies.training.task import Judged, LaneTask, Task
+from studies.training.task import LaneTask, Pruning, Task
 
 
 def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **options: float) -> Job:
-    given = {option.name: option.default for option in registry.workload(workload).options} | options
+    given = {option.name: option.default for option in registry.load_workload(workload).options} | options
     lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in ((0.1, 0), (0.01, 1)))
     task = Task(workload=workload, options=given, steps=steps, steps_per_epoch=5, test=test, lanes=lanes)
     return Job(
@@ -43,7 +43,7 @@ def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **op
 def test_brings_back_what_training_measured() -> None:
     sent = pickle.loads(pickle.dumps(job()))
     result = pickle.loads(pickle.dumps(work(sent, "cpu")))
-    expected = train(sent.task, registry.workload("digits_mlp"), registry.optimizer("sgd"), Path("nowhere"))
+    expected = train(sent.task, registry.load_workload("digits_mlp"), registry.load_optimizer("sgd"), Path("nowhere"))
     assert result.measurements == tuple(replace(each, parameters={}) for each in expected)
     assert result.seconds > 0
     assert result.host
@@ -59,15 +59,15 @@ class Killed(BaseException):
 
 def killed_at(steps: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Have a worker die at the step after so many; return what counts its steps."""
-    taken, advance = [0], Eager.advance
+    taken, advance = [0], EagerStepper.advance
 
-    def counted(stepper: Eager, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+    def counted(stepper: EagerStepper, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
         if taken[0] == steps:
             raise Killed
         taken[0] += 1
         return advance(stepper, inputs, targets, setting)
 
-    monkeypatch.setattr(Eager, "advance", counted)
+    monkeypatch.setattr(EagerStepper, "advance", counted)
     return taken
 
 
@@ -105,7 +105,7 @@ def test_another_job_or_the_same_one_in_another_way_is_trained_whole(
     others = (
         replace(sent, task=replace(sent.task, lanes=(first,))),  # as one that was halved
         replace(sent, task=replace(sent.task, lanes=(second, first))),
-        replace(sent, task=replace(sent.task, judged=Judged(steps=(29,), limits=(None,)))),
+        replace(sent, task=replace(sent.task, judged=Pruning(steps=(29,), limits=(None,)))),
         replace(sent, task=replace(sent.task, test=False)),
         replace(
             sent, optimizer="momentum", task=replace(sent.task, lanes=(with_momentum(first), with_momentum(second)))
@@ -179,7 +179,7 @@ def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) ->
     lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=0) for lr in (0.1, 1e-5, 0.05, 1e-4))
     sent = replace(sent, task=replace(sent.task, lanes=lanes), programs=tmp_path)
     losses = [sum(loss.series[0].values[:5]) / 5 for loss in work(sent, "cpu").measurements]
-    judged = Judged(steps=(5, 10), limits=(sum(sorted(losses)[1:3]) / 2, None))
+    judged = Pruning(steps=(5, 10), limits=(sum(sorted(losses)[1:3]) / 2, None))
     sent = replace(sent, task=replace(sent.task, judged=judged))
     eager = work(sent, "cpu").measurements
     compiled = work(replace(sent, mode=Mode.COMPILED, width=4), "cpu").measurements

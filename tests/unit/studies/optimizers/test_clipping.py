@@ -7,7 +7,7 @@ from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 
 from studies.optimizers._base import Tensors
-from studies.optimizers._clipping import clipped
+from studies.optimizers._clipping import clip_gradients
 
 GRADS: Tensors = tuple(
     torch.randn(shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64) for shape in ((4, 3), (5,), ())
@@ -20,7 +20,7 @@ def test_is_torchs(limit: float) -> None:
     for param, grad in zip(params, GRADS, strict=True):
         param.grad = grad.clone()
     clip_grad_norm_(params, limit)
-    for found, param in zip(clipped(GRADS, torch.tensor(limit, dtype=torch.float64)), params, strict=True):
+    for found, param in zip(clip_gradients(GRADS, torch.tensor(limit, dtype=torch.float64)), params, strict=True):
         torch.testing.assert_close(found, param.grad, rtol=1e-12, atol=0)
 
 
@@ -30,7 +30,7 @@ def test_every_lane_has_its_own_limit_and_zero_is_none() -> None:
     def stacked(grads: Tensors) -> Tensors:
         return tuple(grad.expand(3, *grad.shape) for grad in grads)
 
-    found = vmap(clipped)(stacked(GRADS), limits)
+    found = vmap(clip_gradients)(stacked(GRADS), limits)
     assert all(torch.equal(lanes[0], grad) for lanes, grad in zip(found, GRADS, strict=True))
 
     def norm(lane: int) -> Tensor:
@@ -41,5 +41,5 @@ def test_every_lane_has_its_own_limit_and_zero_is_none() -> None:
 
 
 def test_keeps_the_type() -> None:
-    (found,) = clipped((torch.ones(3),), torch.tensor(1.0, dtype=torch.float64))
+    (found,) = clip_gradients((torch.ones(3),), torch.tensor(1.0, dtype=torch.float64))
     assert found.dtype == torch.float32

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studies.records.rows import Lane, Pack, Rows, by_arm
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.reporting.report import build_report
 from studies.search.budget import beyond, faults, in_turn, most_trials, share, warnings
 from studies.search.selection import search
@@ -96,7 +96,7 @@ def test_a_budget_that_suffices_for_no_study_is_refused(
 def test_a_faulty_budget_is_named(budget: object, place: str) -> None:
     body = {"name": "b", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]}
     with pytest.raises(InvalidStudyError) as refused:
-        resolve(body | {"protocol": {"budget": budget}}, catalogue())
+        resolve(body | {"protocol": {"budget": budget}}, build_catalogue())
     assert {fault.pointer for fault in refused.value.faults} == {f"/protocol/budget{place}"}
 
 

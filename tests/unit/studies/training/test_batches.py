@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.training.batches import Order
+from studies.training.batches import BatchSampler
 
 
 def drawn(examples: int, size: int, count: int, seed: int = 0) -> list[list[int]]:
-    order = Order(examples, size, torch.Generator().manual_seed(seed))
+    order = BatchSampler(examples, size, torch.Generator().manual_seed(seed))
     return [batch.tolist() for batch in islice(order, count)]
 
 
@@ -45,11 +45,11 @@ def test_seeds_have_orders_of_their_own() -> None:
 
 
 def test_independent_batches_draw_every_example_by_itself() -> None:
-    drawn = Order(4, 1000, torch.Generator().manual_seed(0), replacement=True)
+    drawn = BatchSampler(4, 1000, torch.Generator().manual_seed(0), replacement=True)
     first, second = next(drawn), next(drawn)
     counts = first.bincount()
     assert len(counts) == 4
     assert all(200 < int(count) < 300 for count in counts)
     assert not torch.equal(first, second)
-    again = Order(4, 1000, torch.Generator().manual_seed(0), replacement=True)
+    again = BatchSampler(4, 1000, torch.Generator().manual_seed(0), replacement=True)
     assert torch.equal(first, next(again))

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from studies import registry
-from studies.training.checkpoint import Keeper
-from studies.training.lanes import Eager, MakeStepper
+from studies.training.checkpoint import CheckpointWriter
+from studies.training.lanes import EagerStepper, StepperFactory
 from studies.training.loop import train
-from studies.training.measurements import BLOCK, Measurement
-from studies.training.task import Judged, LaneTask, Task
+from studies.training.measurements import BLOCK_STEPS, Measurement
+from studies.training.task import LaneTask, Pruning, Task
 from tests.conformance.studies.test_workloads import bits
 from tests.support.interrupted_training import Counted, trained_in_parts
 from tests.unit.studies.training.test_loop import LINE
@@ -24,7 +24,7 @@ from tests.unit.studies.training.test_loop_parts import HALVED, OPTIONS, PLAIN, 
 STEPS, RUNGS = 12, (4, 9)
 #: Everything that a workload may draw while it trains; batch norm besides.
 NET = replace(PLAIN, augment=augment, noise=noise, penalty=penalty)
-MOMENTUM = registry.optimizer("momentum")
+MOMENTUM = registry.load_optimizer("momentum")
 #: The third run diverges.
 RATES, SEEDS = (0.05, 1e-5, 1e200, 0.02, 0.01), (0, 1, 2, 1000, 3)
 TASK = Task(
@@ -42,7 +42,7 @@ TASK = Task(
 
 
 def trained(
-    judged: Judged, width: int | None, replacement: bool, make: MakeStepper, keeper: Keeper | None
+    judged: Pruning, width: int | None, replacement: bool, make: StepperFactory, keeper: CheckpointWriter | None
 ) -> tuple[Measurement, ...]:
     torch.set_num_threads(1)
     workload = replace(NET, replacement=replacement)
@@ -50,17 +50,17 @@ def trained(
 
 
 @cache
-def judged(replacement: bool) -> Judged:
+def judged(replacement: bool) -> Pruning:
     """Return rungs at which runs leave: the diverged one and the worst at the first, another one at the second."""
-    first = trained(Judged(steps=RUNGS, limits=(None, None)), None, replacement, Eager, None)
+    first = trained(Pruning(steps=RUNGS, limits=(None, None)), None, replacement, EagerStepper, None)
     limit = sorted(run.rungs[0] for run in first)[2]
-    second = trained(Judged(steps=RUNGS, limits=(limit, None)), None, replacement, Eager, None)
-    return Judged(steps=RUNGS, limits=(limit, sorted(run.rungs[1] for run in second if len(run.rungs) == 2)[1]))
+    second = trained(Pruning(steps=RUNGS, limits=(limit, None)), None, replacement, EagerStepper, None)
+    return Pruning(steps=RUNGS, limits=(limit, sorted(run.rungs[1] for run in second if len(run.rungs) == 2)[1]))
 
 
 @cache
 def whole(width: int | None, replacement: bool) -> tuple[Measurement, ...]:
-    found = trained(judged(replacement), width, replacement, Eager, None)
+    found = trained(judged(replacement), width, replacement, EagerStepper, None)
     assert sorted((run.diverged, run.stopped, len(run.rungs)) for run in found) == [
         (False, False, 2),
         (False, False, 2),
@@ -84,11 +84,11 @@ def whole(width: int | None, replacement: bool) -> tuple[Measurement, ...]:
 def test_it_measures_what_it_would_have_wherever_it_is_cut(
     cuts: list[int], width: int | None, replacement: bool
 ) -> None:
-    def run(make: MakeStepper, keeper: Keeper | None) -> tuple[Measurement, ...]:
+    def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
         return trained(judged(replacement), width, replacement, make, keeper)
 
     with tempfile.TemporaryDirectory() as folder:
-        found, last = trained_in_parts(run, Eager, cuts, Path(folder))
+        found, last = trained_in_parts(run, EagerStepper, cuts, Path(folder))
     assert [bits(each) for each in found] == [bits(each) for each in whole(width, replacement)]
     assert last.taken == STEPS - cuts[-1]
 
@@ -97,18 +97,18 @@ def test_a_long_record_goes_on_in_the_middle_of_a_block(tmp_path: Path) -> None:
     task = Task(
         workload="line",
         options={"batch_size": 7},
-        steps=2 * BLOCK + 50,
+        steps=2 * BLOCK_STEPS + 50,
         steps_per_epoch=100,
         test=True,
         lanes=tuple(LaneTask(setting={"lr": 0.01, "clip_norm": 0.0}, seed=seed) for seed in (0, 1)),
     )
 
-    def run(make: MakeStepper, keeper: Keeper | None) -> tuple[Measurement, ...]:
-        return train(task, LINE, registry.optimizer("sgd"), Path(), make=make, keeper=keeper)
+    def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
+        return train(task, LINE, registry.load_optimizer("sgd"), Path(), make=make, keeper=keeper)
 
-    found, last = trained_in_parts(run, Eager, [BLOCK + 17], tmp_path)
-    assert [bits(each) for each in found] == [bits(each) for each in run(Eager, None)]
-    assert last.taken == BLOCK + 33
+    found, last = trained_in_parts(run, EagerStepper, [BLOCK_STEPS + 17], tmp_path)
+    assert [bits(each) for each in found] == [bits(each) for each in run(EagerStepper, None)]
+    assert last.taken == BLOCK_STEPS + 33
 
 
 def test_a_drawn_problem_and_a_full_batch_go_on(tmp_path: Path) -> None:
@@ -119,23 +119,23 @@ def test_a_drawn_problem_and_a_full_batch_go_on(tmp_path: Path) -> None:
         steps_per_epoch=1,
         test=False,
         lanes=tuple(LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=seed) for seed in (0, 1, 2)),
-        judged=Judged(steps=(3,), limits=(None,)),
+        judged=Pruning(steps=(3,), limits=(None,)),
     )
 
-    def run(make: MakeStepper, keeper: Keeper | None) -> tuple[Measurement, ...]:
-        return train(task, replace(LINE, drawn=True), registry.optimizer("sgd"), Path(), make=make, keeper=keeper)
+    def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
+        return train(task, replace(LINE, drawn=True), registry.load_optimizer("sgd"), Path(), make=make, keeper=keeper)
 
-    found, _ = trained_in_parts(run, Eager, [2, 6], tmp_path)
-    assert [bits(each) for each in found] == [bits(each) for each in run(Eager, None)]
+    found, _ = trained_in_parts(run, EagerStepper, [2, 6], tmp_path)
+    assert [bits(each) for each in found] == [bits(each) for each in run(EagerStepper, None)]
 
 
 @pytest.mark.parametrize(("cut", "widths"), [(3, [8, 4, 2]), (4, [4, 2]), (9, [2])])
 def test_a_pack_goes_on_as_narrow_as_it_was(cut: int, widths: list[int], tmp_path: Path) -> None:
-    def run(make: MakeStepper, keeper: Keeper | None) -> tuple[Measurement, ...]:
+    def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
         return trained(judged(False), 8, False, make, keeper)
 
-    every = Counted(Eager)
+    every = Counted(EagerStepper)
     run(every, None)
     assert every.widths == [8, 4, 2]
-    _, last = trained_in_parts(run, Eager, [cut], tmp_path)
+    _, last = trained_in_parts(run, EagerStepper, [cut], tmp_path)
     assert last.widths == widths

@@ -15,10 +15,10 @@ import torch
 
 from studies import registry
 from studies.training import checkpoint as module
-from studies.training.checkpoint import Checkpoint, Keeper
-from studies.training.lanes import Eager, MakeStepper
+from studies.training.checkpoint import Checkpoint, CheckpointWriter
+from studies.training.lanes import EagerStepper, StepperFactory
 from studies.training.loop import train
-from studies.training.measurements import Recorded
+from studies.training.measurements import HistorySnapshot
 from studies.training.task import LaneTask, Task
 from tests.conformance.studies.test_workloads import bits
 from tests.support.interrupted_training import Counted, CutError, keeper
@@ -39,7 +39,7 @@ CHECKPOINT = Checkpoint(
     width=None,
     lanes=[torch.zeros(2)],
     streams=[],
-    recorded=Recorded(
+    recorded=HistorySnapshot(
         losses=torch.zeros(3, 1),
         rates=torch.zeros(3, 1),
         evaluated=[],
@@ -51,15 +51,15 @@ CHECKPOINT = Checkpoint(
 )
 
 
-def trained(make: MakeStepper = Eager, kept: Keeper | None = None) -> list[object]:
-    return [bits(each) for each in train(TASK, LINE, registry.optimizer("sgd"), Path(), make=make, keeper=kept)]
+def trained(make: StepperFactory = EagerStepper, kept: CheckpointWriter | None = None) -> list[object]:
+    return [bits(each) for each in train(TASK, LINE, registry.load_optimizer("sgd"), Path(), make=make, keeper=kept)]
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The checkpoint of a training that was cut after six steps."""
     with pytest.raises(CutError):
-        trained(Counted(Eager, most=6), keeper(tmp_path))
+        trained(Counted(EagerStepper, most=6), keeper(tmp_path))
     (found,) = tmp_path.iterdir()
     return found
 
@@ -82,7 +82,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_checkpoint_is_due_once_a_minute_and_the_first_after_one(tmp_path: Path, clock: Clock) -> None:
-    kept = Keeper(tmp_path / "pack-00000.checkpoint", "this", every=60.0, share=0.01)
+    kept = CheckpointWriter(tmp_path / "pack-00000.checkpoint", "this", every=60.0, share=0.01)
     due: list[float] = []
     while clock.now < 1000 + 250:
         clock.now += 0.5
@@ -94,7 +94,7 @@ def test_a_checkpoint_is_due_once_a_minute_and_the_first_after_one(tmp_path: Pat
 
 
 def test_checkpoints_that_take_long_are_rare(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Keeper(tmp_path / "pack-00000.checkpoint", "this", every=60.0, share=0.01)
+    kept = CheckpointWriter(tmp_path / "pack-00000.checkpoint", "this", every=60.0, share=0.01)
     write = torch.save
 
     def slow(saved: object, file: io.BytesIO) -> None:
@@ -113,7 +113,7 @@ def test_checkpoints_that_take_long_are_rare(tmp_path: Path, clock: Clock, monke
 
 
 def test_a_short_training_writes_none(tmp_path: Path) -> None:
-    trained(kept=Keeper(tmp_path / "folder" / "pack-00000.checkpoint", "this", every=60.0, share=0.01))
+    trained(kept=CheckpointWriter(tmp_path / "folder" / "pack-00000.checkpoint", "this", every=60.0, share=0.01))
     assert not list(tmp_path.iterdir())
 
 
@@ -138,7 +138,7 @@ def test_where_there_is_none_nothing_is_said(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_it_says_where_it_goes_on(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    counted = Counted(Eager)
+    counted = Counted(EagerStepper)
     assert trained(counted, keeper(file.parent)) == trained()
     assert counted.taken == STEPS - 6
     assert [record.getMessage() for record in caplog.records] == [f"{file}: training goes on after 6 steps"]
@@ -169,7 +169,7 @@ def test_a_torn_file_is_ignored_with_one_line(
     change: Callable[[bytes], bytes], file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_bytes(change(file.read_bytes()))
-    counted = Counted(Eager)
+    counted = Counted(EagerStepper)
     assert trained(counted, keeper(file.parent)) == trained()
     assert counted.taken == STEPS
     (record,) = caplog.records
@@ -177,7 +177,7 @@ def test_a_torn_file_is_ignored_with_one_line(
 
 
 def test_a_file_of_another_training_is_ignored_with_one_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    counted = Counted(Eager)
+    counted = Counted(EagerStepper)
     trained(counted, keeper(file.parent, "that"))
     assert counted.taken == STEPS
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

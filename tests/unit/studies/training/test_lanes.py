@@ -25,7 +25,7 @@ def stepped(
 ) -> tuple[list[float], list[bool], list[float], list[float]]:
     """Take one step of sgd; return parameters, who is alive, losses and rates."""
     lanes = len(params)
-    after, losses, rates = stacked_step(plain(bowl), registry.optimizer("sgd"))(
+    after, losses, rates = stacked_step(plain(bowl), registry.load_optimizer("sgd"))(
         Lanes((torch.tensor(params),), (), (), torch.tensor(alive or [True] * lanes)),
         (INPUTS[:lanes],),
         torch.tensor(targets or [0.0] * lanes),
@@ -91,16 +91,16 @@ def test_a_lane_that_diverges_keeps_its_buffers() -> None:
 
     before = Lanes((torch.ones(2),), (torch.tensor([5, 7]),), (), torch.tensor([True, True]))
     setting = {name: torch.full((2,), 0.1, dtype=torch.float64) for name in ("lr", "clip_norm")}
-    step = stacked_step(counted, registry.optimizer("sgd"))
+    step = stacked_step(counted, registry.load_optimizer("sgd"))
     after, _, _ = step(before, (INPUTS[:2],), torch.tensor([0.0, math.inf]), setting)
     assert after.buffers[0].tolist() == [6, 7]
     assert after.buffers[0].dtype == torch.int64
 
 
 @pytest.mark.parametrize("alive", [True, False])
-@pytest.mark.parametrize("name", registry.names("optimizers"))
+@pytest.mark.parametrize("name", registry.list_names("optimizers"))
 def test_a_lane_alone_steps_as_one_among_others(name: str, alive: bool) -> None:
-    optimizer = registry.optimizer(name)
+    optimizer = registry.load_optimizer(name)
     step = stacked_step(plain(bowl), optimizer)
     params = (torch.tensor([1.5]),)
     setting = {each.name: torch.full((1,), each.default, dtype=torch.float64) for each in optimizer.hyperparameters}

@@ -11,17 +11,17 @@ import torch
 from torch import Generator, Tensor, nn
 
 from studies import registry
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.spec.parameters import Direction, Metric
-from studies.training.batches import Order
-from studies.training.lanes import Eager, Lanes, StackedStep
-from studies.training.loop import CHUNK, EVALUATIONS, train
+from studies.training.batches import BatchSampler
+from studies.training.lanes import EagerStepper, Lanes, StackedStep
+from studies.training.loop import EVALUATION_CHUNK, MAX_EVALUATIONS, train
 from studies.training.measurements import Measurement
-from studies.training.task import Judged, LaneTask, Task
+from studies.training.task import LaneTask, Pruning, Task
 from studies.workloads._base import Data, Examples, Measure, Options, Workload
 
 EXAMPLES = 20
-ALL_GO_ON = Judged(steps=(1, 2), limits=(None, None))
+ALL_GO_ON = Pruning(steps=(1, 2), limits=(None, None))
 
 
 def some(count: int, drawn: Generator) -> Examples:
@@ -31,7 +31,7 @@ def some(count: int, drawn: Generator) -> Examples:
 
 def data(options: Options, data_dir: Path, drawn: Generator) -> Data:
     # more to validate on than is measured at once, and not a multiple of it
-    return Data(train=some(EXAMPLES, drawn), validation=some(2 * CHUNK + 7, drawn), test=some(30, drawn))
+    return Data(train=some(EXAMPLES, drawn), validation=some(2 * EVALUATION_CHUNK + 7, drawn), test=some(30, drawn))
 
 
 def initialise(module: nn.Module, drawn: Generator) -> None:
@@ -72,7 +72,7 @@ def trained(
     batch: int | None = 4,
     test: bool = False,
     workload: Workload = LINE,
-    judged: Judged | None = None,
+    judged: Pruning | None = None,
     width: int | None = None,
 ) -> tuple[Measurement, ...]:
     task = Task(
@@ -84,9 +84,9 @@ def trained(
         lanes=tuple(
             LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in zip(rates, seeds, strict=True)
         ),
-        judged=judged or Judged(),
+        judged=judged or Pruning(),
     )
-    return train(task, workload, registry.optimizer("sgd"), Path(), width=width)
+    return train(task, workload, registry.load_optimizer("sgd"), Path(), width=width)
 
 
 def series(measured: Measurement) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
@@ -96,9 +96,9 @@ def series(measured: Measurement) -> dict[str, tuple[tuple[int, ...], tuple[floa
 def by_hand(lr: float, seed: int, steps: int, batch: int | None) -> tuple[list[float], nn.Module]:
     """Train one lane with torch's own optimizer; return its batch losses and the trained module."""
     module = nn.Linear(1, 1, dtype=torch.float64)
-    initialise(module, generator("line", seed, "init"))
-    examples = data({}, Path(), generator("line", 0, "problem")).train
-    order = Order(EXAMPLES, batch or EXAMPLES, generator("line", seed, "order"))
+    initialise(module, seeded_generator("line", seed, "init"))
+    examples = data({}, Path(), seeded_generator("line", 0, "problem")).train
+    order = BatchSampler(EXAMPLES, batch or EXAMPLES, seeded_generator("line", seed, "order"))
     optimizer = torch.optim.SGD(module.parameters(), lr=lr)
     losses: list[float] = []
     for chosen in islice(order, steps):
@@ -125,7 +125,7 @@ def test_lanes_train_as_single_runs_of_torch_do(batch: int | None) -> None:
 def test_validation_is_the_mean_over_all_its_examples_in_however_many_chunks() -> None:
     (found,) = trained()
     _, module = by_hand(0.1, 0, 10, 4)
-    validation = data({}, Path(), generator("line", 0, "problem")).validation
+    validation = data({}, Path(), seeded_generator("line", 0, "problem")).validation
     assert validation is not None
     outputs = module(validation.inputs).detach()
     assert found.metrics == pytest.approx(
@@ -173,7 +173,7 @@ def test_without_validation_data_nothing_is_measured() -> None:
 def test_measures_at_ends_of_epochs_and_at_the_end(steps: int, epoch: int, measured: tuple[int, ...]) -> None:
     (found,) = trained(steps=steps, epoch=epoch)
     assert series(found)["validation_loss"][0] == measured
-    assert len(measured) <= EVALUATIONS
+    assert len(measured) <= MAX_EVALUATIONS
     assert series(found)["validation_loss"][1][-1] == found.metrics["validation_loss"]
 
 
@@ -239,14 +239,14 @@ class Same:
 def test_runs_that_are_behind_leave_and_the_others_go_on_as_they_would(objective: str, width: int | None) -> None:
     rates, seeds = (0.1, 1e-4, 0.05, 1e300, 0.1), (0, 1, 2, 3, 4)
     whole = trained(rates, seeds)
-    at = trained(rates, seeds, judged=Judged(steps=(5,), limits=(None,), objective=objective), width=width)
+    at = trained(rates, seeds, judged=Pruning(steps=(5,), limits=(None,), objective=objective), width=width)
     scores = [found.rungs[0] for found in at]
     limit = sorted(scores)[2]
 
     found = trained(
         rates,
         seeds,
-        judged=Judged(steps=(5, 8), limits=(limit, None), objective=objective),
+        judged=Pruning(steps=(5, 8), limits=(limit, None), objective=objective),
         width=width,
     )
     going = [i for i, score in enumerate(scores) if score <= limit]
@@ -267,14 +267,14 @@ def test_runs_that_are_behind_leave_and_the_others_go_on_as_they_would(objective
 
 
 def test_a_pack_whose_runs_all_leave_ends() -> None:
-    found = trained((0.1, 0.1), (0, 1), steps=100_000, judged=Judged(steps=(5,), limits=(-1.0,)))
+    found = trained((0.1, 0.1), (0, 1), steps=100_000, judged=Pruning(steps=(5,), limits=(-1.0,)))
     assert [(each.stopped, each.steps) for each in found] == [(True, 5), (True, 5)]
 
 
 def test_a_larger_objective_may_be_better() -> None:
     rates, seeds = (0.1, 1e-4), (0, 1)
-    low, high = sorted(run.rungs[0] for run in trained(rates, seeds, judged=Judged(steps=(5,), limits=(None,))))
-    judged = Judged(steps=(5,), limits=((low + high) / 2,), direction=Direction.MAXIMIZE)
+    low, high = sorted(run.rungs[0] for run in trained(rates, seeds, judged=Pruning(steps=(5,), limits=(None,))))
+    judged = Pruning(steps=(5,), limits=((low + high) / 2,), direction=Direction.MAXIMIZE)
     assert {run.rungs[0]: run.stopped for run in trained(rates, seeds, judged=judged)} == {low: True, high: False}
 
 
@@ -283,12 +283,12 @@ def test_a_pack_is_as_narrow_as_its_runs_allow_after_every_rung(width: int | Non
     lanes = tuple(LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=seed) for seed in range(6))
     task = Task(workload="line", options={}, steps=3, steps_per_epoch=1, test=False, lanes=lanes)
     scores = sorted(run.rungs for run in trained([0.1] * 6, range(6), steps=3, epoch=1, batch=None, judged=ALL_GO_ON))
-    judged = Judged(steps=(1, 2), limits=(scores[4][0], sorted(second for _, second in scores[:5])[2]))
+    judged = Pruning(steps=(1, 2), limits=(scores[4][0], sorted(second for _, second in scores[:5])[2]))
     widths: list[int] = []
 
-    def make(step: StackedStep, start: Lanes) -> Eager:
+    def make(step: StackedStep, start: Lanes) -> EagerStepper:
         widths.append(len(start.alive))
-        return Eager(step, start)
+        return EagerStepper(step, start)
 
-    train(replace(task, judged=judged), LINE, registry.optimizer("sgd"), Path(), make=make, width=width)
+    train(replace(task, judged=judged), LINE, registry.load_optimizer("sgd"), Path(), make=make, width=width)
     assert widths == expected

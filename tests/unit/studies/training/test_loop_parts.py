@@ -13,10 +13,10 @@ from torch.nn.functional import mse_loss
 from studies import registry
 from studies.errors import InvalidValueError
 from studies.optimizers._base import Tensors
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.spec.parameters import Option
 from studies.spec.schedule import Schedule, ScheduleKind
-from studies.training.batches import Order
+from studies.training.batches import BatchSampler
 from studies.training.loop import train
 from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
@@ -93,18 +93,18 @@ def in_a_pack(workload: Workload) -> tuple[Measurement, ...]:
         lanes=tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in LANES),
         schedules={"lr": HALVED},
     )
-    return train(task, workload, registry.optimizer("sgd"), Path())
+    return train(task, workload, registry.load_optimizer("sgd"), Path())
 
 
 def by_itself(workload: Workload, lr: float, seed: int) -> tuple[nn.Module, list[float], float]:
     """Train one run with torch's own optimizer and scheduler; return module, batch losses and validation loss."""
     module = Net().double()
-    initialise(module, generator("net", seed, "init"))
-    found = data(OPTIONS, Path(), generator("net", 0, "problem"))
+    initialise(module, seeded_generator("net", seed, "init"))
+    found = data(OPTIONS, Path(), seeded_generator("net", 0, "problem"))
     optimizer = torch.optim.SGD(module.parameters(), lr=lr)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [STEPS // 2], gamma=0.5)
-    order = Order(EXAMPLES, BATCH, generator("net", seed, "order"), replacement=workload.replacement)
-    augmenting, noises = generator("net", seed, "augment"), generator("net", seed, "noise")
+    order = BatchSampler(EXAMPLES, BATCH, seeded_generator("net", seed, "order"), replacement=workload.replacement)
+    augmenting, noises = seeded_generator("net", seed, "augment"), seeded_generator("net", seed, "noise")
     losses: list[float] = []
     for chosen in islice(order, STEPS):
         inputs, targets = found.train.inputs[chosen], found.train.targets[chosen]

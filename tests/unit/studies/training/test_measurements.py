@@ -6,18 +6,20 @@ import torch
 from torch import Tensor
 
 from studies.training.lanes import Lanes
-from studies.training.measurements import POINTS, Record, measurements
+from studies.training.measurements import MAX_POINTS, History, build_measurements
 from studies.training.task import LaneTask, Task
 
 NAN = math.nan
 
 
-def record(losses: list[list[float]], *, epoch: int = 2, evaluated: tuple[tuple[int, list[float]], ...] = ()) -> Record:
+def record(
+    losses: list[list[float]], *, epoch: int = 2, evaluated: tuple[tuple[int, list[float]], ...] = ()
+) -> History:
     """Return a record of lanes' losses, given lane by lane; their rates are the steps' numbers."""
     lanes, steps = len(losses), len(losses[0])
     setting = tuple(LaneTask(setting={}, seed=seed) for seed in range(lanes))
     task = Task(workload="w", options={}, steps=steps, steps_per_epoch=epoch, test=False, lanes=setting)
-    made, going = Record(task, ("w",), "cpu"), list(range(lanes))
+    made, going = History(task, ("w",), "cpu"), list(range(lanes))
     for t, own in enumerate(zip(*losses, strict=True)):
         rates = torch.full((lanes,), t + 1.0, dtype=torch.float64)
         made.step(going, torch.tensor(own, dtype=torch.float64), rates)
@@ -32,18 +34,18 @@ def lanes_of(params: Tensor, alive: list[bool]) -> Lanes:
 
 
 def test_the_final_loss_is_the_mean_over_the_last_epoch() -> None:
-    (found,) = measurements(record([[8.0, 4.0, 2.0, 1.0]]))
+    (found,) = build_measurements(record([[8.0, 4.0, 2.0, 1.0]]))
     assert (found.start_loss, found.train_loss, found.steps, found.diverged) == (8.0, 1.5, 4, False)
 
 
 def test_with_a_full_batch_it_is_the_last_step() -> None:
-    (found,) = measurements(record([[8.0, 4.0, 2.0, 1.0]], epoch=1))
+    (found,) = build_measurements(record([[8.0, 4.0, 2.0, 1.0]], epoch=1))
     assert found.train_loss == 1.0
 
 
 def test_a_diverged_lane_ends_where_its_loss_did() -> None:
     evaluated = ((2, [0.5, 0.5]), (4, [0.9, 0.1]))
-    whole, diverged = measurements(record([[8.0, 4.0, 2.0, 1.0], [8.0, 1e9, NAN, NAN]], evaluated=evaluated))
+    whole, diverged = build_measurements(record([[8.0, 4.0, 2.0, 1.0], [8.0, 1e9, NAN, NAN]], evaluated=evaluated))
     assert (diverged.diverged, diverged.steps, diverged.train_loss) == (True, 2, math.inf)
     assert diverged.metrics == {}
     series = {each.name: each for each in diverged.series}
@@ -54,19 +56,19 @@ def test_a_diverged_lane_ends_where_its_loss_did() -> None:
 
 
 def test_a_lane_that_never_took_a_step_has_no_series() -> None:
-    (found,) = measurements(record([[NAN, NAN]]))
+    (found,) = build_measurements(record([[NAN, NAN]]))
     assert (found.steps, found.diverged, found.series) == (0, True, ())
 
 
 def test_parameters_that_overflowed_in_the_last_step_are_a_divergence() -> None:
     overflowed = record([[8.0, 4.0]])
     overflowed.leave([0], lanes_of(torch.tensor([[1.0, math.inf]]), [True]))
-    (found,) = measurements(overflowed)
+    (found,) = build_measurements(overflowed)
     assert (found.diverged, found.steps, found.train_loss) == (True, 2, math.inf)
 
 
 def test_parameters_are_the_lanes_own() -> None:
-    found = measurements(record([[1.0], [1.0]]))
+    found = build_measurements(record([[1.0], [1.0]]))
     assert [each.parameters["w"].tolist() for each in found] == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
 
 
@@ -75,7 +77,7 @@ def test_a_stopped_lane_ends_where_it_was_judged() -> None:
     made.leave([0], lanes_of(torch.zeros(1, 3), [True]))
     made.judged(0, 6.0, stopped=True)
     made.judged(1, 5.0, stopped=False)
-    stopped, whole = measurements(made)
+    stopped, whole = build_measurements(made)
     assert (stopped.stopped, stopped.diverged, stopped.steps, stopped.train_loss) == (True, False, 2, 6.0)
     assert stopped.metrics["validation_accuracy"] == 0.5
     assert {each.name: each.steps for each in stopped.series}["validation_accuracy"] == (2,)
@@ -83,13 +85,13 @@ def test_a_stopped_lane_ends_where_it_was_judged() -> None:
 
 
 def long(steps: int, epoch: int) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
-    (found,) = measurements(record([[float(i) for i in range(1, steps + 1)]], epoch=epoch))
+    (found,) = build_measurements(record([[float(i) for i in range(1, steps + 1)]], epoch=epoch))
     return {each.name: (each.steps, each.values) for each in found.series}
 
 
 def test_long_series_are_thinned_to_means() -> None:
     steps, values = long(1000, 50)["train_loss"]
-    assert len(steps) == POINTS
+    assert len(steps) == MAX_POINTS
     assert (steps[0], steps[-1]) == (5, 1000)
     assert (values[0], values[-1]) == (3.0, 998.0)  # of steps 1 to 5, and 996 to 1000
 
@@ -111,7 +113,7 @@ def test_effective_rates_are_not_averaged() -> None:
 def test_a_lane_measures_the_same_in_any_pack() -> None:
     generator = torch.Generator().manual_seed(0)
     lanes: Tensor = torch.rand(8, 37, generator=generator, dtype=torch.float64)
-    together = measurements(record(lanes.tolist(), epoch=37))
-    alone = [measurements(record([lane.tolist()], epoch=37))[0] for lane in lanes]
+    together = build_measurements(record(lanes.tolist(), epoch=37))
+    alone = [build_measurements(record([lane.tolist()], epoch=37))[0] for lane in lanes]
     assert [each.train_loss for each in together] == [each.train_loss for each in alone]
     assert [each.series for each in together] == [each.series for each in alone]

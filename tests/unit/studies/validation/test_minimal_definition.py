@@ -7,13 +7,13 @@ from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from service.api.parsers import parse_yaml
-from studies.registry import catalogue
+from studies.registry import build_catalogue
 from studies.spec.study import StudySpec
 from studies.validation.faults import InvalidStudyError
 from studies.validation.minimal_definition import restated
 from studies.validation.resolver import resolve
 
-CATALOGUE = catalogue()
+CATALOGUE = build_catalogue()
 READY = sorted(each.name for each in files("studies.definitions").iterdir() if each.name.endswith(".yaml"))
 
 

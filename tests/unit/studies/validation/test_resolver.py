@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from studies.registry import catalogue as published
+from studies.registry import build_catalogue as published
 from studies.spec.definition import Sampler
 from studies.validation.catalogue import Catalogue
 from studies.validation.faults import InvalidStudyError, pointer

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.workloads.cifar10_resnet32 import WORKLOAD, augment, penalty
 from tests.support.paths import data_dir
 
@@ -23,7 +23,7 @@ def test_reads_the_first_examples() -> None:
     found = data_dir(WORKLOAD.files(OPTIONS))
     if found is None:
         pytest.skip("CIFAR-10 is not here; set L4_DATA_DIR to a directory that has it")
-    data = WORKLOAD.data(OPTIONS, found, generator("cifar10_resnet32", 0, "problem"))
+    data = WORKLOAD.data(OPTIONS, found, seeded_generator("cifar10_resnet32", 0, "problem"))
     assert data.test is not None
     assert data.train.inputs.shape == data.test.inputs.shape == (10_000, 3, 32, 32)
     assert data.train.targets[:5].tolist() == [6, 9, 9, 4, 1]  # frog, truck, truck, deer, automobile

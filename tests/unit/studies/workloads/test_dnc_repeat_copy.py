@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from studies import registry
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.training.loop import train
 from studies.training.task import LaneTask, Task
 from studies.workloads.dnc_repeat_copy import WORKLOAD, episode
@@ -31,7 +31,7 @@ def test_a_short_episode_is_padded_by_what_does_not_count() -> None:
 
 
 def test_lists_every_episode_as_often_as_it_is_probable() -> None:
-    found = WORKLOAD.data(OPTIONS, Path("unused"), generator("dnc_repeat_copy", 0, "problem")).train
+    found = WORKLOAD.data(OPTIONS, Path("unused"), seeded_generator("dnc_repeat_copy", 0, "problem")).train
     assert found.inputs.shape == (1024, 9, 6)
     different, counts = found.inputs.flatten(1).unique(dim=0, return_counts=True)
     assert len(different) == 2 * (2**4 + 2**8)
@@ -51,7 +51,7 @@ def test_the_loss_is_in_nats_summed_over_time_and_bits() -> None:
 
 @pytest.mark.parametrize("optimizer", ["l4adam", "adam"])
 def test_learns(optimizer: str) -> None:
-    found = registry.optimizer(optimizer)
+    found = registry.load_optimizer(optimizer)
     setting = {each.name: each.default for each in found.hyperparameters} | {"lr": 0.01}
     steps = 120
     (run,) = train(

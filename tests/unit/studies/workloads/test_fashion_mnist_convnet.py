@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.workloads.fashion_mnist_convnet import WORKLOAD, ConvNet
 from tests.support.paths import data_dir
 
@@ -14,7 +14,7 @@ def test_takes_the_first_examples_after_those_to_validate() -> None:
     found = data_dir(WORKLOAD.files(OPTIONS))
     if found is None:
         pytest.skip("Fashion-MNIST is not here; set L4_DATA_DIR to a directory that has it")
-    drawn = generator("fashion_mnist_convnet", 0, "problem")
+    drawn = seeded_generator("fashion_mnist_convnet", 0, "problem")
     whole = WORKLOAD.data(OPTIONS, found, drawn)
     part = WORKLOAD.data(OPTIONS | {"train_examples": 100}, found, drawn)
     assert whole.validation is not None
@@ -35,7 +35,7 @@ def test_has_the_parameters_of_its_layers() -> None:
 
 def test_drops_two_fifths_of_the_hidden_units_and_keeps_the_mean() -> None:
     assert WORKLOAD.noise is not None
-    drawn = generator("fashion_mnist_convnet", 0, "noise")
+    drawn = seeded_generator("fashion_mnist_convnet", 0, "noise")
     keep = WORKLOAD.noise(OPTIONS, drawn)
     assert keep.shape == (100, 1024)
     assert sorted(keep.unique().tolist()) == [0, pytest.approx(1 / 0.6)]
@@ -45,7 +45,7 @@ def test_drops_two_fifths_of_the_hidden_units_and_keeps_the_mean() -> None:
 
 def test_dropped_units_do_not_matter() -> None:
     net = WORKLOAD.model(OPTIONS)
-    WORKLOAD.initialise(net, generator("fashion_mnist_convnet", 0, "init"))
+    WORKLOAD.initialise(net, seeded_generator("fashion_mnist_convnet", 0, "init"))
     images = torch.randint(256, (3, 1, 28, 28), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(net(images, torch.zeros(3, 1024)), torch.zeros(3, 10))  # the biases start at 0

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.workloads.linear_regression import WORKLOAD, target_matrix
 
 
 def singular_values(construction: str, condition: float, seed: int = 0) -> Tensor:
-    a = target_matrix(construction, condition, generator("linear_regression", seed, "problem"))
+    a = target_matrix(construction, condition, seeded_generator("linear_regression", seed, "problem"))
     assert a.shape == (10, 6)
     return torch.linalg.svdvals(a)
 
@@ -39,14 +39,14 @@ def test_rechts_rows_shrink_in_equal_steps() -> None:
 
 def test_is_the_papers_problem() -> None:
     options = {option.name: option.default for option in WORKLOAD.options}
-    data = WORKLOAD.data(options, Path(), generator("linear_regression", 0, "problem"))
+    data = WORKLOAD.data(options, Path(), seeded_generator("linear_regression", 0, "problem"))
     assert (data.train.inputs.shape, data.train.targets.shape) == ((1, 6, 1000), (1, 10, 1000))
     assert (data.validation, data.test) == (None, None)
     # 6 inputs explain the 10 outputs without a rest: the smallest loss is 0
     fit = torch.linalg.lstsq(data.train.inputs.mT, data.train.targets.mT).solution.mT
     assert float(WORKLOAD.loss(fit @ data.train.inputs, data.train.targets)) < 1e-20
     module = WORKLOAD.model(options).double()
-    WORKLOAD.initialise(module, generator("linear_regression", 0, "init"))
+    WORKLOAD.initialise(module, seeded_generator("linear_regression", 0, "init"))
     w1, w2 = module.parameters()
     outputs = module(data.train.inputs)
     torch.testing.assert_close(outputs, w1 @ w2 @ data.train.inputs)

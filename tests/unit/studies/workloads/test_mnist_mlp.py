@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from studies.seeds import generator
+from studies.seeds import seeded_generator
 from studies.workloads.mnist_mlp import WORKLOAD
 from tests.support.paths import data_dir
 
@@ -17,7 +17,7 @@ def test_splits_as_the_authors_did() -> None:
     found = data_dir(WORKLOAD.files(OPTIONS))
     if found is None:
         pytest.skip("MNIST is not here; set L4_DATA_DIR to a directory that has it")
-    data = WORKLOAD.data(OPTIONS, found, generator("mnist_mlp", 0, "problem"))
+    data = WORKLOAD.data(OPTIONS, found, seeded_generator("mnist_mlp", 0, "problem"))
     assert data.validation is not None
     assert data.test is not None
     parts = (data.validation, data.train, data.test)
@@ -30,7 +30,7 @@ def test_splits_as_the_authors_did() -> None:
 
 def test_the_net_is_the_papers() -> None:
     module = WORKLOAD.model(OPTIONS)
-    WORKLOAD.initialise(module, generator("mnist_mlp", 0, "init"))
+    WORKLOAD.initialise(module, seeded_generator("mnist_mlp", 0, "init"))
     layers = [each for each in module.modules() if isinstance(each, nn.Linear)]
     assert [(each.in_features, each.out_features) for each in layers] == [(784, 300), (300, 100), (100, 10)]
     assert sum(each.numel() for each in module.parameters()) == 266_610
@@ -43,7 +43,7 @@ def test_the_net_is_the_papers() -> None:
 
 def test_starts_with_ten_equal_classes() -> None:
     module = WORKLOAD.model(OPTIONS)
-    WORKLOAD.initialise(module, generator("mnist_mlp", 0, "init"))
+    WORKLOAD.initialise(module, seeded_generator("mnist_mlp", 0, "init"))
     inputs = torch.randint(256, (64, 784), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         loss = WORKLOAD.loss(module(inputs), torch.arange(64) % 10)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from studies.training.compilation.cuda_graph import Replayed
+from studies.training.compilation.cuda_graph import ReplayedProgram
 
 
 class Adding:
@@ -50,7 +50,7 @@ class Tape:
 def test_does_what_the_program_does(fails: bool, caplog: pytest.LogCaptureFixture) -> None:
     tape = Tape(RuntimeError("operation not permitted when stream is capturing") if fails else None)
     total = torch.zeros(2)
-    replayed = Replayed(Adding(), (total,), tape)
+    replayed = ReplayedProgram(Adding(), (total,), tape)
     replayed(torch.zeros(2))
     with caplog.at_level(logging.WARNING):
         found = [replayed(torch.tensor([float(step), 1.0])) for step in range(4)]
@@ -71,13 +71,13 @@ def test_the_program_is_given_the_strides_that_it_was_made_for(given: Tensor) ->
         met.append(seen.stride())
         return seen.sum(), seen.sum()
 
-    replayed = Replayed(program, (), Tape())
+    replayed = ReplayedProgram(program, (), Tape())
     assert [replayed(given)[0].item() for _ in range(3)] == [given.sum().item()] * 3
     assert met == [given.stride()] * 3
 
 
 def test_running_out_of_memory_is_not_hidden() -> None:
-    replayed = Replayed(Adding(), (torch.zeros(2),), Tape(torch.OutOfMemoryError("CUDA out of memory")))
+    replayed = ReplayedProgram(Adding(), (torch.zeros(2),), Tape(torch.OutOfMemoryError("CUDA out of memory")))
     replayed(torch.ones(2))
     with pytest.raises(torch.OutOfMemoryError):
         replayed(torch.ones(2))
@@ -86,7 +86,7 @@ def test_running_out_of_memory_is_not_hidden() -> None:
 @pytest.mark.gpu
 def test_a_cuda_graph_replays_as_the_program_does() -> None:
     kept, plain = torch.zeros(2, device="cuda"), torch.zeros(2)
-    replayed = Replayed(Adding("cuda"), (kept,))
+    replayed = ReplayedProgram(Adding("cuda"), (kept,))
     given = [torch.tensor([float(step), 1.0]) for step in range(5)]
     found = [replayed(each.cuda()) for each in given]
     for (losses, rates), each in zip(found, given, strict=True):
@@ -102,7 +102,7 @@ def test_what_cannot_be_recorded_leaves_the_stream_as_it_was() -> None:
         return kept.clone(), given.clone()
 
     before, kept = torch.cuda.current_stream(), torch.zeros(2, device="cuda")
-    replayed = Replayed(waiting, (kept,))
+    replayed = ReplayedProgram(waiting, (kept,))
     for _ in range(3):
         replayed(torch.ones(2, device="cuda"))
     assert torch.cuda.current_stream() == before

@@ -14,7 +14,7 @@ import pytest
 
 from studies.errors import DataMissingError
 from studies.workloads._base import DataFile
-from studies.workloads.datasets.download import fetch
+from studies.workloads.datasets.download import download_files
 
 CONTENT = b"some data"
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
@@ -45,23 +45,23 @@ def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_missing_is_downloaded_and_then_left(url: str, tmp_path: Path) -> None:
     file = DataFile(path="set/file.gz", url=url + "file.gz", md5=MD5)
-    fetch([file], tmp_path / "data")
+    download_files([file], tmp_path / "data")
     assert (tmp_path / "data/set/file.gz").read_bytes() == CONTENT
     (tmp_path / "served/file.gz").unlink()
-    fetch([file], tmp_path / "data")
+    download_files([file], tmp_path / "data")
 
 
 def test_another_file_under_its_name_is_refused_and_kept(url: str, tmp_path: Path) -> None:
     (tmp_path / "file.gz").write_bytes(b"other data")
     with pytest.raises(DataMissingError, match="is not the published file"):
-        fetch([DataFile(path="file.gz", url=url + "file.gz", md5=MD5)], tmp_path)
+        download_files([DataFile(path="file.gz", url=url + "file.gz", md5=MD5)], tmp_path)
     assert (tmp_path / "file.gz").read_bytes() == b"other data"
 
 
 @pytest.mark.parametrize(("name", "md5"), [("absent.gz", MD5), ("file.gz", "0" * 32)])
 def test_a_download_that_fails_or_is_another_file_leaves_nothing(url: str, tmp_path: Path, name: str, md5: str) -> None:
     with pytest.raises(DataMissingError, match=r"could not be downloaded \(.+\); put the file there"):
-        fetch([DataFile(path="set/file.gz", url=url + name, md5=md5)], tmp_path / "data")
+        download_files([DataFile(path="set/file.gz", url=url + name, md5=md5)], tmp_path / "data")
     assert not list((tmp_path / "data").rglob("*.gz"))
 
 
@@ -79,17 +79,17 @@ def archive(url: str, tmp_path: Path) -> DataFile:
 
 def test_a_file_of_an_archive_is_downloaded_with_it_once(url: str, tmp_path: Path) -> None:
     file = archive(url, tmp_path)
-    fetch([file], tmp_path / "data")
+    download_files([file], tmp_path / "data")
     assert (tmp_path / "data/set/one").read_bytes() == CONTENT
     assert not (tmp_path / "data/set/two").exists()
     (tmp_path / "served/both.tar.gz").unlink()
     two = hashlib.md5(b"more data", usedforsecurity=False).hexdigest()
-    fetch([file, replace(file, path="set/two", md5=two)], tmp_path / "data")
+    download_files([file, replace(file, path="set/two", md5=two)], tmp_path / "data")
     assert (tmp_path / "data/set/two").read_bytes() == b"more data"
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"set", "both.tar.gz"}
 
 
 def test_another_file_in_an_archive_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError, match="could not be downloaded"):
-        fetch([replace(archive(url, tmp_path), md5="0" * 32)], tmp_path / "data")
+        download_files([replace(archive(url, tmp_path), md5="0" * 32)], tmp_path / "data")
     assert not (tmp_path / "data/set").exists()

@@ -11,10 +11,10 @@ from studies.workloads.models.dnc import (
     allocation_weights,
     content_weights,
     initialise_dnc,
-    link_after,
-    precedence_after,
+    next_link,
+    next_precedence,
+    next_usage,
     read_weights,
-    usage_after,
 )
 
 
@@ -49,14 +49,14 @@ def test_usage_grows_by_writing_and_falls_by_freed_reading() -> None:
     usage, write = of(0.5, 0.0, 1.0), of(0.5, 1.0, 0.0)
     read = of([1.0, 0.0, 0.0], [0.0, 0.5, 0.5])
     # after the write 0.75, 1, 1; head 0 frees its row wholly, head 1 frees half of its halves
-    assert_close(usage_after(usage, write, read, of(1.0, 0.5)), of(0.0, 0.75, 0.75))
-    assert_close(usage_after(usage, write, read, of(0.0, 0.0)), of(0.75, 1.0, 1.0))
+    assert_close(next_usage(usage, write, read, of(1.0, 0.5)), of(0.0, 0.75, 0.75))
+    assert_close(next_usage(usage, write, read, of(0.0, 0.0)), of(0.75, 1.0, 1.0))
 
 
 def test_no_gradient_flows_into_usage_through_what_was_written() -> None:
     write = of(0.5, 0.5).requires_grad_()
     usage = of(0.1, 0.2).requires_grad_()
-    usage_after(usage, write, of([0.5, 0.5]), of(0.5)).sum().backward()
+    next_usage(usage, write, of([0.5, 0.5]), of(0.5)).sum().backward()
     assert write.grad is None
     assert usage.grad is not None
 
@@ -64,17 +64,17 @@ def test_no_gradient_flows_into_usage_through_what_was_written() -> None:
 def test_links_follow_the_order_of_writing() -> None:
     link, precedence = torch.zeros(1, 3, 3, dtype=torch.float64), of(0.0, 0.0, 0.0)
     for write in (of(1.0, 0.0, 0.0), of(0.0, 0.0, 1.0), of(0.0, 1.0, 0.0)):
-        link, precedence = link_after(link, precedence, write), precedence_after(precedence, write)
+        link, precedence = next_link(link, precedence, write), next_precedence(precedence, write)
     # rows were written in the order 0, 2, 1: link[i, j] is 1 where i was written right after j
     assert torch.equal(link, of([0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]))
     assert torch.equal(precedence, of(0.0, 1.0, 0.0))
 
 
 def test_a_soft_write_makes_soft_links() -> None:
-    link = link_after(of([0.0, 0.4], [0.2, 0.0]), of(0.5, 0.25), of(0.3, 0.1))
+    link = next_link(of([0.0, 0.4], [0.2, 0.0]), of(0.5, 0.25), of(0.3, 0.1))
     # (1 - 0.3 - 0.1) 0.4 + 0.3 0.25 and (1 - 0.1 - 0.3) 0.2 + 0.1 0.5
     assert_close(link, of([0.0, 0.315], [0.17, 0.0]), 1e-12)
-    assert_close(precedence_after(of(0.5, 0.25), of(0.3, 0.1)), of(0.6, 0.25), 1e-12)
+    assert_close(next_precedence(of(0.5, 0.25), of(0.3, 0.1)), of(0.6, 0.25), 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def usage_with_every_gradient(usage: Tensor, write: Tensor, read: Tensor, free: 
 
 def test_gradients_are_those_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     # the gradient that DeepMind's program stops is let through, for differences see it
-    monkeypatch.setattr("studies.workloads.models.dnc.usage_after", usage_with_every_gradient)
+    monkeypatch.setattr("studies.workloads.models.dnc.next_usage", usage_with_every_gradient)
     module = DNC(3, 2, hidden=4, rows=4, width=3, reads=2).double()
     initialise_dnc(module, torch.Generator().manual_seed(0))
     for parameter in module.parameters():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, linear, relu
 
-from studies.workloads.models.resnet import EPS, ResNet, initialise_resnet, standardised
+from studies.workloads.models.resnet import EPS, ResNet, initialise_resnet, standardize_images
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,10 @@ def test_forward_is_the_papers_pre_activation_form(net: ResNet, training: bool) 
 
 
 def test_standardises_every_image_by_itself() -> None:
-    found = standardised(images())
+    found = standardize_images(images())
     assert torch.allclose(found.mean((1, 2, 3)), torch.zeros(4, dtype=torch.float64), atol=1e-12)
     assert torch.allclose(found.flatten(1).std(1, correction=0), torch.ones(4, dtype=torch.float64))
-    assert torch.equal(standardised(torch.full((1, 3, 32, 32), 0.5)), torch.zeros(1, 3, 32, 32))
+    assert torch.equal(standardize_images(torch.full((1, 3, 32, 32), 0.5)), torch.zeros(1, 3, 32, 32))
 
 
 def test_the_start_is_truncated_normal_of_variance_one_by_fan_in() -> None:
