@@ -25,9 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from service.settings import read_settings
 from studies import registry
-from studies.training import device as memory
 from studies.training.compilation.compiled_step import CompiledStepper
 from studies.training.compilation.program_cache import program_file
+from studies.training.device import keep_freed_memory
 from studies.training.initial_state import InitialState, build_initial_state
 from studies.training.lanes import EagerStepper
 
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--optimizer", default="adam")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    memory.keep_freed_memory()  # as a worker does
+    keep_freed_memory()  # as a worker does
     machine = peaks()
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {dtype}" for dtype, rate in machine.operations.items())
     print(f"peaks of one thread: {rates}, {machine.bytes / 1e9:.0f} GB/s")

@@ -30,9 +30,9 @@ from studies.execution.jobs import Probe
 from studies.planning.throughput import Speed, fastest
 from studies.records.rows import Mode
 from studies.seeds import seeded_generator
-from studies.training import device as memory
 from studies.training.compilation.compiled_step import CompiledStepper
 from studies.training.compilation.program_cache import program_file
+from studies.training.device import keep_freed_memory
 from studies.training.initial_state import build_initial_state
 from studies.training.lanes import EagerStepper
 from studies.training.task import LaneTask, Task
@@ -140,7 +140,7 @@ def contestant(pipe: Connection, case: Case, name: str, speed: Speed) -> None:
     ours = name == "ours"
     os.environ.pop("THP_MEM_ALLOC_ENABLE", None)  # the parent's
     if ours:
-        memory.keep_freed_memory()  # as a worker does
+        keep_freed_memory()  # as a worker does
     step = our_step(case, speed) if ours else peer_step(case, compiled=name == "compiled")
     started = time.perf_counter()
     step()
@@ -168,7 +168,7 @@ def measure(case: Case, rounds: int, cores: int) -> Bars:
         programs=case.programs,
     )
     torch.set_num_threads(1)
-    memory.keep_freed_memory()
+    keep_freed_memory()
     speeds = calibrate(probe, "cpu")
     best = fastest(speeds)
     for speed in speeds:

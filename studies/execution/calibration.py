@@ -12,13 +12,12 @@ from studies.errors import CompilationError, OutOfMemoryError
 from studies.execution.jobs import Probe
 from studies.planning.throughput import COMPILING, SAVED, Speed, fastest
 from studies.records.rows import Mode
-from studies.training import device as memory
 from studies.training.compilation.compiled_step import CompiledStepper, clone_lanes, save_program, trace_step
 from studies.training.compilation.program_cache import program_file
-from studies.training.device import set_matmul_precision
+from studies.training.device import raise_out_of_memory, set_matmul_precision
 from studies.training.initial_state import InitialState, build_initial_state
 from studies.training.lanes import EagerStepper, Stepper
-from studies.workloads.datasets import download as fetch
+from studies.workloads.datasets.download import download_files
 
 log = logging.getLogger(__name__)
 #: A measurement takes at least so many steps after the first, and about so many seconds.
@@ -44,7 +43,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
     """
     torch.set_num_threads(probe.threads)
     set_matmul_precision(probe.task.precision)
-    fetch.download_files(registry.load_workload(probe.task.workload).files(probe.task.options), probe.data_dir)
+    download_files(registry.load_workload(probe.task.workload).files(probe.task.options), probe.data_dir)
 
     def left(speed: Speed) -> float:
         return probe.lane_steps * speed.lane_seconds
@@ -134,7 +133,7 @@ def _climbed(
 
 
 def _told(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, device: str) -> Speed | None:
-    with memory.raise_out_of_memory(lanes, probe.task.workload, device):
+    with raise_out_of_memory(lanes, probe.task.workload, device):
         return measure(lanes)
 
 

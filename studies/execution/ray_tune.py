@@ -22,7 +22,7 @@ from studies.execution.log_forwarding import drained, overheard, say_again
 from studies.execution.pack_source import Guard, Source
 from studies.execution.ray_cluster import cluster_gpus, code_version, gpu_share
 from studies.execution.worker import work
-from studies.training import device as memory
+from studies.training.device import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class _Worker(Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first pack."""
-        memory.keep_freed_memory()
+        keep_freed_memory()
         self._job: Job | Probe = config["job"]
         self._train: Callable[[Job, str], Trained] = config["train"]
         self._driver: str = config["code"]

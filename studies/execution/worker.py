@@ -10,15 +10,14 @@ from studies import registry
 from studies.errors import CompilationError
 from studies.execution.jobs import Job, Trained
 from studies.records.rows import Mode
-from studies.training import device as memory
 from studies.training.checkpoint import CheckpointWriter
 from studies.training.compilation.compiled_step import CompiledStepper
 from studies.training.compilation.program_cache import describe_processor, program_file, sources_digest
-from studies.training.device import set_matmul_precision
+from studies.training.device import describe_host, raise_out_of_memory, set_matmul_precision
 from studies.training.lanes import EagerStepper, Lanes, StackedStep, StepperFactory
 from studies.training.loop import train
 from studies.training.measurements import Measurement
-from studies.workloads.datasets import download as fetch
+from studies.workloads.datasets.download import download_files
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +35,10 @@ def work(job: Job, device: str) -> Trained:
     """
     torch.set_num_threads(job.threads)
     set_matmul_precision(job.task.precision)
-    fetch.download_files(registry.load_workload(job.task.workload).files(job.task.options), job.data_dir)
-    host = memory.describe_host(device)
+    download_files(registry.load_workload(job.task.workload).files(job.task.options), job.data_dir)
+    host = describe_host(device)
     log.info("pack %s: %s lanes for %s steps on %s", job.number, len(job.task.lanes), job.task.steps, host)
-    with memory.raise_out_of_memory(len(job.task.lanes), job.task.workload, device):
+    with raise_out_of_memory(len(job.task.lanes), job.task.workload, device):
         trained = _trained(job, device)
     _tell(job, trained.measurements)
     return trained
@@ -81,7 +80,7 @@ def _trained_in(mode: Mode, job: Job, device: str, make: StepperFactory, width: 
         parameters=tuple(_saved(each) for each in measured),
         mode=mode,
         seconds=keeper.seconds,
-        host=memory.describe_host(device),
+        host=describe_host(device),
     )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
-from studies import environment as cpu
+from studies import environment
 
 #: Products over so few terms, or of so few results from so many terms, are not left to a library.
 _THIN, _LONG = 8, 256
@@ -95,7 +95,7 @@ def mkl_lacks_avx512() -> bool:
     """Whether MKL computes with 256 bits where there are 512: AVX-512 it uses on Intel's own processors only."""
     both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return both and wide and cpu.cpu_info("vendor_id") not in ("GenuineIntel", "")
+    return both and wide and environment.cpu_info("vendor_id") not in ("GenuineIntel", "")
 
 
 def _onednn() -> OpOverload:

@@ -10,7 +10,7 @@ import torch
 
 import l4
 import studies
-from studies import environment as cpu
+from studies import environment
 from studies.training.task import Task
 
 
@@ -42,7 +42,7 @@ def describe_processor(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     # MKL takes other paths, which round differently, by the maker
-    return f"{torch.backends.cpu.get_cpu_capability()} {cpu.cpu_info('vendor_id')}"
+    return f"{torch.backends.cpu.get_cpu_capability()} {environment.cpu_info('vendor_id')}"
 
 
 @cache

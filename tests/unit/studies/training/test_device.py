@@ -9,7 +9,7 @@ import pytest
 #: Makes and frees tensors as steps do, and prints how many pages Linux had to find for the last of them.
 STEPS = """
 import resource, torch
-from studies import memory
+from studies.training import device
 {keep}
 def step():
     tensors = [torch.ones(2**24) for _ in range(4)]
@@ -23,7 +23,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def pages(*, keep: bool) -> int:
-    code = STEPS.format(keep="memory.keep()" if keep else "")
+    code = STEPS.format(keep="device.keep_freed_memory()" if keep else "")
     return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from studies import environment as cpu
-from studies.training.compilation import matmul as products
+from studies import environment
+from studies.training.compilation import matmul
 from studies.training.compilation.compiled_step import load_program, save_program
 
 #: (batch, rows, inner), columns.
@@ -37,7 +37,7 @@ def operands(name: str, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Ten
 
 
 def traced(left: Tensor, right: Tensor) -> GraphModule:
-    return make_fx(torch.bmm, {torch.ops.aten.bmm.default: products.batched_matmul})(left, right)
+    return make_fx(torch.bmm, {torch.ops.aten.bmm.default: matmul.batched_matmul})(left, right)
 
 
 def library(left: Tensor, right: Tensor) -> str:
@@ -53,13 +53,13 @@ def made_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], No
     """Return what pretends that somebody made this processor, and how wide it is."""
 
     def pretend(maker: str, capability: str) -> None:
-        monkeypatch.setattr(cpu, "described", {"vendor_id": maker}.get)
+        monkeypatch.setattr(environment, "cpu_info", {"vendor_id": maker}.get)
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
         monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-        products.mkl_lacks_avx512.cache_clear()
+        matmul.mkl_lacks_avx512.cache_clear()
 
     yield pretend
-    products.mkl_lacks_avx512.cache_clear()
+    matmul.mkl_lacks_avx512.cache_clear()
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -114,8 +114,8 @@ def test_what_is_onednns_is_right_in_a_compiled_program(made_by: Callable[[str, 
     def of_both(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         return torch.bmm(left, right), left.sum()
 
-    graph = make_fx(of_both, products.DECOMPOSITIONS, tracing_mode="fake")(left, right)
-    products.call_onednn_eagerly(graph)
+    graph = make_fx(of_both, matmul.DECOMPOSITIONS, tracing_mode="fake")(left, right)
+    matmul.call_onednn_eagerly(graph)
     file = tmp_path / "product.program"
     save_program(graph, file)
     found, _ = load_program(file)(left, right)
