@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.comparison import Interval
-from studies.analysis.statistics.averages import iqm
+from studies.analysis.statistics.averages import interquartile_mean
 from studies.analysis.statistics.intervals import stratified_bootstrap
 from studies.analysis.statistics.profiles import R_MAX, performance_profile, performance_ratios, profile_score
 from studies.analysis.time_to_target import Target
@@ -81,7 +81,9 @@ def across(spec: StudySpec, targets: Sequence[Target | None], arms: Sequence[Seq
                 ratios=tuple(float(each) if math.isfinite(each) else None for each in ratios[place]),
                 profile=tuple(map(float, profile[place])),
                 score=float(scores[place]),
-                iqm=None if not all(strata[place]) else float(iqm([float(np.mean(each)) for each in strata[place]])),
+                iqm=None
+                if not all(strata[place])
+                else float(interquartile_mean([float(np.mean(each)) for each in strata[place]])),
                 iqm_interval_95=_interval(strata[place]),
             )
             for place, arm in enumerate(spec.arms)
@@ -103,9 +105,15 @@ def _differences(own: Sequence[ArmReport]) -> list[list[float]]:
     return found
 
 
+def _interquartile_mean(strata: Sequence[Sequence[float]]) -> float | None:
+    if not all(strata):
+        return None
+    return float(interquartile_mean([float(np.mean(differences)) for differences in strata]))
+
+
 def _interval(strata: Sequence[Sequence[float]]) -> Interval | None:
     def over_workloads(samples: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
-        return iqm(np.stack([each.mean(axis=-1) for each in samples], axis=-1))
+        return interquartile_mean(np.stack([each.mean(axis=-1) for each in samples], axis=-1))
 
     found = stratified_bootstrap(strata, over_workloads, 0.95, np.random.default_rng(BOOTSTRAP_SEED))
     return None if found is None else Interval(low=found[0], high=found[1])

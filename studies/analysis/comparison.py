@@ -8,11 +8,16 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.analysis.statistics.averages import probability_of_improvement
 from studies.analysis.statistics.intervals import t_interval
 from studies.analysis.statistics.power import minimum_detectable_effect, seeds_needed
 from studies.analysis.statistics.search import search_luck
-from studies.analysis.statistics.significance import holm, paired_differences, sign_flip, sign_test
+from studies.analysis.statistics.significance import (
+    holm_adjusted,
+    paired_differences,
+    probability_of_improvement,
+    sign_flip_test,
+    sign_test,
+)
 from studies.frozen_model import FrozenModel
 from studies.records.rows import Rows, Run, by_arm
 from studies.search.selection import final_objective, scores
@@ -132,7 +137,7 @@ def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
         if arm != reference
     }
     # a test that is still missing counts as 1, so that the final correction can only be milder
-    adjusted = holm([1.0 if paired.p is None else paired.p for paired in pairs.values()])
+    adjusted = holm_adjusted([1.0 if paired.p is None else paired.p for paired in pairs.values()])
     return {key: _comparison(spec, pairs[key], p, len(pairs)) for key, p in zip(pairs, adjusted, strict=True)}
 
 
@@ -188,7 +193,7 @@ def _paired(mine: _Side, theirs: _Side) -> _Paired:
     values = paired.differences.tolist()
     if paired.diverged.any():
         return replace(paired, test="sign_test", p=sign_test(values))
-    return replace(paired, test="sign_flip", p=sign_flip(values, np.random.default_rng(FLIPS_SEED)))
+    return replace(paired, test="sign_flip", p=sign_flip_test(values, np.random.default_rng(FLIPS_SEED)))
 
 
 def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int) -> Comparison:

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from studies.analysis.aggregate import Across
-from studies.analysis.statistics.series import SIGMA
+from studies.analysis.statistics.series import SMOOTHING_SIGMA
 from studies.analysis.tuning import decades
 from studies.formatting import label, listing
 from studies.records.rows import Rows
@@ -27,7 +27,7 @@ SEEDS = (
     "Points beyond the last step: the final value of each seed."
 )
 RATES = SEEDS.partition(" Points")[0]
-SMOOTHED = f"Smoothed in the logarithm by a Gaussian kernel, standard deviation {SIGMA:g} points of the curve"
+SMOOTHED = f"Smoothed in the logarithm by a Gaussian kernel, standard deviation {SMOOTHING_SIGMA:g} points of the curve"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The report's table across workloads, one row an arm."""
 
-from studies.analysis.statistics.intervals import FEWEST
+from studies.analysis.statistics.intervals import MIN_BOOTSTRAP_VALUES
 from studies.formatting import number, signed
 from studies.reporting.report import Report, WorkloadReport
 from studies.reporting.tables.summary import Cell, Table, interval_text
@@ -21,7 +21,11 @@ def across_table(report: Report) -> Table | None:
     spec = report.spec
     kind = "interquartile mean" if len(spec.workloads) >= FEWEST_CUT else "mean"
     unit = "decades" if spec.objective.is_loss else "the objective's unit"
-    seeds = "" if spec.protocol.confirm_seeds >= FEWEST else f"; no intervals for fewer than {FEWEST} seeds"
+    seeds = (
+        ""
+        if spec.protocol.confirm_seeds >= MIN_BOOTSTRAP_VALUES
+        else f"; no intervals for fewer than {MIN_BOOTSTRAP_VALUES} seeds"
+    )
     names = [workload.name for workload in spec.workloads]
     return Table(
         caption=f"Across workloads: median steps to the target by those of the fastest arm, the score of these "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.comparison import Comparison, Verdict
-from studies.analysis.statistics.power import FEWEST_SEEDS, MOST_SEEDS
+from studies.analysis.statistics.power import MAX_SEEDS, MIN_SEEDS
 from studies.analysis.time_to_target import StepsToTarget, Target, target_setters
 from studies.formatting import count, label, number
 from studies.reporting.text.verdicts import difference_size, owed_to_luck
@@ -175,9 +175,9 @@ def _finding(spec: StudySpec, found: Duel) -> str:
             return f"undecided with {seeds}, of which {found.comparison.diverged_pairs} diverged for one or the other"
         case Verdict.UNDECIDED:
             needed = found.comparison.seeds_needed
-            if needed is None and len(found.comparison.differences) < FEWEST_SEEDS:
+            if needed is None and len(found.comparison.differences) < MIN_SEEDS:
                 return f"undecided with {seeds}"
-            would = f"more than {MOST_SEEDS:,}" if needed is None else f"about {needed:,}"
+            would = f"more than {MAX_SEEDS:,}" if needed is None else f"about {needed:,}"
             return f"undecided with {seeds}; it would take {would}"
         case verdict:
             words = {Verdict.WIN: "it wins", Verdict.LOSS: "it loses", Verdict.TIE: "a tie"}

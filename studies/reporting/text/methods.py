@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from studies.analysis.comparison import SIGNIFICANCE
-from studies.analysis.statistics.intervals import FEWEST
+from studies.analysis.statistics.intervals import MIN_BOOTSTRAP_VALUES
 from studies.formatting import count, label, listing, number, setting
 from studies.search.range_extension import MOST_EXTENSIONS, extension_trials
 from studies.spec.definition import Pruner, Sampler
@@ -99,7 +99,7 @@ def _compared(spec: StudySpec) -> Iterator[str]:
         "Speed is compared by the steps until a run's objective first reaches where more than half of the seeds of the "
         "best tuned arm end; a run that never does counts as infinite, and nothing is put in its place. Intervals are "
         f"t-intervals over seeds, across workloads percentile intervals of a bootstrap stratified by workload, from "
-        f"{FEWEST} seeds up."
+        f"{MIN_BOOTSTRAP_VALUES} seeds up."
     )
 
 

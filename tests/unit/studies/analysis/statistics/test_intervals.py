@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.analysis.statistics.averages import iqm
-from studies.analysis.statistics.intervals import FEWEST, divergence_rate, stratified_bootstrap, t_interval
+from studies.analysis.statistics.averages import interquartile_mean
+from studies.analysis.statistics.intervals import (
+    MIN_BOOTSTRAP_VALUES,
+    divergence_rate,
+    stratified_bootstrap,
+    t_interval,
+)
 
 
 def wilson(diverged: int, runs: int, level: float) -> tuple[float, float]:
@@ -81,7 +86,7 @@ def test_stratified_bootstrap_agrees_with_the_published_definition() -> None:
     assert found[1] - found[0] < 1.2
 
 
-@pytest.mark.parametrize(("seeds", "coverage"), [(FEWEST, 0.90), (40, 0.94)])
+@pytest.mark.parametrize(("seeds", "coverage"), [(MIN_BOOTSTRAP_VALUES, 0.90), (40, 0.94)])
 def test_stratified_bootstrap_covers_about_as_often_as_it_says_from_the_fewest_seeds_on(
     seeds: int, coverage: float
 ) -> None:
@@ -97,14 +102,14 @@ def test_stratified_bootstrap_goes_by_its_generator_alone() -> None:
 
 
 def test_stratified_bootstrap_fewer_seeds_than_can_be_trusted_have_no_interval() -> None:
-    enough, few = [1.0] * FEWEST, [1.0] * (FEWEST - 1)
+    enough, few = [1.0] * MIN_BOOTSTRAP_VALUES, [1.0] * (MIN_BOOTSTRAP_VALUES - 1)
     for strata in ([enough, few], [few], []):
         assert stratified_bootstrap(strata, mean, 0.95, np.random.default_rng(0)) is None
     assert interval([enough, enough]) == (1.0, 1.0)
 
 
 def iqm_of_means(strata: Strata) -> NDArray[np.floating]:
-    return iqm(np.stack([each.mean(axis=-1) for each in strata], axis=-1))
+    return interquartile_mean(np.stack([each.mean(axis=-1) for each in strata], axis=-1))
 
 
 def test_stratified_bootstrap_a_seed_that_diverged_makes_an_end_infinite_and_never_nan() -> None:
