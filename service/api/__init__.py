@@ -1,1 +1,1 @@
-"""The HTTP API: request parsing, authorization, answers, and the problems it reports."""
+"""The HTTP API: routes, authorization, request parsing, responses and errors."""

@@ -1,4 +1,4 @@
-"""A posted body before it is parsed: of a known media type, read as a stream, never larger than allowed."""
+"""Request bodies: read with limits on size and time, then parsed as JSON or YAML, and validated as a model."""
 
 import asyncio
 import hashlib
@@ -25,17 +25,17 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
     "text/x-yaml": parse_yaml,
 }
 ACCEPTED_MEDIA_TYPES = "application/json, application/yaml"
-#: A body may take so long to arrive: one that comes byte by byte would keep its connection for ever.
+#: A body must arrive within this time; a client that sends byte by byte would hold its connection forever.
 _TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestBody:
-    """A body that has been read and not been parsed.
+    """A body that was read but not yet parsed.
 
     Args:
-        content: At most as long as the settings allow.
-        parser: For its media type.
+        content: The bytes, at most as many as the settings allow.
+        parser: The parser of its media type.
     """
 
     content: bytes
@@ -47,7 +47,7 @@ class RequestBody:
         return hashlib.sha256(self.content).hexdigest()
 
     def parse(self) -> object:
-        """Return what the body says.
+        """Return the parsed body.
 
         Raises:
             BadBodyError: It cannot be read.
@@ -56,14 +56,14 @@ class RequestBody:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Return a body, as it came.
+    """Return the raw body of a request.
 
     Args:
         request: The request.
-        limit: The longest that is accepted, in bytes.
+        limit: The maximum length in bytes.
 
     Raises:
-        HTTPException: It is longer, or takes too long to arrive.
+        HTTPException: It is too long, or takes too long to arrive.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
@@ -76,54 +76,31 @@ async def read_body(request: Request, limit: int) -> bytes:
                 if len(content) > limit:
                     raise _too_large(limit)
     except TimeoutError as error:
-        raise _refused(
+        raise _closing_error(
             HTTPStatus.REQUEST_TIMEOUT, f"the body took longer than {_TIMEOUT_SECONDS:g} s; send it again"
         ) from error
     return bytes(content)
 
 
-async def _read(request: Request, settings: SettingsDep) -> RequestBody:
-    parser = _parser(request)
+async def _get_body(request: Request, settings: SettingsDep) -> RequestBody:
+    parser = _select_parser(request)
     return RequestBody(content=await read_body(request, settings.body_limit), parser=parser)
 
 
-def _parser(request: Request) -> Callable[[bytes], object]:
-    given = request.headers.get("content-type", "")
-    parsed = Message()
-    parsed["content-type"] = given
-    parser = _PARSERS.get(parsed.get_content_type())
-    if parser is None or parsed.get_content_charset("utf-8") != "utf-8":
-        raise HTTPException(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"the content type is {given[:60]!r}; post {ACCEPTED_MEDIA_TYPES}, in UTF-8",
-            headers={"Accept-Post": ACCEPTED_MEDIA_TYPES},
-        )
-    return parser
-
-
-def _too_large(limit: int) -> HTTPException:
-    return _refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes; a study is small")
-
-
-def _refused(status: HTTPStatus, detail: str) -> HTTPException:
-    # the rest of the body is not read, so that the connection is of no further use
-    return HTTPException(status, detail, headers={"Connection": "close"})
-
-
-async def _read_if_any(request: Request, settings: SettingsDep) -> RequestBody:
+async def _get_optional_body(request: Request, settings: SettingsDep) -> RequestBody:
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
         return RequestBody(content=b"{}", parser=parse_json)
-    return await _read(request, settings)
+    return await _get_body(request, settings)
 
 
-BodyDep = Annotated[RequestBody, Depends(_read)]
-#: No body is an empty object.
-OptionalBodyDep = Annotated[RequestBody, Depends(_read_if_any)]
+BodyDep = Annotated[RequestBody, Depends(_get_body)]
+#: A missing body counts as an empty object.
+OptionalBodyDep = Annotated[RequestBody, Depends(_get_optional_body)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse_body(model: type[Model], body: RequestBody) -> Model:
-    """Return what a body asks for.
+    """Return a body as a model.
 
     Args:
         model: The model.
@@ -131,19 +108,44 @@ def parse_body(model: type[Model], body: RequestBody) -> Model:
 
     Raises:
         BadBodyError: It cannot be read.
-        InvalidBodyError: It has faults; all are named.
+        InvalidBodyError: It has faults; the error lists all of them.
     """
     try:
         return model.model_validate(body.parse())
     except ValidationError as error:
         raise InvalidBodyError(
             [
-                Fault(pointer=pointer(*item["loc"]), detail=f"{item['msg']} (got {_shown(item['input'])})")
+                Fault(pointer=pointer(*item["loc"]), detail=f"{item['msg']} (got {_shorten(item['input'])})")
                 for item in error.errors(include_url=False, include_context=False)
             ]
         ) from error
 
 
-def _shown(value: object) -> str:
+def _select_parser(request: Request) -> Callable[[bytes], object]:
+    content_type = request.headers.get("content-type", "")
+    message = Message()
+    message["content-type"] = content_type
+    parser = _PARSERS.get(message.get_content_type())
+    if parser is None or message.get_content_charset("utf-8") != "utf-8":
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the content type is {content_type[:60]!r}; post {ACCEPTED_MEDIA_TYPES}, in UTF-8",
+            headers={"Accept-Post": ACCEPTED_MEDIA_TYPES},
+        )
+    return parser
+
+
+def _too_large(limit: int) -> HTTPException:
+    return _closing_error(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes; a study is small"
+    )
+
+
+def _closing_error(status: HTTPStatus, detail: str) -> HTTPException:
+    # the rest of the body is not read, so the connection cannot be reused
+    return HTTPException(status, detail, headers={"Connection": "close"})
+
+
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -1,4 +1,4 @@
-"""A study's bundle from the database, written to a file of its own before anything is sent."""
+"""Bundles: a study's report and rows as a zip, written to a temporary file before anything is sent."""
 
 import tempfile
 import threading
@@ -17,17 +17,17 @@ from service.storage.tables import series
 from studies.records.rows import Series
 from studies.reporting.bundle.archive import write_bundle
 
-#: So many are written at once, each with a connection to the database.
-_AT_ONCE = 4
-SLOTS = threading.BoundedSemaphore(_AT_ONCE)
-#: Up to so many bytes are kept in memory.
-_IN_MEMORY = 16 * 2**20
-#: Series of so many packs are read at once.
-_PACKS = 16
+_MAX_CONCURRENT = 4
+#: Bundles being written; each holds a database connection.
+SEMAPHORE = threading.BoundedSemaphore(_MAX_CONCURRENT)
+_MAX_MEMORY_BYTES = 16 * 2**20
+#: Packs whose series are read at once.
+_PACKS_PER_QUERY = 16
+_RETRY_SECONDS = 5.0
 
 
 def open_bundle(store: Store, study_id: str) -> IO[bytes]:
-    """Return a file with a study's bundle, at its start; it is gone when it is closed.
+    """Return a study's bundle as a temporary file, positioned at its start; closing it deletes it.
 
     Args:
         store: The database.
@@ -36,58 +36,54 @@ def open_bundle(store: Store, study_id: str) -> IO[bytes]:
     Raises:
         UnknownStudyError: There is no such study.
         NoReportError: It has no report (yet).
-        TooManyRequestsError: Others are being written.
+        TooManyRequestsError: Too many bundles are being written.
     """
     study = store.study(study_id)
-    store.report_file(study_id, "report.json")  # else there would be nothing to check
-    with slot(SLOTS, f"{_AT_ONCE} bundles are being written"):
-        return _written(store, study)
+    store.report_file(study_id, "report.json")  # a bundle without a report would have nothing to verify
+    with limit_concurrency(SEMAPHORE, f"{_MAX_CONCURRENT} bundles are being written"):
+        return _write_bundle_file(store, study)
 
 
-def _written(store: Store, study: StudyRow) -> IO[bytes]:
-    study_id = study.id
-    files = {name: store.report_file(study_id, name) for name in store.report_files(study_id)}
-    found = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - whoever asked for it closes it
+def _write_bundle_file(store: Store, study: StudyRow) -> IO[bytes]:
+    files = {name: store.report_file(study.id, name) for name in store.report_files(study.id)}
+    file = tempfile.SpooledTemporaryFile(max_size=_MAX_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:
         with store.reading() as connection:
-            rows = read_rows(connection, study_id, with_series=False)
-            numbers = [pack.number for pack in rows.packs]
-            followed = _followed(connection, study_id, numbers)
-            write_bundle(found, spec=study.spec, rows=rows, followed=followed, files=files)
-        found.seek(0)
+            rows = read_rows(connection, study.id, with_series=False)
+            packs = [pack.number for pack in rows.packs]
+            followed = _iterate_series(connection, study.id, packs)
+            write_bundle(file, spec=study.spec, rows=rows, followed=followed, files=files)
+        file.seek(0)
     except BaseException:
-        found.close()
+        file.close()
         raise
-    return found
+    return file
 
 
-def _followed(connection: Connection, study_id: str, packs: list[int]) -> Iterator[tuple[int, int, Series]]:
-    """Yield every series with its pack and lane, a few packs in memory at a time."""
-    for start in range(0, len(packs), _PACKS):
-        own = select(series).where(series.c.study == study_id, series.c.pack.in_(packs[start : start + _PACKS]))
-        ordered = own.order_by(series.c.pack, series.c.lane, series.c.position)
-        for (pack, lane), each in read_series(connection.execute(ordered)).items():
-            yield from ((pack, lane, one) for one in each)
-
-
-#: When to ask again.
-_AGAIN_SECONDS = 5.0
+def _iterate_series(connection: Connection, study_id: str, packs: list[int]) -> Iterator[tuple[int, int, Series]]:
+    """Yield every series with its pack and lane, with few packs in memory at a time."""
+    for start in range(0, len(packs), _PACKS_PER_QUERY):
+        chunk = packs[start : start + _PACKS_PER_QUERY]
+        query = select(series).where(series.c.study == study_id, series.c.pack.in_(chunk))
+        ordered = query.order_by(series.c.pack, series.c.lane, series.c.position)
+        for (pack, lane), lane_series in read_series(connection.execute(ordered)).items():
+            yield from ((pack, lane, one_series) for one_series in lane_series)
 
 
 @contextmanager
-def slot(slots: threading.Semaphore, taken: str) -> Generator[None]:
-    """Hold one of some places.
+def limit_concurrency(semaphore: threading.Semaphore, message: str) -> Generator[None]:
+    """Hold a semaphore without waiting for it.
 
     Args:
-        slots: The places.
-        taken: What to tell where there is none.
+        semaphore: The semaphore.
+        message: The error's message if the semaphore is exhausted.
 
     Raises:
-        TooManyRequestsError: There is none.
+        TooManyRequestsError: The semaphore is exhausted.
     """
-    if not slots.acquire(blocking=False):
-        raise TooManyRequestsError(taken, _AGAIN_SECONDS)
+    if not semaphore.acquire(blocking=False):
+        raise TooManyRequestsError(message, _RETRY_SECONDS)
     try:
         yield
     finally:
-        slots.release()
+        semaphore.release()

@@ -1,4 +1,4 @@
-"""What the routes are given: the store, the settings, the ids in the path, the page, a client's key."""
+"""Dependencies and parameter types that several routes share."""
 
 from collections.abc import Sequence
 from typing import Annotated, cast
@@ -14,39 +14,48 @@ from service.storage.repositories.studies import Store
 from service.webhooks.http_client import Outbound
 
 
-def _store(request: Request) -> Store:
+def _get_store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
-def _exposition(request: Request) -> PrometheusMetrics:
+def _get_metrics(request: Request) -> PrometheusMetrics:
     return cast(PrometheusMetrics, request.app.state.metrics)
 
 
-def _outbound(request: Request) -> Outbound:
+def _get_outbound(request: Request) -> Outbound:
     return cast(Outbound, request.app.state.outbound)
 
 
-def _settings(request: Request) -> Settings:
+def _get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-def _news(request: Request) -> EventWatcher:
+def _get_event_watcher(request: Request) -> EventWatcher:
     return cast(EventWatcher, request.app.state.event_watcher)
 
 
-StoreDep = Annotated[Store, Depends(_store)]
-OutboundDep = Annotated[Outbound, Depends(_outbound)]
-MetricsDep = Annotated[PrometheusMetrics, Depends(_exposition)]
-SettingsDep = Annotated[Settings, Depends(_settings)]
-EventWatcherDep = Annotated[EventWatcher, Depends(_news)]
-Limit = Annotated[int, Query(ge=1, le=200, description="Most items in the page.")]
-Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
-States = Annotated[Sequence[State], Query(description="In one of these states; may be given several times.")]
-NamePart = Annotated[str, Query(max_length=100, pattern=NO_NUL, description="A part of the name, in capitals or not.")]
+StoreDep = Annotated[Store, Depends(_get_store)]
+OutboundDep = Annotated[Outbound, Depends(_get_outbound)]
+MetricsDep = Annotated[PrometheusMetrics, Depends(_get_metrics)]
+SettingsDep = Annotated[Settings, Depends(_get_settings)]
+EventWatcherDep = Annotated[EventWatcher, Depends(_get_event_watcher)]
+Limit = Annotated[int, Query(ge=1, le=200, description="Maximum number of items in the page.")]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the previous page.")]
+States = Annotated[
+    Sequence[State], Query(description="Only studies in one of these states; may be given several times.")
+]
+NamePart = Annotated[
+    str,
+    Query(max_length=100, pattern=NO_NUL, description="Only studies whose name contains this text; case-insensitive."),
+]
 StudyId = Annotated[str, Path(description="The study's id.", examples=["00063f7ac1d3e8a1b2c3"])]
 RunId = Annotated[str, Path(description="The run's id within the study.", examples=["3-0"])]
 WebhookId = Annotated[str, Path(description="The webhook's id.")]
 IdempotencyKeyHeader = Annotated[
     str | None,
-    Header(min_length=1, max_length=255, description="The same key with the same body is the same study; 422 else."),
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The same key with the same body gives the same study; with another body, 422.",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Errors as answers: every one is problem+json (RFC 9457), and documented as such."""
+"""Error responses: problem+json (RFC 9457) or an error page, and their part of the OpenAPI document."""
 
 import json
 import logging
@@ -50,21 +50,21 @@ _LOG = logging.getLogger(__name__)
 
 
 class PageRenderer(Protocol):
-    """Renders the page of a problem; given by who puts the application together."""
+    """Renders an error page; `app.state.templates` of the application is one."""
 
     def render(self, template: str, *, status: int = 200, **values: object) -> Response:
-        """Return a page."""
+        """Return the rendered page."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemKind:
-    """A kind of problem.
+    """A kind of problem, with its own `type` URI.
 
     Args:
-        status: Its HTTP status.
-        name: The end of the URI that names it.
-        title: The kind in words.
+        status: The HTTP status.
+        name: The last part of the URI.
+        title: A short description of the kind.
     """
 
     status: HTTPStatus
@@ -75,8 +75,8 @@ class ProblemKind:
         """Return a problem of this kind.
 
         Args:
-            detail: What happened and what to do about it.
-            faults: Everything wrong with a body or a query.
+            detail: What happened and how to fix it.
+            faults: All faults of a body or a query.
         """
         return Problem(
             type=f"urn:l4-studies:problem:{self.name}",
@@ -123,14 +123,14 @@ _PROBLEM_KINDS: dict[type[ServiceError], ProblemKind] = {
     NoRunnerError: ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
 }
 
-#: What any operation that takes a key can answer with: the guard, the role, the database.
+#: Errors of every operation that needs a key: by authentication, role, rate limit and database.
 _COMMON_STATUSES = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-#: What the answer to a body can be, besides what it asks for.
+#: Errors of every operation with a body.
 BODY_STATUSES = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
@@ -138,49 +138,49 @@ BODY_STATUSES = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-#: What OpenAPI says of the answer to what made a study.
+#: OpenAPI description of a response that created a study.
 LOCATION_HEADER: dict[str, Any] = {"headers": {"Location": {"description": "The study.", "schema": {"type": "string"}}}}
 
 _RESPONSE_HEADERS = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.TOO_MANY_REQUESTS: "Retry-After"}
 
 
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about the problems of an operation that takes a key.
+    """Return the `responses` of an operation that needs a key.
 
     Args:
-        statuses: Of the problems it can answer with, besides those that any can.
+        statuses: The statuses of its own errors, besides those common to all operations.
     """
     return public_problem_responses(*statuses, *_COMMON_STATUSES)
 
 
 def public_problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about the problems of an operation that takes no key.
+    """Return the `responses` of an operation that needs no key.
 
     Args:
-        statuses: Of all problems it can answer with.
+        statuses: The statuses of all its errors.
     """
     content = {_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    found: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         int(status): {"description": status.phrase, "content": content} for status in statuses
     }
     for status, header in _RESPONSE_HEADERS.items():
-        if status in found:
-            found[status]["headers"] = {header: {"schema": {"type": "string"}}}
-    return found
+        if status in responses:
+            responses[status]["headers"] = {header: {"schema": {"type": "string"}}}
+    return responses
 
 
 def to_problem(error: ServiceError) -> Problem:
-    """Return the problem that an error is answered with.
+    """Return the problem that describes an error.
 
     Args:
-        error: One of those that a route may raise.
+        error: An error that a route may raise.
     """
-    kind = next(kind for known, kind in _PROBLEM_KINDS.items() if isinstance(error, known))
+    kind = next(kind for error_type, kind in _PROBLEM_KINDS.items() if isinstance(error, error_type))
     return kind.problem(str(error))
 
 
 def register_exception_handlers(app: FastAPI) -> None:
-    """Make an application answer every error with problem+json.
+    """Register a handler for every error, so that each response is problem+json or a page.
 
     Args:
         app: The application.
@@ -201,27 +201,27 @@ def register_exception_handlers(app: FastAPI) -> None:
         app.add_exception_handler(error, _known_error)
 
 
-def _answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    if _shows_a_page(request):
-        caller = request.scope.get("state", {}).get("caller")  # none before the guard has let it through
+def _problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    if _wants_page(request):
+        caller = request.scope.get("state", {}).get("caller")  # missing if authentication failed
         templates = cast(PageRenderer, request.app.state.templates)
         page = templates.render("problem.html", status=problem.status, caller=caller, here="", problem=problem)
         for name, value in (headers or {}).items():
             page.headers.setdefault(name, value)
         return page
-    # ASCII, so that any text can be sent, halves of surrogate pairs too
+    # ASCII, so that any text can be sent, even half of a surrogate pair
     content = json.dumps(problem.model_dump(), ensure_ascii=True)
     return Response(content, status_code=problem.status, headers=headers, media_type=_MEDIA_TYPE)
 
 
-def _shows_a_page(request: Request) -> bool:
-    """Say whether a page was asked for, and by a browser; its scripts ask for no HTML."""
+def _wants_page(request: Request) -> bool:
+    """Return whether a browser asks for a page; the pages' scripts do not accept HTML."""
     path, accept = request.scope["path"], request.headers.get("accept", "")
     is_page = path in ("/", "/login") or path.startswith("/pages/")
     return is_page and preferred_media_type(accept, ("application/json", "text/html")) == "text/html"
 
 
-def _answers(faults: Sequence[Fault]) -> list[FaultResponse]:
+def _fault_responses(faults: Sequence[Fault]) -> list[FaultResponse]:
     return [FaultResponse(pointer=fault.pointer, detail=fault.detail) for fault in faults]
 
 
@@ -232,26 +232,26 @@ async def _login_needed(_request: Request, error: Exception) -> Response:
 
 async def _invalid_study(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidStudyError)
-    faults = _answers(error.faults)
+    faults = _fault_responses(error.faults)
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return _answer(
+    return _problem_response(
         request, _INVALID_STUDY.problem(f"{count}; nothing was stored. Correct what `faults` names.", faults)
     )
 
 
 async def _bad_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBodyError)
-    return _answer(request, _UNREADABLE_BODY.problem(str(error), _answers(error.faults)))
+    return _problem_response(request, _UNREADABLE_BODY.problem(str(error), _fault_responses(error.faults)))
 
 
 async def _invalid_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidBodyError)
-    return _answer(request, _INVALID_BODY.problem(str(error), _answers(error.faults)))
+    return _problem_response(request, _INVALID_BODY.problem(str(error), _fault_responses(error.faults)))
 
 
 async def _cannot_compare(request: Request, error: Exception) -> Response:
     assert isinstance(error, CannotCompareError)
-    return _answer(request, _CANNOT_COMPARE.problem(str(error), _answers(error.faults)))
+    return _problem_response(request, _CANNOT_COMPARE.problem(str(error), _fault_responses(error.faults)))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
@@ -259,18 +259,18 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
     if any(item["loc"][0] == "path" for item in error.errors()):
         return await _http_error(request, HTTPException(HTTPStatus.NOT_FOUND))
     faults = [FaultResponse(pointer=pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
-    named = "; ".join(f"{fault.pointer.removeprefix('/query/')}: {fault.detail}" for fault in faults)
-    return _answer(request, _INVALID_QUERY.problem(named, faults))
+    detail = "; ".join(f"{fault.pointer.removeprefix('/query/')}: {fault.detail}" for fault in faults)
+    return _problem_response(request, _INVALID_QUERY.problem(detail, faults))
 
 
 async def _bad_cursor(request: Request, error: Exception) -> Response:
     fault = FaultResponse(pointer="/query/cursor", detail=str(error))
-    return _answer(request, _INVALID_QUERY.problem(str(error), [fault]))
+    return _problem_response(request, _INVALID_QUERY.problem(str(error), [fault]))
 
 
 async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return _answer(request, to_problem(error), _headers(error))
+    return _problem_response(request, to_problem(error), _headers(error))
 
 
 def _headers(error: Exception) -> dict[str, str] | None:
@@ -291,16 +291,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
         detail = f"{request.method} {request.scope['path']}: {phrase}; see /docs for what there is"
     problem = Problem(type="about:blank", title=phrase, status=error.status_code, detail=detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _answer(request, problem, {"Allow": ", ".join(_allowed_methods(request))})
-    return _answer(request, problem, error.headers)
+        return _problem_response(request, problem, {"Allow": ", ".join(_allowed_methods(request))})
+    return _problem_response(request, problem, error.headers)
 
 
 def _allowed_methods(request: Request) -> list[str]:
     app, methods = cast(FastAPI, request.app), ("GET", "POST", "DELETE")
-    own = app.openapi()["paths"].get(request.url.path)
-    if own is not None:  # a path of its own, as /studies/cancel, is no study's
-        return [method for method in methods if method.lower() in own]
-    # Starlette names those of the first route that fits only
+    operations = app.openapi()["paths"].get(request.url.path)
+    if operations is not None:  # a literal path, as /studies/cancel, must not match /studies/{study_id}
+        return [method for method in methods if method.lower() in operations]
+    # Starlette itself lists only the methods of the first matching route
     return [
         method
         for method in methods
@@ -309,20 +309,22 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 async def _client_left(request: Request, _error: Exception) -> Response:
-    # while its body was read; nobody sees the answer
-    return _answer(request, _UNREADABLE_BODY.problem("the connection was closed before the body had arrived"))
+    # the client left while its body was read, and does not see the response
+    return _problem_response(request, _UNREADABLE_BODY.problem("the connection was closed before the body had arrived"))
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
     _LOG.error("the database does not answer", exc_info=error)
-    return _answer(request, _DATABASE.problem("The database does not answer, try again later; the log has more."))
+    return _problem_response(
+        request, _DATABASE.problem("The database does not answer, try again later; the log has more.")
+    )
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:
-    # the server logs the error itself, with its traceback
+    # uvicorn logs the error with its traceback
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "An error of the service, not of the request; its log has more."
-    # this is answered outside of all middleware
-    return _answer(
+    # this response passes no middleware, so it needs the headers
+    return _problem_response(
         request, Problem(type="about:blank", title=status.phrase, status=status, detail=detail), SECURITY_HEADERS
     )

@@ -1,1 +1,1 @@
-"""Middleware of the HTTP process, one file each."""
+"""ASGI middleware of the HTTP service."""

@@ -1,4 +1,4 @@
-"""Stands before every route, and where there is none: finds out who asks, and whether not too often."""
+"""Middleware that identifies the caller of every request, and enforces rate limits."""
 
 import re
 from urllib.parse import quote
@@ -19,94 +19,97 @@ from service.storage.entities import Caller
 
 _PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
 _PUBLIC_FOLDER = "/static/"
-#: A proxy asks it with the headers of a browser, and has to be told 401.
+#: A proxy asks it with a browser's headers, and needs a 401 instead of a redirect.
 _NEVER_REDIRECTED = "/caller"
 
-#: Requests without a key that is worth anything, from one address.
+#: Requests without a valid key or session, from one address.
 FAILURES_PER_MINUTE = 60
 
-#: Who asks where no key is needed.
-_ANYBODY = Caller(key_id=None, name=None, role=Role.ADMIN)
+#: The caller if no key is needed.
+_LOCAL_ADMIN = Caller(key_id=None, name=None, role=Role.ADMIN)
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(:[0-9]*)?")
 
 
 def is_public_path(path: str) -> bool:
-    """Say whether anybody may ask a path; its route is declared `allow_anonymous` (see `service.api.authorization`).
+    """Return whether a path needs no key; its route depends on `service.api.authorization.allow_anonymous`.
 
     Args:
-        path: Of a request.
+        path: The path of a request.
     """
     return path in _PUBLIC_PATHS or path.startswith(_PUBLIC_FOLDER)
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware that finds out the caller of a request, and refuses what has none or comes too often.
+    """ASGI middleware that identifies the caller, and rejects requests without a valid key and too frequent ones.
 
-    The errors that it raises are answered by an `ExceptionMiddleware` around it.
+    An `ExceptionMiddleware` around it turns its errors into responses.
 
     Args:
-        app: What is guarded.
-        settings: Whether keys are needed, and how often may be asked.
+        app: The wrapped application.
+        settings: Say whether keys are needed, and the rate limit.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Start with nobody having asked."""
+        """Start with full rate limits."""
         self._app = app
         self._needs_keys = settings.needs_keys
-        self._requests = RateLimiter(settings.rate_limit)
+        self._request_limiter = RateLimiter(settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or raise."""
+        """Pass a request on, or raise."""
         if scope["type"] == "http":
-            await self._admit(Request(scope))
+            await self._authenticate(Request(scope))
         await self._app(scope, receive, send)
 
-    async def _admit(self, request: Request) -> None:
+    async def _authenticate(self, request: Request) -> None:
         address = "" if request.client is None else request.client.host
         if is_public_path(request.scope["path"]):
-            _take(self._requests, address, "requests")
+            _enforce(self._request_limiter, address, "requests")
             return
-        caller = await self._caller(request, address) if self._needs_keys else _anybody(request)
-        _take(self._requests, caller.key_id or address, "requests")
+        caller = await self._identify(request, address) if self._needs_keys else _local_caller(request)
+        _enforce(self._request_limiter, caller.key_id or address, "requests")
         request.state.caller = caller
 
-    async def _caller(self, request: Request, address: str) -> Caller:
+    async def _identify(self, request: Request, address: str) -> Caller:
         try:
-            # looked up every time, so that a key that was revoked is worth nothing at once
-            return await run_in_threadpool(_shown, request)
+            # looked up every time, so that a revoked key is invalid at once
+            return await run_in_threadpool(_find_caller, request)
         except UnauthenticatedError as error:
-            is_a_page = _is_a_page(request)
-            if is_a_page and not _shows_something(request):
-                _take(self._requests, address, "requests")  # as the login that it is sent to, since nothing was guessed
+            wants_page = _wants_page(request)
+            if wants_page and not _has_credentials(request):
+                _enforce(
+                    self._request_limiter, address, "requests"
+                )  # no guess of a key: counted like the login page it is sent to
             else:
-                # a key that is right is never refused for what others at its address sent
+                # counted apart, so that a valid key is never rejected for other requests from its address
                 count_failure(request.app.state.failure_limiter, address)
-            if is_a_page:
+            if wants_page:
                 raise LoginNeededError(f"/login?next={quote(_target(request), safe='')}") from error
             raise
 
 
-def _shown(request: Request) -> Caller:
-    """Return the caller by the key that is shown, or by the session of a browser that shows none."""
-    store, given, token = request.app.state.store, request.headers.get("authorization"), request.cookies.get(COOKIE)
-    if given is not None or token is None:
-        return Keys(store).caller(given or "")
+def _find_caller(request: Request) -> Caller:
+    """Return the caller by the API key of a request or, without one, by the session of its browser."""
+    store = request.app.state.store
+    authorization, token = request.headers.get("authorization"), request.cookies.get(COOKIE)
+    if authorization is not None or token is None:
+        return Keys(store).caller(authorization or "")
     caller = Sessions(store).caller(token)
-    # a browser sends the cookie with what any page asks of it
+    # a browser sends the cookie with requests of any site's pages
     require_same_origin(request, allow_unknown=False)
     return caller
 
 
-def _shows_something(request: Request) -> bool:
+def _has_credentials(request: Request) -> bool:
     return "authorization" in request.headers or COOKIE in request.cookies
 
 
-def _is_a_page(request: Request) -> bool:
-    """Say whether a browser asks for something to show."""
+def _wants_page(request: Request) -> bool:
+    """Return whether a browser asks for a page."""
     accept = request.headers.get("accept", "")
-    wanted = preferred_media_type(accept, ("application/json", "text/html"))
-    return request.method == "GET" and wanted == "text/html" and request.scope["path"] != _NEVER_REDIRECTED
+    media_type = preferred_media_type(accept, ("application/json", "text/html"))
+    return request.method == "GET" and media_type == "text/html" and request.scope["path"] != _NEVER_REDIRECTED
 
 
 def _target(request: Request) -> str:
@@ -114,10 +117,10 @@ def _target(request: Request) -> str:
     return (request.scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
 
 
-def _anybody(request: Request) -> Caller:
-    """Return the caller where no key is needed: somebody on this machine, who means this machine.
+def _local_caller(request: Request) -> Caller:
+    """Return the caller if no key is needed; the request must name this machine as its host.
 
-    A page in a browser may have made a name of its own lead here (DNS rebinding), and a proxy may bring others.
+    Otherwise a website could reach the service through its own host name (DNS rebinding), or a proxy could expose it.
     """
     host = request.headers.get("host", "")
     match = _HOST.fullmatch(host)
@@ -127,23 +130,23 @@ def _anybody(request: Request) -> Caller:
             "localhost: start it with L4_ACCESS=keys to have others use it"
         )
     require_same_origin(request, allow_unknown=True)
-    return _ANYBODY
+    return _LOCAL_ADMIN
 
 
 def count_failure(failures: RateLimiter, address: str) -> None:
-    """Count what was no key or session that is worth anything.
+    """Count a request without a valid key or session.
 
     Args:
-        failures: Of all addresses.
-        address: Where it came from.
+        failures: The rate limiter of such requests, by address.
+        address: The client's address.
 
     Raises:
-        TooManyRequestsError: There were too many.
+        TooManyRequestsError: The address sent too many.
     """
-    _take(failures, address, "requests without a valid key")
+    _enforce(failures, address, "requests without a valid key")
 
 
-def _take(limiter: RateLimiter, client: str, what: str) -> None:
+def _enforce(limiter: RateLimiter, client: str, counted: str) -> None:
     seconds = limiter.acquire(client)
     if seconds > 0:
-        raise TooManyRequestsError(f"too many {what} in a minute; ask again in {seconds:.1f} s", seconds)
+        raise TooManyRequestsError(f"too many {counted} in a minute; ask again in {seconds:.1f} s", seconds)

@@ -1,20 +1,20 @@
-"""Whether a request comes from a page of this service, by what its browser says; no page elsewhere can change that."""
+"""Protection against cross-site requests, by headers that a browser sets and no page can forge."""
 
 from fastapi import Request
 
 from service.errors import ForbiddenError
 
-#: Methods that change nothing.
+#: Methods without side effects.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def same_origin(request: Request) -> bool | None:
-    """Say whether a request comes from a page of this service; None where nothing is said, as by what is no browser.
+def is_same_origin(request: Request) -> bool | None:
+    """Return whether a request comes from a page of this service; None if no header says, as without a browser.
 
     Args:
-        request: The request; its scheme and host are those that the browser knows, also behind a proxy.
+        request: The request; its scheme and host are those the browser sees, also behind a proxy.
     """
-    # browsers send it over https and to the machine's own address, and Origin with whatever changes something
+    # browsers send Sec-Fetch-Site over https and to loopback, and Origin with every unsafe method
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -23,19 +23,19 @@ def same_origin(request: Request) -> bool | None:
 
 
 def require_same_origin(request: Request, *, allow_unknown: bool) -> None:
-    """Raise where a request that changes something comes from another place's page.
+    """Reject a request with an unsafe method that comes from another site's page.
 
     Args:
         request: The request.
-        allow_unknown: Whether one that says nothing of where it comes from is let through.
+        allow_unknown: Whether to accept a request without any header about its origin.
 
     Raises:
-        ForbiddenError: It is refused.
+        ForbiddenError: The request is rejected.
     """
     if request.method in SAFE_METHODS:
         return
-    found = same_origin(request)
-    if found is False or (found is None and not allow_unknown):
+    same_origin = is_same_origin(request)
+    if same_origin is False or (same_origin is None and not allow_unknown):
         raise ForbiddenError(
             "the request does not come from a page of this service, by its Sec-Fetch-Site or Origin header; "
             "programs send a key made with `l4-studies keys create` as `Authorization: Bearer KEY`, and no cookie"

@@ -1,4 +1,4 @@
-"""How often a client may ask: a token bucket for each, in the memory of one process."""
+"""Rate limits: one token bucket per client, in the memory of one process."""
 
 import time
 from collections.abc import Callable
@@ -8,13 +8,13 @@ _ROUNDING = 1e-6
 
 
 class RateLimiter:
-    """Token buckets: each holds the tokens of one minute, and fills evenly.
+    """Token buckets; each holds the tokens of one minute and refills evenly.
 
-    A bucket is kept as the moment at which it will be full again; full ones are forgotten.
+    A bucket is stored as the time at which it will be full again; full buckets are dropped.
 
     Args:
-        per_minute: Tokens a minute; 0 for no limit.
-        clock: Seconds from any start, never back.
+        per_minute: Tokens per minute; 0 for no limit.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,17 +26,17 @@ class RateLimiter:
 
     @property
     def tracked_clients(self) -> int:
-        """How many clients are remembered."""
+        """Number of clients whose bucket is not full."""
         return len(self._full_at)
 
     def acquire(self, client: str) -> float:
-        """Take a token of a client's.
+        """Take a token from a client's bucket.
 
         Args:
-            client: Any name.
+            client: Any string that identifies the client.
 
         Returns:
-            0, or the seconds until there is a token, where none was taken.
+            0 if a token was taken, else the seconds until one is available.
         """
         now = self._clock()
         if now - self._swept_at > _MINUTE:

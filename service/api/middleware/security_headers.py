@@ -1,9 +1,9 @@
-"""What every answer tells browsers: to run, embed, guess and pass on nothing."""
+"""Middleware that sets security headers on every response."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: A route that answers with a page sets a Content-Security-Policy of its own, of what the page needs.
+#: Defaults: a route that returns a page sets the Content-Security-Policy that the page needs.
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -13,20 +13,20 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeadersMiddleware:
-    """ASGI middleware that adds to the headers of an answer, and leaves its body alone.
+    """ASGI middleware that adds missing security headers to responses.
 
     Args:
-        app: What answers.
-        no_store: Whether nothing may be kept by who passes answers on, as where they are for one caller only.
+        app: The wrapped application.
+        no_store: Whether to forbid caching, as responses may be meant for one caller only.
     """
 
     def __init__(self, app: ASGIApp, no_store: bool) -> None:
-        """Keep the application."""
+        """Store the arguments."""
         self._app = app
         self._no_store = no_store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

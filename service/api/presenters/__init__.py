@@ -1,1 +1,1 @@
-"""API answers built from stored rows."""
+"""Response models built from stored rows."""

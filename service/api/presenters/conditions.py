@@ -1,4 +1,4 @@
-"""Why a study is where it is, in plain words."""
+"""A study's conditions: sentences that explain its state and its searches."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -9,15 +9,15 @@ from studies.planning.progress import Place, Standing
 
 
 def conditions(study: StudyRow, searches: Mapping[Place, Standing], ahead: int, now: datetime) -> tuple[str, ...]:
-    """Return what there is to say of a study besides its state and progress.
+    """Return the conditions of a study.
 
     Args:
         study: The study.
-        searches: Where each search stands, by (workload, arm).
-        ahead: Studies that will be claimed before it; any number where it is not queued.
+        searches: The status of each search, by (workload, arm).
+        ahead: Number of studies that will be claimed before it; ignored if it is not queued.
         now: The present time.
     """
-    return (*_waiting(study, ahead, now), *_extended(searches), *_cut(searches))
+    return (*_waiting(study, ahead, now), *_range_extensions(searches), *_budget_cuts(searches))
 
 
 def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
@@ -29,16 +29,16 @@ def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
         yield study.waiting
 
 
-def _extended(searches: Mapping[Place, Standing]) -> Iterator[str]:
-    for (workload, arm), found in searches.items():
-        if len(found.rounds) > 1:
-            last = found.rounds[-1].ranges
-            ranges = ", ".join(f"{name} {each.low:g} to {each.high:g}" for name, each in last.items())
+def _range_extensions(searches: Mapping[Place, Standing]) -> Iterator[str]:
+    for (workload, arm), search in searches.items():
+        if len(search.rounds) > 1:
+            last = search.rounds[-1].ranges
+            ranges = ", ".join(f"{name} {interval.low:g} to {interval.high:g}" for name, interval in last.items())
             yield f"range extended for {arm} on {workload}: {ranges}"
 
 
-def _cut(searches: Mapping[Place, Standing]) -> Iterator[str]:
-    for (workload, arm), found in searches.items():
-        if found.cut:
-            planned = found.trials_done if found.done else found.trials
-            yield f"the budget leaves the search for {arm} on {workload} {planned} of {found.asked} trials"
+def _budget_cuts(searches: Mapping[Place, Standing]) -> Iterator[str]:
+    for (workload, arm), search in searches.items():
+        if search.cut:
+            planned = search.trials_done if search.done else search.trials
+            yield f"the budget leaves the search for {arm} on {workload} {planned} of {search.asked} trials"

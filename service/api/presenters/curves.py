@@ -1,4 +1,4 @@
-"""What is to be seen of a study's arms so far: one series of a few runs of each."""
+"""Curves: one series for a few runs of each arm on a workload."""
 
 import math
 from typing import Any
@@ -13,35 +13,37 @@ from studies.planning.progress import Progress
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
-#: Runs of an arm that are shown: enough to see how much seeds differ.
+#: Enough to see the variation between seeds.
 MAX_RUNS_PER_ARM = 3
 
 
 def read_curves(
-    connection: Connection, study_id: str, spec: StudySpec, found: Progress, workload: str, name: str
+    connection: Connection, study_id: str, spec: StudySpec, progress: Progress, workload: str, name: str
 ) -> CurvesResponse:
-    """Return a series of a few runs of each arm on a workload.
+    """Return one series for a few runs of each arm on a workload.
 
     Args:
-        connection: In a transaction.
+        connection: A connection in a transaction.
         study_id: The study.
-        spec: The study's.
-        found: How far the study is.
-        workload: One of the study's.
-        name: Of the series.
+        spec: The study's spec.
+        progress: The study's progress.
+        workload: The name of one of its workloads.
+        name: The name of the series.
     """
-    chosen = [
+    selected = [
         row
         for arm in spec.arms
-        for row in _shown(connection, study_id, workload, arm.name, _best(found, workload, arm.name))
+        for row in _select_runs(
+            connection, study_id, workload, arm.name, _best_trial_number(progress, workload, arm.name)
+        )
     ]
-    if not chosen:
+    if not selected:
         return CurvesResponse(workload=workload, names=(), series=name, curves=())
-    # these and a few more; for each of these alone SQLite would look at all series of the study
-    packs, lanes = {row.pack for row in chosen}, {row.lane for row in chosen}
-    own = and_(series.c.study == study_id, series.c.pack.in_(packs), series.c.lane.in_(lanes))
-    names = connection.execute(select(series.c.name).where(own).order_by(series.c.position)).scalars()
-    followed = read_series(connection.execute(select(series).where(own, series.c.name == name)))
+    # selects a few more series than needed: by exact (pack, lane) pairs SQLite would scan all series of the study
+    packs, lanes = {row.pack for row in selected}, {row.lane for row in selected}
+    condition = and_(series.c.study == study_id, series.c.pack.in_(packs), series.c.lane.in_(lanes))
+    names = connection.execute(select(series.c.name).where(condition).order_by(series.c.position)).scalars()
+    followed = read_series(connection.execute(select(series).where(condition, series.c.name == name)))
     return CurvesResponse(
         workload=workload,
         names=tuple(dict.fromkeys(names)),
@@ -53,28 +55,28 @@ def read_curves(
                 trial=row.trial,
                 seed=row.seed,
                 run=run_id(row.pack, row.lane),
-                steps=each.steps,
-                values=tuple(value if math.isfinite(value) else None for value in each.values),
+                steps=run_series.steps,
+                values=tuple(value if math.isfinite(value) else None for value in run_series.values),
             )
-            for row in chosen
-            for each in followed.get((row.pack, row.lane), ())
+            for row in selected
+            for run_series in followed.get((row.pack, row.lane), ())
         ),
     )
 
 
-def _best(found: Progress, workload: str, arm: str) -> int | None:
-    """Return the number of the best trial of an arm's search so far, None where there is none."""
-    best = found.arms[workload, arm].search.best
+def _best_trial_number(progress: Progress, workload: str, arm: str) -> int | None:
+    """Return the number of the best trial of an arm's search so far, None if there is none."""
+    best = progress.arms[workload, arm].search.best
     return None if best is None else best.trial.number
 
 
-def _shown(
+def _select_runs(
     connection: Connection, study_id: str, workload: str, arm: str, best: int | None
 ) -> list[Row[*tuple[Any, ...]]]:
-    """Return the first confirm runs of an arm, those of its best trial's search where there are none."""
-    own = select(runs).where(runs.c.study == study_id, runs.c.workload == workload, runs.c.arm == arm)
-    confirmed = own.where(runs.c.stage == Stage.CONFIRM.value)
-    searched = own.where(runs.c.stage == Stage.SEARCH.value, runs.c.trial == best)
+    """Return the first confirm runs of an arm or, if there are none, the search runs of its best trial."""
+    arm_runs = select(runs).where(runs.c.study == study_id, runs.c.workload == workload, runs.c.arm == arm)
+    confirmed = arm_runs.where(runs.c.stage == Stage.CONFIRM.value)
+    searched = arm_runs.where(runs.c.stage == Stage.SEARCH.value, runs.c.trial == best)
     for query in (confirmed, searched):
         rows = connection.execute(query.order_by(runs.c.trial, runs.c.seed).limit(MAX_RUNS_PER_ARM)).all()
         if rows:

@@ -1,4 +1,4 @@
-"""Studies as the HTTP service answers with them."""
+"""Response models of a study: summary, complete study, and progress."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from studies.search.selection import Score
 
 
 def present_summary(row: StudyHead | StudyRow) -> StudySummary:
-    """Return a study as lists show it.
+    """Return the summary of a study for lists.
 
     Args:
         row: The study.
@@ -51,19 +51,19 @@ def present_study(row: StudyRow, store: Store, settings: Settings) -> StudyRespo
     Args:
         row: The study.
         store: The database.
-        settings: The deployment's.
+        settings: The deployment's settings.
     """
-    found = store.progress(row)
+    progress = store.progress(row)
     now = datetime.now(UTC)
-    ahead = _ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
+    ahead = _count_ahead(row, store.queue(now)) if row.state is State.QUEUED else 0
     path = f"/studies/{row.id}"
     has_report = bool(store.report_files(row.id))
     return StudyResponse(
         **present_summary(row).model_dump(),
         spec=row.spec,
         warnings=(*row.spec.warnings(), *budget.warnings(row.spec)),
-        conditions=conditions(row, found.searches, ahead, now),
-        progress=present_progress(found),
+        conditions=conditions(row, progress.searches, ahead, now),
+        progress=present_progress(progress),
         links=Links(
             self=path,
             page=f"/pages{path}",
@@ -75,36 +75,36 @@ def present_study(row: StudyRow, store: Store, settings: Settings) -> StudyRespo
     )
 
 
-def _ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
-    """Return how many studies will be taken up before one; 0 where it was taken up meanwhile."""
-    return next((place for place, study in enumerate(waiting) if study.id == row.id), 0)
+def _count_ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
+    """Return how many studies are ahead in the queue; 0 if the study was claimed meanwhile."""
+    return next((position for position, study in enumerate(waiting) if study.id == row.id), 0)
 
 
-def present_progress(found: Progress) -> ProgressResponse:
-    """Return how far a study is.
+def present_progress(progress: Progress) -> ProgressResponse:
+    """Return the progress of a study.
 
     Args:
-        found: As its rows tell.
+        progress: The progress, computed from the rows.
     """
     return ProgressResponse(
-        done=found.done,
-        total=found.total,
+        done=progress.done,
+        total=progress.total,
         arms=tuple(
             ArmProgressResponse(
                 workload=workload,
                 arm=arm,
-                done=each.done,
-                total=each.total,
-                trials_done=each.search.trials_done,
-                trials_total=each.search.trials,
-                best=None if each.search.best is None else _best(each.search.best),
+                done=arm_progress.done,
+                total=arm_progress.total,
+                trials_done=arm_progress.search.trials_done,
+                trials_total=arm_progress.search.trials,
+                best=None if arm_progress.search.best is None else _present_best(arm_progress.search.best),
             )
-            for (workload, arm), each in found.arms.items()
+            for (workload, arm), arm_progress in progress.arms.items()
         ),
     )
 
 
-def _best(best: Score) -> BestResponse:
+def _present_best(best: Score) -> BestResponse:
     return BestResponse(
         trial=best.trial.number,
         score=best.value if math.isfinite(best.value) else None,

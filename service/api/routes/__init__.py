@@ -1,1 +1,1 @@
-"""The endpoint groups of the API, one router a file."""
+"""The routes of the API, one router per module."""

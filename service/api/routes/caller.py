@@ -1,4 +1,4 @@
-"""Who asks: for clients, and for a proxy that asks it before each request to what has no access control, as MLflow."""
+"""The caller of a request: for clients, and for a proxy that protects MLflow by asking it before each request."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -15,8 +15,8 @@ router = APIRouter(tags=["access"], dependencies=[Depends(RequireRole(Role.READE
 
 @router.get("/caller", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
 async def show_caller(
-    caller: CallerDep, role: Annotated[Role, Query(description="403 where the caller's is lower.")] = Role.READER
+    caller: CallerDep, role: Annotated[Role, Query(description="403 if the caller's role is lower.")] = Role.READER
 ) -> CallerResponse:
-    """Return who asks, by key or by a browser's session; a browser is not sent to the login from here."""
+    """Return the caller, by API key or by a browser's session; never redirects to the login page."""
     await RequireRole(role)(caller)
     return CallerResponse(name=caller.name, role=caller.role, key_id=caller.key_id)

@@ -1,4 +1,4 @@
-"""What a study can name: workloads and optimizers, as the runner published them."""
+"""The workloads and optimizers that a study can use, as the runner published them."""
 
 from fastapi import APIRouter, Depends
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["catalogue"], dependencies=[Depends(RequireRole(Role.RE
 
 @router.get("/workloads", responses=problem_responses())
 def list_workloads(store: StoreDep) -> tuple[WorkloadResponse, ...]:
-    """Return the workloads with their options, and what can be selected on."""
+    """Return the workloads with their options and possible objectives."""
     return tuple(
         WorkloadResponse(
             name=entry.name,

@@ -1,4 +1,4 @@
-"""The interactive reference, and the OpenAPI document that it shows."""
+"""The OpenAPI document, and its interactive documentation."""
 
 import base64
 import hashlib
@@ -27,16 +27,16 @@ def document(request: Request) -> JSONResponse:
 
 @router.get("/docs")
 def reference() -> HTMLResponse:
-    """Return a page that loads Swagger UI, which is not part of the service, from its public place."""
+    """Return a page that loads Swagger UI from its public CDN."""
     page = get_swagger_ui_html(openapi_url="/openapi.json", title="L4 Studies")
     page.headers["Content-Security-Policy"] = _policy(bytes(page.body).decode())
     return page
 
 
 def _policy(page: str) -> str:
-    """Return what the page needs: Swagger UI, and the one script in it, by its hash."""
-    own = (hashlib.sha256(script.encode()) for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL))
-    hashes = " ".join(f"'sha256-{base64.b64encode(digest.digest()).decode()}'" for digest in own)
+    """Return the page's Content-Security-Policy: Swagger UI, and the inline scripts by their hashes."""
+    digests = (hashlib.sha256(script.encode()) for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL))
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest.digest()).decode()}'" for digest in digests)
     return (
         f"default-src 'none'; script-src {_SWAGGER} {hashes}; style-src {_SWAGGER} 'unsafe-inline'; "
         f"img-src 'self' data: {_ICON}; connect-src 'self'; "

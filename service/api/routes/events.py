@@ -1,4 +1,4 @@
-"""What happens to a study, as server-sent events."""
+"""A study's events, as a stream of server-sent events."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -22,8 +22,8 @@ from service.storage.repositories.studies import Store
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 
 
-def _existing(study_id: StudyId, store: StoreDep) -> str:
-    """Return the id of a study that there is; asked before the answer starts, whose status cannot be changed then."""
+def _existing_study_id(study_id: StudyId, store: StoreDep) -> str:
+    """Return the id of an existing study; checked here because a started response cannot change its status."""
     return store.study(study_id).id
 
 
@@ -33,35 +33,33 @@ def _existing(study_id: StudyId, store: StoreDep) -> str:
     responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def follow_events(
-    study_id: Annotated[str, Depends(_existing)],
+    study_id: Annotated[str, Depends(_existing_study_id)],
     store: StoreDep,
     event_watcher: EventWatcherDep,
     caller: CallerDep,
-    last_event_id: Annotated[
-        int, Header(ge=0, lt=2**31, description="Only what happened after the event of this id.")
-    ] = 0,
+    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="Only events after the one with this id.")] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Return what happened to a study and what happens to it, until it has ended; the event's name is the new state."""
-    known, ended = last_event_id, False
+    """Stream a study's past and future events until it has ended; an event's name is the new state."""
+    sent_id, ended = last_event_id, False
     while not ended:
-        # what was seen is the study's: a client may say that it knows more
-        seen, found, ended = await run_in_threadpool(_look, store, caller, study_id, known)
-        for event in found:
-            known = event.id
-            answer = EventResponse(at=event.at, state=event.state, reason=event.reason)
-            yield ServerSentEvent(id=str(event.id), event=event.state.value, data=answer)
+        # the latest id is read from the database: a client may claim a later one
+        latest_id, new_events, ended = await run_in_threadpool(_read_events, store, caller, study_id, sent_id)
+        for event in new_events:
+            sent_id = event.id
+            data = EventResponse(at=event.at, state=event.state, reason=event.reason)
+            yield ServerSentEvent(id=str(event.id), event=event.state.value, data=data)
         if not ended:
-            await event_watcher.wait_for_event_after(study_id, seen)
+            await event_watcher.wait_for_event_after(study_id, latest_id)
 
 
-def _look(store: Store, caller: Caller, study_id: str, known: int) -> tuple[int, tuple[Event, ...], bool]:
-    """Return the last event's id, the events after the one that is known, and whether there will be no more."""
+def _read_events(store: Store, caller: Caller, study_id: str, sent_id: int) -> tuple[int, tuple[Event, ...], bool]:
+    """Return the latest event's id, the events after `sent_id`, and whether the stream ends."""
     if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
-        return known, (), True
-    seen = store.latest_events([study_id]).get(study_id, 0)
+        return sent_id, (), True
+    latest_id = store.latest_events([study_id]).get(study_id, 0)
     try:
-        state, found = store.state(study_id), store.events(study_id, known)
+        state, new_events = store.state(study_id), store.events(study_id, sent_id)
     except UnknownStudyError:
-        return seen, (), True  # it was deleted meanwhile
-    # one that had failed may have been retried in between
-    return seen, found, (found[-1].state if found else state) in ENDED
+        return latest_id, (), True  # deleted meanwhile
+    # a failed study may have been retried between the two queries
+    return latest_id, new_events, (new_events[-1].state if new_events else state) in ENDED

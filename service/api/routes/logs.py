@@ -1,4 +1,4 @@
-"""What a study's driver and workers say: the end of the log, or all of it as it grows."""
+"""The logs of a study and of its runs: the last lines, or a stream of new ones."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -25,15 +25,17 @@ from service.storage.repositories.studies import Store
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 
-Lines = Annotated[int, Query(ge=0, le=10_000, description="Most lines from its end; none for what is still to come.")]
-Follow = Annotated[bool, Query(description="Go on until the study has ended.")]
+Lines = Annotated[
+    int, Query(ge=0, le=10_000, description="Maximum number of lines from the end; 0 for new lines only.")
+]
+Follow = Annotated[bool, Query(description="Stream new lines until the study has ended.")]
 
-_LOOK_SECONDS = 0.5
-_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
-_ANSWERS = _TEXT | problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_POLL_SECONDS = 0.5
+_TEXT_RESPONSE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+_RESPONSES = _TEXT_RESPONSE | problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-@router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
+@router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
 def show_log(
     study_id: StudyId,
     caller: CallerDep,
@@ -42,30 +44,30 @@ def show_log(
     lines: Lines = 1000,
     follow: Follow = False,
 ) -> Response:
-    """Return the end of a study's log, and what is added to it until the study has ended where asked to follow it."""
-    log = _log(study_id, store, settings)
+    """Return the end of a study's log and, with `follow`, new lines until the study has ended."""
+    log = _log_file(study_id, store, settings)
     if follow:
-        return StreamingResponse(_followed(log, lines, store, caller, study_id), media_type="text/plain")
+        return StreamingResponse(_follow(log, lines, store, caller, study_id), media_type="text/plain")
     return PlainTextResponse(_text(read_on(log, 0, lines)[0]))
 
 
-@router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_ANSWERS)
+@router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
 def show_run_log(
     study_id: StudyId, run_id: RunId, store: StoreDep, settings: SettingsDep, lines: Lines = 1000
 ) -> Response:
-    """Return what the log says of a run that is done: the lines about its pack."""
-    log = _log(study_id, store, settings)
+    """Return the lines of the log about the pack of a completed run."""
+    log = _log_file(study_id, store, settings)
     with store.reading() as connection:
         pack = read_one_run(connection, study_id, run_id).run.pack
     return PlainTextResponse(_text(of_pack(log, pack, lines)))
 
 
-def _log(study_id: str, store: Store, settings: Settings) -> Path:
-    """Return the file of a study's log; it may not be there yet.
+def _log_file(study_id: str, store: Store, settings: Settings) -> Path:
+    """Return the path of a study's log; the file may not exist yet.
 
     Raises:
         UnknownStudyError: There is no such study.
-        NoLogError: A driver has it, or had it, but not here.
+        NoLogError: The log is on another machine.
     """
     study = store.study(study_id)
     log = settings.driver_log(study.id)
@@ -77,26 +79,26 @@ def _log(study_id: str, store: Store, settings: Settings) -> Path:
     return log
 
 
-async def _followed(log: Path, lines: int, store: Store, caller: Caller, study_id: str) -> AsyncIterator[str]:
-    at, most, ended = 0, lines, False
+async def _follow(log: Path, lines: int, store: Store, caller: Caller, study_id: str) -> AsyncIterator[str]:
+    offset, max_lines, ended = 0, lines, False
     while not ended:
-        # the state first: once it has ended nothing more is written
+        # state before log: once the study has ended, nothing more is written
         ended = await run_in_threadpool(_is_over, store, caller, study_id)
-        found, at = await run_in_threadpool(read_on, log, at, most)
-        most = None
-        if found:
-            yield _text(found)
+        new_lines, offset = await run_in_threadpool(read_on, log, offset, max_lines)
+        max_lines = None
+        if new_lines:
+            yield _text(new_lines)
         if not ended:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def _is_over(store: Store, caller: Caller, study_id: str) -> bool:
-    """Whether nothing more is written of a study, or nothing more to be shown to the caller."""
+    """Return whether the study has ended or the caller's key was revoked."""
     if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
         return True
     try:
         return store.state(study_id) in ENDED
-    except UnknownStudyError:  # it was deleted meanwhile
+    except UnknownStudyError:  # deleted meanwhile
         return True
 
 

@@ -1,4 +1,4 @@
-"""Keeping order among studies: taking one once more, putting it away, deleting it, cancelling many."""
+"""Management of studies: clone, archive, delete, and cancel several at once."""
 
 import hashlib
 from collections.abc import Iterable
@@ -44,17 +44,17 @@ def clone_study(
     response: Response,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StudyResponse:
-    """Submit a study's spec once more, under another name if one is given; 422 where it can be trained no longer."""
+    """Submit a study's spec again, optionally under another name; 422 if it can no longer be trained."""
     key = None
     if idempotency_key is not None:
         digest = hashlib.sha256(f"clone of {study_id} {body.digest}".encode()).hexdigest()
         key = PostedKey(key=idempotency_key, digest=digest)
     clone_id = None if key is None else store.posted(key, caller.name)
     if clone_id is None:
-        asked = parse_body(CloneRequest, body)
+        request = parse_body(CloneRequest, body)
         spec = store.study(study_id).spec
-        if asked.name is not None:
-            spec = spec.model_copy(update={"name": asked.name})
+        if request.name is not None:
+            spec = spec.model_copy(update={"name": request.name})
         recheck(spec, Runners(store).catalogue())
         clone_id = store.add_study(spec, datetime.now(UTC), key, caller.name, reason=f"clone of {study_id}")
     response.headers["Location"] = f"/studies/{clone_id}"
@@ -63,14 +63,14 @@ def clone_study(
 
 @router.post("/studies/{study_id}/archive", responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def archive_study(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Leave an ended study out of the lists, but for that of the archived ones. 409 where it has not ended."""
+    """Archive an ended study: only the list of archived studies shows it. 409 if it has not ended."""
     store.ask(study_id, archive)
     return present_study(store.study(study_id), store, settings)
 
 
 @router.post("/studies/{study_id}/unarchive", responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def unarchive_study(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Bring an archived study back into the lists. 409 where it has not ended."""
+    """Show an archived study in the lists again. 409 if it has not ended."""
     store.ask(study_id, unarchive)
     return present_study(store.study(study_id), store, settings)
 
@@ -79,18 +79,18 @@ def unarchive_study(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep
     "/studies/{study_id}",
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
-    responses={202: {"description": "It is gone; what is left of it outside the database follows."}}
+    responses={202: {"description": "The study is deleted; its data outside the database are deleted later."}}
     | problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 def delete_study(
     study_id: OwnStudyId,
     store: StoreDep,
     settings: SettingsDep,
-    mlflow: Annotated[bool, Query(description="Whether its experiment in MLflow is deleted too.")] = False,
+    mlflow: Annotated[bool, Query(description="Whether to delete its MLflow experiment too.")] = False,
 ) -> Response:
-    """Delete an ended study: its rows and files, and by choice its MLflow experiment. 409 where it has not ended."""
-    gone = Deletions(settings, store).delete(study_id, datetime.now(UTC), mlflow=mlflow)
-    return Response(status_code=HTTPStatus.NO_CONTENT if gone else HTTPStatus.ACCEPTED)
+    """Delete an ended study: its rows, its files and, optionally, its MLflow experiment. 409 if it has not ended."""
+    complete = Deletions(settings, store).delete(study_id, datetime.now(UTC), mlflow=mlflow)
+    return Response(status_code=HTTPStatus.NO_CONTENT if complete else HTTPStatus.ACCEPTED)
 
 
 @router.post(
@@ -99,30 +99,30 @@ def delete_study(
     responses=problem_responses(*BODY_STATUSES),
 )
 def cancel_studies(body: BodyDep, caller: CallerDep, store: StoreDep) -> CancelResponse:
-    """Cancel the studies of some ids, or those that a filter finds; what becomes of each is answered."""
+    """Cancel studies by id or by filter; the response has the result for each."""
     return cancel_all(store, parse_body(CancelRequest, body), caller)
 
 
-def cancel_all(store: Store, asked: CancelRequest, caller: Caller) -> CancelResponse:
-    """Cancel studies; what becomes of one changes nothing for the others.
+def cancel_all(store: Store, request: CancelRequest, caller: Caller) -> CancelResponse:
+    """Cancel studies independently of one another.
 
     Args:
         store: The database.
-        asked: Which ones.
-        caller: Who asks; a filter finds only those that it may change.
+        request: Selects the studies.
+        caller: The caller; a filter selects only studies that the caller may change.
     """
-    if asked.ids:
-        return CancelResponse(studies=_cancelled(store, dict.fromkeys(asked.ids), caller), more=False)
+    if request.ids:
+        return CancelResponse(studies=_cancel_each(store, dict.fromkeys(request.ids), caller), more=False)
     owner = None if caller.role is Role.ADMIN else caller.name
-    wanted = Wanted(states=asked.state or CANCELLABLE, name=asked.name, owner=owner)
-    # newest first: among equals a runner that has lost its study takes the oldest
+    wanted = Wanted(states=request.state or CANCELLABLE, name=request.name, owner=owner)
+    # newest first: a runner whose study is cancelled claims the oldest of equal priority
     found = store.studies(MAX_CANCELLED, wanted=wanted)
     return CancelResponse(
-        studies=_cancelled(store, [head.id for head in found.items], caller), more=found.next_cursor is not None
+        studies=_cancel_each(store, [head.id for head in found.items], caller), more=found.next_cursor is not None
     )
 
 
-def _cancelled(store: Store, ids: Iterable[str], caller: Caller) -> tuple[CancelledResponse, ...]:
+def _cancel_each(store: Store, ids: Iterable[str], caller: Caller) -> tuple[CancelledResponse, ...]:
     return tuple(_cancel(store, study_id, caller) for study_id in ids)
 
 

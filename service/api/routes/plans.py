@@ -1,4 +1,4 @@
-"""What a study would take, before it is posted."""
+"""The plan of a study: its estimated cost before it is submitted."""
 
 from fastapi import APIRouter, Depends
 
@@ -22,10 +22,10 @@ router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READ
     openapi_extra=STUDY_REQUEST_BODY,
     responses=problem_responses(*BODY_STATUSES),
 )
-def plan(posted: BodyDep, store: StoreDep) -> PlanResponse:
-    """Say what a study would train and about how long that would take; it is checked as if posted, and not stored."""
+def plan(body: BodyDep, store: StoreDep) -> PlanResponse:
+    """Return what a study would train and an estimate of its cost; it is validated but not stored."""
     catalogue = Runners(store).catalogue()
-    spec = resolve(posted.parse(), catalogue)
+    spec = resolve(body.parse(), catalogue)
     estimate = estimated(store, spec, catalogue)
     return PlanResponse(
         spec_hash=spec.content_hash,

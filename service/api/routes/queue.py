@@ -1,4 +1,4 @@
-"""The queue: which studies wait for a driver, and in which order."""
+"""The queue: the studies that wait for a driver, in order."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,9 +17,12 @@ router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READ
 
 @router.get("/queue", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
 def show_queue(
-    store: StoreDep, limit: Annotated[int, Query(ge=1, le=200, description="Most studies in the answer.")] = 50
+    store: StoreDep,
+    limit: Annotated[int, Query(ge=1, le=200, description="Maximum number of studies in the response.")] = 50,
 ) -> QueueResponse:
-    """Return the studies that wait for a driver, in the order in which they will be taken up."""
+    """Return the studies that wait for a driver, in the order in which they will be claimed."""
     waiting = store.queue(datetime.now(UTC))
-    first = (QueuedResponse(id=each.id, name=each.name, owner=each.owner, priority=each.priority) for each in waiting)
-    return QueueResponse(total=len(waiting), studies=tuple(first)[:limit])
+    queued = (
+        QueuedResponse(id=study.id, name=study.name, owner=study.owner, priority=study.priority) for study in waiting
+    )
+    return QueueResponse(total=len(waiting), studies=tuple(queued)[:limit])

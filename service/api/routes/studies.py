@@ -1,4 +1,4 @@
-"""Posting and listing studies, following them, and what can be asked of them."""
+"""Studies: submit, list, show, pause, resume, cancel and retry."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,20 +26,20 @@ from service.roles import Role
 from service.schemas.studies import StudyPage, StudyResponse
 from service.settings import Settings
 from service.storage.entities import PostedKey
-from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import commands
 from service.storage.repositories.listing import Wanted
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store, Verb
 from studies.validation.resolver import resolve
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
-#: What changes something.
+#: Of routes that change a study.
 _SUBMITTERS = [Depends(RequireRole(Role.SUBMITTER))]
 
-Priority = Annotated[int, Query(ge=-100, le=100, description="The higher the sooner it is taken up.")]
-Archived = Annotated[bool, Query(description="Those that were archived, and not the others.")]
+Priority = Annotated[int, Query(ge=-100, le=100, description="Studies of higher priority are claimed first.")]
+Archived = Annotated[bool, Query(description="Only archived studies, instead of only others.")]
 
-_ASKED = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_COMMAND_RESPONSES = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.post(
@@ -50,7 +50,7 @@ _ASKED = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
     responses={202: LOCATION_HEADER} | problem_responses(*BODY_STATUSES),
 )
 def submit(
-    posted: BodyDep,
+    body: BodyDep,
     caller: CallerDep,
     store: StoreDep,
     settings: SettingsDep,
@@ -58,13 +58,13 @@ def submit(
     priority: Priority = 0,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StudyResponse:
-    """Submit a study; it is checked at once, all faults are named together, and it runs when its turn comes."""
-    key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=posted.digest)
+    """Submit a study; it is validated at once, all faults are reported together, and it runs in turn."""
+    key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=body.digest)
     study_id = None if key is None else store.posted(key, caller.name)
     if study_id is None:
         if priority > 0 and caller.role is not Role.ADMIN:
             raise ForbiddenError(f"a priority of {priority} takes an admin's key; a submitter's studies have 0 or less")
-        spec = resolve(posted.parse(), Runners(store).catalogue())
+        spec = resolve(body.parse(), Runners(store).catalogue())
         study_id = store.add_study(spec, datetime.now(UTC), key, caller.name, priority=priority)
     response.headers["Location"] = f"/studies/{study_id}"
     return present_study(store.study(study_id), store, settings)
@@ -86,34 +86,34 @@ def list_studies(
 
 @router.get("/studies/{study_id}", responses=problem_responses(HTTPStatus.NOT_FOUND))
 def show_study(study_id: StudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Return a study: its complete spec, its state, how far it is."""
+    """Return a study: its complete spec, state and progress."""
     return present_study(store.study(study_id), store, settings)
 
 
-@router.post("/studies/{study_id}/pause", dependencies=_SUBMITTERS, responses=_ASKED)
+@router.post("/studies/{study_id}/pause", dependencies=_SUBMITTERS, responses=_COMMAND_RESPONSES)
 def pause(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Hand out nothing more of a study; what is in training, or next in line, is finished. 409 where it has ended."""
-    return _asked(verbs.pause, study_id, store, settings)
+    """Pause a study: no new packs start; those in training, or next in line, finish. 409 if it has ended."""
+    return _execute(commands.pause, study_id, store, settings)
 
 
-@router.post("/studies/{study_id}/resume", dependencies=_SUBMITTERS, responses=_ASKED)
+@router.post("/studies/{study_id}/resume", dependencies=_SUBMITTERS, responses=_COMMAND_RESPONSES)
 def resume(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Let a paused study go on. 409 where it has ended."""
-    return _asked(verbs.resume, study_id, store, settings)
+    """Resume a paused study. 409 if it has ended."""
+    return _execute(commands.resume, study_id, store, settings)
 
 
-@router.post("/studies/{study_id}/cancel", dependencies=_SUBMITTERS, responses=_ASKED)
+@router.post("/studies/{study_id}/cancel", dependencies=_SUBMITTERS, responses=_COMMAND_RESPONSES)
 def cancel(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Stop a study now; its finished runs are kept. 409 where it has ended otherwise."""
-    return _asked(verbs.cancel, study_id, store, settings)
+    """Cancel a study now; its completed runs are kept. 409 if it has ended otherwise."""
+    return _execute(commands.cancel, study_id, store, settings)
 
 
-@router.post("/studies/{study_id}/retry", dependencies=_SUBMITTERS, responses=_ASKED)
+@router.post("/studies/{study_id}/retry", dependencies=_SUBMITTERS, responses=_COMMAND_RESPONSES)
 def retry(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
-    """Queue a failed study again; it goes on from its finished runs. 409 where it ended otherwise."""
-    return _asked(verbs.retry, study_id, store, settings)
+    """Queue a failed study again; it continues from its completed runs. 409 if it ended otherwise."""
+    return _execute(commands.retry, study_id, store, settings)
 
 
-def _asked(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyResponse:
+def _execute(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyResponse:
     store.ask(study_id, verb)
     return present_study(store.study(study_id), store, settings)

@@ -1,4 +1,4 @@
-"""Webhooks: who is told when a study has a new state."""
+"""Webhooks: add, list, remove and test receivers of state changes."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -27,39 +27,39 @@ router = APIRouter(tags=["webhooks"], dependencies=[Depends(RequireRole(Role.ADM
     openapi_extra=request_body(WebhookRequest),
     responses=problem_responses(*BODY_STATUSES),
 )
-def add_webhook(posted: BodyDep, store: StoreDep) -> NewWebhookResponse:
-    """Add a webhook, and return it with its secret, which is shown this once."""
-    asked = parse_body(WebhookRequest, posted)
-    added = Webhooks(store).add(asked.url, asked.states, datetime.now(UTC))
-    return NewWebhookResponse(**_answer(added).model_dump(), secret=added.secret)
+def add_webhook(body: BodyDep, store: StoreDep) -> NewWebhookResponse:
+    """Add a webhook, and return it with its secret, which is shown only once."""
+    request = parse_body(WebhookRequest, body)
+    webhook = Webhooks(store).add(request.url, request.states, datetime.now(UTC))
+    return NewWebhookResponse(**_webhook_response(webhook).model_dump(), secret=webhook.secret)
 
 
 @router.get("/webhooks", responses=problem_responses())
 def list_webhooks(store: StoreDep) -> tuple[WebhookResponse, ...]:
-    """Return the webhooks, oldest first, and how they are."""
-    return tuple(_answer(each) for each in Webhooks(store).all())
+    """Return the webhooks, oldest first, with their delivery status."""
+    return tuple(_webhook_response(webhook) for webhook in Webhooks(store).all())
 
 
 @router.delete(
     "/webhooks/{webhook_id}", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(HTTPStatus.NOT_FOUND)
 )
 def remove_webhook(webhook_id: WebhookId, store: StoreDep) -> Response:
-    """Remove a webhook: it is told nothing more."""
+    """Remove a webhook; it receives nothing more."""
     Webhooks(store).remove(webhook_id)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @router.post("/webhooks/{webhook_id}/test", responses=problem_responses(HTTPStatus.NOT_FOUND))
 async def send_test(webhook_id: WebhookId, store: StoreDep, outbound: OutboundDep) -> DeliveryResponse:
-    """Send a webhook something of the type `webhook.test` now, once, and return what came back."""
+    """Send a message of type `webhook.test` once, now, and return the receiver's response."""
     webhook = await run_in_threadpool(Webhooks(store).one, webhook_id)
     now, message = datetime.now(UTC), new_message()
     content = body("webhook.test", now, {"webhook": webhook.id})
-    answer = await outbound.post(webhook.url, content, signed(webhook.secret, message, content, now))
-    return DeliveryResponse(taken=answer.taken, status=answer.status, detail=answer.detail)
+    delivery = await outbound.post(webhook.url, content, signed(webhook.secret, message, content, now))
+    return DeliveryResponse(taken=delivery.taken, status=delivery.status, detail=delivery.detail)
 
 
-def _answer(webhook: Webhook) -> WebhookResponse:
+def _webhook_response(webhook: Webhook) -> WebhookResponse:
     return WebhookResponse(
         id=webhook.id,
         url=webhook.url,

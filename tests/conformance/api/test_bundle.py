@@ -103,14 +103,14 @@ def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
 def test_while_others_are_written_it_is_to_be_asked_again(study_id: str, empty_api: httpx.Client) -> None:
     path, taken = f"/studies/{study_id}/bundle", 0
     try:
-        while bundle.SLOTS.acquire(blocking=False):
+        while bundle.SEMAPHORE.acquire(blocking=False):
             taken += 1
         answer = empty_api.get(path)
         problem_of(answer, 429)
         assert int(answer.headers["retry-after"]) > 0
         problem_of(empty_api.get(f"/studies/{'0' * 20}/bundle"), 404)
     finally:
-        bundle.SLOTS.release(taken)
+        bundle.SEMAPHORE.release(taken)
     # each gives back what it took, also where nobody reads it to its end
     for _ in range(taken + 1):
         with empty_api.stream("GET", path) as begun:

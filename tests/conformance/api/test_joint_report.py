@@ -95,13 +95,13 @@ def test_while_others_are_computed_it_is_to_be_asked_again(
 ) -> None:
     one, two = ended(store, "l4adam", "adam"), ended(store, "l4adam", "sgd")
     for _ in range(2):
-        joint_report.SLOTS.acquire()
+        joint_report.SEMAPHORE.acquire()
     try:
         answer = empty_api.get("/reports", params={"study": [one, two]})
         problem_of(answer, 429)
         assert int(answer.headers["retry-after"]) > 0
     finally:
         for _ in range(2):
-            joint_report.SLOTS.release()
+            joint_report.SEMAPHORE.release()
     monkeypatch.setattr("service.api.joint_report.sys.executable", "/bin/false")
     problem_of(empty_api.get("/reports", params={"study": [one, two]}), 503)
