@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo serve test test-slow soak acceptance lint clean
+.PHONY: help demo serve check test test-slow test-all soak acceptance lint clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what can be made
@@ -19,14 +19,22 @@ demo: $(STAMP)  ## Run a small study from start to report, on a service of its o
 serve: $(STAMP)  ## Run the service until Ctrl-C
 	@$(BIN)/python -m service.cli.serve
 
-test: $(STAMP)  ## Run the tests, but for those that need minutes or a GPU
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not docker"
+# Two processes run the tests; tests that share a service are in one `xdist_group`, and so in one process.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-test-slow: $(STAMP)  ## Run the tests that train for minutes on real data
-	$(BIN)/python -m pytest -q -m "slow and not gpu and not docker"
+check: lint  ## Run what each commit must pass: lint and the unit tests
+	$(PYTEST) -m "not slow and not soak and not gpu" tests/unit
 
-soak: $(STAMP)  ## Kill the parts of a service at random moments while it trains a study
-	$(BIN)/python -m pytest -q -m slow tests/integration/test_faults.py
+test: $(STAMP)  ## Run the tests, but for those that are slow, or need Docker or a GPU
+	$(PYTEST) -m "not slow and not soak and not gpu and not docker"
+
+test-slow: $(STAMP)  ## Run the slow tests: faults, browsers, whole studies, training on real data
+	$(PYTEST) -m "slow and not soak and not gpu and not docker"
+
+test-all: test test-slow  ## Run both
+
+soak: $(STAMP)  ## Run the tests that take many minutes each: kills at random moments, 20,000 requests, the largest networks
+	$(BIN)/python -m pytest -q -m "soak and not gpu"
 
 acceptance: $(STAMP)  ## Build the images, and try docker-compose.yml out on an engine of this machine
 	$(BIN)/python -m pytest -v --durations=10 -m docker tests/acceptance

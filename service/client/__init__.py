@@ -1,1 +1,5 @@
-"""A typed client of the HTTP API."""
+"""A typed client of the HTTP API: `from service.client import Client`."""
+
+from service.client.client import Client
+
+__all__ = ["Client"]
