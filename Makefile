@@ -23,7 +23,7 @@ serve: $(STAMP)  ## Run the service until Ctrl-C
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: lint  ## Run what each commit must pass: lint and the unit tests
-	$(PYTEST) -m "not slow and not soak and not gpu" tests/unit
+	$(PYTEST) -m "not slow and not soak and not gpu and not postgres" tests/unit
 
 test: $(STAMP)  ## Run the tests, but for those that are slow, or need Docker or a GPU
 	$(PYTEST) -m "not slow and not soak and not gpu and not docker"

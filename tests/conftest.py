@@ -18,6 +18,13 @@ from studies.validation.resolver import resolve
 from tests.support import postgres as postgresql
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a PostgreSQL server, which `make check` leaves out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "postgresql" in item.name:
+            item.add_marker(pytest.mark.postgres)
+
+
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     """A workload with validation data, one without, and two optimizers."""

@@ -16,6 +16,8 @@ from service.states import ENDED, State
 from tests.acceptance.browsing import ELSEWHERE, WIDTHS, Watched, chromium, grave, overflow, picture, watched
 from tests.acceptance.serving import serving, settings_in, wait_for
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
 TINY = """
 name: Digits, a small comparison
 workloads: [{name: digits_mlp, epochs: 2}]

@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from service.auth.keys import deployed_keys
 from service.client.client import Client
 from service.roles import Role
@@ -13,6 +15,8 @@ from service.settings import Access, Settings
 from service.states import State
 from tests.acceptance.processes import processes, state
 from tests.acceptance.serving import serving, wait_for
+
+pytestmark = pytest.mark.slow
 
 # long enough to be interrupted, on one worker
 STUDY = """

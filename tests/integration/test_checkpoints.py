@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import final
 
 import psutil
+import pytest
 
 from service.runner.ledger import StudyLedger
 from service.storage.engine import open_engine
@@ -27,6 +28,8 @@ from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
 from tests.support.throughput import next_pack
+
+pytestmark = pytest.mark.slow
 
 STEPS = 4000
 #: Two packs of two runs each, one after the other.

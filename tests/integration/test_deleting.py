@@ -16,6 +16,8 @@ from service.storage.repositories.studies import Store
 from service.storage.tables import metadata
 from tests.integration.recorded import mlflow_runs
 
+pytestmark = pytest.mark.slow
+
 #: Trained in some seconds.
 TINY = {
     "name": "tiny",

@@ -20,6 +20,8 @@ from studies.spec.parameters import Stage
 from studies.validation.resolver import resolve
 from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
+pytestmark = pytest.mark.slow
+
 _STUDY = {
     "name": "cut",
     "workloads": [{"name": "digits_mlp", "steps": 100}, {"name": "mnist_mlp", "steps": 5}],

@@ -154,13 +154,14 @@ def disturbed(own: Settings, epochs: int, kills: list[Kill], comparable: Callabl
     assert not [each for each in own_processes if each.pid != os.getpid()]
 
 
+@pytest.mark.slow
 def test_every_part_is_killed_once(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
     drawn = random.Random(1)
     kills = [Kill(part=part, after=drawn.uniform(0.0, 6.0)) for part in drawn.sample(list(PARTS), len(PARTS))]
     disturbed(own, 40, kills, comparable)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_parts_are_killed_at_random_moments(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
     drawn = random.Random(2)
     kills = [Kill(part=part, after=drawn.uniform(0.0, 12.0)) for part in drawn.choices(list(PARTS), k=25)]

@@ -8,6 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120

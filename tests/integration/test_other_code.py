@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 #: The driver's machine has other code than the worker's.
 _DRIVE = """
 import runpy, sys

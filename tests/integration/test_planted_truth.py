@@ -16,6 +16,8 @@ from studies.reporting.report import build_report
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.slow
+
 STUDIES = 2000
 SEEDS = 10
 #: Standard deviation of log10 of a loss from seed to seed, beside what the arms have in common.

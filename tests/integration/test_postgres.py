@@ -24,7 +24,7 @@ from tests.integration.recorded import mlflow_runs
 from tests.integration.test_study import SMALL
 from tests.support import postgres as postgresql
 
-pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["postgresql"], indirect=True), pytest.mark.slow]
 
 #: Seconds between two cuts.
 EVERY = 0.7

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from service.cli.serve import run_service
@@ -11,6 +12,8 @@ from service.client.client import Client
 from service.settings import Settings
 from service.states import State
 from tests.integration.recorded import mlflow_runs
+
+pytestmark = pytest.mark.slow
 
 STUDY: dict[str, Any] = {
     "name": "interrupted",

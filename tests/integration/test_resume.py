@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from l4 import L4Adam, L4Mom
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 CLASSES = {"L4Mom": L4Mom, "L4Adam": L4Adam}
 
 

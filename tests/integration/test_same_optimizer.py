@@ -19,6 +19,8 @@ from studies.validation.resolver import resolve
 from tests.support.simulated_driver import driver, opened
 from tests.support.throughput import next_pack
 
+pytestmark = pytest.mark.slow
+
 CALLED = {Verdict.WIN, Verdict.LOSS}
 
 

@@ -107,6 +107,7 @@ def test_its_runs_are_counted(done: StudyResponse, settings: Settings) -> None:
     assert found["l4_runners",] == 1
 
 
+@pytest.mark.slow
 def test_a_webhook_is_told_of_it(client: Client) -> None:
     with receiver() as hook:
         webhook = client.webhooks.add(hook.url)
@@ -172,6 +173,7 @@ def test_mlflow_has_exactly_these_runs(done: StudyResponse, settings: Settings, 
     assert {"report/report.html", "report/digits_mlp-train_loss.svg", "report/digits_mlp-train_loss.png"} <= attached
 
 
+@pytest.mark.slow
 def test_the_same_spec_gives_the_same_report(
     done: StudyResponse, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
@@ -195,6 +197,7 @@ def test_a_study_trains_what_was_planned_and_its_report_says_both(done: StudyRes
     assert elapsed > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budget", "said"), [({"trials": 2 + 4 * 2}, "10 trials"), ({"seconds": 0.01}, "0.01 seconds")]
 )
@@ -206,6 +209,7 @@ def test_a_budget_ends_a_study_in_order(client: Client, budget: dict[str, float]
     assert (report.complete, report.cut_short, report.warnings[0]) == (False, study.reason, study.reason)
 
 
+@pytest.mark.slow
 def test_cancel_a_running_study(client: Client) -> None:
     study = client.submit(
         {"name": "long", "workloads": [{"name": "digits_mlp", "steps": 10**6}], "arms": [{"name": "l4mom"}]}
@@ -216,6 +220,7 @@ def test_cancel_a_running_study(client: Client) -> None:
     assert client.cancel(study.id).state is State.CANCELLED
 
 
+@pytest.mark.slow
 def test_a_cancelled_study_reports_what_it_has(client: Client) -> None:
     study = client.submit(
         {
@@ -236,6 +241,7 @@ def test_a_cancelled_study_reports_what_it_has(client: Client) -> None:
     assert "incomplete" in client.report(study.id, ReportFormat.MARKDOWN).decode()
 
 
+@pytest.mark.slow
 def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
     done: StudyResponse, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
@@ -257,6 +263,7 @@ def test_cancel_of_a_finished_study_is_refused(done: StudyResponse, client: Clie
         client.cancel(done.id)
 
 
+@pytest.mark.slow
 def test_a_broken_data_set_fails_the_study(settings: Settings, client: Client) -> None:
     file = settings.data_dir / "MNIST/raw/train-images-idx3-ubyte.gz"
     file.parent.mkdir(parents=True)
@@ -273,6 +280,7 @@ def test_a_broken_data_set_fails_the_study(settings: Settings, client: Client) -
     assert (parent.info.status, len(children)) == ("FAILED", len(runs))
 
 
+@pytest.mark.slow
 def test_out_of_memory_fails_the_study_in_plain_words(client: Client) -> None:
     huge = {"name": "digits_mlp", "steps": 5, "options": {"hidden": 10**9}}
     ended = finished(client, client.submit({"name": "huge", "workloads": [huge], "arms": [{"name": "l4mom"}]}).id)
@@ -280,6 +288,7 @@ def test_out_of_memory_fails_the_study_in_plain_words(client: Client) -> None:
     assert "did not fit into the memory" in ended.reason
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(client: Client) -> None:
     study = client.submit(
         {"name": "killed", "workloads": [{"name": "digits_mlp", "steps": 2000}], "arms": [{"name": "l4mom"}]}
@@ -290,6 +299,7 @@ def test_a_killed_worker_is_replaced(client: Client) -> None:
     assert ended.progress.done == ended.progress.total == len(list(client.runs(study.id)))
 
 
+@pytest.mark.slow
 def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> None:
     study = client.submit({"name": "killed", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
     os.kill(_process("-m service.tracking.recorder"), signal.SIGKILL)
@@ -298,6 +308,7 @@ def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> No
     assert len(keys) == len(set(keys)) == 1 + len(list(client.runs(study.id)))
 
 
+@pytest.mark.slow
 def test_the_study_of_a_killed_driver_goes_on_to_the_same_report(
     done: StudyResponse, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
@@ -311,6 +322,7 @@ def test_the_study_of_a_killed_driver_goes_on_to_the_same_report(
     assert len(keys) == len(set(keys)) == 1 + ended.progress.done
 
 
+@pytest.mark.slow
 def test_a_study_whose_drivers_die_has_failed_and_is_retried(settings: Settings, client: Client) -> None:
     study = client.submit(
         {"name": "killed", "workloads": [{"name": "digits_mlp", "steps": 10**6}], "arms": [{"name": "l4mom"}]}
@@ -336,6 +348,7 @@ def _until(client: Client, study_id: str, state: State) -> None:
             return
 
 
+@pytest.mark.slow
 def test_the_next_study_gets_a_driver_that_waits(settings: Settings, client: Client) -> None:
     waiting = _waiting_driver(settings)
     study = client.submit({"name": "next", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
@@ -344,6 +357,7 @@ def test_the_next_study_gets_a_driver_that_waits(settings: Settings, client: Cli
     assert _waiting_driver(settings) != waiting
 
 
+@pytest.mark.slow
 def test_a_driver_that_died_waiting_is_replaced(settings: Settings, client: Client) -> None:
     os.kill(_waiting_driver(settings), signal.SIGKILL)
     study = client.submit({"name": "died", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})

@@ -89,6 +89,7 @@ def test_requests_about_a_known_study_are_answered_as_documented(
     run_schemathesis(tmp_path, server_url, known, "--include-path-regex", "study_id", "--max-examples", "10")
 
 
+@pytest.mark.slow
 def test_no_request_is_answered_without_a_key(
     keyed_api: httpx.Client, keyed_url: str, store: Store, tmp_path: Path
 ) -> None:
@@ -98,7 +99,7 @@ def test_no_request_is_answered_without_a_key(
     run_schemathesis(tmp_path, keyed_url, "", *held)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_twenty_thousand_requests_are_answered_as_documented(
     api: httpx.Client, store: Store, known_study: str, tmp_path: Path
 ) -> None:

@@ -21,10 +21,19 @@ from tests.support.small_workloads import with_few_to_measure
 STEPS, RUNG = 8, 4
 #: Cut before and after the rung, and so before and after the first evaluation.
 CUTS = (2, 6)
-#: Whose steps take seconds: with the other optimizers they are trained by `make test-slow`.
+#: Whose steps take seconds, and the optimizers that train them in `make test-slow`; the others do in `make soak`.
 LARGE, FEW = ("cifar10_resnet32", "fashion_mnist_convnet"), ("l4adam", "momentum")
+
+
+def mark(name: str, optimizer: str) -> list[pytest.MarkDecorator]:
+    """Return when a pair is trained."""
+    if name not in LARGE:
+        return []
+    return [pytest.mark.slow if optimizer in FEW else pytest.mark.soak]
+
+
 PAIRS = [
-    pytest.param(name, optimizer, marks=[pytest.mark.slow] if name in LARGE and optimizer not in FEW else [])
+    pytest.param(name, optimizer, marks=mark(name, optimizer))
     for name in registry.list_names("workloads")
     for optimizer in registry.list_names("optimizers")
 ]
@@ -88,11 +97,13 @@ def compiled(folder: Path) -> StepperFactory:
 
 
 # the digits are trained with every optimizer, below
-@pytest.mark.parametrize("name", [each for each in WORKLOADS if each != "digits_mlp"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [each for each in WORKLOADS if each.values != ("digits_mlp",)])
 def test_so_it_is_compiled(name: str, tmp_path: Path) -> None:
     goes_on(training(name, "l4adam"), compiled(tmp_path / "programs"), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", registry.list_names("optimizers"))
 def test_so_it_is_compiled_with_every_optimizer(optimizer: str, tmp_path: Path) -> None:
     goes_on(training("digits_mlp", optimizer), compiled(tmp_path / "programs"), tmp_path)

@@ -24,11 +24,13 @@ from tests.support.stateless_losses import plain
 STEPS = 6
 #: Largest difference of a loss, relative, that rounding may make within so few steps, by the workload's precision.
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-3}
-#: Whose steps take minutes to compile.
-LARGE = ("cifar10_resnet32", "dnc_repeat_copy")
-WORKLOADS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in registry.list_names("workloads")
-]
+#: Whose steps take long to compile: minutes, or half a minute.
+COMPILED_IN = {
+    "cifar10_resnet32": [pytest.mark.soak],
+    "dnc_repeat_copy": [pytest.mark.soak],
+    "fashion_mnist_convnet": [pytest.mark.slow],
+}
+WORKLOADS = [pytest.param(name, marks=COMPILED_IN.get(name, [])) for name in registry.list_names("workloads")]
 
 
 def options(name: str) -> Options:
@@ -71,7 +73,9 @@ def test_every_workload_trains_the_same_compiled(name: str, tmp_path: Path) -> N
     trains_the_same(name, "cpu", tmp_path, lanes=2)
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist_convnet", pytest.param("cifar10_resnet32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=COMPILED_IN[name]) for name in ("fashion_mnist_convnet", "cifar10_resnet32")]
+)
 def test_one_lane_trains_the_same_compiled(name: str, tmp_path: Path) -> None:
     trains_the_same(name, "cpu", tmp_path, lanes=1)
 

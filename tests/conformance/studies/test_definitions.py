@@ -58,6 +58,11 @@ PLANNED = {
     "results-fashion-mnist": (2 * (1 + 3) + 4 * (5 + 3), [5 * 100]),
 }
 each_file = pytest.mark.parametrize("name", sorted(FILES))
+#: Those that train in seconds; the others are trained by `make test-slow`.
+QUICK = ("quickstart", "paper-figure2-regression")
+trained_file = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in sorted(FILES)]
+)
 
 
 @each_file
@@ -100,7 +105,7 @@ def read_once(workload: Workload) -> Workload:
     return replace(workload, data=data, files=no_files)
 
 
-@each_file
+@trained_file
 def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = shortest(name)
     workloads = {each.workload: registry.load_workload(each.workload) for each in spec.workloads}
@@ -108,7 +113,7 @@ def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypat
     if found is None:
         pytest.skip("its data sets are not here; set L4_DATA_DIR to a directory that has them")
     quick = {key: read_once(with_few_to_measure(each)) for key, each in workloads.items()}
-    monkeypatch.setattr(registry, "workload", quick.__getitem__)
+    monkeypatch.setattr(registry, "load_workload", quick.__getitem__)
 
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
