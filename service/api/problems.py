@@ -205,7 +205,7 @@ def _problem_response(request: Request, problem: Problem, headers: Mapping[str, 
     if _wants_page(request):
         caller = request.scope.get("state", {}).get("caller")  # missing if authentication failed
         templates = cast(PageRenderer, request.app.state.templates)
-        page = templates.render("problem.html", status=problem.status, caller=caller, here="", problem=problem)
+        page = templates.render("problem.html", status=problem.status, caller=caller, section="", problem=problem)
         for name, value in (headers or {}).items():
             page.headers.setdefault(name, value)
         return page

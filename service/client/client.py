@@ -1,4 +1,4 @@
-"""A typed client of the HTTP service."""
+"""The typed client of the HTTP service."""
 
 import json
 import re
@@ -35,15 +35,15 @@ _PAGE_SIZE = 100
 
 
 class Client:
-    """The service at a URL; a context manager that closes its connections.
+    """A client of the service at a URL; a context manager that closes its connections.
 
     Args:
-        url: Where the service is, as in `http://127.0.0.1:8440`.
-        key: The API key to use it with, where one is needed; it is in no message.
-        timeout: Seconds to wait for an answer.
+        url: The service's URL, such as `http://127.0.0.1:8440`.
+        key: The API key, if one is needed; it appears in no error message.
+        timeout: Seconds to wait for a response.
 
     Raises:
-        MalformedKeyError: The key has not the form of one.
+        MalformedKeyError: The key does not have the form of an API key.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0) -> None:
@@ -60,18 +60,18 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self.close()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._connection.close()
 
     def ready(self) -> Health:
-        """Return whether the service can take studies.
+        """Return the service's health if it can train studies.
 
         Raises:
-            RequestRefusedError: It is not ready; the message says why.
+            RequestRefusedError: It is not ready; the message has the reason.
             UnreachableError: Nothing answers at the URL.
         """
         return parse_response(Health, self._connection.request("GET", "/readyz"))
@@ -86,29 +86,29 @@ class Client:
         """Submit a study.
 
         Args:
-            definition: The study: as a model or mapping, as JSON or YAML text, or as the path of such a file.
-            key: Any text; submitted again with the same one, as after an answer that did not come, it is one study.
-            priority: The higher the sooner it is taken up.
+            definition: The study, as a model, a mapping, JSON or YAML text, or the path of such a file.
+            key: The idempotency key, any text: submitting again with the same key gives the same study.
+            priority: Studies of higher priority are claimed first.
 
         Raises:
-            RequestRefusedError: The definition has faults; all are in the message.
+            RequestRefusedError: The definition has faults; the message lists all of them.
             UnreachableError: Nothing answers at the URL.
             OSError: The file cannot be read.
         """
         body, content_type = _encode(definition)
         headers = {"Content-Type": content_type} | _idempotency_header(key)
         params = {"priority": str(priority)}
-        answer = self._connection.request("POST", "/studies", params=params, content=body, headers=headers)
-        return parse_response(StudyResponse, answer)
+        response = self._connection.request("POST", "/studies", params=params, content=body, headers=headers)
+        return parse_response(StudyResponse, response)
 
     def plan(self, definition: StudyDefinition | Mapping[str, object] | str | bytes | Path) -> PlanResponse:
-        """Return what a study would train and about how long that would take; nothing is stored.
+        """Return what a study would train and an estimate of its cost; nothing is stored.
 
         Args:
-            definition: The study, as for `submit`.
+            definition: The study, as in `submit`.
 
         Raises:
-            RequestRefusedError: The definition has faults; all are in the message.
+            RequestRefusedError: The definition has faults; the message lists all of them.
             UnreachableError: Nothing answers at the URL.
             OSError: The file cannot be read.
         """
@@ -119,12 +119,12 @@ class Client:
         )
 
     def clone(self, study_id: str, *, name: str | None = None, key: str | None = None) -> StudyResponse:
-        """Submit a study's spec once more, and return the new study.
+        """Submit a study's spec again, and return the new study.
 
         Args:
-            study_id: Of the study to take the spec of.
-            name: Another title; the same where None.
-            key: As of `submit`.
+            study_id: The id of the study to clone.
+            name: The new study's name; the same name if None.
+            key: The idempotency key, as in `submit`.
         """
         body = json.dumps({} if name is None else {"name": name}).encode()
         headers = {"Content-Type": _JSON} | _idempotency_header(key)
@@ -141,20 +141,20 @@ class Client:
         """Yield studies, newest first, page by page.
 
         Args:
-            states: Those in one of these; in any where there are none.
-            name: Those that have it in their name, in capitals or not; all where empty.
-            archived: Those that were archived, and not the others.
+            states: Only studies in one of these states; in any state if empty.
+            name: Only studies whose name contains this text, case-insensitive; all if empty.
+            archived: Only archived studies, instead of only others.
         """
-        wanted = {"state": list(states), "name": name, "archived": "true" if archived else "false"}
+        query = {"state": list(states), "name": name, "archived": "true" if archived else "false"}
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._connection.request("GET", "/studies", params=wanted | _page_params(cursor))
-            page = parse_response(StudyPage, answer)
+            response = self._connection.request("GET", "/studies", params=query | _page_params(cursor))
+            page = parse_response(StudyPage, response)
             yield from page.studies
             cursor = page.next_cursor
 
     def queue(self) -> QueueResponse:
-        """Return how many studies wait for a driver, and the first of them in the order of their turns."""
+        """Return the length of the queue, and its first studies in order."""
         return parse_response(QueueResponse, self._connection.request("GET", "/queue"))
 
     def study(self, study_id: str) -> StudyResponse:
@@ -173,33 +173,33 @@ class Client:
         """
         cursor: str | None = ""
         while cursor is not None:
-            answer = self._connection.request(
+            response = self._connection.request(
                 "GET", f"/studies/{quote_segment(study_id)}/runs", params=_page_params(cursor)
             )
-            page = parse_response(RunPage, answer)
+            page = parse_response(RunPage, response)
             yield from page.runs
             cursor = page.next_cursor
 
     def run(self, study_id: str, run_id: str) -> RunResponse:
-        """Return a run that is done.
+        """Return a completed run.
 
         Args:
             study_id: Its study's id.
             run_id: Its id within the study.
         """
-        answer = self._connection.request("GET", f"/studies/{quote_segment(study_id)}/runs/{quote_segment(run_id)}")
-        return parse_response(RunResponse, answer)
+        response = self._connection.request("GET", f"/studies/{quote_segment(study_id)}/runs/{quote_segment(run_id)}")
+        return parse_response(RunResponse, response)
 
     def logs(
         self, study_id: str, *, run_id: str | None = None, lines: int = 1000, follow: bool = False
     ) -> Iterator[str]:
-        """Yield the last lines of a study's log, in words.
+        """Yield the last lines of a study's log, as text.
 
         Args:
             study_id: Its id.
-            run_id: A run that is done: only the lines about its pack.
-            lines: At most so many.
-            follow: Whether to go on until the study has ended; not with a run, whose lines are all there.
+            run_id: A completed run: only the lines about its pack.
+            lines: The maximum number of lines.
+            follow: Whether to yield new lines until the study has ended; not possible with `run_id`.
         """
         run = "" if run_id is None else f"/runs/{quote_segment(run_id)}"
         params = {"lines": str(lines)} | ({"follow": "true"} if follow else {})
@@ -210,43 +210,44 @@ class Client:
 
         Args:
             study_id: Its id.
-            form: Which form of it.
+            form: The format.
         """
         path = f"/studies/{quote_segment(study_id)}/report.{form.value}"
         return self._connection.request("GET", path, headers={"Accept": "*/*"}).content
 
     def save_report(self, study_id: str, path: Path, form: ReportFormat) -> None:
-        """Save a study's report; a Markdown one with its figures beside it, named after it.
+        """Save a study's report; the figures of a Markdown report are saved beside it, prefixed with its name.
 
         Args:
             study_id: Its id.
             path: The file to write.
-            form: Which form of it.
+            form: The format.
         """
         files = {path: self.report(study_id, form)}
         if form is ReportFormat.MARKDOWN:
-            linked = re.compile(r"(?<=\]\()([^()/]+)\.svg(?=\))")
+            figure_link = re.compile(r"(?<=\]\()([^()/]+)\.svg(?=\))")
             text = files[path].decode()
             files |= {
-                path.with_name(f"{path.stem}-{name}.svg"): self.figure(study_id, name) for name in linked.findall(text)
+                path.with_name(f"{path.stem}-{name}.svg"): self.figure(study_id, name)
+                for name in figure_link.findall(text)
             }
-            files[path] = linked.sub(rf"{quote(path.stem)}-\1.svg", text).encode()
+            files[path] = figure_link.sub(rf"{quote(path.stem)}-\1.svg", text).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
-        for each, content in files.items():
-            each.write_bytes(content)
+        for file, content in files.items():
+            file.write_bytes(content)
 
     def figure(self, study_id: str, name: str) -> bytes:
         """Return a figure of a study's report as SVG.
 
         Args:
             study_id: Its id.
-            name: The figure's name, as the report's Markdown has it.
+            name: The figure's name, as in the Markdown report.
         """
         path = f"/studies/{quote_segment(study_id)}/report/{quote_segment(name)}.svg"
         return self._connection.request("GET", path, headers={"Accept": "*/*"}).content
 
     def pause(self, study_id: str) -> StudyResponse:
-        """Hand out nothing more of a study; what is in training, or next in line, is finished.
+        """Pause a study: no new packs start; those in training, or next in line, finish.
 
         Args:
             study_id: Its id.
@@ -254,7 +255,7 @@ class Client:
         return self._command(study_id, "pause")
 
     def resume(self, study_id: str) -> StudyResponse:
-        """Let a paused study go on.
+        """Resume a paused study.
 
         Args:
             study_id: Its id.
@@ -262,7 +263,7 @@ class Client:
         return self._command(study_id, "resume")
 
     def cancel(self, study_id: str) -> StudyResponse:
-        """Stop a study now; what it has measured is kept.
+        """Cancel a study now; its completed runs are kept.
 
         Args:
             study_id: Its id.
@@ -270,21 +271,21 @@ class Client:
         return self._command(study_id, "cancel")
 
     def cancel_all(self, ids: Sequence[str] = (), *, states: Sequence[State] = (), name: str = "") -> CancelResponse:
-        """Cancel many studies, each for itself, and return what became of each.
+        """Cancel several studies, by ids or by a filter, and return the result for each.
 
         Args:
-            ids: Of these ids, at most 1000; or else, by a filter,
-            states: those that are in one of these states, of QUEUED, RUNNING and PAUSED,
-            name: and have this in their name, in capitals or not.
+            ids: At most 1000 ids; without a filter.
+            states: Only studies in one of these states, of QUEUED, RUNNING and PAUSED.
+            name: Only studies whose name contains this text, case-insensitive.
         """
         body = {"ids": list(ids), "state": list(states), "name": name}
-        answer = self._connection.request(
+        response = self._connection.request(
             "POST", "/studies/cancel", content=json.dumps(body).encode(), headers={"Content-Type": _JSON}
         )
-        return parse_response(CancelResponse, answer)
+        return parse_response(CancelResponse, response)
 
     def archive(self, study_id: str) -> StudyResponse:
-        """Leave an ended study out of the lists, but for that of the archived ones.
+        """Archive an ended study: only the list of archived studies shows it.
 
         Args:
             study_id: Its id.
@@ -292,7 +293,7 @@ class Client:
         return self._command(study_id, "archive")
 
     def unarchive(self, study_id: str) -> StudyResponse:
-        """Bring an archived study back into the lists.
+        """Show an archived study in the lists again.
 
         Args:
             study_id: Its id.
@@ -304,13 +305,13 @@ class Client:
 
         Args:
             study_id: Its id.
-            mlflow: Whether its experiment in MLflow is deleted too, which follows some seconds later.
+            mlflow: Whether to delete its MLflow experiment too, which happens some seconds later.
         """
         params = {"mlflow": "true" if mlflow else "false"}
         self._connection.request("DELETE", f"/studies/{quote_segment(study_id)}", params=params)
 
     def retry(self, study_id: str) -> StudyResponse:
-        """Queue a failed study again; it goes on from its finished runs.
+        """Queue a failed study again; it continues from its completed runs.
 
         Args:
             study_id: Its id.
@@ -318,11 +319,11 @@ class Client:
         return self._command(study_id, "retry")
 
     def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyResponse]:
-        """Yield a study again and again, until it has ended.
+        """Poll a study, and yield it each time, until it has ended.
 
         Args:
             study_id: Its id.
-            seconds: How long to wait in between.
+            seconds: The interval between polls.
         """
         while True:
             study = self.study(study_id)
@@ -332,7 +333,7 @@ class Client:
             time.sleep(seconds)
 
     def workloads(self) -> tuple[WorkloadResponse, ...]:
-        """Return what can be trained, with what can be selected on."""
+        """Return the workloads with their options and possible objectives."""
         return parse_response(tuple[WorkloadResponse, ...], self._connection.request("GET", "/workloads"))
 
     def optimizers(self) -> tuple[OptimizerEntry, ...]:
@@ -362,7 +363,7 @@ def _encode(definition: StudyDefinition | Mapping[str, object] | str | bytes | P
 def _content_type(text: str | bytes) -> str:
     try:
         json.loads(text)
-    except RecursionError:  # JSON, nested so deeply that the service will refuse it
+    except RecursionError:  # JSON, too deeply nested, which the service will reject
         return _JSON
     except ValueError:
         return _YAML

@@ -1,4 +1,4 @@
-"""The client's connection to the service: requests, their answers, and what is wrong with either."""
+"""The client's connection: requests, response parsing, and errors."""
 
 from collections.abc import Iterator, Mapping
 from typing import IO, TypeVar
@@ -17,15 +17,15 @@ _CONNECT_SECONDS = 5.0
 
 
 class Connection:
-    """Asks the service at a URL.
+    """A connection to the service at a URL.
 
     Args:
-        url: Where the service is.
-        timeout: Seconds to wait for an answer.
-        key: The API key to show, if any.
+        url: The service's URL.
+        timeout: Seconds to wait for a response.
+        key: The API key, if any.
 
     Raises:
-        MalformedKeyError: The key cannot be one.
+        MalformedKeyError: The key does not have the form of an API key.
     """
 
     def __init__(self, url: str, timeout: float, key: str | None) -> None:
@@ -38,11 +38,11 @@ class Connection:
             base_url=self.url,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
             headers={"Accept": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"}),
-            trust_env=not loopback,  # a proxy would look for the service on its own machine
+            trust_env=not loopback,  # a proxy would resolve a loopback address as its own machine
         )
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
         self._http.close()
 
     def request(
@@ -54,66 +54,66 @@ class Connection:
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """Return the answer to a request.
+        """Return the response to a request.
 
         Args:
-            method: Of HTTP.
-            path: Quoted.
-            params: Of the query.
+            method: The HTTP method.
+            path: The path, quoted.
+            params: The query parameters.
             content: The body.
-            headers: Beside those of every request.
+            headers: Headers besides those of every request.
 
         Raises:
-            RequestRefusedError: The service refuses it.
-            UnreachableError: Nothing answers at the URL, or something else does.
+            RequestRefusedError: The service responded with an error.
+            UnreachableError: The service did not respond, or something else did.
         """
         try:
-            answer = self._http.request(method, path, params=params, content=content, headers=headers)
+            response = self._http.request(method, path, params=params, content=content, headers=headers)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
-        if not answer.is_success:
-            raise RequestRefusedError(parse_response(Problem, answer))
-        return answer
+        if not response.is_success:
+            raise RequestRefusedError(parse_response(Problem, response))
+        return response
 
     def stream_lines(self, path: str, params: dict[str, str]) -> Iterator[str]:
-        """Yield the lines of an answer as they come, however long that takes.
+        """Yield the lines of a response as they come, without a time limit.
 
         Args:
-            path: Quoted.
-            params: Of the query.
+            path: The path, quoted.
+            params: The query parameters.
 
         Raises:
-            RequestRefusedError: The service refuses it.
-            UnreachableError: Nothing answers at the URL, or something else does, or the answer breaks off.
+            RequestRefusedError: The service responded with an error.
+            UnreachableError: The service did not respond, or the response was cut off.
         """
-        waiting = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+        timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         try:
-            with self._http.stream("GET", path, params=params, headers={"Accept": "*/*"}, timeout=waiting) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise RequestRefusedError(parse_response(Problem, answer))
-                yield from answer.iter_lines()
+            with self._http.stream("GET", path, params=params, headers={"Accept": "*/*"}, timeout=timeout) as response:
+                if not response.is_success:
+                    response.read()
+                    raise RequestRefusedError(parse_response(Problem, response))
+                yield from response.iter_lines()
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
     def download(self, path: str, target: IO[bytes]) -> None:
-        """Write an answer to a file as it comes, however long it takes to be made.
+        """Write a response to a file as it comes, without a time limit.
 
         Args:
-            path: Quoted.
+            path: The path, quoted.
             target: The file.
 
         Raises:
-            RequestRefusedError: The service refuses it.
-            UnreachableError: Nothing answers at the URL, or something else does, or the answer breaks off.
+            RequestRefusedError: The service responded with an error.
+            UnreachableError: The service did not respond, or the response was cut off.
         """
-        waiting = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+        timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         try:
-            with self._http.stream("GET", path, headers={"Accept": "*/*"}, timeout=waiting) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise RequestRefusedError(parse_response(Problem, answer))
-                for chunk in answer.iter_bytes():
+            with self._http.stream("GET", path, headers={"Accept": "*/*"}, timeout=timeout) as response:
+                if not response.is_success:
+                    response.read()
+                    raise RequestRefusedError(parse_response(Problem, response))
+                for chunk in response.iter_bytes():
                     target.write(chunk)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
@@ -127,39 +127,39 @@ class Connection:
         )
 
 
-def parse_response(model: type[_Model], answer: httpx.Response) -> _Model:
-    """Return what an answer says.
+def parse_response(model: type[_Model], response: httpx.Response) -> _Model:
+    """Parse a response.
 
     Args:
-        model: What it should be.
-        answer: With its body.
+        model: The expected type.
+        response: With its body.
 
     Raises:
-        UnreachableError: It is not of this service.
+        UnreachableError: The response does not have that type, so it is not from this service.
     """
     try:
-        return TypeAdapter(model).validate_json(answer.content)
+        return TypeAdapter(model).validate_json(response.content)
     except ValidationError as error:
         raise UnreachableError(
-            f"what answers at {answer.request.url} ({answer.status_code} {answer.reason_phrase}) is no L4 service of "
-            "this version; name its address with --url or L4_URL"
+            f"what answers at {response.request.url} ({response.status_code} {response.reason_phrase}) is no L4 "
+            "service of this version; name its address with --url or L4_URL"
         ) from error
 
 
 def quote_segment(part: str) -> str:
-    """Return a part of a path as it stands in one."""
+    """Return a path segment, percent-encoded."""
     return quote(part, safe="")
 
 
 class RequestRefusedError(ServiceError):
-    """The service answered the client with a problem; the message is the problem's own words.
+    """The service responded with a problem; the message is its detail and faults.
 
     Args:
-        problem: The answer.
+        problem: The problem.
     """
 
     def __init__(self, problem: Problem) -> None:
-        """Word the problem, one line per fault."""
+        """Format the message, with one line per fault."""
         faults = "".join(f"\n  {fault.pointer or '(the whole body)'}: {fault.detail}" for fault in problem.faults)
         super().__init__(problem.detail + faults)
         self.problem = problem

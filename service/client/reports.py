@@ -1,4 +1,4 @@
-"""The client's part on bundles, and on reports of several studies."""
+"""The client's methods for bundles and joint reports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from service.schemas.studies import ReportFormat
 
 
 class ReportsClient:
-    """What is saved of reports, by a client's connection.
+    """Saves bundles and joint reports.
 
     Args:
-        connection: The client's.
+        connection: The connection to the service.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -20,31 +20,31 @@ class ReportsClient:
         self._connection = connection
 
     def save_joint(self, ids: Sequence[str], target: IO[bytes], form: ReportFormat) -> None:
-        """Write one report of several studies of one protocol.
+        """Write one report of several studies with the same protocol.
 
         Args:
-            ids: The studies, two or more.
+            ids: The ids of two or more studies.
             target: The file to write.
-            form: Which form of it.
+            form: The format.
 
         Raises:
-            RequestRefusedError: They cannot be compared; the message has each field that differs.
+            RequestRefusedError: They cannot be compared; the message lists every differing field.
         """
-        query = "&".join(f"study={quote_segment(each)}" for each in ids)
+        query = "&".join(f"study={quote_segment(study_id)}" for study_id in ids)
         self._connection.download(f"/reports?{query}&form={form.value}", target)
 
     def save_bundle(self, study_id: str, path: Path) -> None:
-        """Save a zip of a study's report with everything that it was computed from.
+        """Save a zip of a study's report and all data it was computed from.
 
         Args:
             study_id: Its id.
-            path: The file to write; it is there once it is whole.
+            path: The file to write; it appears only when complete.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
+        partial = path.with_name(f"{path.name}.part")
         try:
-            with part.open("wb") as file:
+            with partial.open("wb") as file:
                 self._connection.download(f"/studies/{quote_segment(study_id)}/bundle", file)
-            part.replace(path)
+            partial.replace(path)
         finally:
-            part.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The client's part for webhooks."""
+"""The client's methods for webhooks."""
 
 from collections.abc import Sequence
 
@@ -11,27 +11,27 @@ class WebhooksClient:
     """The webhooks of the service.
 
     Args:
-        connection: To the service.
+        connection: The connection to the service.
     """
 
     def __init__(self, connection: Connection) -> None:
-        """Keep the connection; nothing is asked yet."""
+        """Keep the connection."""
         self._connection = connection
 
     def add(self, url: str, states: Sequence[State] = ()) -> NewWebhookResponse:
-        """Add a webhook; its secret is in the answer, this once.
+        """Add a webhook; its secret is in the response, this once.
 
         Args:
-            url: Where to post what happens.
-            states: The new states that it is told of; all where empty.
+            url: The receiver's URL.
+            states: The new states to report; all if empty.
 
         Raises:
-            RequestRefusedError: It has faults; all are in the message.
-            UnreachableError: Nothing answers at the service's URL, as in all of these.
+            RequestRefusedError: The webhook has faults; the message lists all of them.
+            UnreachableError: The service did not respond; so for all methods.
         """
-        asked = WebhookRequest.model_construct(url=url, states=tuple(states))  # the service checks it
+        request = WebhookRequest.model_construct(url=url, states=tuple(states))  # the service validates it
         headers = {"Content-Type": "application/json"}
-        content = asked.model_dump_json().encode()
+        content = request.model_dump_json().encode()
         return parse_response(
             NewWebhookResponse, self._connection.request("POST", "/webhooks", content=content, headers=headers)
         )
@@ -49,7 +49,7 @@ class WebhooksClient:
         self._connection.request("DELETE", f"/webhooks/{quote_segment(webhook_id)}")
 
     def test(self, webhook_id: str) -> DeliveryResponse:
-        """Have something sent to a webhook now, and return what came back.
+        """Have a test message sent to a webhook now, and return the receiver's response.
 
         Args:
             webhook_id: Its id.

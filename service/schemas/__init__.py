@@ -1,1 +1,1 @@
-"""Request and answer models that service and client share."""
+"""Request and response models, shared by the service and its client."""

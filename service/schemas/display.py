@@ -1,4 +1,4 @@
-"""How far an arm is, in words: the best score so far and its setting, the same on terminals and on pages."""
+"""Display texts of an arm's progress, shared by the command line and the pages."""
 
 from service.schemas.studies import ArmProgressResponse
 from studies.formatting import metric, number
@@ -6,11 +6,11 @@ from studies.spec.study import StudySpec
 
 
 def best_score(progress: ArmProgressResponse, spec: StudySpec) -> str:
-    """Return the best score of an arm's search so far, a dash where there is none.
+    """Return the best score of an arm's search so far, or a dash if there is none.
 
     Args:
-        progress: The arm's.
-        spec: Of the study.
+        progress: The arm's progress.
+        spec: The study's spec.
     """
     best = progress.best
     if best is None:
@@ -21,11 +21,11 @@ def best_score(progress: ArmProgressResponse, spec: StudySpec) -> str:
 
 
 def best_setting(progress: ArmProgressResponse, spec: StudySpec) -> str:
-    """Return the searched hyperparameters of the best trial so far, `fixed` where none is searched.
+    """Return the searched hyperparameters of the best trial so far, or `fixed` if none is searched.
 
     Args:
-        progress: The arm's.
-        spec: Of the study.
+        progress: The arm's progress.
+        spec: The study's spec.
     """
     searched = spec.arm(progress.arm).search
     if not searched:

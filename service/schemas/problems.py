@@ -1,20 +1,20 @@
-"""The body of an error response (RFC 9457), shared with the client."""
+"""Problem details: the body of an error response (RFC 9457)."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class ResponseModel(BaseModel):
-    """A frozen answer of the HTTP service."""
+    """Base of all response models; immutable."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class FaultResponse(ResponseModel):
-    """One thing wrong with a body.
+    """A fault of a request body.
 
     Args:
-        pointer: Where, as a JSON pointer.
-        detail: What, with the value and the remedy.
+        pointer: The position, as a JSON pointer.
+        detail: The fault, with the value and how to fix it.
     """
 
     pointer: str
@@ -22,14 +22,14 @@ class FaultResponse(ResponseModel):
 
 
 class Problem(ResponseModel):
-    """An error, as RFC 9457 has it.
+    """Problem details of an error (RFC 9457).
 
     Args:
-        type: A URI that names the kind of problem.
-        title: The kind in words.
+        type: A URI that identifies the kind of problem.
+        title: A short description of the kind.
         status: The HTTP status.
-        detail: What happened and what to do about it.
-        faults: Everything wrong with a body, where that is the problem.
+        detail: What happened and how to fix it.
+        faults: All faults of the body, if it has any.
     """
 
     type: str

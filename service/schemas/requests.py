@@ -1,4 +1,4 @@
-"""Request bodies of clone and cancel, shared with the client."""
+"""Request models of cloning and cancelling, and limits of request parameters."""
 
 from typing import Annotated, Self
 
@@ -7,35 +7,37 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service.states import State
 from studies.spec.definition import Title
 
-#: PostgreSQL holds no text with a NUL, and refuses to look for one.
+#: Pattern of text without NUL characters, which PostgreSQL can neither store nor query.
 NO_NUL = r"^[^\x00]*$"
-#: Studies that one request cancels at most.
+#: Maximum number of studies that one request cancels.
 MAX_CANCELLED = 1000
-#: States that a cancellation leads out of.
+#: States in which a study can be cancelled.
 CANCELLABLE = (State.QUEUED, State.RUNNING, State.PAUSED)
 
 
-class _RequestModel(BaseModel):
+class RequestModel(BaseModel):
+    """Base of all request models; immutable, and without unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CloneRequest(_RequestModel):
-    """What a clone has of its own.
+class CloneRequest(RequestModel):
+    """How a clone differs from its original.
 
     Args:
-        name: Its title; the same where not given.
+        name: The clone's name; the same name if not given.
     """
 
     name: Title | None = None
 
 
-class CancelRequest(_RequestModel):
-    """Which studies to cancel: some, or all that a filter finds among those that are queued, running or paused.
+class CancelRequest(RequestModel):
+    """Which studies to cancel: by ids, or by a filter among queued, running and paused studies.
 
     Args:
-        ids: Their ids.
-        state: Those in one of these states.
-        name: Those that have it in their name, in capitals or not.
+        ids: The ids.
+        state: Only studies in one of these states.
+        name: Only studies whose name contains this text, case-insensitive.
     """
 
     ids: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=MAX_CANCELLED)
@@ -43,7 +45,7 @@ class CancelRequest(_RequestModel):
     name: str = Field(default="", max_length=100, pattern=NO_NUL)
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_selection(self) -> Self:
         if bool(self.ids) == bool(self.state or self.name):
             raise ValueError("give ids, or else state, name or both")
         ended = [state for state in self.state if state not in CANCELLABLE]

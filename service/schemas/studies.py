@@ -1,4 +1,4 @@
-"""The answers of the HTTP service, shared with the client."""
+"""Response models of studies, runs, the queue, the catalogue, the caller and health."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ class BestResponse(ResponseModel):
 
     Args:
         trial: Its number.
-        score: Its score; None where it diverged, as all others then.
+        score: Its score; None if it diverged, as then all others did.
         setting: Every hyperparameter.
     """
 
@@ -27,16 +27,16 @@ class BestResponse(ResponseModel):
 
 
 class ArmProgressResponse(ResponseModel):
-    """How far an arm is on a workload.
+    """The progress of an arm on a workload.
 
     Args:
         workload: The workload's name within the study.
         arm: The arm's name.
-        done: Runs done.
-        total: Runs expected; a range extension adds to it.
+        done: Completed runs.
+        total: Expected runs; a range extension adds some.
         trials_done: Trials of its search that have a score.
-        trials_total: Trials of its search; 1 where it is fixed.
-        best: The best trial so far, None before there is one.
+        trials_total: Trials of its search; 1 if it is fixed.
+        best: The best trial so far, None if there is none yet.
     """
 
     workload: str
@@ -49,12 +49,12 @@ class ArmProgressResponse(ResponseModel):
 
 
 class ProgressResponse(ResponseModel):
-    """How far a study is.
+    """The progress of a study.
 
     Args:
-        done: Runs done.
-        total: Runs expected; a range extension adds to it.
-        arms: By workload and arm, in the spec's order.
+        done: Completed runs.
+        total: Expected runs; a range extension adds some.
+        arms: The progress of each workload and arm, in the spec's order.
     """
 
     done: int
@@ -63,15 +63,15 @@ class ProgressResponse(ResponseModel):
 
 
 class Links(ResponseModel):
-    """Where more is found.
+    """Links of a study.
 
     Args:
         self: The study.
-        page: The study for people, in a browser.
+        page: Its page for browsers.
         runs: Its runs.
-        events: What happens to it, as server-sent events.
+        events: Its events, as server-sent events.
         report: Its report, None until there is one.
-        mlflow: Its experiment in the MLflow UI, None until there is one.
+        mlflow: Its experiment in MLflow's UI, None until there is one.
     """
 
     self: str
@@ -87,16 +87,16 @@ class StudySummary(ResponseModel):
 
     Args:
         id: Its id.
-        name: Its title.
-        owner: Name of the API key that it was posted with; None where none was needed.
-        priority: The higher the sooner it is taken up.
-        state: Where it is.
-        reason: Why it is there, in plain words; empty where there is nothing to say.
+        name: Its name.
+        owner: Name of the API key it was submitted with; None if none was needed.
+        priority: Studies of higher priority are claimed first.
+        state: Its state.
+        reason: The reason of its state; may be empty.
         spec_hash: SHA-256 of the spec without the name.
-        created_at: When it was posted (UTC).
-        started_at: When a runner first took it up.
+        created_at: When it was submitted (UTC).
+        started_at: When a runner first claimed it.
         ended_at: When it ended.
-        archived_at: When it was put out of the lists; None where it was not.
+        archived_at: When it was archived; None if it was not.
     """
 
     id: str
@@ -117,10 +117,10 @@ class StudyResponse(StudySummary):
 
     Args:
         spec: The complete spec.
-        warnings: What a reader should be told before anything runs.
-        conditions: Why it is where it is, and what happened to its searches, in plain words.
-        progress: How far it is.
-        links: Where more is found.
+        warnings: Warnings about the spec.
+        conditions: Sentences that explain its state and its searches.
+        progress: Its progress.
+        links: Its links.
     """
 
     spec: StudySpec
@@ -135,9 +135,9 @@ class QueuedResponse(ResponseModel):
 
     Args:
         id: Its id.
-        name: Its title.
-        owner: Name of the API key that it was posted with; None where none was needed.
-        priority: The higher the sooner it is taken up.
+        name: Its name.
+        owner: Name of the API key it was submitted with; None if none was needed.
+        priority: Studies of higher priority are claimed first.
     """
 
     id: str
@@ -150,8 +150,8 @@ class QueueResponse(ResponseModel):
     """The queue.
 
     Args:
-        total: Studies in it.
-        studies: The first of them, in the order in which they will be taken up.
+        total: Number of studies in it.
+        studies: The first of them, in the order in which they will be claimed.
     """
 
     total: int
@@ -159,12 +159,12 @@ class QueueResponse(ResponseModel):
 
 
 class CancelledResponse(ResponseModel):
-    """What became of a study that was to be cancelled with others.
+    """The result of cancelling one of several studies.
 
     Args:
-        id: Its id, as it was given.
-        state: Where it is then; None where there is a problem.
-        problem: Why it was not cancelled; None where it was.
+        id: Its id, as in the request.
+        state: Its new state; None if there is a problem.
+        problem: Why it was not cancelled; None if it was.
     """
 
     id: str
@@ -173,11 +173,11 @@ class CancelledResponse(ResponseModel):
 
 
 class CancelResponse(ResponseModel):
-    """What became of studies that were to be cancelled.
+    """The results of cancelling several studies.
 
     Args:
-        studies: In the order given; those that a filter found, newest first.
-        more: Whether the filter finds more than one request cancels; ask again.
+        studies: In the order of the ids; those of a filter, newest first.
+        more: Whether the filter selects more studies than one request cancels; repeat the request.
     """
 
     studies: tuple[CancelledResponse, ...]
@@ -185,13 +185,13 @@ class CancelResponse(ResponseModel):
 
 
 class PlanResponse(ResponseModel):
-    """What a study would take.
+    """The plan of a study.
 
     Args:
         spec_hash: SHA-256 of the spec without the name.
-        warnings: Those that the study would have.
-        beyond_budget: Which budgets of time the estimate is beyond.
-        estimate: Runs, steps and time, by workload and arm and in total.
+        warnings: The warnings that the study would have.
+        beyond_budget: The time budgets that the estimate exceeds.
+        estimate: Runs, steps and time, for each workload and arm and in total.
     """
 
     spec_hash: str
@@ -201,12 +201,12 @@ class PlanResponse(ResponseModel):
 
 
 class EventResponse(ResponseModel):
-    """Something that happened to a study.
+    """A change of a study's state.
 
     Args:
-        at: When (UTC).
-        state: Where the study was from then on.
-        reason: Why, in plain words; empty where there is nothing to say.
+        at: When it happened (UTC).
+        state: The new state.
+        reason: The reason; may be empty.
     """
 
     at: datetime
@@ -218,8 +218,8 @@ class StudyPage(ResponseModel):
     """Studies, newest first.
 
     Args:
-        studies: At most as many as asked for.
-        next_cursor: Give it as `cursor` for the next page; None on the last.
+        studies: At most `limit` studies.
+        next_cursor: The `cursor` of the next page; None on the last page.
     """
 
     studies: tuple[StudySummary, ...]
@@ -237,10 +237,10 @@ class RunResponse(ResponseModel):
         trial: The trial's number.
         seed: The run's seed.
         setting: Every hyperparameter.
-        outcome: FINISHED, DIVERGED, or STOPPED where it was behind at a rung of its search.
+        outcome: FINISHED, DIVERGED, or STOPPED at a rung of its search.
         steps: Steps trained.
-        train_loss: Final training loss; None where it diverged.
-        metrics: Final metrics by name; those that are not finite are None.
+        train_loss: Final training loss; None if it diverged.
+        metrics: Final metrics by name; None if not finite.
     """
 
     id: str
@@ -265,8 +265,8 @@ class CurveResponse(ResponseModel):
         trial: The trial's number.
         seed: The run's seed.
         run: The run's id within the study.
-        steps: The step after which each value holds.
-        values: One a step; those that are not finite are None.
+        steps: The step of each value.
+        values: One value per step; None if not finite.
     """
 
     arm: str
@@ -279,14 +279,13 @@ class CurveResponse(ResponseModel):
 
 
 class CurvesResponse(ResponseModel):
-    """What is to be seen of the arms of a workload so far.
+    """One series for a few runs of each arm on a workload.
 
     Args:
         workload: The workload's name within the study.
-        names: Series that these runs have.
-        series: The one that is shown.
-        curves: Of a few runs of each arm, in the spec's order: confirm runs, or before there are any those of the
-            best trial so far.
+        names: The names of all series of these runs.
+        series: The name of the returned series.
+        curves: In the spec's order of arms: confirm runs or, before there are any, runs of the best trial so far.
     """
 
     workload: str
@@ -299,8 +298,8 @@ class RunPage(ResponseModel):
     """Runs in order of (workload, arm, stage, trial, seed).
 
     Args:
-        runs: At most as many as asked for.
-        next_cursor: Give it as `cursor` for the next page; None on the last.
+        runs: At most `limit` runs.
+        next_cursor: The `cursor` of the next page; None on the last page.
     """
 
     runs: tuple[RunResponse, ...]
@@ -308,10 +307,10 @@ class RunPage(ResponseModel):
 
 
 class WorkloadResponse(ResponseModel):
-    """A workload that a study can name; fields as in `studies.validation.catalogue.WorkloadEntry`.
+    """A workload that a study can use; fields as in `studies.validation.catalogue.WorkloadEntry`.
 
     Args:
-        objectives: What a study with this workload can select on, and which way it is better.
+        objectives: The possible objectives with their direction.
     """
 
     name: str
@@ -325,12 +324,12 @@ class WorkloadResponse(ResponseModel):
 
 
 class CallerResponse(ResponseModel):
-    """Who asks.
+    """The caller of a request.
 
     Args:
-        name: The API key's; None where none is needed.
-        role: What the caller may do.
-        key_id: Of the API key that was shown, or that the browser logged in with; None where none is needed.
+        name: The API key's name; None if no key is needed.
+        role: The caller's role.
+        key_id: The id of the API key of the request or of the browser's session; None if no key is needed.
     """
 
     name: str | None
@@ -342,14 +341,14 @@ class Health(ResponseModel):
     """Whether the service is alive or ready.
 
     Args:
-        status: `ok`, or why not.
+        status: Always `ok`; an unhealthy service responds with a problem.
     """
 
     status: str
 
 
 class ReportFormat(StrEnum):
-    """A form of the report; its value is the file's extension."""
+    """A format of the report; its value is the file's extension."""
 
     JSON = "json"
     HTML = "html"

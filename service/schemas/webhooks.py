@@ -1,19 +1,21 @@
-"""What is posted and answered of webhooks, shared with the client."""
+"""Request and response models of webhooks."""
 
 from datetime import datetime
 from typing import Annotated
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from service.schemas.problems import ResponseModel
+from service.schemas.requests import RequestModel
 from service.states import State
 
 
-def _receiver(url: str) -> str:
+def _check_url(url: str) -> str:
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("it has characters that no URL has; quote them")
     try:
-        # read as what sends to it reads it
+        # parsed by the library that will send to it
         parts = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(f"it is no URL: {error}") from error
@@ -26,35 +28,31 @@ def _receiver(url: str) -> str:
     return url
 
 
-class WebhookRequest(BaseModel):
-    """A webhook as it is posted.
+class WebhookRequest(RequestModel):
+    """A webhook to add.
 
     Args:
-        url: Where to post what happens.
-        states: The new states of studies that it is told of; all where empty.
+        url: The receiver's URL.
+        states: The new states to report; all if empty.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: Annotated[str, Field(max_length=2000), AfterValidator(_receiver)]
+    url: Annotated[str, Field(max_length=2000), AfterValidator(_check_url)]
     states: tuple[State, ...] = ()
 
 
-class WebhookResponse(BaseModel):
+class WebhookResponse(ResponseModel):
     """A webhook.
 
     Args:
         id: Its id.
-        url: Where what happens is posted.
-        states: The new states of studies that it is told of; all where empty.
+        url: The receiver's URL.
+        states: The new states to report; all if empty.
         created_at: When it was added (UTC).
-        waiting: How much it is still to be told.
-        failing_since: When it first did not take what is sent again since; None where all is well.
-        trouble: Why it did not take it, in words; empty where all is well.
-        dropped: How much it was never told, since it did not take it for a day.
+        waiting: Number of messages still to deliver.
+        failing_since: Time of the first failure since the last success; None if there is none.
+        trouble: The reason of the last failure; empty if deliveries succeed.
+        dropped: Number of messages given up after a day of failures.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     url: str
@@ -70,22 +68,20 @@ class NewWebhookResponse(WebhookResponse):
     """A webhook that was just added.
 
     Args:
-        secret: What it is told is signed with; it is shown this once.
+        secret: The key that signs its messages; shown only once.
     """
 
     secret: str
 
 
-class DeliveryResponse(BaseModel):
-    """What came back of a test.
+class DeliveryResponse(ResponseModel):
+    """The result of a test delivery.
 
     Args:
-        taken: Whether the receiver answered with a status of 200 to 299.
-        status: The answer's status, None where there was none.
-        detail: What came back, or why nothing did, in words.
+        taken: Whether the receiver responded with a status of 200 to 299.
+        status: The response's status, None if there was no response.
+        detail: The response, or why there is none.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     taken: bool
     status: int | None

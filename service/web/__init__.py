@@ -1,1 +1,1 @@
-"""The pages for browsers."""
+"""The web pages of the service."""

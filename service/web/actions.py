@@ -1,4 +1,4 @@
-"""What a caller can ask of a study as it is: the buttons of its page."""
+"""The actions on a study that its page offers as buttons."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from service.storage.entities import Caller, StudyRow
 
 
 class Action(StrEnum):
-    """Something that can be asked of a study, by the last part of its address; `delete` by its method."""
+    """An action on a study; its value is the last part of the URL, except for `delete`, a method."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -20,7 +20,7 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-#: In which states each is offered; the routes have the last word.
+#: The states in which each action is offered; the routes check again.
 _STATES: dict[Action, tuple[State, ...]] = {
     Action.PAUSE: (State.QUEUED, State.RUNNING),
     Action.RESUME: (State.PAUSED,),
@@ -34,19 +34,19 @@ _STATES: dict[Action, tuple[State, ...]] = {
 
 
 def available_actions(study: StudyRow, caller: Caller) -> tuple[Action, ...]:
-    """Return what a caller can ask of a study now, in the order of its buttons.
+    """Return the actions a caller can take on a study now, in the order of the buttons.
 
     Args:
         study: The study.
-        caller: Who asks.
+        caller: The caller.
     """
-    own = caller.role is Role.ADMIN or study.owner == caller.name
-    put_away = Action.ARCHIVE if study.archived_at is not None else Action.UNARCHIVE
+    may_change = caller.role is Role.ADMIN or study.owner == caller.name
+    hidden = Action.ARCHIVE if study.archived_at is not None else Action.UNARCHIVE
     return tuple(
-        offer
-        for offer, states in _STATES.items()
+        action
+        for action, states in _STATES.items()
         if study.state in states
-        and offer is not put_away
+        and action is not hidden
         and caller.role.includes(Role.SUBMITTER)
-        and (own or offer is Action.CLONE)
+        and (may_change or action is Action.CLONE)
     )

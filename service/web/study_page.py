@@ -1,4 +1,4 @@
-"""A look at a study: what its page shows of it at a moment."""
+"""The data of a study's page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,13 +17,13 @@ from studies.spec.parameters import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A view of MLflow's in which runs are drawn side by side.
+class MlflowChart:
+    """A link to a chart of runs in MLflow.
 
     Args:
         workload: The workload's name within the study.
-        stage: Of the runs.
-        url: Where it is.
+        stage: The stage of the runs.
+        url: Its URL.
     """
 
     workload: str
@@ -33,16 +33,16 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyPageContext:
-    """What a study's page shows at a moment.
+    """The template context of a study's page.
 
     Args:
-        study: As the API answers with it.
-        actions: What its reader can ask of it.
-        events: What happened to it, the last first.
-        ended: Whether nothing goes on.
-        elapsed: For how long it has been running, in words; empty where it never was.
-        left: How long it takes from now, in words; empty where that is not known.
-        charts: Where MLflow has its runs; none before it has any.
+        study: The API's response.
+        actions: The actions that the caller can take.
+        events: Its events, the latest first.
+        ended: Whether the study has ended.
+        elapsed: How long it has run, as text; empty if it never ran.
+        left: The estimated remaining time, as text; empty if unknown.
+        charts: Charts of its runs in MLflow; none before MLflow has the study.
     """
 
     study: StudyResponse
@@ -51,19 +51,19 @@ class StudyPageContext:
     ended: bool
     elapsed: str
     left: str
-    charts: tuple[Chart, ...]
+    charts: tuple[MlflowChart, ...]
 
 
 def build_study_page(
     row: StudyRow, caller: Caller, store: Store, settings: Settings, now: datetime
 ) -> StudyPageContext:
-    """Return a look at a study.
+    """Return the template context of a study's page.
 
     Args:
         row: The study.
-        caller: Who looks.
+        caller: The caller.
         store: The database.
-        settings: The deployment's.
+        settings: The deployment's settings.
         now: The present time.
     """
     study = present_study(row, store, settings)
@@ -75,13 +75,13 @@ def build_study_page(
         events=store.events(row.id)[::-1],
         ended=row.state in ENDED,
         elapsed=duration(elapsed) if elapsed > 0 else "",
-        left=_left(study, elapsed),
-        charts=() if row.experiment is None else _charts(study, settings, row.experiment),
+        left=_remaining_time(study, elapsed),
+        charts=() if row.experiment is None else _mlflow_charts(study, settings, row.experiment),
     )
 
 
-def _left(study: StudyResponse, elapsed: float) -> str:
-    """Return about how long the rest takes, if its runs take as long as those that are done."""
+def _remaining_time(study: StudyResponse, elapsed: float) -> str:
+    """Return the estimated remaining time, assuming the other runs take as long as the completed ones."""
     done, total = study.progress.done, study.progress.total
     if study.state is not State.RUNNING or done == 0 or done == total:
         return ""
@@ -89,9 +89,9 @@ def _left(study: StudyResponse, elapsed: float) -> str:
     return "less than a minute" if seconds < 60 else f"about {duration(seconds)}"
 
 
-def _charts(study: StudyResponse, settings: Settings, experiment: str) -> tuple[Chart, ...]:
+def _mlflow_charts(study: StudyResponse, settings: Settings, experiment: str) -> tuple[MlflowChart, ...]:
     return tuple(
-        Chart(
+        MlflowChart(
             workload=workload.name,
             stage=stage,
             url=mlflow_links.charts_url(settings, experiment, workload.name, stage),

@@ -1,4 +1,4 @@
-"""The pages for browsers: templates, and what each page may do."""
+"""Page templates, and the security headers of pages."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,13 @@ from service.settings import Settings
 from service.storage.entities import StudyHead
 from studies.formatting import duration, label
 
-#: A page runs and loads what is the service's own, and nothing that is written into it.
+#: A page may load only the service's own files, and run no inline script.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    # a form's Origin is hidden where it may not refer to its page at all
+    # with `no-referrer`, browsers would send forms with a null Origin
     "Referrer-Policy": "same-origin",
 }
 
@@ -30,11 +30,11 @@ class PageTemplates:
     """The templates of the pages.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Read no template yet."""
+        """Set up the environment; templates are read when first used."""
         self._environment = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
             autoescape=True,
@@ -45,12 +45,12 @@ class PageTemplates:
         self._mlflow = mlflow_links.experiments_url(settings)
 
     def render(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-        """Return a page.
+        """Render a page.
 
         Args:
-            template: Its file's name.
-            status: The answer's.
-            values: What the template shows.
+            template: The template's file name.
+            status: The response's status.
+            values: The template's context.
         """
         text = self._environment.get_template(template).render(
             values,
@@ -58,24 +58,24 @@ class PageTemplates:
             best_score=best_score,
             best_setting=best_setting,
             label=label,
-            moment=_moment,
-            took=_took,
+            moment=_format_time,
+            took=_elapsed_text,
         )
         return HTMLResponse(text, status, _HEADERS)
 
 
-def _moment(at: datetime, *, seconds: bool = False) -> str:
+def _format_time(at: datetime, *, seconds: bool = False) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _took(study: StudyHead) -> str:
+def _elapsed_text(study: StudyHead) -> str:
     if study.started_at is None:
         return "–"
     return "running" if study.ended_at is None else duration((study.ended_at - study.started_at).total_seconds())
 
 
-def _pages(request: Request) -> PageTemplates:
+def _get_templates(request: Request) -> PageTemplates:
     return cast(PageTemplates, request.app.state.templates)
 
 
-TemplatesDep = Annotated[PageTemplates, Depends(_pages)]
+TemplatesDep = Annotated[PageTemplates, Depends(_get_templates)]

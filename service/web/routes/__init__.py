@@ -1,1 +1,1 @@
-"""The routes of the pages, one router a file."""
+"""The routes of the web pages, one router per module."""

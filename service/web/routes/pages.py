@@ -20,8 +20,7 @@ from service.web.templating import PageTemplates, TemplatesDep
 
 router = APIRouter(dependencies=[Depends(RequireRole(Role.READER))], include_in_schema=False)
 
-#: Studies in a page of the list.
-_PAGE = 50
+_PAGE_SIZE = 50
 
 
 @router.get("/")
@@ -35,32 +34,32 @@ def studies_page(
     archived: bool = False,
 ) -> Response:
     """Return the list of studies, newest first."""
-    found = store.studies(_PAGE, cursor, Wanted(states=tuple(state), name=name, archived=archived))
-    asked = [*(("state", each.value) for each in state), *([("name", name)] if name else [])]
-    asked += [("archived", "true")] if archived else []
-    more = None if found.next_cursor is None else "/?" + urlencode([*asked, ("cursor", found.next_cursor)])
-    first = None if cursor is None else "/?" + urlencode(asked)
+    page = store.studies(_PAGE_SIZE, cursor, Wanted(states=tuple(state), name=name, archived=archived))
+    query = [*(("state", value.value) for value in state), *([("name", name)] if name else [])]
+    query += [("archived", "true")] if archived else []
+    next_url = None if page.next_cursor is None else "/?" + urlencode([*query, ("cursor", page.next_cursor)])
+    first_url = None if cursor is None else "/?" + urlencode(query)
     return templates.render(
         "studies.html",
         caller=caller,
-        here="studies",
-        studies=found.items,
+        section="studies",
+        studies=page.items,
         states=tuple(State),
         chosen=tuple(state),
         name=name,
         archived=archived,
-        more=more,
-        first=first,
+        next_url=next_url,
+        first_url=first_url,
     )
 
 
 @router.get("/pages/new")
 def new_page(caller: CallerDep, settings: SettingsDep, templates: TemplatesDep) -> Response:
-    """Return a form that makes a study of what can be trained."""
+    """Return the form for a new study."""
     return templates.render(
         "new.html",
         caller=caller,
-        here="new",
+        section="new",
         example=STUDY_JSON,
         needs_keys=settings.needs_keys,
         may_submit=caller.role.includes(Role.SUBMITTER),
@@ -71,21 +70,21 @@ def new_page(caller: CallerDep, settings: SettingsDep, templates: TemplatesDep) 
 def study_page(
     study_id: StudyId, caller: CallerDep, store: StoreDep, settings: SettingsDep, templates: TemplatesDep
 ) -> Response:
-    """Return a study's page, which shows what goes on as long as it is open."""
-    return _study(templates, "study.html", study_id, caller, store, settings)
+    """Return a study's page, which updates itself while it is open."""
+    return _render_study(templates, "study.html", study_id, caller, store, settings)
 
 
 @router.get("/pages/studies/{study_id}/now")
 def study_now(
     study_id: StudyId, caller: CallerDep, store: StoreDep, settings: SettingsDep, templates: TemplatesDep
 ) -> Response:
-    """Return the part of a study's page that changes, for the page to take up."""
-    return _study(templates, "study_now.html", study_id, caller, store, settings)
+    """Return the parts of a study's page that change; its script replaces them."""
+    return _render_study(templates, "study_now.html", study_id, caller, store, settings)
 
 
-def _study(
+def _render_study(
     templates: PageTemplates, template: str, study_id: str, caller: Caller, store: Store, settings: Settings
 ) -> Response:
     view = build_study_page(store.study(study_id), caller, store, settings, datetime.now(UTC))
     forms = tuple(form.value for form in ReportFormat if form is not ReportFormat.HTML)
-    return templates.render(template, caller=caller, here="study", view=view, spec=view.study.spec, forms=forms)
+    return templates.render(template, caller=caller, section="study", view=view, spec=view.study.spec, forms=forms)

@@ -1,4 +1,4 @@
-"""Logging in with an API key, and out again: a browser gets a session, in a cookie that no script can read."""
+"""Login with an API key and logout; the session is in a cookie that scripts cannot read."""
 
 import re
 from datetime import UTC, datetime
@@ -23,45 +23,45 @@ from service.web.templating import PageTemplates, TemplatesDep
 router = APIRouter(dependencies=[Depends(allow_anonymous)], include_in_schema=False)
 
 _FORM_LIMIT = 4096
-#: A path of this service: browsers read `//host` and `/\\host` as another host, and leave out spaces and tabs.
-_LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+#: A path of this service: browsers read `//host` and `/\\host` as another host, and drop spaces and tabs.
+_LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
-Next = Annotated[str, Query(description="The page to come back to.")]
+Next = Annotated[str, Query(description="The page to return to.")]
 
 
 @router.get("/login")
 def login_form(settings: SettingsDep, templates: TemplatesDep, next: Next = "/") -> Response:
-    """Return a form that takes an API key; where none is needed, the page that it would lead to."""
+    """Return the login form or, if no key is needed, redirect to the next page."""
     if not settings.needs_keys:
-        return RedirectResponse(local(next), HTTPStatus.SEE_OTHER)
-    return _form(templates, HTTPStatus.OK, next, "")
+        return RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
+    return _render_login(templates, HTTPStatus.OK, next, "")
 
 
 @router.post("/login")
 async def log_in(request: Request, store: StoreDep, templates: TemplatesDep) -> Response:
-    """Begin a session of the key's holder, and go on to the page that was asked for."""
+    """Start a session for an API key, and redirect to the next page."""
     require_same_origin(request, allow_unknown=True)
     content = await read_body(request, _FORM_LIMIT)
     form = parse_qs(content.decode("utf-8", "replace"))
-    (key, *_), (asked, *_) = form.get("key", [""]), form.get("next", ["/"])
+    (key, *_), (next_path, *_) = form.get("key", [""]), form.get("next", ["/"])
     try:
         caller = await run_in_threadpool(Keys(store).caller, f"Bearer {key.strip()}")
     except UnauthenticatedError:
         count_failure(request.app.state.failure_limiter, "" if request.client is None else request.client.host)
         trouble = "This is no key of this service, or it was revoked. Keys look like l4_<id>_<secret>."
-        return _form(templates, HTTPStatus.UNAUTHORIZED, asked, trouble)
+        return _render_login(templates, HTTPStatus.UNAUTHORIZED, next_path, trouble)
     assert caller.key_id is not None
     token = await run_in_threadpool(Sessions(store).open, caller.key_id, datetime.now(UTC))
-    answer = RedirectResponse(local(asked), HTTPStatus.SEE_OTHER)
-    answer.set_cookie(
+    response = RedirectResponse(local_path(next_path), HTTPStatus.SEE_OTHER)
+    response.set_cookie(
         COOKIE,
         token,
         max_age=int(LIFE.total_seconds()),
         httponly=True,
-        samesite="lax",  # not strict: a link to a study in a message leads to the study, and not to the login
+        samesite="lax",  # not strict: a link to a study from elsewhere must not lead to the login page
         secure=request.url.scheme == "https",
     )
-    return answer
+    return response
 
 
 @router.post("/logout")
@@ -71,19 +71,19 @@ def log_out(request: Request, store: StoreDep) -> Response:
     token = request.cookies.get(COOKIE)
     if token is not None:
         Sessions(store).close(token)
-    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
-    return answer
+    response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    return response
 
 
-def _form(templates: PageTemplates, status: HTTPStatus, asked: str, trouble: str) -> Response:
-    return templates.render("login.html", status=status, caller=None, next=local(asked), trouble=trouble)
+def _render_login(templates: PageTemplates, status: HTTPStatus, next_path: str, trouble: str) -> Response:
+    return templates.render("login.html", status=status, caller=None, next=local_path(next_path), trouble=trouble)
 
 
-def local(path: str) -> str:
-    """Return a path of this service, the first page's where another place is asked for.
+def local_path(path: str) -> str:
+    """Return a redirect target within this service; `/` in place of any other target.
 
     Args:
-        path: With its query, as it was asked for.
+        path: The requested target, with its query.
     """
-    return path if _LOCAL.fullmatch(path) else "/"
+    return path if _LOCAL_PATH.fullmatch(path) else "/"

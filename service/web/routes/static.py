@@ -1,4 +1,4 @@
-"""The pages' own scripts and styles; anybody may have them, since the login page needs them."""
+"""Static files of the pages; they need no key, since the login page uses them."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -16,15 +16,15 @@ _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg
 
 @router.get("/favicon.ico")
 def show_icon() -> Response:
-    """Return the icon of what names none, such as a report."""
+    """Return the default icon, for pages that name none, such as a report."""
     return show_static_file("icon.svg")
 
 
 @router.get("/static/{file}")
 def show_static_file(file: str) -> Response:
-    """Return a file of the pages."""
-    found = next((each for each in _FOLDER.iterdir() if each.name == file and each.suffix in _MEDIA_TYPES), None)
-    if found is None:
+    """Return a static file."""
+    path = next((path for path in _FOLDER.iterdir() if path.name == file and path.suffix in _MEDIA_TYPES), None)
+    if path is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    # asked for again each time, so that a new version's page has the new version's script
-    return Response(found.read_bytes(), headers={"Cache-Control": "no-cache"}, media_type=_MEDIA_TYPES[found.suffix])
+    # revalidated on each use, so that a new version's page gets the new version's script
+    return Response(path.read_bytes(), headers={"Cache-Control": "no-cache"}, media_type=_MEDIA_TYPES[path.suffix])
