@@ -30,7 +30,7 @@ from service.client.client import Client
 from service.settings import Settings
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
-from service.tracking.mlflow import Tracker
+from service.tracking.mlflow import StudyTracker
 from studies.spec.parameters import Stage
 
 #: With the quarter more of one extension, since all trials of a search are equally good, 100 trials a search.
@@ -115,7 +115,7 @@ def requests(settings: Settings, study_id: str, stage: Stage) -> tuple[Counter[s
 
     store = Store(open_engine(settings.database_url))
     runs = [run for run in store.rows(study_id, series=True).runs if run.stage is stage][:RECORDED]
-    tracker = Tracker(uri=settings.tracking_uri, study_id=f"{stage} once more", spec=store.study(study_id).spec)
+    tracker = StudyTracker(uri=settings.tracking_uri, study_id=f"{stage} once more", spec=store.study(study_id).spec)
     parameters = settings.home / "parameters.pt"
     parameters.write_bytes(bytes(10_000))
     logger = logging.getLogger("urllib3.connectionpool")

@@ -323,7 +323,7 @@ def delete(settings: Settings, store: Store, filled: Filled) -> None:
     def write() -> None:
         while not stop.is_set():
             start = time.perf_counter()
-            Runners(store).renew("runner", datetime.now(UTC), 30.0)
+            Runners(store).heartbeat("runner", datetime.now(UTC), 30.0)
             longest[0] = max(longest[0], time.perf_counter() - start)
             time.sleep(0.01)
 

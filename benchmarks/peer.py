@@ -11,7 +11,7 @@ import httpx
 from outcome import Outcome, read
 
 from service.cli.serve import child_environment, service_processes
-from service.processes.child_process import Child, Command, stop
+from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.settings import Settings
 from studies.spec.study import StudySpec
 
@@ -46,20 +46,20 @@ def peer(kind: str, spec: StudySpec, reports: int, settings: Settings) -> Outcom
     script = Path(__file__).with_name("plain_ray_tune.py")
     arguments = [sys.executable, str(script), str(given), str(outcome), "--trials", kind]
     arguments += ["--tracking-uri", settings.tracking_uri, "--reports", str(reports), "--cpus", str(settings.cpus)]
-    command = Command(
+    command = ProcessSpec(
         name=f"peer with {kind} trials",
         arguments=tuple(arguments),
         environment=child_environment(settings) | own,
         log=settings.home / "logs" / "peer.log",
     )
     with mlflow_server(settings):
-        child = Child(command)
+        child = ChildProcess(command)
         try:
             while child.exit_status != 0:
-                child.check()
+                child.require_running()
                 time.sleep(0.2)
         finally:
-            stop([child])
+            stop_all([child])
     return read(outcome.read_text())
 
 
@@ -71,18 +71,18 @@ def mlflow_server(settings: Settings) -> Generator[None]:
         settings: Where it listens and keeps its files.
     """
     part = service_processes(settings)[0]
-    child = Child(part.command)
+    child = ChildProcess(part.command)
     try:
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(trust_env=False) as client:
             while not _answers(client, part.ready_url):
-                child.check()
+                child.require_running()
                 if time.monotonic() > deadline:
                     raise SystemExit(f"no MLflow server after {START_SECONDS:.0f} s, see {part.command.log}")
                 time.sleep(0.2)
         yield
     finally:
-        stop([child])
+        stop_all([child])
 
 
 def _answers(client: httpx.Client, url: str) -> bool:

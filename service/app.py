@@ -30,14 +30,14 @@ from service.api.routes import (
     studies,
     webhooks,
 )
-from service.processes.json_logging import log_as_json
+from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from service.web.routes import pages, session, static
 from service.web.templating import PageTemplates
-from service.webhooks.dispatcher import Courier
-from service.webhooks.http_client import Outbound
+from service.webhooks.dispatcher import WebhookDispatcher
+from service.webhooks.http_client import WebhookClient
 
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
 #: Event streams have no end of their own, so a shutdown waits for them only this long.
@@ -59,7 +59,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.settings = settings
     app.state.store = store
     app.state.event_watcher = EventWatcher(store)
-    app.state.outbound = Outbound(private=settings.webhooks_private)
+    app.state.outbound = WebhookClient(allow_private=settings.webhooks_private)
     app.state.failure_limiter = RateLimiter(FAILURES_PER_MINUTE)
     app.state.templates = PageTemplates(settings)
     app.state.metrics = PrometheusMetrics(lambda: app.state.store)
@@ -88,15 +88,15 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C; requests in progress are completed first."""
-    log_as_json("HTTP service")
+    configure_json_logging("HTTP service")
     settings = read_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
     store = Store(engine)
     store.migrate()
     app = create_app(settings, store)
-    courier = Courier(store, app.state.outbound)
-    courier.start()
+    dispatcher = WebhookDispatcher(store, app.state.outbound)
+    dispatcher.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: uvicorn returns from it
     try:
         uvicorn.run(
@@ -110,7 +110,7 @@ def main() -> None:
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
     finally:
-        courier.stop()
+        dispatcher.stop()
     engine.dispose()
 
 

@@ -180,6 +180,6 @@ class UnreachableError(ServiceError):
     """No service answers where the client was sent."""
 
 
-def shown(text: str) -> str:
+def quote_value(text: str) -> str:
     """Return what somebody sent as a message may show it."""
     return repr(text if len(text) <= 60 else text[:57] + "...")

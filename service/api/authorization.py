@@ -20,7 +20,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
 from service.api.dependencies import StoreDep, StudyId
-from service.auth.api_key import FORM
+from service.auth.api_key import KEY_FORMAT
 from service.errors import ForbiddenError
 from service.roles import Role
 from service.storage.entities import Caller
@@ -28,7 +28,7 @@ from service.storage.entities import Caller
 #: Only documents the scheme in the OpenAPI document; the middleware has checked the key.
 _SCHEME = HTTPBearer(
     scheme_name="key",
-    bearerFormat=FORM,
+    bearerFormat=KEY_FORMAT,
     description="An API key, made by who keeps the service with `l4-studies keys create`.",
     auto_error=False,
 )

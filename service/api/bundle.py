@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from service.errors import TooManyRequestsError
 from service.storage.entities import StudyRow
-from service.storage.mappers import read_series
+from service.storage.mappers import series_by_run
 from service.storage.repositories.runs import read_rows
 from service.storage.repositories.studies import Store
 from service.storage.tables import series
@@ -66,7 +66,7 @@ def _iterate_series(connection: Connection, study_id: str, packs: list[int]) -> 
         chunk = packs[start : start + _PACKS_PER_QUERY]
         query = select(series).where(series.c.study == study_id, series.c.pack.in_(chunk))
         ordered = query.order_by(series.c.pack, series.c.lane, series.c.position)
-        for (pack, lane), lane_series in read_series(connection.execute(ordered)).items():
+        for (pack, lane), lane_series in series_by_run(connection.execute(ordered)).items():
             yield from ((pack, lane, one_series) for one_series in lane_series)
 
 

@@ -11,7 +11,7 @@ from service.schemas.requests import NO_NUL
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.studies import Store
-from service.webhooks.http_client import Outbound
+from service.webhooks.http_client import WebhookClient
 
 
 def _get_store(request: Request) -> Store:
@@ -22,8 +22,8 @@ def _get_metrics(request: Request) -> PrometheusMetrics:
     return cast(PrometheusMetrics, request.app.state.metrics)
 
 
-def _get_outbound(request: Request) -> Outbound:
-    return cast(Outbound, request.app.state.outbound)
+def _get_outbound(request: Request) -> WebhookClient:
+    return cast(WebhookClient, request.app.state.outbound)
 
 
 def _get_settings(request: Request) -> Settings:
@@ -35,7 +35,7 @@ def _get_event_watcher(request: Request) -> EventWatcher:
 
 
 StoreDep = Annotated[Store, Depends(_get_store)]
-OutboundDep = Annotated[Outbound, Depends(_get_outbound)]
+OutboundDep = Annotated[WebhookClient, Depends(_get_outbound)]
 MetricsDep = Annotated[PrometheusMetrics, Depends(_get_metrics)]
 SettingsDep = Annotated[Settings, Depends(_get_settings)]
 EventWatcherDep = Annotated[EventWatcher, Depends(_get_event_watcher)]

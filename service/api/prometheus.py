@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from service.storage.repositories.snapshot import Census, census
+from service.storage.repositories.snapshot import Snapshot, read_snapshot
 from service.storage.repositories.studies import Store
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class _DatabaseCollector(Collector):
         """Yield whether the database answers and, if it does, the counts."""
         try:
             with self._get_store().reading() as connection:
-                counts = census(connection, datetime.now(UTC))
+                counts = read_snapshot(connection, datetime.now(UTC))
         except (OperationalError, PoolTimeoutError):
             log.warning("the database does not answer", exc_info=True)
             counts = None
@@ -73,7 +73,7 @@ class _DatabaseCollector(Collector):
             yield from _metric_families(counts)
 
 
-def _metric_families(counts: Census) -> Iterator[Metric]:
+def _metric_families(counts: Snapshot) -> Iterator[Metric]:
     studies = GaugeMetricFamily("l4_studies", "Studies by state.", labels=["state"])
     for state, count in counts.studies.items():
         studies.add_metric([state.value], count)
@@ -85,10 +85,10 @@ def _metric_families(counts: Census) -> Iterator[Metric]:
     for name, help_text, value in (
         ("l4_queue_oldest_seconds", "The longest that a study has been in the queue.", counts.queued_seconds),
         ("l4_lanes", "Lanes of packs in training or next in line, dead ones included.", counts.lanes),
-        ("l4_lanes_filled", "Those of l4_lanes that have a run.", counts.filled),
-        ("l4_unrecorded_runs", "Runs that MLflow does not have yet.", counts.unrecorded),
+        ("l4_lanes_filled", "Those of l4_lanes that have a run.", counts.occupied_lanes),
+        ("l4_unrecorded_runs", "Runs that MLflow does not have yet.", counts.unrecorded_runs),
         ("l4_runners", "Runners at work.", counts.runners),
-        ("l4_undelivered_messages", "What webhooks are still to be told.", counts.undelivered),
-        ("l4_webhooks_failing", "Webhooks that did not take what they were told last.", counts.failing),
+        ("l4_undelivered_messages", "What webhooks are still to be told.", counts.pending_deliveries),
+        ("l4_webhooks_failing", "Webhooks that did not take what they were told last.", counts.failing_webhooks),
     ):
         yield GaugeMetricFamily(name, help_text, value=value)

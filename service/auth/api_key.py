@@ -9,7 +9,7 @@ from datetime import datetime
 from service.roles import Role
 
 #: What a key looks like, for people.
-FORM = "l4_<id>_<secret>"
+KEY_FORMAT = "l4_<id>_<secret>"
 
 _ID_BYTES, _SECRET_BYTES = 6, 32
 _KEY = re.compile(r"l4_([0-9a-f]{12})_([0-9a-f]{64})")
@@ -39,7 +39,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyRow:
+class ApiKeyRow:
     """An API key as the database holds it, but for the digest of its secret.
 
     Args:

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from service.auth.api_key import FORM, KeyRow, new_key, parse_key
-from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError, UnreachableError, shown
+from service.auth.api_key import KEY_FORMAT, ApiKeyRow, new_key, parse_key
+from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError, UnreachableError, quote_value
 from service.roles import Role
 from service.settings import Settings
 from service.storage.engine import open_engine
@@ -20,7 +20,7 @@ from service.storage.repositories.studies import Store
 from service.storage.tables import api_keys
 
 #: No secret has this digest; what is compared where no key has the id, so that it takes as long.
-_NO_DIGEST = "0" * 64
+_DUMMY_DIGEST = "0" * 64
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{1,100}")
 _REMEDY = (
     "send one as `Authorization: Bearer KEY` (`--api-key` or L4_API_KEY of `l4-studies`); "
@@ -28,7 +28,7 @@ _REMEDY = (
 )
 
 
-class Keys:
+class ApiKeys:
     """The API keys of one database.
 
     Args:
@@ -51,20 +51,20 @@ class Keys:
             BadKeyNameError: It is no such name.
         """
         if _NAME.fullmatch(name) is None:
-            raise BadKeyNameError(f"the name {shown(name)}: give 1 to 100 letters, digits and any of . _ @ + -")
+            raise BadKeyNameError(f"the name {quote_value(name)}: give 1 to 100 letters, digits and any of . _ @ + -")
         key = new_key()
         values = {"id": key.id, "name": name, "role": role.value, "digest": key.digest, "created_at": now}
         with self._store.writing() as connection:
             connection.execute(insert(api_keys).values(values))
         return key.text
 
-    def rows(self) -> tuple[KeyRow, ...]:
+    def list_keys(self) -> tuple[ApiKeyRow, ...]:
         """Return all keys, revoked ones too, in the order in which they were made."""
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
         with self._store.reading() as connection:
-            return tuple(_read(row) for row in connection.execute(query))
+            return tuple(_key_from_row(row) for row in connection.execute(query))
 
-    def revoke(self, key_id: str, now: datetime) -> KeyRow:
+    def revoke(self, key_id: str, now: datetime) -> ApiKeyRow:
         """Make a key worth nothing from now on; one that was revoked before stays as it is.
 
         Args:
@@ -79,10 +79,12 @@ class Keys:
             connection.execute(update(api_keys).where(own, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
             row = connection.execute(select(api_keys).where(own)).one_or_none()
         if row is None:
-            raise UnknownKeyError(f"no key has the id {shown(key_id)}; `l4-studies keys list` shows those there are")
-        return _read(row)
+            raise UnknownKeyError(
+                f"no key has the id {quote_value(key_id)}; `l4-studies keys list` shows those there are"
+            )
+        return _key_from_row(row)
 
-    def caller(self, authorization: str) -> Caller:
+    def authenticate(self, authorization: str) -> Caller:
         """Return who sends a request.
 
         Args:
@@ -96,10 +98,10 @@ class Keys:
             raise UnauthenticatedError(f"this service is used with an API key: {_REMEDY}")
         key = parse_key(given.strip())
         if key is None:
-            raise UnauthenticatedError(f"what was sent has not the form of a key, {FORM}: {_REMEDY}")
+            raise UnauthenticatedError(f"what was sent has not the form of a key, {KEY_FORMAT}: {_REMEDY}")
         with self._store.reading() as connection:
             row = connection.execute(select(api_keys).where(api_keys.c.id == key.id)).one_or_none()
-        fits = hmac.compare_digest(key.digest, _NO_DIGEST if row is None else row.digest)
+        fits = hmac.compare_digest(key.digest, _DUMMY_DIGEST if row is None else row.digest)
         if row is None or not fits:
             raise UnauthenticatedError(f"the key is none of this service's: {_REMEDY}")
         if row.revoked_at is not None:
@@ -117,12 +119,14 @@ class Keys:
             return connection.execute(query).scalar_one() is not None
 
 
-def _read(row: Row[*tuple[Any, ...]]) -> KeyRow:
-    return KeyRow(id=row.id, name=row.name, role=Role(row.role), created_at=row.created_at, revoked_at=row.revoked_at)
+def _key_from_row(row: Row[*tuple[Any, ...]]) -> ApiKeyRow:
+    return ApiKeyRow(
+        id=row.id, name=row.name, role=Role(row.role), created_at=row.created_at, revoked_at=row.revoked_at
+    )
 
 
 @contextmanager
-def deployed_keys(settings: Settings) -> Generator[Keys]:
+def open_api_keys(settings: Settings) -> Generator[ApiKeys]:
     """Give the keys of a deployment, its database brought to this version's tables first.
 
     Args:
@@ -137,7 +141,7 @@ def deployed_keys(settings: Settings) -> Generator[Keys]:
     try:
         store = Store(engine)
         store.migrate()
-        yield Keys(store)
+        yield ApiKeys(store)
     except OperationalError as error:
         raise UnreachableError(f"the database at {engine.url!r} does not answer: {error.orig}") from error
     finally:

@@ -13,9 +13,9 @@ from service.storage.repositories.studies import Store
 from service.storage.tables import api_keys, sessions
 
 #: The cookie that holds a session's token.
-COOKIE = "l4_session"
+COOKIE_NAME = "l4_session"
 #: How long a session lasts.
-LIFE = timedelta(days=30)
+SESSION_LIFETIME = timedelta(days=30)
 
 _TOKEN_BYTES = 32
 
@@ -39,13 +39,13 @@ class Sessions:
             now: The present time.
         """
         token = secrets.token_hex(_TOKEN_BYTES)
-        values = {"digest": _digest(token), "key": key_id, "created_at": now, "expires_at": now + LIFE}
+        values = {"digest": _digest(token), "key": key_id, "created_at": now, "expires_at": now + SESSION_LIFETIME}
         with self._store.writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at < now))
             connection.execute(insert(sessions).values(values))
         return token
 
-    def caller(self, token: str) -> Caller:
+    def authenticate(self, token: str) -> Caller:
         """Return who sends a request.
 
         Args:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from service.auth.keys import deployed_keys
+from service.auth.keys import open_api_keys
 from service.roles import Role
 from service.settings import Settings
 
@@ -20,8 +20,8 @@ def initialize(settings: Settings, now: datetime) -> str:
         ForeignDatabaseError: The database is of a newer version, or not of this service.
         UnreachableError: It does not answer.
     """
-    with deployed_keys(settings) as keys:
-        admins = [row for row in keys.rows() if row.role is Role.ADMIN and row.revoked_at is None]
+    with open_api_keys(settings) as keys:
+        admins = [row for row in keys.list_keys() if row.role is Role.ADMIN and row.revoked_at is None]
         if admins:
             return (
                 f"Set up already: {admins[0].name} has the admin key {admins[0].id}. If it is lost, make another one:\n"

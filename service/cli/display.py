@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from service.auth.api_key import KeyRow
+from service.auth.api_key import ApiKeyRow
 from service.schemas.studies import CancelledResponse, QueuedResponse, StudyResponse, StudySummary
 from service.schemas.webhooks import WebhookResponse
 from service.states import State
@@ -81,7 +81,7 @@ def queue_table(studies: Iterable[QueuedResponse]) -> Table:
     return table
 
 
-def key_table(keys: Iterable[KeyRow]) -> Table:
+def key_table(keys: Iterable[ApiKeyRow]) -> Table:
     """Return API keys as a table.
 
     Args:

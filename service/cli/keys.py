@@ -14,7 +14,7 @@ from service.roles import Role
 from service.settings import read_settings
 
 if TYPE_CHECKING:
-    from service.auth.keys import Keys
+    from service.auth.keys import ApiKeys
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys, directly in the database.")
 
@@ -35,7 +35,7 @@ def create(
 def list_command() -> None:
     """List the keys, revoked ones too."""
     with _keys() as keys:
-        Console().print(display.key_table(keys.rows()))
+        Console().print(display.key_table(keys.list_keys()))
 
 
 @app.command()
@@ -47,11 +47,11 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's i
 
 
 @contextmanager
-def _keys() -> Generator["Keys"]:
-    from service.auth.keys import deployed_keys  # noqa: PLC0415 - the other commands need no database
+def _keys() -> Generator["ApiKeys"]:
+    from service.auth.keys import open_api_keys  # noqa: PLC0415 - the other commands need no database
 
     try:
-        with deployed_keys(read_settings()) as keys:
+        with open_api_keys(read_settings()) as keys:
             yield keys
     except (ServiceError, OSError) as error:
         display.show_error(error)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from service.cli.display import show_error
 from service.errors import PortTakenError, ServiceError, StartError
-from service.processes.child_process import Child, Command, stop
+from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.settings import Settings, read_settings
 
 _START_SECONDS = 180.0
@@ -37,7 +37,7 @@ class ServiceProcess:
         ready_url: Answers 200 once the part is ready.
     """
 
-    command: Command
+    command: ProcessSpec
     ready_url: str
 
 
@@ -48,7 +48,7 @@ class Service:
         children: Its processes.
     """
 
-    def __init__(self, children: list[Child]) -> None:
+    def __init__(self, children: list[ChildProcess]) -> None:
         """Keep the processes."""
         self._children = children
 
@@ -59,7 +59,7 @@ class Service:
             ProcessDiedError: One ended; the message has its log's last lines.
         """
         for child in self._children:
-            child.check()
+            child.require_running()
 
     def supervise(self) -> None:
         """Start every process again that has ended, until one ends again and again.
@@ -72,13 +72,13 @@ class Service:
             for place, child in enumerate(self._children):
                 if child.exit_status is None:
                     continue
-                name, now = child.command.name, time.monotonic()
+                name, now = child.spec.name, time.monotonic()
                 died[name] = [*(at for at in died.get(name, []) if now - at < _DEATHS_SECONDS), now]
                 if len(died[name]) > _DEATHS:
-                    child.check()
+                    child.require_running()
                 child.wait()
                 log.error("the %s ended with exit status %s, and is started again", name, child.exit_status)
-                self._children[place] = Child(child.command)
+                self._children[place] = ChildProcess(child.spec)
             time.sleep(_POLL_SECONDS)
 
 
@@ -99,12 +99,12 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
     if not settings.mlflow_uri:
         check_port("127.0.0.1", settings.mlflow_port, "L4_MLFLOW_PORT")
     settings.home.mkdir(parents=True, exist_ok=True)
-    children: list[Child] = []
+    children: list[ChildProcess] = []
     try:
         with console.status("Starting the service ...") as status:
             waited_for = {part.command.name: part for part in service_processes(settings)}
             for part in waited_for.values():
-                children.append(Child(part.command))
+                children.append(ChildProcess(part.command))
             service = Service(children)
             for name in _wait_until_ready(service, waited_for):
                 status.update(f"Starting the service ... ({', '.join(waited_for)})")
@@ -112,7 +112,7 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
         yield service
     finally:
         with console.status("Stopping the service ..."):
-            stop(children[::-1])
+            stop_all(children[::-1])
         console.print("The service has stopped.")
 
 
@@ -124,24 +124,24 @@ def service_processes(settings: Settings) -> list[ServiceProcess]:
     """
     home, inherited = settings.home.absolute(), child_environment(settings)
     logs = home / "logs"
-    api = Command(
+    api = ProcessSpec(
         name="HTTP service",
         arguments=(sys.executable, "-m", "service.app"),
         environment=inherited,
         log=logs / "api.log",
     )
-    mlflow = Command(
+    mlflow = ProcessSpec(
         name="MLflow server",
         arguments=_mlflow_arguments(settings.mlflow_port, home / "mlflow"),
         environment=inherited | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         log=logs / "mlflow.log",
     )
-    runner = Command(
+    runner = ProcessSpec(
         name="runner",
         arguments=(sys.executable, "-m", "service.runner"),
         environment=inherited | _ray_environment(settings),
         log=logs / "runner.log",
-        grace=20.0,
+        grace_seconds=20.0,
     )
     found = [
         ServiceProcess(command=mlflow, ready_url=f"{settings.tracking_uri}/health"),

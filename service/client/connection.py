@@ -7,7 +7,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from service.auth.api_key import FORM, parse_key
+from service.auth.api_key import KEY_FORMAT, parse_key
 from service.errors import MalformedKeyError, ServiceError, UnreachableError
 from service.schemas.problems import Problem
 from service.states import State
@@ -31,7 +31,9 @@ class Connection:
     def __init__(self, url: str, timeout: float, key: str | None) -> None:
         """Connect on first use."""
         if key is not None and parse_key(key) is None:
-            raise MalformedKeyError(f"the API key that was given (not shown here) has not the form {FORM}; look at it")
+            raise MalformedKeyError(
+                f"the API key that was given (not shown here) has not the form {KEY_FORMAT}; look at it"
+            )
         self.url = url.rstrip("/")
         loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.Client(

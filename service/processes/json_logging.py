@@ -10,7 +10,7 @@ from pythonjsonlogger.json import JsonFormatter
 log = logging.getLogger(__name__)
 
 
-def log_as_json(process: str, **ids: str) -> None:
+def configure_json_logging(process: str, **ids: str) -> None:
     """Have everything that this process logs written to standard error, a JSON object a line.
 
     Args:
@@ -28,14 +28,14 @@ def log_as_json(process: str, **ids: str) -> None:
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.captureWarnings(True)
-    sys.excepthook = _log_last
-    threading.excepthook = _log_thread
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
 
 
-def _log_last(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     log.critical("the process ends by an error", exc_info=(kind, error, trace))
 
 
-def _log_thread(ended: threading.ExceptHookArgs) -> None:
+def _log_uncaught_in_thread(ended: threading.ExceptHookArgs) -> None:
     if ended.exc_value is not None:
         log.critical("a thread ended by an error", exc_info=ended.exc_value)

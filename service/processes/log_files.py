@@ -27,13 +27,13 @@ class LogLine(BaseModel):
     pack: int | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The line for people; several lines where it has a traceback."""
         told = f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.logger}: {self.message}"
         return f"{told}\n{self.exception}" if self.exception else told
 
 
-def read_line(line: str) -> LogLine | None:
+def parse_line(line: str) -> LogLine | None:
     """Return what a line of a log says, None where it is another program's.
 
     Args:
@@ -45,31 +45,31 @@ def read_line(line: str) -> LogLine | None:
         return None
 
 
-def in_words(line: str) -> str:
+def format_line(line: str) -> str:
     """Return a line of a log for people, those of other programs as they are.
 
     Args:
         line: With or without its end.
     """
-    found = read_line(line)
-    return line.rstrip("\n") if found is None else found.words
+    found = parse_line(line)
+    return line.rstrip("\n") if found is None else found.text
 
 
-def read_on(log: Path, start: int, most: int | None) -> tuple[list[str], int]:
+def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int]:
     """Return the whole lines of a log after a place, and the place after them; nothing where there is no log yet.
 
     Args:
         log: The file; it may be written to meanwhile.
-        start: The place, in bytes.
-        most: How many lines from the end; None for all.
+        offset: The place, in bytes.
+        limit: How many lines from the end; None for all.
     """
     try:
         lines = log.open("rb")
     except FileNotFoundError:
-        return [], start
-    last, end = collections.deque[bytes](maxlen=most), start
+        return [], offset
+    last, end = collections.deque[bytes](maxlen=limit), offset
     with lines:
-        lines.seek(start)
+        lines.seek(offset)
         for line in lines:
             if not line.endswith(b"\n"):
                 break
@@ -78,13 +78,13 @@ def read_on(log: Path, start: int, most: int | None) -> tuple[list[str], int]:
     return [line.decode(errors="replace") for line in last], end
 
 
-def of_pack(log: Path, pack: int, most: int) -> list[str]:
+def read_pack_lines(log: Path, pack: int, limit: int) -> list[str]:
     """Return the lines of a log that are about a pack; none where there is no log yet.
 
     Args:
         log: The file.
         pack: The pack's number.
-        most: How many lines from the end.
+        limit: How many lines from the end.
     """
     try:
         lines = log.open(encoding="utf-8", errors="replace")
@@ -92,12 +92,12 @@ def of_pack(log: Path, pack: int, most: int) -> list[str]:
         return []
     with lines:
         # most lines are of other packs, and need not be parsed for that
-        own = (line for line in lines if f'"pack": {pack}' in line and _pack(line) == pack)
-        return list(collections.deque(own, maxlen=most))
+        own = (line for line in lines if f'"pack": {pack}' in line and _pack_of_line(line) == pack)
+        return list(collections.deque(own, maxlen=limit))
 
 
-def _pack(line: str) -> int | None:
-    found = read_line(line)
+def _pack_of_line(line: str) -> int | None:
+    found = parse_line(line)
     return None if found is None else found.pack
 
 
@@ -110,5 +110,5 @@ def last_lines(log: Path, count: int = 15) -> str:
     """
     with log.open(encoding="utf-8", errors="replace") as lines:
         last = collections.deque(lines, maxlen=count)
-    words = "\n".join(in_words(line) for line in last)
+    words = "\n".join(format_line(line) for line in last)
     return "\n".join(words.rstrip().splitlines()[-count:])

@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar, final
 
-from service.processes.json_logging import log_as_json
+from service.processes.json_logging import configure_json_logging
 from service.runner.ledger import StudyLedger
 from service.settings import Settings, read_settings
 from service.states import State
-from service.storage.engine import open_engine, persistently
+from service.storage.engine import open_engine, retry_on_disconnect
 from service.storage.entities import StudyRow
-from service.storage.lifecycle.quotas import Share, share
-from service.storage.repositories.estimates import estimated
+from service.storage.lifecycle.quotas import GpuShare, read_gpu_share
+from service.storage.repositories.estimates import estimate_study
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.environment import Environment, current_environment, pip_constraints
@@ -43,7 +43,7 @@ Found = TypeVar("Found")
 
 log = logging.getLogger("service.runner.driver")  # as a program its name is `__main__`
 
-_LOOK_SECONDS = 0.5
+_CACHE_SECONDS = 0.5
 
 
 def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopping: threading.Event) -> None:
@@ -62,14 +62,16 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
     ledger = StudyLedger(store, study_id, token)
     with ray_cluster.joined(ray_address):
         try:
-            _drive(settings, store, ledger, study_id, stopping)
+            _train_or_fail(settings, store, ledger, study_id, stopping)
         except StoppedError as stopped:
             log.info("%s", stopped)
-            if persistently(lambda: store.state(study_id)) is State.CANCELLING:
-                _report_so_far(store, ledger, study_id)
+            if retry_on_disconnect(lambda: store.state(study_id)) is State.CANCELLING:
+                _save_partial_report(store, ledger, study_id)
 
 
-def _drive(settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event) -> None:
+def _train_or_fail(
+    settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event
+) -> None:
     try:
         _train(settings, store, ledger, study_id, stopping)
     except StoppedError:
@@ -79,9 +81,9 @@ def _drive(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
 
 
 def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event) -> None:
-    row = persistently(lambda: store.study(study_id))
+    row = retry_on_disconnect(lambda: store.study(study_id))
     found = current_environment()
-    published = persistently(lambda: _published(Runners(store), settings))
+    published = retry_on_disconnect(lambda: _current_catalogue(Runners(store), settings))
     trained_on = published.machines
     assert trained_on is not None  # it has just been told
     driver = Driver(
@@ -96,32 +98,32 @@ def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
-        paused=_Recent(lambda: store.state(study_id) is State.PAUSED),
+        paused=_CachedRead(lambda: store.state(study_id) is State.PAUSED),
     )
-    persistently(lambda: store.set_environment(study_id, found.model_dump()))
-    ledger.keep_estimate(persistently(lambda: estimated(store, row.spec, published)))
+    retry_on_disconnect(lambda: store.set_environment(study_id, found.model_dump()))
+    ledger.keep_estimate(retry_on_disconnect(lambda: estimate_study(store, row.spec, published)))
     ray_tune.run(
         driver,
         name=f"{study_id}-{row.attempt}",
         storage=settings.study_folder(study_id) / "tune",
         stopping=stopping.is_set,
         gpus=settings.gpus_per_pack,
-        most=_most(settings, store, study_id),
+        most=_pack_limit(settings, store, study_id),
     )
     if not driver.complete():
         log.info("paused")
-        ledger.let_go()
+        ledger.release()
         return
     report = _save_report(ledger, row, found, ledger.rows(series=True))
     ledger.end(State.SUCCEEDED, report.cut_short)
 
 
-def _report_so_far(store: Store, ledger: StudyLedger, study_id: str) -> None:
+def _save_partial_report(store: Store, ledger: StudyLedger, study_id: str) -> None:
     """Write the report of a study that is being cancelled, if it has any runs."""
     rows = ledger.rows(series=True)
     if rows.runs:
         with contextlib.suppress(StoppedError):  # it took too long, and another one has ended the study
-            _save_report(ledger, persistently(lambda: store.study(study_id)), current_environment(), rows)
+            _save_report(ledger, retry_on_disconnect(lambda: store.study(study_id)), current_environment(), rows)
 
 
 def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: Rows) -> Report:
@@ -141,18 +143,18 @@ def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: R
     return report
 
 
-def _most(settings: Settings, store: Store, study_id: str) -> Callable[[float], int | None]:
+def _pack_limit(settings: Settings, store: Store, study_id: str) -> Callable[[float], int | None]:
     """Return what says how many packs the study may have in training, from the GPUs of each."""
 
-    def read() -> Share:
+    def read() -> GpuShare:
         with store.reading() as connection:
-            return share(connection, study_id, datetime.now(UTC))
+            return read_gpu_share(connection, study_id, datetime.now(UTC))
 
-    gpus, part = settings.gpus_per_owner, _Recent(read)
-    return lambda each: None if gpus is None or each == 0 else part().packs(gpus, each)
+    gpus, part = settings.gpus_per_owner, _CachedRead(read)
+    return lambda each: None if gpus is None or each == 0 else part().max_packs(gpus, each)
 
 
-def _published(runners: Runners, settings: Settings) -> Catalogue:
+def _current_catalogue(runners: Runners, settings: Settings) -> Catalogue:
     """Return the catalogue with what is trained on, having told it of a cluster elsewhere, which grows and shrinks."""
     published = runners.catalogue()
     if settings.ray_address:
@@ -164,7 +166,7 @@ def _published(runners: Runners, settings: Settings) -> Catalogue:
 
 
 @final
-class _Recent(Generic[Found]):
+class _CachedRead(Generic[Found]):
     """What the database says, as it was half a second ago at most.
 
     Args:
@@ -180,8 +182,8 @@ class _Recent(Generic[Found]):
     def __call__(self) -> Found:
         """Return the answer."""
         if self._found is None or time.monotonic() >= self._next:
-            self._found = persistently(self._read)
-            self._next = time.monotonic() + _LOOK_SECONDS
+            self._found = retry_on_disconnect(self._read)
+            self._next = time.monotonic() + _CACHE_SECONDS
         return self._found
 
 
@@ -196,8 +198,8 @@ def main(arguments: list[str]) -> int:
         return 0
     study_id, token = told
     settings = read_settings()
-    _write_into(settings.driver_log(study_id))
-    log_as_json("driver", study=study_id)
+    _redirect_output(settings.driver_log(study_id))
+    configure_json_logging("driver", study=study_id)
     for quiet in ("optuna", "ray.tune"):
         logging.getLogger(quiet).setLevel(logging.ERROR)
     stopping = threading.Event()
@@ -207,7 +209,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _write_into(file: Path) -> None:
+def _redirect_output(file: Path) -> None:
     """Have all output of this process and of what it starts appended to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as opened:

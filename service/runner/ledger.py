@@ -7,13 +7,13 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 
 from service.states import HELD, WRITABLE, State
-from service.storage.engine import persistently
-from service.storage.lifecycle.transitions import is_in, lost, move
+from service.storage.engine import retry_on_disconnect
+from service.storage.lifecycle.transitions import has_state, lease_lost, transition
 from service.storage.mappers import pack_record, run_record, series_records, trial_record
-from service.storage.repositories.run_counts import count
+from service.storage.repositories.run_counts import add_to_run_counts
 from service.storage.repositories.studies import Store
 from service.storage.repositories.throughput import read_speeds, replace_speeds
-from service.storage.repositories.time_budget import keep_estimate, reach, read_elapsed, read_estimate
+from service.storage.repositories.time_budget import read_elapsed, read_estimate, record_limit_reached, save_estimate
 from service.storage.tables import packs, reports, runs, series, studies, trials
 from studies.planning.estimate import Estimate
 from studies.planning.throughput import Speed, Subject
@@ -39,7 +39,7 @@ class StudyLedger:
 
     def rows(self, *, series: bool = False) -> Rows:
         """Return all rows, the runs with their series where asked."""
-        return persistently(lambda: self._store.rows(self._study_id, series=series))
+        return retry_on_disconnect(lambda: self._store.rows(self._study_id, series=series))
 
     def add_plan(self, trials: Sequence[Trial], packs: Sequence[Pack]) -> None:
         """Write new trials and the packs that train them; where they are there already nothing happens.
@@ -90,7 +90,7 @@ class StudyLedger:
             StoppedError: The study may no longer be written.
         """
         now = datetime.now(UTC)
-        self._write(lambda connection: reach(connection, self._study_id, limit, reason, now))
+        self._write(lambda connection: record_limit_reached(connection, self._study_id, limit, reason, now))
 
     def estimate(self) -> Estimate | None:
         """Return what the study was estimated to take; None where nothing was kept."""
@@ -102,7 +102,7 @@ class StudyLedger:
         Raises:
             StoppedError: The study may no longer be written.
         """
-        self._write(lambda connection: keep_estimate(connection, self._study_id, estimate))
+        self._write(lambda connection: save_estimate(connection, self._study_id, estimate))
 
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
         """Return what was measured of a subject, in any study; nothing where nothing was."""
@@ -151,15 +151,15 @@ class StudyLedger:
             StoppedError: The study may no longer be written.
         """
         now = datetime.now(UTC)
-        self._write(lambda connection: move(connection, self._study_id, to, reason, token=self._token, now=now))
+        self._write(lambda connection: transition(connection, self._study_id, to, reason, token=self._token, now=now))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give up the study's claim: a running one is queued again, a paused one stays so, one asked to stop has.
 
         Raises:
             StoppedError: The token holds the study no longer.
         """
-        persistently(lambda: self._store.release(self._study_id, self._token))
+        retry_on_disconnect(lambda: self._store.release(self._study_id, self._token))
 
     def _read(self, read: Callable[[Connection], Found]) -> Found:
         """Read in one transaction."""
@@ -168,23 +168,23 @@ class StudyLedger:
             with self._store.reading() as connection:
                 return read(connection)
 
-        return persistently(at_once)
+        return retry_on_disconnect(at_once)
 
     def _write(self, change: Callable[[Connection], object], states: tuple[State, ...] = WRITABLE) -> None:
         """Change rows in one transaction, if the study is still held, in one of some states."""
         held = (
             select(studies.c.id)
-            .where(studies.c.id == self._study_id, is_in(states), studies.c.lease_token == self._token)
+            .where(studies.c.id == self._study_id, has_state(states), studies.c.lease_token == self._token)
             .with_for_update()
         )
 
         def write() -> None:
             with self._store.writing() as connection:
                 if connection.execute(held).one_or_none() is None:
-                    raise lost(self._study_id)
+                    raise lease_lost(self._study_id)
                 change(connection)
 
-        persistently(write)
+        retry_on_disconnect(write)
 
 
 def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Trial], new_packs: Sequence[Pack]) -> None:
@@ -199,7 +199,7 @@ def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Tri
 
 
 def _got_further(connection: Connection, study_id: str) -> None:
-    connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0))
+    connection.execute(update(studies).where(studies.c.id == study_id).values(failed_attempts=0))
 
 
 def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Sequence[Run]) -> None:
@@ -213,7 +213,7 @@ def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Seq
         return
     if trained:
         connection.execute(insert(runs), [run_record(study_id, run) for run in trained])
-        count(connection, trained)
+        add_to_run_counts(connection, trained)
     followed = [record for run in trained for record in series_records(study_id, run)]
     if followed:
         connection.execute(insert(series), followed)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator
 
 from service.errors import ServiceError
-from service.processes.json_logging import log_as_json
+from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
 from studies.errors import ClusterError, StudiesError
 from studies.execution import ray_cluster as cluster
@@ -28,7 +28,7 @@ GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
 WORKER_PORTS = range(10100, 10164)
 #: A worker offers no more processors, and so takes no more packs at once, than there are ports; some are left over for
 #: those that are just ending.
-MOST_PACKS = len(WORKER_PORTS) - 4
+MAX_PACKS = len(WORKER_PORTS) - 4
 #: Jobs and measurements are small; it has to fit into /dev/shm.
 OBJECT_STORE_BYTES = 512 * 2**20
 
@@ -39,7 +39,7 @@ _RUNNER_GRACE, _RAY_GRACE = 45.0, 10.0
 log = logging.getLogger("service.runner.node")  # as a program its name is `__main__`
 
 
-def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
+def ray_start_command(settings: Settings, role: str) -> tuple[str, ...]:
     """Return the command that runs Ray's processes on this machine until it is told to stop.
 
     Args:
@@ -50,7 +50,7 @@ def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
     joined = (
         ("--head", f"--port={GCS_PORT}", "--num-cpus=0", "--num-gpus=0", "--include-dashboard=false")
         if role == "head"
-        else (f"--address={settings.ray_address}", f"--num-cpus={min(settings.cpus or processors(), MOST_PACKS)}")
+        else (f"--address={settings.ray_address}", f"--num-cpus={min(settings.cpus or count_processors(), MAX_PACKS)}")
     )
     return (
         *("ray", "start", "--block", "--disable-usage-stats", "--include-log-monitor=false"),
@@ -64,7 +64,7 @@ def ray_start(settings: Settings, role: str) -> tuple[str, ...]:
     )
 
 
-def processors() -> int:
+def count_processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
@@ -80,11 +80,11 @@ def run_head(settings: Settings, stopping: threading.Event) -> int:
         The exit status: 0 where it was asked to.
     """
     address = f"{socket.gethostbyname(settings.node_address or socket.gethostname())}:{GCS_PORT}"
-    with _child(ray_start(settings, "head"), _RAY_GRACE) as ray:
-        if not _head_answers(address, lambda: stopping.is_set() or ray.poll() is not None):
-            return _keep({"Ray": ray}, stopping)
+    with _child(ray_start_command(settings, "head"), _RAY_GRACE) as ray:
+        if not _wait_for_head(address, lambda: stopping.is_set() or ray.poll() is not None):
+            return _wait_for_exit({"Ray": ray}, stopping)
         with _child((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
-            return _keep({"Ray": ray, "the runner": runner}, stopping)
+            return _wait_for_exit({"Ray": ray, "the runner": runner}, stopping)
 
 
 def run_worker(settings: Settings, stopping: threading.Event) -> int:
@@ -97,11 +97,11 @@ def run_worker(settings: Settings, stopping: threading.Event) -> int:
     Raises:
         OtherCodeError: The head has other code.
     """
-    if not _head_answers(settings.ray_address, stopping.is_set):
+    if not _wait_for_head(settings.ray_address, stopping.is_set):
         return 0
     log.info("joining the Ray head at %s", settings.ray_address)
-    with _child(ray_start(settings, "worker"), _RAY_GRACE) as ray:
-        return _keep({"Ray": ray}, stopping)
+    with _child(ray_start_command(settings, "worker"), _RAY_GRACE) as ray:
+        return _wait_for_exit({"Ray": ray}, stopping)
 
 
 @contextlib.contextmanager
@@ -119,7 +119,7 @@ def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[sub
             child.wait()
 
 
-def _head_answers(address: str, ended: Callable[[], bool]) -> bool:
+def _wait_for_head(address: str, ended: Callable[[], bool]) -> bool:
     """Wait until a head of this very code answers, or there is nothing to wait for; what keeps it is told once."""
     told = ""
     while not ended():
@@ -134,7 +134,7 @@ def _head_answers(address: str, ended: Callable[[], bool]) -> bool:
     return False
 
 
-def _keep(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:
+def _wait_for_exit(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:
     while not stopping.wait(_POLL_SECONDS):
         for name, part in parts.items():
             if part.poll() is not None:
@@ -153,7 +153,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in [[role] for role in roles]:
         sys.stderr.write(f"usage: python -m service.runner.node {'|'.join(roles)}\n")
         return 2
-    log_as_json("node")
+    configure_json_logging("node")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import OperationalError
 
 from service.errors import UnknownStudyError
-from service.processes.child_process import Child, Command
-from service.processes.json_logging import log_as_json
+from service.processes.child_process import ChildProcess, ProcessSpec
+from service.processes.json_logging import configure_json_logging
 from service.processes.log_files import last_lines
 from service.settings import Settings, read_settings
 from service.states import State
@@ -32,26 +32,26 @@ log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
 _POLL_SECONDS = 0.5
 #: Exit statuses from here on are of processes that a signal ended.
-_BY_SIGNAL = 128
+_SIGNAL_EXIT_BASE = 128
 #: So much of an exception is told.
-_LONGEST = 300
+_MAX_REASON_CHARS = 300
 #: A study has the machine for itself so long before the next driver is made ready.
-_STARTING_SECONDS = 30.0
+_STANDBY_DELAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Driven:
+class ActiveStudy:
     """A study that this runner drives.
 
     Args:
         claim: Its lease.
-        child: Its driver process.
-        since: When it got the study, in seconds of `time.monotonic`.
+        driver: Its driver process.
+        started: When it got the study, in seconds of `time.monotonic`.
     """
 
     claim: Claim
-    child: Child
-    since: float
+    driver: ChildProcess
+    started: float
 
 
 class Runner:
@@ -67,24 +67,24 @@ class Runner:
         """Start with no study."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._runners = Runners(store)
-        self._driven: list[Driven] = []
-        self._recorder: Child | None = None
-        self._spare: Child | None = None
+        self._active: list[ActiveStudy] = []
+        self._recorder: ChildProcess | None = None
+        self._standby: ChildProcess | None = None
         self._id = secrets.token_hex(8)
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Renew the leases and the runner's own, end what ended or was cancelled, and claim what there is room for."""
-        self._keep_recorder()
-        self._runners.renew(self._id, datetime.now(UTC), self._settings.lease_seconds)
-        self._driven = [driven for driven in self._driven if self._goes_on(driven)]
+        self._ensure_recorder()
+        self._runners.heartbeat(self._id, datetime.now(UTC), self._settings.lease_seconds)
+        self._active = [driven for driven in self._active if self._check(driven)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
-        while len(self._driven) < self._settings.concurrent_studies:
+        while len(self._active) < self._settings.concurrent_studies:
             most = self._settings.concurrent_studies_per_owner
             claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, most)
             if claim is None:
                 break
-            self._driven.append(self._start(claim))
-        self._keep_spare()
+            self._active.append(self._start_study(claim))
+        self._ensure_standby()
 
     def stop(self, reason: str = "") -> None:
         """Stop the recorder and all drivers, and give their studies back to the queue.
@@ -92,14 +92,14 @@ class Runner:
         Args:
             reason: Of what this runner dies, empty where it was asked to stop.
         """
-        helpers = [child for child in (self._recorder, self._spare) if child is not None]
-        for child in (*helpers, *(driven.child for driven in self._driven)):
-            child.ask_to_stop()
+        helpers = [child for child in (self._recorder, self._standby) if child is not None]
+        for child in (*helpers, *(driven.driver for driven in self._active)):
+            child.terminate()
         self._try(lambda: self._runners.remove(self._id))
-        for driven in self._driven:
-            driven.child.wait()
-            self._try(lambda driven=driven: self._conclude(driven, reason))
-        self._driven = []
+        for driven in self._active:
+            driven.driver.wait()
+            self._try(lambda driven=driven: self._release(driven, reason))
+        self._active = []
         for child in helpers:
             child.wait()
 
@@ -110,23 +110,23 @@ class Runner:
         except OperationalError:
             log.exception("the database does not answer")
 
-    def _goes_on(self, driven: Driven) -> bool:
+    def _check(self, driven: ActiveStudy) -> bool:
         claim, now = driven.claim, datetime.now(UTC)
-        if driven.child.exit_status is not None:
-            driven.child.wait()
-            self._conclude(driven, self._death(driven))
+        if driven.driver.exit_status is not None:
+            driven.driver.wait()
+            self._release(driven, self._failure_reason(driven))
             return False
         try:
             state = self._store.heartbeat(claim.study_id, claim.token, now, self._settings.lease_seconds)
         except StoppedError:
             # the driver has ended the study and is about to exit, or another runner holds it
-            driven.child.ask_to_stop()
+            driven.driver.terminate()
             return True
         if state is State.CANCELLING:
-            driven.child.ask_to_stop()
+            driven.driver.terminate()
         return True
 
-    def _conclude(self, driven: Driven, reason: str = "") -> None:
+    def _release(self, driven: ActiveStudy, reason: str = "") -> None:
         """Put a study whose driver has ended where it belongs; most drivers have done so themselves.
 
         Args:
@@ -135,41 +135,41 @@ class Runner:
         """
         claim = driven.claim
         try:
-            state = self._where(claim, reason)
+            state = self._release_claim(claim, reason)
         except UnknownStudyError:
             log.info("study %s was deleted as soon as it had ended", claim.study_id, extra={"study": claim.study_id})
         else:
             log.info("study %s is %s", claim.study_id, state, extra={"study": claim.study_id})
 
-    def _where(self, claim: Claim, reason: str) -> State:
+    def _release_claim(self, claim: Claim, reason: str) -> State:
         try:
             return self._store.release(claim.study_id, claim.token, reason)
         except StoppedError:
             return self._store.state(claim.study_id)
 
-    def _death(self, driven: Driven) -> str:
+    def _failure_reason(self, driven: ActiveStudy) -> str:
         """Return of what a driver died, for people; the log gets more."""
-        words, status = self._last_words(driven), driven.child.exit_status
+        words, status = self._log_tail(driven), driven.driver.exit_status
         assert status is not None  # it has ended
-        if status == 0 or driven.child.ended_as_asked:
+        if status == 0 or driven.driver.stopped_on_request:
             return ""
         reason = f"the driver process died (exit status {status})"
         study_id = driven.claim.study_id
         log.error("study %s: %s\n%s", study_id, reason, words, extra={"study": study_id})
-        if status < _BY_SIGNAL and words:
+        if status < _SIGNAL_EXIT_BASE and words:
             last = "".join(each for each in words.splitlines()[-1] if each.isprintable())
-            reason += f": {last[:_LONGEST]}"  # the exception's
+            reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's
         return reason
 
-    def _keep_recorder(self) -> None:
+    def _ensure_recorder(self) -> None:
         recorder = self._recorder
         if recorder is not None:
             if recorder.exit_status is None:
                 return
             recorder.wait()
-            log.error("the recorder died and is started again\n%s", last_lines(recorder.command.log))
-        self._recorder = Child(
-            Command(
+            log.error("the recorder died and is started again\n%s", last_lines(recorder.spec.log))
+        self._recorder = ChildProcess(
+            ProcessSpec(
                 name="recorder",
                 arguments=(sys.executable, "-m", "service.tracking.recorder"),
                 environment=os.environ,
@@ -177,44 +177,46 @@ class Runner:
             )
         )
 
-    def _last_words(self, driven: Driven) -> str:
+    def _log_tail(self, driven: ActiveStudy) -> str:
         """Return the end of a study's log, or of the drivers' where its own did not come to write one."""
         own = self._settings.driver_log(driven.claim.study_id)
-        return last_lines(own if own.exists() else driven.child.command.log)
+        return last_lines(own if own.exists() else driven.driver.spec.log)
 
-    def _start(self, claim: Claim) -> Driven:
+    def _start_study(self, claim: Claim) -> ActiveStudy:
         log.info("study %s is driven", claim.study_id, extra={"study": claim.study_id})
-        if self._spare is not None and self._spare.exit_status is not None:
-            self._keep_spare()
-        child = self._spare or self._new_driver()
-        self._spare = None
-        child.tell(f"{claim.study_id} {claim.token}")
-        return Driven(claim=claim, child=child, since=time.monotonic())
+        if self._standby is not None and self._standby.exit_status is not None:
+            self._ensure_standby()
+        child = self._standby or self._new_driver()
+        self._standby = None
+        child.write_line(f"{claim.study_id} {claim.token}")
+        return ActiveStudy(claim=claim, driver=child, started=time.monotonic())
 
-    def _keep_spare(self) -> None:
+    def _ensure_standby(self) -> None:
         """Have a driver wait for the next study, made ready while none is starting: its imports take seconds."""
-        if self._spare is not None and self._spare.exit_status is not None:
-            self._spare.wait()
-            log.error("a driver that waited died\n%s", last_lines(self._spare.command.log))
-            self._spare = None
-        if self._spare is None and all(time.monotonic() - each.since > _STARTING_SECONDS for each in self._driven):
-            self._spare = self._new_driver()
+        if self._standby is not None and self._standby.exit_status is not None:
+            self._standby.wait()
+            log.error("a driver that waited died\n%s", last_lines(self._standby.spec.log))
+            self._standby = None
+        if self._standby is None and all(
+            time.monotonic() - each.started > _STANDBY_DELAY_SECONDS for each in self._active
+        ):
+            self._standby = self._new_driver()
 
-    def _new_driver(self) -> Child:
-        return Child(
-            Command(
+    def _new_driver(self) -> ChildProcess:
+        return ChildProcess(
+            ProcessSpec(
                 name="driver",
                 arguments=(sys.executable, "-m", "service.runner.driver", self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
                 log=self._settings.home / "logs" / "driver.log",
-                grace=30.0,  # a study that is cancelled gets its report
+                grace_seconds=30.0,  # a study that is cancelled gets its report
             )
         )
 
 
 def main() -> int:
     """Run until SIGTERM or Ctrl-C."""
-    log_as_json("runner")
+    configure_json_logging("runner")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
@@ -235,7 +237,7 @@ def main() -> int:
                     log.error("%s; this runner ends, for another one to start with a new Ray", died)
                     return 1
                 try:
-                    runner.turn()
+                    runner.run_once()
                 except OperationalError:
                     log.exception("the database does not answer; it is asked again")
         finally:

@@ -29,12 +29,12 @@ def open_engine(url: str) -> Engine:
     kind = make_url(url).get_backend_name()
     engine = create_engine(url, pool_pre_ping=kind != "sqlite")  # a server may have been started again
     if kind == "sqlite":
-        event.listen(engine, "connect", _set_up)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def for_reading(engine: Engine) -> Engine:
+def reading_engine(engine: Engine) -> Engine:
     """Return the same engine for transactions that read, and see one moment of the database however long they take.
 
     Args:
@@ -45,7 +45,7 @@ def for_reading(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def for_writing(engine: Engine) -> Engine:
+def writing_engine(engine: Engine) -> Engine:
     """Return the same engine for transactions that write: SQLite's take the write lock when they begin.
 
     A transaction that reads first and asks for the lock later fails at once if another one wrote in between.
@@ -58,7 +58,7 @@ def for_writing(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="READ COMMITTED")
 
 
-def put(connection: Connection, table: Table, records: Sequence[Mapping[str, object]]) -> None:
+def upsert(connection: Connection, table: Table, records: Sequence[Mapping[str, object]]) -> None:
     """Write rows in place of those that have their primary keys, whoever else does so at the same time.
 
     Args:
@@ -73,7 +73,7 @@ def put(connection: Connection, table: Table, records: Sequence[Mapping[str, obj
     connection.execute(given.on_conflict_do_update(index_elements=keys, set_=others), list(records))
 
 
-def persistently(work: Callable[[], Result]) -> Result:
+def retry_on_disconnect(work: Callable[[], Result]) -> Result:
     """Do something in the database, again if the connection to it is lost meanwhile; for who has nobody to tell.
 
     Args:
@@ -94,7 +94,7 @@ def persistently(work: Callable[[], Result]) -> Result:
             time.sleep(_AGAIN_SECONDS)
 
 
-def _set_up(connection: object, _entry: ConnectionPoolEntry) -> None:
+def _configure_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
     opened = cast(sqlite3.Connection, connection)
     opened.isolation_level = None  # transactions begin where `_begin` says
     for pragma in (
@@ -107,6 +107,6 @@ def _set_up(connection: object, _entry: ConnectionPoolEntry) -> None:
         opened.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

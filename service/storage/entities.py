@@ -29,7 +29,7 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyHead:
+class StudySummaryRow:
     """A study as lists show it; fields as in `StudyRow`."""
 
     id: str
@@ -62,11 +62,11 @@ class StudyRow:
         started_at: When it was first claimed.
         ended_at: When it ended; None again once it is retried.
         archived_at: When it was put out of the lists; None where it was not.
-        waiting: What its next pack waits for; None where none waits for long.
-        held_until: When its driver's claim runs out; None where no driver has it.
+        waiting_for: What its next pack waits for; None where none waits for long.
+        lease_expires_at: When its driver's claim runs out; None where no driver has it.
         attempt: How often it was claimed.
         environment: What it runs on, as its driver recorded it; None before.
-        experiment: Id of its MLflow experiment; None before there is one.
+        mlflow_experiment: Id of its MLflow experiment; None before there is one.
     """
 
     id: str
@@ -81,15 +81,15 @@ class StudyRow:
     started_at: datetime | None
     ended_at: datetime | None
     archived_at: datetime | None
-    waiting: str | None
-    held_until: datetime | None
+    waiting_for: str | None
+    lease_expires_at: datetime | None
     attempt: int
     environment: Mapping[str, object] | None
-    experiment: str | None
+    mlflow_experiment: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostedKey:
+class IdempotencyKey:
     """A key that a client gave with a study.
 
     Args:
@@ -148,7 +148,7 @@ class RunRow:
     @property
     def id(self) -> str:
         """The run's id within its study."""
-        return run_id(self.run.pack, self.run.lane)
+        return format_run_id(self.run.pack, self.run.lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +161,10 @@ class Webhook:
         states: Of which it is told; all where empty.
         secret: What it is told is signed with.
         created_at: When it was added (UTC).
-        waiting: How much it is still to be told.
+        pending_deliveries: How much it is still to be told.
         failing_since: When it first did not take what is sent again since; None where all is well.
-        trouble: Why it did not take it, in words; empty where all is well.
-        dropped: How much it was never told, since it did not take it for too long.
+        last_error: Why it did not take it, in words; empty where all is well.
+        dropped_deliveries: How much it was never told, since it did not take it for too long.
     """
 
     id: str
@@ -172,10 +172,10 @@ class Webhook:
     states: tuple[State, ...]
     secret: str
     created_at: datetime
-    waiting: int
+    pending_deliveries: int
     failing_since: datetime | None
-    trouble: str
-    dropped: int
+    last_error: str
+    dropped_deliveries: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class Claim:
     attempt: int
 
 
-def run_id(pack: int, lane: int) -> str:
+def format_run_id(pack: int, lane: int) -> str:
     """Return the id of a run within its study, from its place."""
     return f"{pack}-{lane}"
 
@@ -210,6 +210,6 @@ def new_id(now: datetime) -> str:
     return f"{int(now.timestamp() * 1e6):014x}{secrets.token_hex(3)}"
 
 
-def is_id(text: str) -> bool:
+def is_valid_id(text: str) -> bool:
     """Say whether a text has the form of an id."""
     return _ID.fullmatch(text) is not None

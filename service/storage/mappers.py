@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Row
 
 from service.states import State
-from service.storage.entities import StudyHead, StudyRow
+from service.storage.entities import StudyRow, StudySummaryRow
 from studies.records.rows import Lane, Mode, Outcome, Pack, Run, Series, Trial
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -26,14 +26,14 @@ def trial_record(study: str, trial: Trial) -> Record:
         "arm": trial.arm,
         "number": trial.number,
         "batch": trial.batch,
-        "setting": _numbers_text(trial.setting),
+        "setting": _format_numbers(trial.setting),
     }
 
 
-def read_trial(row: Row[*tuple[Any, ...]]) -> Trial:
+def trial_from_row(row: Row[*tuple[Any, ...]]) -> Trial:
     """Return the trial of a row."""
     return Trial(
-        workload=row.workload, arm=row.arm, number=row.number, batch=row.batch, setting=read_numbers(row.setting)
+        workload=row.workload, arm=row.arm, number=row.number, batch=row.batch, setting=parse_numbers(row.setting)
     )
 
 
@@ -56,7 +56,7 @@ def pack_record(study: str, pack: Pack) -> Record:
     }
 
 
-def read_pack(row: Row[*tuple[Any, ...]]) -> Pack:
+def pack_from_row(row: Row[*tuple[Any, ...]]) -> Pack:
     """Return the pack of a row."""
     return Pack(
         number=row.number,
@@ -89,13 +89,13 @@ def run_record(study: str, run: Run) -> Record:
         "steps": run.steps,
         "start_loss": run.start_loss,
         "train_loss": run.train_loss,
-        "metrics": _numbers_text(run.metrics),
+        "metrics": _format_numbers(run.metrics),
         "rungs": json.dumps([str(score) for score in run.rungs]),  # as words: JSON has no infinities and no NaN
         "tracked": False,
     }
 
 
-def read_run(row: Row[*tuple[Any, ...]], series: Sequence[Series]) -> Run:
+def run_from_row(row: Row[*tuple[Any, ...]], series: Sequence[Series]) -> Run:
     """Return the run of a row."""
     return Run(
         workload=row.workload,
@@ -107,7 +107,7 @@ def read_run(row: Row[*tuple[Any, ...]], series: Sequence[Series]) -> Run:
         steps=row.steps,
         start_loss=row.start_loss,
         train_loss=row.train_loss,
-        metrics=read_numbers(row.metrics),
+        metrics=parse_numbers(row.metrics),
         rungs=tuple(float(score) for score in json.loads(row.rungs)),
         pack=row.pack,
         lane=row.lane,
@@ -131,36 +131,38 @@ def series_records(study: str, run: Run) -> list[Record]:
     ]
 
 
-def read_series(rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[tuple[int, int], list[Series]]:
+def series_by_run(rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[tuple[int, int], list[Series]]:
     """Return series by (pack, lane).
 
     Args:
         rows: In order of position.
     """
     shared: dict[bytes, tuple[int, ...]] = {}  # most series have the same steps: one tuple in memory for all
-    found: dict[tuple[int, int], list[Series]] = {}
+    series: dict[tuple[int, int], list[Series]] = {}
     for row in rows:
         if row.steps not in shared:
             shared[row.steps] = struct.unpack(f"<{len(row.steps) // 8}q", row.steps)
         values = struct.unpack(f"<{len(row.points) // 8}d", row.points)
-        found.setdefault((row.pack, row.lane), []).append(Series(name=row.name, steps=shared[row.steps], values=values))
-    return found
+        series.setdefault((row.pack, row.lane), []).append(
+            Series(name=row.name, steps=shared[row.steps], values=values)
+        )
+    return series
 
 
-def _numbers_text(numbers: Mapping[str, float]) -> str:
+def _format_numbers(numbers: Mapping[str, float]) -> str:
     # JSON has no infinities and no NaN: they are written as words, which float() reads
     strict = {name: value if math.isfinite(value) else str(value) for name, value in numbers.items()}
     return json.dumps(strict, allow_nan=False)
 
 
-def read_numbers(text: str) -> dict[str, float]:
+def parse_numbers(text: str) -> dict[str, float]:
     """Return numbers by name, from the text of a setting or of metrics."""
     return {name: float(value) for name, value in json.loads(text).items()}
 
 
-def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
+def study_summary_from_row(row: Row[*tuple[Any, ...]]) -> StudySummaryRow:
     """Return what lists show of the study of a row."""
-    return StudyHead(
+    return StudySummaryRow(
         id=row.id,
         name=row.name,
         owner=row.owner,
@@ -175,7 +177,7 @@ def read_head(row: Row[*tuple[Any, ...]]) -> StudyHead:
     )
 
 
-def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
+def study_from_row(row: Row[*tuple[Any, ...]]) -> StudyRow:
     """Return the study of a row."""
     return StudyRow(
         id=row.id,
@@ -190,9 +192,9 @@ def read_study(row: Row[*tuple[Any, ...]]) -> StudyRow:
         started_at=row.started_at,
         ended_at=row.ended_at,
         archived_at=row.archived_at,
-        waiting=row.waiting,
-        held_until=row.lease_expires_at,
+        waiting_for=row.waiting,
+        lease_expires_at=row.lease_expires_at,
         attempt=row.attempt,
         environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
-        experiment=row.mlflow_experiment,
+        mlflow_experiment=row.mlflow_experiment,
     )

@@ -8,14 +8,14 @@ from sqlalchemy.exc import OperationalError
 
 from service.errors import ForeignDatabaseError, UnreachableError
 from service.settings import Settings
-from service.storage.engine import for_writing, open_engine
+from service.storage.engine import open_engine, writing_engine
 
 _FOLDER = Path(__file__).with_name("migrations")
 #: Any number, the same for all processes: who migrates holds PostgreSQL's lock of it.
 _LOCK = 4_104_104
 
 
-def head() -> str:
+def latest_revision() -> str:
     """Return the newest revision that this version knows."""
     return revisions()[-1]
 
@@ -26,7 +26,7 @@ def revisions() -> tuple[str, ...]:
     return tuple(sorted(match[1] for match in found if match is not None))
 
 
-def current(connection: Connection) -> str | None:
+def current_revision(connection: Connection) -> str | None:
     """Return a database's revision, None where it is empty.
 
     Args:
@@ -47,25 +47,25 @@ def current(connection: Connection) -> str | None:
     return None
 
 
-def migrate(connection: Connection, to: str | None = None) -> None:
+def migrate(connection: Connection, revision: str | None = None) -> None:
     """Bring a database to a revision, all of the way or not at all.
 
     Args:
         connection: In a transaction that writes.
-        to: The revision; the newest where None.
+        revision: The revision; the newest where None.
 
     Raises:
         ForeignDatabaseError: It is of a newer version than this one, or of none.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    found = current(connection)
+    found = current_revision(connection)
     if found is not None and found not in revisions():
         raise ForeignDatabaseError(
-            f"the database is at revision {found}, of a newer version than this one, which knows {head()}; "
+            f"the database is at revision {found}, of a newer version than this one, which knows {latest_revision()}; "
             "run the newer version"
         )
-    if found == (to or head()):
+    if found == (revision or latest_revision()):
         return
     # imported where it is used: the HTTP process is light
     from alembic import command  # noqa: PLC0415
@@ -74,7 +74,7 @@ def migrate(connection: Connection, to: str | None = None) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, to or head())
+    command.upgrade(config, revision or latest_revision())
 
 
 def migrate_database(settings: Settings) -> str:
@@ -88,7 +88,7 @@ def migrate_database(settings: Settings) -> str:
         UnreachableError: It does not answer.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    engine = for_writing(open_engine(settings.database_url))
+    engine = writing_engine(open_engine(settings.database_url))
     try:
         with engine.begin() as connection:
             migrate(connection)
@@ -96,4 +96,4 @@ def migrate_database(settings: Settings) -> str:
         raise UnreachableError(f"the database at {engine.url!r} does not answer: {error.orig}") from error
     finally:
         engine.dispose()
-    return head()
+    return latest_revision()

@@ -77,7 +77,7 @@ class _StudyColumns(TypedColumns):
     lease_token: Named[str | None] = Column(String(32))
     lease_expires_at: Named[datetime | None] = Column(UtcTime)
     attempt: Named[int]
-    fruitless: Named[int] = Column(Integer, server_default="0")
+    failed_attempts: Named[int] = Column("fruitless", Integer, server_default="0")
     priority: Named[int] = Column(Integer, server_default="0")
     waiting: Named[str | None] = Column(Text)
     environment: Named[str | None] = Column(Text)

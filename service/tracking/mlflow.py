@@ -18,12 +18,12 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
 #: MLflow takes at most so many metrics in one call.
-METRICS_A_CALL = 1000
+METRICS_PER_CALL = 1000
 #: Names the run of ours that an MLflow run records.
-KEY = "l4.run"
+RUN_KEY_TAG = "l4.run"
 
 
-class Tracker:
+class StudyTracker:
     """Brings a study and its runs into MLflow.
 
     Args:
@@ -38,9 +38,9 @@ class Tracker:
         self._study_id, self._spec = study_id, spec
         name = f"{spec.name} [{study_id}]"
         found = self._client.get_experiment_by_name(name)
-        self.experiment: str = found.experiment_id if found else self._client.create_experiment(name)
+        self.experiment_id: str = found.experiment_id if found else self._client.create_experiment(name)
         # of an earlier recorder: what it had recorded, and what it was just recording
-        self._recorded = self._earlier()
+        self._recorded = self._read_recorded_runs()
         self._parent = self._open_parent()
 
     def describe(self, environment: Environment) -> None:
@@ -74,13 +74,13 @@ class Tracker:
             setting: Every hyperparameter of its trial by name.
             parameters: The file of a confirm run's final parameters.
         """
-        key = _key(run)
+        key = _run_key(run)
         earlier = self._recorded.pop(key, None)
         if earlier is not None:
             self._client.delete_run(earlier)
         tags = self._tags() | {
             MLFLOW_PARENT_RUN_ID: self._parent,
-            KEY: key,
+            RUN_KEY_TAG: key,
             "arm": run.arm,
             "workload": run.workload,
             "stage": run.stage.value,
@@ -89,10 +89,10 @@ class Tracker:
             "outcome": run.outcome.value,
         }
         name = f"{run.workload} {run.arm} {run.stage} trial {run.trial:03d} seed {run.seed:04d}"
-        made = self._client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
-        metrics = _metrics(run)
-        for start in range(0, max(1, len(metrics)), METRICS_A_CALL):
-            part = metrics[start : start + METRICS_A_CALL]
+        made = self._client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
+        metrics = _finite_metrics(run)
+        for start in range(0, max(1, len(metrics)), METRICS_PER_CALL):
+            part = metrics[start : start + METRICS_PER_CALL]
             self._client.log_batch(made, part, self._params(run, setting) if start == 0 else ())
         if run.stage is Stage.CONFIRM:
             self._attach(made, run, parameters)
@@ -126,22 +126,22 @@ class Tracker:
         if earlier is not None:
             self._client.update_run(earlier, status="RUNNING")  # it had ended where its study was retried
             return earlier
-        tags = self._tags() | {KEY: self._study_id}
-        return self._client.create_run(self.experiment, tags=tags, run_name=f"study {self._spec.name}").info.run_id
+        tags = self._tags() | {RUN_KEY_TAG: self._study_id}
+        return self._client.create_run(self.experiment_id, tags=tags, run_name=f"study {self._spec.name}").info.run_id
 
-    def _earlier(self) -> dict[str, str]:
+    def _read_recorded_runs(self) -> dict[str, str]:
         """Return the MLflow run ids of everything recorded in the experiment so far, by our key."""
         found: dict[str, str] = {}
         token: str | None = None
         while True:
-            page = self._client.search_runs([self.experiment], max_results=1000, page_token=token)
-            found |= {run.data.tags[KEY]: run.info.run_id for run in page}
+            page = self._client.search_runs([self.experiment_id], max_results=1000, page_token=token)
+            found |= {run.data.tags[RUN_KEY_TAG]: run.info.run_id for run in page}
             token = page.token
             if not token:
                 return found
 
 
-def forget(*, uri: str, study_id: str) -> None:
+def delete_experiment(*, uri: str, study_id: str) -> None:
     """Delete a study's experiment, its runs and all their artifacts, where MLflow has them; it may be done twice.
 
     What MLflow deletes it hides, and keeps the rows of, until `mlflow gc`; artifacts are gone.
@@ -156,11 +156,11 @@ def forget(*, uri: str, study_id: str) -> None:
         client.delete_experiment(experiment.experiment_id)
 
 
-def _key(run: Run) -> str:
+def _run_key(run: Run) -> str:
     return f"{run.workload}/{run.arm}/{run.stage}/{run.trial}/{run.seed}"
 
 
-def _metrics(run: Run) -> list[Metric]:
+def _finite_metrics(run: Run) -> list[Metric]:
     """Return a run's series and final values; MLflow holds no infinities, the tag `outcome` tells of those."""
     now = int(time.time() * 1000)
     points = [

@@ -11,28 +11,28 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from service.processes.json_logging import log_as_json
+from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
 from service.states import ENDED, State
 from service.storage.engine import open_engine
 from service.storage.entities import StudyRow
 from service.storage.repositories.deletions import Deletion, Deletions
 from service.storage.repositories.studies import Store
-from service.tracking.mlflow import Tracker, forget
-from service.tracking.sync_state import Recordings
+from service.tracking.mlflow import StudyTracker, delete_experiment
+from service.tracking.sync_state import SyncState
 from studies.environment import Environment
 from studies.execution.artifacts import Checkpoints, Weights
 
 log = logging.getLogger("service.tracking.recorder")  # as a program its name is `__main__`
 
 #: Runs of a study that are recorded before the next study has its turn.
-_RUNS_A_TURN = 20
+_RUNS_PER_PASS = 20
 _POLL_SECONDS = 0.5
-_RETRY = timedelta(seconds=30)
+_RETRY_DELAY = timedelta(seconds=30)
 #: Training goes first where there are more programs than processors.
-_NICE = 10
+_NICENESS = 10
 #: How MLflow calls the ends of a study.
-_STATUS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
+_MLFLOW_STATUS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
 
 
 class Recorder:
@@ -47,11 +47,11 @@ class Recorder:
     def __init__(self, settings: Settings, store: Store, stopping: Callable[[], bool]) -> None:
         """Start with no study."""
         self._settings, self._store, self._stopping = settings, store, stopping
-        self._recordings, self._deletions = Recordings(store), Deletions(settings, store)
-        self._trackers: dict[str, Tracker] = {}
+        self._sync_state, self._deletions = SyncState(store), Deletions(settings, store)
+        self._trackers: dict[str, StudyTracker] = {}
         self._retry_at: dict[str, datetime] = {}
 
-    def turn(self, now: datetime) -> bool:
+    def run_once(self, now: datetime) -> bool:
         """Record some runs of every study, end what has ended, delete what was deleted; what fails is tried later.
 
         Args:
@@ -60,39 +60,39 @@ class Recorder:
         Returns:
             Whether there may be more to record at once.
         """
-        unfinished = self._recordings.unfinished()
+        unfinished = self._sync_state.unfinished()
         for study_id in self._trackers.keys() - unfinished:
             del self._trackers[study_id]  # it was deleted
         due = [each for each in unfinished if self._retry_at.get(each, now) <= now]
-        more = [self._try(study_id, now) for study_id in due]
+        more = [self._try_record(study_id, now) for study_id in due]
         for deletion in self._deletions.pending():
             if self._retry_at.get(deletion.study_id, now) <= now:
-                self._delete(deletion, now)
+                self._try_delete(deletion, now)
         return any(more)
 
-    def _try(self, study_id: str, now: datetime) -> bool:
+    def _try_record(self, study_id: str, now: datetime) -> bool:
         try:
             return self._record(study_id)
         except Exception:
-            if study_id not in self._recordings.unfinished():
+            if study_id not in self._sync_state.unfinished():
                 return False  # it was deleted meanwhile, and its files
             # MLflow is not there, or refuses: the study itself is none the worse for it
             log.exception(
-                "study %s was not recorded; it is tried again in %s", study_id, _RETRY, extra={"study": study_id}
+                "study %s was not recorded; it is tried again in %s", study_id, _RETRY_DELAY, extra={"study": study_id}
             )
             self._trackers.pop(study_id, None)
-            self._retry_at[study_id] = now + _RETRY
+            self._retry_at[study_id] = now + _RETRY_DELAY
             return False
 
-    def _delete(self, deletion: Deletion, now: datetime) -> None:
+    def _try_delete(self, deletion: Deletion, now: datetime) -> None:
         study_id = deletion.study_id
         try:
             if deletion.mlflow:
-                forget(uri=self._settings.tracking_uri, study_id=study_id)
+                delete_experiment(uri=self._settings.tracking_uri, study_id=study_id)
             self._deletions.finish(study_id)
         except Exception:
-            log.exception("study %s was not deleted from all places; it is tried again in %s", study_id, _RETRY)
-            self._retry_at[study_id] = now + _RETRY
+            log.exception("study %s was not deleted from all places; it is tried again in %s", study_id, _RETRY_DELAY)
+            self._retry_at[study_id] = now + _RETRY_DELAY
             return
         self._retry_at.pop(study_id, None)
         log.info("nothing is left of study %s", study_id)
@@ -102,27 +102,27 @@ class Recorder:
         if study_id not in self._trackers:
             self._trackers[study_id] = self._open(study)
         tracker, weights = self._trackers[study_id], Weights(folder=self._settings.parameters_folder(study_id))
-        rows = self._recordings.untracked_runs(study_id, _RUNS_A_TURN)
+        rows = self._sync_state.untracked_runs(study_id, _RUNS_PER_PASS)
         for row in rows:
             if self._stopping():
                 return False
             tracker.record(row.run, row.setting, weights.path(row.run))
-            self._recordings.mark_tracked(study_id, row.run)
+            self._sync_state.mark_tracked(study_id, row.run)
             weights.drop(row.run)
         if rows or study.state not in ENDED:
             return bool(rows)
         files = {file: self._store.report_file(study_id, file) for file in self._store.report_files(study_id)}
-        tracker.close(files, _STATUS[study.state])
+        tracker.close(files, _MLFLOW_STATUS[study.state])
         if study.state is not State.FAILED:  # a study that failed may be tried again, and goes on from them
             Checkpoints(folder=self._settings.checkpoints_folder(study_id)).clear()
-        self._recordings.finish(study, datetime.now(UTC))
+        self._sync_state.finish(study, datetime.now(UTC))
         del self._trackers[study_id]
         log.info("study %s is %s, and MLflow has all of it", study_id, study.state, extra={"study": study_id})
         return False
 
-    def _open(self, study: StudyRow) -> Tracker:
-        tracker = Tracker(uri=self._settings.tracking_uri, study_id=study.id, spec=study.spec)
-        self._store.set_experiment(study.id, tracker.experiment)
+    def _open(self, study: StudyRow) -> StudyTracker:
+        tracker = StudyTracker(uri=self._settings.tracking_uri, study_id=study.id, spec=study.spec)
+        self._store.set_experiment(study.id, tracker.experiment_id)
         tracker.describe(Environment.model_validate(study.environment))
         return tracker
 
@@ -144,10 +144,10 @@ def lock(home: Path) -> TextIO | None:
 
 def main() -> int:
     """Record until SIGTERM."""
-    log_as_json("recorder")
+    configure_json_logging("recorder")
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
-    os.nice(_NICE)
+    os.nice(_NICENESS)
     settings = read_settings()
     held: TextIO | None = None
     while held is None:
@@ -157,7 +157,7 @@ def main() -> int:
     with held:
         recorder = Recorder(settings, Store(open_engine(settings.database_url)), stopping.is_set)
         while not stopping.is_set():
-            if not recorder.turn(datetime.now(UTC)):
+            if not recorder.run_once(datetime.now(UTC)):
                 stopping.wait(_POLL_SECONDS)
     return 0
 

@@ -11,7 +11,7 @@ from service.storage.tables import recordings, runs, studies
 from studies.records.rows import Run
 
 
-class Recordings:
+class SyncState:
     """The notes of one database.
 
     Args:

@@ -76,7 +76,7 @@ def build_study_page(
         ended=row.state in ENDED,
         elapsed=duration(elapsed) if elapsed > 0 else "",
         left=_remaining_time(study, elapsed),
-        charts=() if row.experiment is None else _mlflow_charts(study, settings, row.experiment),
+        charts=() if row.mlflow_experiment is None else _mlflow_charts(study, settings, row.mlflow_experiment),
     )
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from service.api.presenters import mlflow_links
 from service.schemas.display import best_score, best_setting
 from service.settings import Settings
-from service.storage.entities import StudyHead
+from service.storage.entities import StudySummaryRow
 from studies.formatting import duration, label
 
 #: A page may load only the service's own files, and run no inline script.
@@ -68,7 +68,7 @@ def _format_time(at: datetime, *, seconds: bool = False) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _elapsed_text(study: StudyHead) -> str:
+def _elapsed_text(study: StudySummaryRow) -> str:
     if study.started_at is None:
         return "–"
     return "running" if study.ended_at is None else duration((study.ended_at - study.started_at).total_seconds())

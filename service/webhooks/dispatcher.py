@@ -10,25 +10,25 @@ from typing import TypeVar, final
 from sqlalchemy import Connection
 
 from service.errors import UnknownWebhookError
-from service.storage.lifecycle import outbox as deliveries
+from service.storage.lifecycle import outbox
 from service.storage.lifecycle.outbox import Delivery
 from service.storage.repositories.studies import Store
-from service.webhooks.http_client import SECONDS, Answer, Outbound
-from service.webhooks.signing import signed
+from service.webhooks.http_client import TIMEOUT_SECONDS, DeliveryResult, WebhookClient
+from service.webhooks.signing import signature_headers
 from service.webhooks.subscriptions import read_webhook
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 #: A webhook that a courier took and lost, since its process died, is another's after so long.
-_LEASE_SECONDS = 3 * SECONDS
+_LEASE_SECONDS = 3 * TIMEOUT_SECONDS
 #: Webhooks that are told something at the same time.
-_AT_ONCE = 50
+_MAX_CONCURRENT = 50
 
 
 @final
-class Courier:
+class WebhookDispatcher:
     """Tells webhooks, each in its order and all at once, what happened to studies.
 
     Any number of couriers may work on one database: each takes a webhook for itself for a while.
@@ -38,11 +38,11 @@ class Courier:
         outbound: What posts.
     """
 
-    def __init__(self, store: Store, outbound: Outbound) -> None:
+    def __init__(self, store: Store, outbound: WebhookClient) -> None:
         """Start with no webhook."""
         self._store, self._outbound = store, outbound
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="courier", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="courier", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -53,50 +53,52 @@ class Courier:
         self._stopping.set()
         self._thread.join()
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         tasks: dict[str, asyncio.Task[None]] = {}
         try:
             while not self._stopping.is_set():
                 try:
-                    for webhook_id in await asyncio.to_thread(self._take, _AT_ONCE - len(tasks)):
-                        tasks[webhook_id] = asyncio.create_task(self._tell(webhook_id))
+                    for webhook_id in await asyncio.to_thread(self._lease_webhooks, _MAX_CONCURRENT - len(tasks)):
+                        tasks[webhook_id] = asyncio.create_task(self._deliver_all(webhook_id))
                 except Exception:
                     log.exception("webhooks are not told anything now; tried again")
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
                 tasks = {webhook_id: task for webhook_id, task in tasks.items() if not task.done()}
         finally:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    def _take(self, most: int) -> tuple[str, ...]:
+    def _lease_webhooks(self, limit: int) -> tuple[str, ...]:
         with self._store.reading() as connection:
-            if not deliveries.is_due(connection):
+            if not outbox.has_deliveries(connection):
                 return ()
-        return self._write(lambda connection: deliveries.take(connection, datetime.now(UTC), _LEASE_SECONDS, most))
+        return self._write(
+            lambda connection: outbox.lease_due_webhooks(connection, datetime.now(UTC), _LEASE_SECONDS, limit)
+        )
 
-    async def _tell(self, webhook_id: str) -> None:
+    async def _deliver_all(self, webhook_id: str) -> None:
         """Tell a webhook what waits for it, until there is nothing more or it does not take something."""
         try:
-            while (found := await asyncio.to_thread(self._next, webhook_id)) is not None:
+            while (found := await asyncio.to_thread(self._next_delivery, webhook_id)) is not None:
                 delivery, url, secret = found
-                headers = signed(secret, delivery.message, delivery.content, datetime.now(UTC))
+                headers = signature_headers(secret, delivery.message_id, delivery.content, datetime.now(UTC))
                 answer = await self._post(url, delivery.content, headers)
-                if not await asyncio.to_thread(self._note, delivery, answer):
+                if not await asyncio.to_thread(self._record_result, delivery, answer):
                     return
         except Exception:
             log.exception("webhook %s is not told anything now; tried again", webhook_id, extra={"webhook": webhook_id})
         finally:
-            await asyncio.shield(asyncio.to_thread(self._give_back, webhook_id))
+            await asyncio.shield(asyncio.to_thread(self._release, webhook_id))
 
-    async def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> DeliveryResult:
         try:
             return await self._outbound.post(url, content, headers)
         except Exception:
             log.exception("a fault of the service kept it from sending to a webhook")
-            return Answer(status=None, detail="a fault of the service, whose log has more")
+            return DeliveryResult(status=None, detail="a fault of the service, whose log has more")
 
-    def _next(self, webhook_id: str) -> tuple[Delivery, str, str] | None:
+    def _next_delivery(self, webhook_id: str) -> tuple[Delivery, str, str] | None:
         """Return what a webhook is to be told next, its URL and its secret."""
 
         def read(connection: Connection) -> tuple[Delivery, str, str] | None:
@@ -104,31 +106,31 @@ class Courier:
                 webhook = read_webhook(connection, webhook_id)
             except UnknownWebhookError:  # it was removed meanwhile
                 return None
-            found = deliveries.next_delivery(connection, webhook_id, datetime.now(UTC), _LEASE_SECONDS)
+            found = outbox.next_delivery(connection, webhook_id, datetime.now(UTC), _LEASE_SECONDS)
             return None if found is None else (found, webhook.url, webhook.secret)
 
         return self._write(read)
 
-    def _note(self, delivery: Delivery, answer: Answer) -> bool:
+    def _record_result(self, delivery: Delivery, result: DeliveryResult) -> bool:
         """Note what came back, and return whether the webhook is told the next thing at once."""
-        if answer.taken:
-            self._write(lambda connection: deliveries.delivered(connection, delivery))
+        if result.accepted:
+            self._write(lambda connection: outbox.mark_delivered(connection, delivery))
             return True
         now = datetime.now(UTC)
-        dropped = self._write(lambda connection: deliveries.failed(connection, delivery, answer.detail, now))
+        dropped = self._write(lambda connection: outbox.mark_failed(connection, delivery, result.detail, now))
         log.log(
             logging.ERROR if dropped else logging.WARNING,
             "webhook %s, %s: %s; %s",
-            delivery.webhook,
-            delivery.message,
-            answer.detail,
+            delivery.webhook_id,
+            delivery.message_id,
+            result.detail,
             "dropped, it is too old" if dropped else "it is sent again",
-            extra={"webhook": delivery.webhook},
+            extra={"webhook": delivery.webhook_id},
         )
         return dropped
 
-    def _give_back(self, webhook_id: str) -> None:
-        self._write(lambda connection: deliveries.give_back(connection, webhook_id))
+    def _release(self, webhook_id: str) -> None:
+        self._write(lambda connection: outbox.release_webhook(connection, webhook_id))
 
     def _write(self, change: Callable[[Connection], Result]) -> Result:
         with self._store.writing() as connection:

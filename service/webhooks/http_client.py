@@ -15,18 +15,18 @@ import httpx
 from service.errors import PrivateAddressError, UnreachableError
 
 #: From the look-up of the name to the answer's status, all in all.
-SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 #: Names that are looked up at the same time; what looks them up cannot be interrupted.
-_LOOKUPS = 16
+_MAX_LOOKUPS = 16
 #: IPv6 addresses that stand for an IPv4 one, which may be private, where a network translates them.
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_NAT64_PREFIX = ipaddress.ip_network("64:ff9b::/96")
 
 #: Of a host.
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class DeliveryResult:
     """What came back.
 
     Args:
@@ -38,26 +38,26 @@ class Answer:
     detail: str
 
     @property
-    def taken(self) -> bool:
+    def accepted(self) -> bool:
         """Whether the receiver has it."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @final
-class Outbound:
+class WebhookClient:
     """Posts to addresses that clients name.
 
     Args:
-        private: Whether these may be private.
+        allow_private: Whether these may be private.
     """
 
-    def __init__(self, *, private: bool) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
         """Start with nothing on its way."""
-        self._private = private
+        self._private = allow_private
         # not asyncio's own threads: those are for the database
-        self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+        self._lookups = ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="lookup")
 
-    async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> DeliveryResult:
         """Post something, and return what came back; its body is not read.
 
         Args:
@@ -66,21 +66,21 @@ class Outbound:
             headers: Further headers.
         """
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 status = await self._post(httpx.URL(url), content, headers)
         except TimeoutError:
-            return Answer(status=None, detail=f"no answer within {SECONDS:g} s")
+            return DeliveryResult(status=None, detail=f"no answer within {TIMEOUT_SECONDS:g} s")
         except (PrivateAddressError, UnreachableError) as error:
-            return Answer(status=None, detail=str(error))
+            return DeliveryResult(status=None, detail=str(error))
         except httpx.TransportError as error:
-            return Answer(status=None, detail=f"no answer: {type(error).__name__}")
-        return Answer(status=status, detail=f"answered {status}")
+            return DeliveryResult(status=None, detail=f"no answer: {type(error).__name__}")
+        return DeliveryResult(status=status, detail=f"answered {status}")
 
     async def _post(self, url: httpx.URL, content: bytes, headers: Mapping[str, str]) -> int:
         # what is connected to is what was looked at: a name may lead elsewhere the next time
         addresses = await self._addresses(url)
         own = {"Host": url.netloc.decode(), "Content-Type": "application/json", "User-Agent": "l4-studies"}
-        async with httpx.AsyncClient(verify=self._trusted, trust_env=False, timeout=SECONDS) as client:
+        async with httpx.AsyncClient(verify=self._ssl_context, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             for address in addresses:
                 try:
                     async with client.stream(
@@ -104,7 +104,7 @@ class Outbound:
         """
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._lookups, _look_up, url.host)
+            found = await loop.run_in_executor(self._lookups, _resolve, url.host)
         except (OSError, UnicodeError) as error:  # the latter where no name can be so long
             raise UnreachableError(f"the host {url.host} is not known") from error
         if not self._private and not all(map(_is_public, found)):
@@ -115,11 +115,11 @@ class Outbound:
         return [str(address) for address in found]
 
     @cached_property
-    def _trusted(self) -> SSLContext:
+    def _ssl_context(self) -> SSLContext:
         return httpx.create_ssl_context(trust_env=False)
 
 
-def _look_up(host: str) -> list[Address]:
+def _resolve(host: str) -> list[Address]:
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
 
@@ -127,7 +127,7 @@ def _look_up(host: str) -> list[Address]:
 def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _TRANSLATED:
+        if address in _NAT64_PREFIX:
             inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if not all(each is None or _is_public(each) for each in inside):
             return False

@@ -15,20 +15,20 @@ def new_secret() -> str:
     return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
-def signed(secret: str, message: str, content: bytes, now: datetime) -> dict[str, str]:
+def signature_headers(secret: str, message_id: str, content: bytes, now: datetime) -> dict[str, str]:
     """Return the headers of a message.
 
     Args:
         secret: From `new_secret`.
-        message: The message's id, the same however often it is sent.
+        message_id: The message's id, the same however often it is sent.
         content: The body.
         now: The present time; a receiver refuses what is much older.
     """
     timestamp = str(int(now.timestamp()))
     key = base64.b64decode(secret.removeprefix(_PREFIX))
-    digest = hmac.digest(key, b".".join((message.encode(), timestamp.encode(), content)), hashlib.sha256)
+    digest = hmac.digest(key, b".".join((message_id.encode(), timestamp.encode(), content)), hashlib.sha256)
     return {
-        "webhook-id": message,
+        "webhook-id": message_id,
         "webhook-timestamp": timestamp,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }

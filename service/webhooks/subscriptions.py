@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from service.errors import UnknownWebhookError, shown
+from service.errors import UnknownWebhookError, quote_value
 from service.states import State
-from service.storage.entities import Webhook, is_id, new_id
+from service.storage.entities import Webhook, is_valid_id, new_id
 from service.storage.repositories.studies import Store
 from service.storage.tables import deliveries, webhooks
 from service.webhooks.signing import new_secret
 
-_WAITING = (
+_PENDING_DELIVERIES = (
     select(func.count())
     .select_from(deliveries)
     .where(deliveries.c.webhook == webhooks.c.id)
@@ -58,14 +58,15 @@ class Webhooks:
             )
             return read_webhook(connection, webhook_id)
 
-    def all(self) -> tuple[Webhook, ...]:
+    def list_webhooks(self) -> tuple[Webhook, ...]:
         """Return the webhooks, oldest first."""
         with self._store.reading() as connection:
             return tuple(
-                _webhook(row) for row in connection.execute(select(webhooks, _WAITING).order_by(webhooks.c.id))
+                _webhook_from_row(row)
+                for row in connection.execute(select(webhooks, _PENDING_DELIVERIES).order_by(webhooks.c.id))
             )
 
-    def one(self, webhook_id: str) -> Webhook:
+    def get(self, webhook_id: str) -> Webhook:
         """Return a webhook.
 
         Raises:
@@ -80,11 +81,11 @@ class Webhooks:
         Raises:
             UnknownWebhookError: There is none of that id.
         """
-        if not is_id(webhook_id):
-            raise unknown(webhook_id)
+        if not is_valid_id(webhook_id):
+            raise unknown_webhook(webhook_id)
         with self._store.writing() as connection:
             if connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id)).rowcount == 0:
-                raise unknown(webhook_id)
+                raise unknown_webhook(webhook_id)
             connection.execute(delete(deliveries).where(deliveries.c.webhook == webhook_id))
 
 
@@ -94,28 +95,30 @@ def read_webhook(connection: Connection, webhook_id: str) -> Webhook:
     Raises:
         UnknownWebhookError: There is none of that id.
     """
-    if not is_id(webhook_id):
-        raise unknown(webhook_id)
-    row = connection.execute(select(webhooks, _WAITING).where(webhooks.c.id == webhook_id)).one_or_none()
+    if not is_valid_id(webhook_id):
+        raise unknown_webhook(webhook_id)
+    row = connection.execute(select(webhooks, _PENDING_DELIVERIES).where(webhooks.c.id == webhook_id)).one_or_none()
     if row is None:
-        raise unknown(webhook_id)
-    return _webhook(row)
+        raise unknown_webhook(webhook_id)
+    return _webhook_from_row(row)
 
 
-def unknown(webhook_id: str) -> UnknownWebhookError:
+def unknown_webhook(webhook_id: str) -> UnknownWebhookError:
     """Return the error for an id that no webhook has."""
-    return UnknownWebhookError(f"no webhook has the id {shown(webhook_id)}; `GET /webhooks` lists those there are")
+    return UnknownWebhookError(
+        f"no webhook has the id {quote_value(webhook_id)}; `GET /webhooks` lists those there are"
+    )
 
 
-def _webhook(row: Row[*tuple[Any, ...]]) -> Webhook:
+def _webhook_from_row(row: Row[*tuple[Any, ...]]) -> Webhook:
     return Webhook(
         id=row.id,
         url=row.url,
         states=tuple(State(name) for name in row.states.split()),
         secret=row.secret,
         created_at=row.created_at,
-        waiting=row.waiting,
+        pending_deliveries=row.waiting,
         failing_since=row.failing_since,
-        trouble=row.trouble,
-        dropped=row.dropped,
+        last_error=row.trouble,
+        dropped_deliveries=row.dropped,
     )

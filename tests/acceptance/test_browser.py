@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from service.auth.keys import deployed_keys
+from service.auth.keys import open_api_keys
 from service.client.client import Client
 from service.roles import Role
 from service.settings import Access, Settings
@@ -73,7 +73,7 @@ def browser() -> Generator[Browser]:
 def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
     folder = tmp_path_factory.mktemp("browser")
     settings = settings_in(folder).model_copy(update={"access": Access.KEYS})
-    with deployed_keys(settings) as keys:
+    with open_api_keys(settings) as keys:
         key = keys.create("ada", Role.ADMIN, datetime.now(UTC))
     with serving(settings, folder / "serve.txt") as process:
         running = Running(settings=settings, key=key)

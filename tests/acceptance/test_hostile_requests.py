@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from service.api.openapi import STUDY_JSON
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.runner.ledger import StudyLedger
 from service.storage.engine import open_engine
@@ -54,7 +54,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> 
         wait_until_alive(process, port)
         engine = open_engine(f"sqlite:///{home / 'studies.db'}")
         store = Store(engine)
-        key = Keys(store).create("admin", Role.ADMIN, NOW)
+        key = ApiKeys(store).create("admin", Role.ADMIN, NOW)
         study_id = store.add_study(resolve(STUDY_JSON, catalogue), NOW)
         claim = store.claim(NOW, 1e6)
         assert claim is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.keys import deployed_keys
+from service.auth.keys import open_api_keys
 from service.client.client import Client
 from service.roles import Role
 from service.settings import Access, Settings
@@ -44,7 +44,7 @@ def _gone_within(settings: Settings, seconds: float) -> bool:
 def test_nothing_is_left_and_the_study_goes_on_whatever_ends_the_service(settings: Settings, tmp_path: Path) -> None:
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     settings = settings.model_copy(update={"access": Access.KEYS})  # its parts do without
-    with deployed_keys(settings) as keys:
+    with open_api_keys(settings) as keys:
         key = keys.create("submitter", Role.SUBMITTER, datetime.now(UTC))
     with serving(settings, first) as process, Client(settings.url, key=key) as client:
         assert "by API key" in first.read_text()

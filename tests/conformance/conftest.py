@@ -45,7 +45,7 @@ def empty_api(app: FastAPI, server_url: str, store: Store) -> Iterator[httpx.Cli
 def api(empty_api: httpx.Client, store: Store, catalogue: Catalogue) -> httpx.Client:
     """A client of a service that can take studies."""
     Runners(store).publish(catalogue)
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
     return empty_api
 
 
@@ -69,6 +69,6 @@ def keyed_api(keyed_app: FastAPI, keyed_url: str, store: Store, catalogue: Catal
     """A client without a key of a service that can take studies of those that have one."""
     keyed_app.state.store, keyed_app.state.event_watcher = store, EventWatcher(store)
     Runners(store).publish(catalogue)
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
     with httpx.Client(base_url=keyed_url) as client:
         yield client

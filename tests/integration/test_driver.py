@@ -41,7 +41,7 @@ home, study, token, ray, when = sys.argv[1:]
 settings = Settings(home=home, data_dir=home, ray_address=ray, gpus_per_pack=0)
 stopping, render, do = threading.Event(), driver.render, getattr(driver.Driver, when)
 def cancelled(*given):
-    Store(open_engine(settings.database_url)).ask(study, commands.cancel)
+    Store(open_engine(settings.database_url)).execute(study, commands.cancel)
     return do(*given)
 def asked(*given):
     os.kill(os.getpid(), signal.SIGTERM)

@@ -12,17 +12,17 @@ pytestmark = pytest.mark.slow
 #: The driver's machine has other code than the worker's.
 _DRIVE = """
 import runpy, sys
-from studies import cluster
-cluster.sources = lambda: "f" * 64
+from studies.execution import ray_cluster
+ray_cluster.sources = lambda: "f" * 64
 sys.argv = ["gpu_packs", *sys.argv[1:]]
 runpy.run_module("tests.integration.gpu_packs", run_name="__main__")
 """
 _JOIN = """
 import sys
-from studies import cluster
+from studies.execution import ray_cluster
 from studies.errors import StudiesError
 try:
-    cluster.require_same_code(sys.argv[1])
+    ray_cluster.require_same_code(sys.argv[1])
 except StudiesError as error:
     print(type(error).__name__, error)
 """

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, func, make_url, select
 from service.cli.serve import run_service, service_processes
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
-from service.processes.child_process import Child
+from service.processes.child_process import ChildProcess
 from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import ENDED, State
@@ -85,7 +85,7 @@ def test_a_study_is_the_same_with_every_connection_cut_again_and_again(
 def test_two_runners_share_the_queue_and_never_a_study(own: Settings, tmp_path: Path) -> None:
     other = own.model_copy(update={"home": tmp_path / "other"})
     other.home.mkdir()
-    second = Child(service_processes(other)[-1].command)
+    second = ChildProcess(service_processes(other)[-1].command)
     try:
         with Client(own.url) as client:
             _until_runners(own, 2)
@@ -104,7 +104,7 @@ def test_two_runners_share_the_queue_and_never_a_study(own: Settings, tmp_path: 
             assert taken == ["attempt 1"]
         engine.dispose()
     finally:
-        second.ask_to_stop()
+        second.terminate()
         second.wait()
 
 

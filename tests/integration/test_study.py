@@ -22,7 +22,7 @@ from service.client.connection import RequestRefusedError
 from service.schemas.studies import ReportFormat, StudyResponse
 from service.settings import Settings
 from service.states import State
-from service.storage.lifecycle.leases import FRUITLESS
+from service.storage.lifecycle.leases import MAX_FAILED_ATTEMPTS
 from studies.planning.estimate import Basis
 from studies.reporting.bundle.rebuild import rebuild
 from studies.reporting.report import Report
@@ -334,8 +334,11 @@ def test_a_study_whose_drivers_die_has_failed_and_is_retried(settings: Settings,
             os.kill(driver, signal.SIGKILL)
             killed.add(driver)
         time.sleep(0.1)
-    assert client.study(study.id).reason == f"{FRUITLESS} times in a row: the driver process died (exit status 137)"
-    assert len(killed) == FRUITLESS
+    assert (
+        client.study(study.id).reason
+        == f"{MAX_FAILED_ATTEMPTS} times in a row: the driver process died (exit status 137)"
+    )
+    assert len(killed) == MAX_FAILED_ATTEMPTS
     assert client.retry(study.id).ended_at is None
     _until(client, study.id, State.RUNNING)
     client.cancel(study.id)

@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.middleware.csrf import require_same_origin
 from service.api.middleware.rate_limit import RateLimiter
 from service.api.negotiation import preferred_media_type
-from service.auth.keys import Keys
-from service.auth.sessions import COOKIE, Sessions
-from service.errors import ForbiddenError, LoginNeededError, TooManyRequestsError, UnauthenticatedError, shown
+from service.auth.keys import ApiKeys
+from service.auth.sessions import COOKIE_NAME, Sessions
+from service.errors import ForbiddenError, LoginNeededError, TooManyRequestsError, UnauthenticatedError, quote_value
 from service.roles import Role
 from service.settings import Settings, is_loopback
 from service.storage.entities import Caller
@@ -92,17 +92,17 @@ class AuthenticationMiddleware:
 def _find_caller(request: Request) -> Caller:
     """Return the caller by the API key of a request or, without one, by the session of its browser."""
     store = request.app.state.store
-    authorization, token = request.headers.get("authorization"), request.cookies.get(COOKIE)
+    authorization, token = request.headers.get("authorization"), request.cookies.get(COOKIE_NAME)
     if authorization is not None or token is None:
-        return Keys(store).caller(authorization or "")
-    caller = Sessions(store).caller(token)
+        return ApiKeys(store).authenticate(authorization or "")
+    caller = Sessions(store).authenticate(token)
     # a browser sends the cookie with requests of any site's pages
     require_same_origin(request, allow_unknown=False)
     return caller
 
 
 def _has_credentials(request: Request) -> bool:
-    return "authorization" in request.headers or COOKIE in request.cookies
+    return "authorization" in request.headers or COOKIE_NAME in request.cookies
 
 
 def _wants_page(request: Request) -> bool:
@@ -126,8 +126,8 @@ def _local_caller(request: Request) -> Caller:
     match = _HOST.fullmatch(host)
     if host and (match is None or not is_loopback(match[1].strip("[]"))):
         raise ForbiddenError(
-            f"the request is for {shown(host)}; without keys the service is for this machine only, as 127.0.0.1 or "
-            "localhost: start it with L4_ACCESS=keys to have others use it"
+            f"the request is for {quote_value(host)}; without keys the service is for this machine only, "
+            "as 127.0.0.1 or localhost: start it with L4_ACCESS=keys to have others use it"
         )
     require_same_origin(request, allow_unknown=True)
     return _LOCAL_ADMIN

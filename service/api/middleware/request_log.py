@@ -9,7 +9,7 @@ from typing import final
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.storage.entities import is_id
+from service.storage.entities import is_valid_id
 
 log = logging.getLogger(__name__)
 
@@ -72,4 +72,4 @@ class RequestLogMiddleware:
 def _study_field(scope: Scope) -> dict[str, str]:
     """Return the log field with the study's id; empty if the path has none, or has text that is no id."""
     study_id = scope.get("path_params", {}).get("study_id", "")
-    return {"study": study_id} if is_id(study_id) else {}
+    return {"study": study_id} if is_valid_id(study_id) else {}

@@ -23,10 +23,10 @@ def conditions(study: StudyRow, searches: Mapping[Place, Standing], ahead: int, 
 def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
     if study.state is State.QUEUED:
         yield "waits for a runner that has room" if ahead == 0 else f"waits behind {ahead} in the queue"
-    if study.state is State.PAUSED and study.held_until is not None and study.held_until >= now:
+    if study.state is State.PAUSED and study.lease_expires_at is not None and study.lease_expires_at >= now:
         yield "its driver finishes what is in training"
-    if study.state is State.RUNNING and study.waiting:
-        yield study.waiting
+    if study.state is State.RUNNING and study.waiting_for:
+        yield study.waiting_for
 
 
 def _range_extensions(searches: Mapping[Place, Standing]) -> Iterator[str]:

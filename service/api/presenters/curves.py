@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, select
 
 from service.schemas.studies import CurveResponse, CurvesResponse
-from service.storage.entities import run_id
-from service.storage.mappers import read_series
+from service.storage.entities import format_run_id
+from service.storage.mappers import series_by_run
 from service.storage.tables import runs, series
 from studies.planning.progress import Progress
 from studies.spec.parameters import Stage
@@ -43,7 +43,7 @@ def read_curves(
     packs, lanes = {row.pack for row in selected}, {row.lane for row in selected}
     condition = and_(series.c.study == study_id, series.c.pack.in_(packs), series.c.lane.in_(lanes))
     names = connection.execute(select(series.c.name).where(condition).order_by(series.c.position)).scalars()
-    followed = read_series(connection.execute(select(series).where(condition, series.c.name == name)))
+    followed = series_by_run(connection.execute(select(series).where(condition, series.c.name == name)))
     return CurvesResponse(
         workload=workload,
         names=tuple(dict.fromkeys(names)),
@@ -54,7 +54,7 @@ def read_curves(
                 stage=Stage(row.stage),
                 trial=row.trial,
                 seed=row.seed,
-                run=run_id(row.pack, row.lane),
+                run=format_run_id(row.pack, row.lane),
                 steps=run_series.steps,
                 values=tuple(value if math.isfinite(value) else None for value in run_series.values),
             )

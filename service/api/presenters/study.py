@@ -16,15 +16,15 @@ from service.schemas.studies import (
 )
 from service.settings import Settings
 from service.states import State
-from service.storage.entities import StudyHead, StudyRow
-from service.storage.lifecycle.queue import Waiting
+from service.storage.entities import StudyRow, StudySummaryRow
+from service.storage.lifecycle.queue import QueuedStudy
 from service.storage.repositories.studies import Store
 from studies.planning.progress import Progress
 from studies.search import budget
 from studies.search.selection import Score
 
 
-def present_summary(row: StudyHead | StudyRow) -> StudySummary:
+def present_summary(row: StudySummaryRow | StudyRow) -> StudySummary:
     """Return the summary of a study for lists.
 
     Args:
@@ -70,12 +70,14 @@ def present_study(row: StudyRow, store: Store, settings: Settings) -> StudyRespo
             runs=f"{path}/runs",
             events=f"{path}/events",
             report=f"{path}/report" if has_report else None,
-            mlflow=None if row.experiment is None else mlflow_links.experiment_url(settings, row.experiment),
+            mlflow=None
+            if row.mlflow_experiment is None
+            else mlflow_links.experiment_url(settings, row.mlflow_experiment),
         ),
     )
 
 
-def _count_ahead(row: StudyRow, waiting: Sequence[Waiting]) -> int:
+def _count_ahead(row: StudyRow, waiting: Sequence[QueuedStudy]) -> int:
     """Return how many studies are ahead in the queue; 0 if the study was claimed meanwhile."""
     return next((position for position, study in enumerate(waiting) if study.id == row.id), 0)
 

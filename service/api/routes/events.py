@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from service.api.authorization import CallerDep, RequireRole
 from service.api.dependencies import EventWatcherDep, StoreDep, StudyId
 from service.api.problems import problem_responses
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.errors import UnknownStudyError
 from service.roles import Role
 from service.schemas.studies import EventResponse
@@ -54,7 +54,7 @@ async def follow_events(
 
 def _read_events(store: Store, caller: Caller, study_id: str, sent_id: int) -> tuple[int, tuple[Event, ...], bool]:
     """Return the latest event's id, the events after `sent_id`, and whether the stream ends."""
-    if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
+    if caller.key_id is not None and ApiKeys(store).is_revoked(caller.key_id):
         return sent_id, (), True
     latest_id = store.latest_events([study_id]).get(study_id, 0)
     try:

@@ -13,14 +13,14 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from service.api.authorization import CallerDep, RequireRole
 from service.api.dependencies import RunId, SettingsDep, StoreDep, StudyId
 from service.api.problems import problem_responses
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.errors import NoLogError, UnknownStudyError
-from service.processes.log_files import in_words, of_pack, read_on
+from service.processes.log_files import format_line, read_from, read_pack_lines
 from service.roles import Role
 from service.settings import Settings
 from service.states import ENDED
 from service.storage.entities import Caller
-from service.storage.repositories.runs import read_one_run
+from service.storage.repositories.runs import read_run
 from service.storage.repositories.studies import Store
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
@@ -48,7 +48,7 @@ def show_log(
     log = _log_file(study_id, store, settings)
     if follow:
         return StreamingResponse(_follow(log, lines, store, caller, study_id), media_type="text/plain")
-    return PlainTextResponse(_text(read_on(log, 0, lines)[0]))
+    return PlainTextResponse(_text(read_from(log, 0, lines)[0]))
 
 
 @router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
@@ -58,8 +58,8 @@ def show_run_log(
     """Return the lines of the log about the pack of a completed run."""
     log = _log_file(study_id, store, settings)
     with store.reading() as connection:
-        pack = read_one_run(connection, study_id, run_id).run.pack
-    return PlainTextResponse(_text(of_pack(log, pack, lines)))
+        pack = read_run(connection, study_id, run_id).run.pack
+    return PlainTextResponse(_text(read_pack_lines(log, pack, lines)))
 
 
 def _log_file(study_id: str, store: Store, settings: Settings) -> Path:
@@ -84,7 +84,7 @@ async def _follow(log: Path, lines: int, store: Store, caller: Caller, study_id:
     while not ended:
         # state before log: once the study has ended, nothing more is written
         ended = await run_in_threadpool(_is_over, store, caller, study_id)
-        new_lines, offset = await run_in_threadpool(read_on, log, offset, max_lines)
+        new_lines, offset = await run_in_threadpool(read_from, log, offset, max_lines)
         max_lines = None
         if new_lines:
             yield _text(new_lines)
@@ -94,7 +94,7 @@ async def _follow(log: Path, lines: int, store: Store, caller: Caller, study_id:
 
 def _is_over(store: Store, caller: Caller, study_id: str) -> bool:
     """Return whether the study has ended or the caller's key was revoked."""
-    if caller.key_id is not None and Keys(store).is_revoked(caller.key_id):
+    if caller.key_id is not None and ApiKeys(store).is_revoked(caller.key_id):
         return True
     try:
         return store.state(study_id) in ENDED
@@ -103,4 +103,4 @@ def _is_over(store: Store, caller: Caller, study_id: str) -> bool:
 
 
 def _text(lines: Iterable[str]) -> str:
-    return "".join(f"{in_words(line)}\n" for line in lines)
+    return "".join(f"{format_line(line)}\n" for line in lines)

@@ -18,10 +18,10 @@ from service.errors import ForbiddenError, UnknownStudyError, WrongStateError
 from service.roles import Role
 from service.schemas.requests import CANCELLABLE, MAX_CANCELLED, CancelRequest, CloneRequest
 from service.schemas.studies import CancelledResponse, CancelResponse, StudyResponse
-from service.storage.entities import Caller, PostedKey
+from service.storage.entities import Caller, IdempotencyKey
 from service.storage.lifecycle.commands import archive, cancel, unarchive
 from service.storage.repositories.deletions import Deletions
-from service.storage.repositories.listing import Wanted
+from service.storage.repositories.listing import StudyFilter
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.validation.compatibility import recheck
@@ -48,8 +48,8 @@ def clone_study(
     key = None
     if idempotency_key is not None:
         digest = hashlib.sha256(f"clone of {study_id} {body.digest}".encode()).hexdigest()
-        key = PostedKey(key=idempotency_key, digest=digest)
-    clone_id = None if key is None else store.posted(key, caller.name)
+        key = IdempotencyKey(key=idempotency_key, digest=digest)
+    clone_id = None if key is None else store.find_by_idempotency_key(key, caller.name)
     if clone_id is None:
         request = parse_body(CloneRequest, body)
         spec = store.study(study_id).spec
@@ -64,14 +64,14 @@ def clone_study(
 @router.post("/studies/{study_id}/archive", responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def archive_study(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Archive an ended study: only the list of archived studies shows it. 409 if it has not ended."""
-    store.ask(study_id, archive)
+    store.execute(study_id, archive)
     return present_study(store.study(study_id), store, settings)
 
 
 @router.post("/studies/{study_id}/unarchive", responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def unarchive_study(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> StudyResponse:
     """Show an archived study in the lists again. 409 if it has not ended."""
-    store.ask(study_id, unarchive)
+    store.execute(study_id, unarchive)
     return present_study(store.study(study_id), store, settings)
 
 
@@ -114,9 +114,9 @@ def cancel_all(store: Store, request: CancelRequest, caller: Caller) -> CancelRe
     if request.ids:
         return CancelResponse(studies=_cancel_each(store, dict.fromkeys(request.ids), caller), more=False)
     owner = None if caller.role is Role.ADMIN else caller.name
-    wanted = Wanted(states=request.state or CANCELLABLE, name=request.name, owner=owner)
+    wanted = StudyFilter(states=request.state or CANCELLABLE, name=request.name, owner=owner)
     # newest first: a runner whose study is cancelled claims the oldest of equal priority
-    found = store.studies(MAX_CANCELLED, wanted=wanted)
+    found = store.studies(MAX_CANCELLED, study_filter=wanted)
     return CancelResponse(
         studies=_cancel_each(store, [head.id for head in found.items], caller), more=found.next_cursor is not None
     )
@@ -128,7 +128,7 @@ def _cancel_each(store: Store, ids: Iterable[str], caller: Caller) -> tuple[Canc
 
 def _cancel(store: Store, study_id: str, caller: Caller) -> CancelledResponse:
     try:
-        state = store.ask(require_own_study(study_id, store, caller), cancel)
+        state = store.execute(require_own_study(study_id, store, caller), cancel)
         return CancelledResponse(id=study_id, state=state, problem=None)
     except (UnknownStudyError, ForbiddenError, WrongStateError) as error:
         return CancelledResponse(id=study_id, state=None, problem=to_problem(error))

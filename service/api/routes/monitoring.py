@@ -57,5 +57,5 @@ def ready(store: StoreDep) -> Health:
     """Return 200 while a runner is active; 503 with the reason if submitted studies would only wait."""
     runners = Runners(store)
     runners.catalogue()
-    runners.require(datetime.now(UTC))
+    runners.require_active(datetime.now(UTC))
     return Health(status="ok")

@@ -9,7 +9,7 @@ from service.api.openapi import STUDY_REQUEST_BODY
 from service.api.problems import BODY_STATUSES, problem_responses
 from service.roles import Role
 from service.schemas.studies import PlanResponse
-from service.storage.repositories.estimates import estimated
+from service.storage.repositories.estimates import estimate_study
 from service.storage.repositories.runners import Runners
 from studies.search import budget
 from studies.validation.resolver import resolve
@@ -26,7 +26,7 @@ def plan(body: BodyDep, store: StoreDep) -> PlanResponse:
     """Return what a study would train and an estimate of its cost; it is validated but not stored."""
     catalogue = Runners(store).catalogue()
     spec = resolve(body.parse(), catalogue)
-    estimate = estimated(store, spec, catalogue)
+    estimate = estimate_study(store, spec, catalogue)
     return PlanResponse(
         spec_hash=spec.content_hash,
         warnings=(*spec.warnings(), *budget.warnings(spec)),

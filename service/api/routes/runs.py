@@ -10,12 +10,12 @@ from service.api.authorization import RequireRole
 from service.api.dependencies import Cursor, Limit, RunId, StoreDep, StudyId
 from service.api.presenters.curves import read_curves
 from service.api.problems import problem_responses
-from service.errors import UnknownWorkloadError, shown
+from service.errors import UnknownWorkloadError, quote_value
 from service.roles import Role
 from service.schemas.requests import NO_NUL
 from service.schemas.studies import CurvesResponse, RunPage, RunResponse
 from service.storage.entities import RunRow
-from service.storage.repositories.runs import read_one_run
+from service.storage.repositories.runs import read_run
 from studies.records.rows import Outcome
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
@@ -40,7 +40,7 @@ def show_run(study_id: StudyId, run_id: RunId, store: StoreDep) -> RunResponse:
     """Return a completed run."""
     study = store.study(study_id)
     with store.reading() as connection:
-        return _run_response(read_one_run(connection, study.id, run_id))
+        return _run_response(read_run(connection, study.id, run_id))
 
 
 @router.get(
@@ -54,7 +54,9 @@ def show_curves(
     study = store.study(study_id)
     names = [spec.name for spec in study.spec.workloads]
     if workload not in names:
-        raise UnknownWorkloadError(f"study {study_id} has no workload {shown(workload)}; it has {', '.join(names)}")
+        raise UnknownWorkloadError(
+            f"study {study_id} has no workload {quote_value(workload)}; it has {', '.join(names)}"
+        )
     progress = store.progress(study)
     with store.reading() as connection:
         return read_curves(connection, study_id, study.spec, progress, workload, series)

@@ -25,11 +25,11 @@ from service.errors import ForbiddenError
 from service.roles import Role
 from service.schemas.studies import StudyPage, StudyResponse
 from service.settings import Settings
-from service.storage.entities import PostedKey
+from service.storage.entities import IdempotencyKey
 from service.storage.lifecycle import commands
-from service.storage.repositories.listing import Wanted
+from service.storage.repositories.listing import StudyFilter
 from service.storage.repositories.runners import Runners
-from service.storage.repositories.studies import Store, Verb
+from service.storage.repositories.studies import Command, Store
 from studies.validation.resolver import resolve
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
@@ -59,8 +59,8 @@ def submit(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StudyResponse:
     """Submit a study; it is validated at once, all faults are reported together, and it runs in turn."""
-    key = None if idempotency_key is None else PostedKey(key=idempotency_key, digest=body.digest)
-    study_id = None if key is None else store.posted(key, caller.name)
+    key = None if idempotency_key is None else IdempotencyKey(key=idempotency_key, digest=body.digest)
+    study_id = None if key is None else store.find_by_idempotency_key(key, caller.name)
     if study_id is None:
         if priority > 0 and caller.role is not Role.ADMIN:
             raise ForbiddenError(f"a priority of {priority} takes an admin's key; a submitter's studies have 0 or less")
@@ -80,7 +80,7 @@ def list_studies(
     archived: Archived = False,
 ) -> StudyPage:
     """Return studies, newest first."""
-    page = store.studies(limit, cursor, Wanted(states=tuple(state), name=name, archived=archived))
+    page = store.studies(limit, cursor, StudyFilter(states=tuple(state), name=name, archived=archived))
     return StudyPage(studies=tuple(present_summary(row) for row in page.items), next_cursor=page.next_cursor)
 
 
@@ -114,6 +114,6 @@ def retry(study_id: OwnStudyId, store: StoreDep, settings: SettingsDep) -> Study
     return _execute(commands.retry, study_id, store, settings)
 
 
-def _execute(verb: Verb, study_id: str, store: Store, settings: Settings) -> StudyResponse:
-    store.ask(study_id, verb)
+def _execute(command: Command, study_id: str, store: Store, settings: Settings) -> StudyResponse:
+    store.execute(study_id, command)
     return present_study(store.study(study_id), store, settings)

@@ -14,8 +14,8 @@ from service.api.problems import BODY_STATUSES, problem_responses
 from service.roles import Role
 from service.schemas.webhooks import DeliveryResponse, NewWebhookResponse, WebhookRequest, WebhookResponse
 from service.storage.entities import Webhook
-from service.storage.lifecycle.outbox import body, new_message
-from service.webhooks.signing import signed
+from service.storage.lifecycle.outbox import message_body, new_message_id
+from service.webhooks.signing import signature_headers
 from service.webhooks.subscriptions import Webhooks
 
 router = APIRouter(tags=["webhooks"], dependencies=[Depends(RequireRole(Role.ADMIN))])
@@ -37,7 +37,7 @@ def add_webhook(body: BodyDep, store: StoreDep) -> NewWebhookResponse:
 @router.get("/webhooks", responses=problem_responses())
 def list_webhooks(store: StoreDep) -> tuple[WebhookResponse, ...]:
     """Return the webhooks, oldest first, with their delivery status."""
-    return tuple(_webhook_response(webhook) for webhook in Webhooks(store).all())
+    return tuple(_webhook_response(webhook) for webhook in Webhooks(store).list_webhooks())
 
 
 @router.delete(
@@ -52,11 +52,11 @@ def remove_webhook(webhook_id: WebhookId, store: StoreDep) -> Response:
 @router.post("/webhooks/{webhook_id}/test", responses=problem_responses(HTTPStatus.NOT_FOUND))
 async def send_test(webhook_id: WebhookId, store: StoreDep, outbound: OutboundDep) -> DeliveryResponse:
     """Send a message of type `webhook.test` once, now, and return the receiver's response."""
-    webhook = await run_in_threadpool(Webhooks(store).one, webhook_id)
-    now, message = datetime.now(UTC), new_message()
-    content = body("webhook.test", now, {"webhook": webhook.id})
-    delivery = await outbound.post(webhook.url, content, signed(webhook.secret, message, content, now))
-    return DeliveryResponse(taken=delivery.taken, status=delivery.status, detail=delivery.detail)
+    webhook = await run_in_threadpool(Webhooks(store).get, webhook_id)
+    now, message = datetime.now(UTC), new_message_id()
+    content = message_body("webhook.test", now, {"webhook": webhook.id})
+    delivery = await outbound.post(webhook.url, content, signature_headers(webhook.secret, message, content, now))
+    return DeliveryResponse(taken=delivery.accepted, status=delivery.status, detail=delivery.detail)
 
 
 def _webhook_response(webhook: Webhook) -> WebhookResponse:
@@ -65,8 +65,8 @@ def _webhook_response(webhook: Webhook) -> WebhookResponse:
         url=webhook.url,
         states=webhook.states,
         created_at=webhook.created_at,
-        waiting=webhook.waiting,
+        waiting=webhook.pending_deliveries,
         failing_since=webhook.failing_since,
-        trouble=webhook.trouble,
-        dropped=webhook.dropped,
+        trouble=webhook.last_error,
+        dropped=webhook.dropped_deliveries,
     )

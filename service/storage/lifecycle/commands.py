@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, update
 
 from service.states import ENDED, State
 from service.storage.lifecycle.leases import is_held
-from service.storage.lifecycle.transitions import move, refused, state_for_update
+from service.storage.lifecycle.transitions import state_for_update, transition, wrong_state
 from service.storage.tables import recordings, studies
 
 
@@ -26,7 +26,7 @@ def pause(connection: Connection, study_id: str, now: datetime) -> State:
         WrongStateError: It has ended or is about to.
     """
     if state_for_update(connection, study_id) is not State.PAUSED:
-        move(connection, study_id, State.PAUSED, "paused by request", token=None, now=now)
+        transition(connection, study_id, State.PAUSED, "paused by request", token=None, now=now)
     return State.PAUSED
 
 
@@ -45,9 +45,9 @@ def resume(connection: Connection, study_id: str, now: datetime) -> State:
         return state
     to = State.RUNNING if state is State.PAUSED and is_held(connection, study_id, now) else State.QUEUED
     if state is State.PAUSED:
-        move(connection, study_id, to, "", token=None, now=now)
+        transition(connection, study_id, to, "", token=None, now=now)
         return to
-    raise refused(study_id, state, "resumed", "only a paused one can")
+    raise wrong_state(study_id, state, "resumed", "only a paused one can")
 
 
 def cancel(connection: Connection, study_id: str, now: datetime) -> State:
@@ -65,7 +65,7 @@ def cancel(connection: Connection, study_id: str, now: datetime) -> State:
         return state
     waits = state is State.QUEUED or (state is State.PAUSED and not is_held(connection, study_id, now))
     to = State.CANCELLED if waits else State.CANCELLING
-    move(connection, study_id, to, "cancelled by request", token=None, now=now)
+    transition(connection, study_id, to, "cancelled by request", token=None, now=now)
     return to
 
 
@@ -83,11 +83,11 @@ def retry(connection: Connection, study_id: str, now: datetime) -> State:
     if state in (State.QUEUED, State.RUNNING, State.PAUSED):
         return state
     if state is not State.FAILED:
-        raise refused(study_id, state, "retried", "only a failed one can; post its spec again")
+        raise wrong_state(study_id, state, "retried", "only a failed one can; post its spec again")
     connection.execute(delete(recordings).where(recordings.c.study == study_id))
     # one that is at work again belongs into the lists
-    connection.execute(update(studies).where(studies.c.id == study_id).values(fruitless=0, archived_at=None))
-    move(connection, study_id, State.QUEUED, "retried by request", token=None, now=now)
+    connection.execute(update(studies).where(studies.c.id == study_id).values(failed_attempts=0, archived_at=None))
+    transition(connection, study_id, State.QUEUED, "retried by request", token=None, now=now)
     return State.QUEUED
 
 
@@ -106,7 +106,7 @@ def archive(connection: Connection, study_id: str, now: datetime) -> State:
         UnknownStudyError: There is no such study.
         WrongStateError: It has not ended.
     """
-    state = _ended(connection, study_id, "archived")
+    state = _require_ended(connection, study_id, "archived")
     own = (studies.c.id == study_id, studies.c.archived_at.is_(None))
     connection.execute(update(studies).where(*own).values(archived_at=now))
     return state
@@ -122,13 +122,13 @@ def unarchive(connection: Connection, study_id: str, now: datetime) -> State:
         UnknownStudyError: There is no such study.
         WrongStateError: It has not ended.
     """
-    state = _ended(connection, study_id, "unarchived")
+    state = _require_ended(connection, study_id, "unarchived")
     connection.execute(update(studies).where(studies.c.id == study_id).values(archived_at=None))
     return state
 
 
-def _ended(connection: Connection, study_id: str, asked: str) -> State:
+def _require_ended(connection: Connection, study_id: str, action: str) -> State:
     state = state_for_update(connection, study_id)
     if state not in ENDED:
-        raise refused(study_id, state, asked, "only one that has ended can; cancel it first")
+        raise wrong_state(study_id, state, action, "only one that has ended can; cancel it first")
     return state

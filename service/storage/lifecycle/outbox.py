@@ -14,9 +14,9 @@ from service.states import State
 from service.storage.tables import deliveries, webhooks
 
 #: After the first failure the next attempt is so many seconds later, then twice as many, and so on, up to the most.
-FIRST_WAIT, LONGEST_WAIT = 5.0, 3600.0
+INITIAL_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 5.0, 3600.0
 #: What could not be delivered so long after it happened is dropped.
-GIVE_UP = timedelta(hours=24)
+MAX_DELIVERY_AGE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,20 +25,20 @@ class Delivery:
 
     Args:
         id: Later ones are larger.
-        webhook: The webhook's id.
-        message: Its id for the receiver, the same however often it is sent.
+        webhook_id: The webhook's id.
+        message_id: Its id for the receiver, the same however often it is sent.
         content: The body.
-        at: When it happened (UTC).
+        created_at: When it happened (UTC).
     """
 
     id: int
-    webhook: str
-    message: str
+    webhook_id: str
+    message_id: str
     content: bytes
-    at: datetime
+    created_at: datetime
 
 
-def announce(connection: Connection, study_id: str, to: State, reason: str, now: datetime) -> None:
+def enqueue_deliveries(connection: Connection, study_id: str, to: State, reason: str, now: datetime) -> None:
     """Have every webhook that wants to know told of a study's new state.
 
     Args:
@@ -48,9 +48,9 @@ def announce(connection: Connection, study_id: str, to: State, reason: str, now:
         reason: Why, in plain words.
         now: The present time.
     """
-    content = body(f"study.{to.lower()}", now, {"study": study_id, "state": to.value, "reason": reason})
+    content = message_body(f"study.{to.lower()}", now, {"study": study_id, "state": to.value, "reason": reason})
     records = [
-        {"webhook": webhook, "message": new_message(), "content": content, "at": now}
+        {"webhook": webhook, "message": new_message_id(), "content": content, "at": now}
         for webhook, states in connection.execute(select(webhooks.c.id, webhooks.c.states))
         if not states or to.value in states.split()
     ]
@@ -58,44 +58,44 @@ def announce(connection: Connection, study_id: str, to: State, reason: str, now:
         connection.execute(insert(deliveries), records)
 
 
-def body(kind: str, at: datetime, data: dict[str, str]) -> bytes:
+def message_body(event_type: str, at: datetime, data: dict[str, str]) -> bytes:
     """Return a message's body, as Standard Webhooks has it.
 
     Args:
-        kind: What happened, as in `study.succeeded`.
+        event_type: What happened, as in `study.succeeded`.
         at: When.
         data: What there is to say of it.
     """
-    return json.dumps({"type": kind, "timestamp": at.isoformat(), "data": data}).encode()
+    return json.dumps({"type": event_type, "timestamp": at.isoformat(), "data": data}).encode()
 
 
-def new_message() -> str:
+def new_message_id() -> str:
     """Return an id for a message; as the signature has it, without a dot."""
     return f"msg_{secrets.token_hex(12)}"
 
 
-def take(connection: Connection, now: datetime, lease_seconds: float, most: int) -> tuple[str, ...]:
+def lease_due_webhooks(connection: Connection, now: datetime, lease_seconds: float, limit: int) -> tuple[str, ...]:
     """Take the webhooks that wait for something and are due, and return their ids: nobody else has them for a while.
 
     Args:
         connection: In a transaction that writes.
         now: The present time.
         lease_seconds: For how long they are this process's, unless it renews that.
-        most: How many.
+        limit: How many.
     """
     due = (
         webhooks.c.id.in_(select(deliveries.c.webhook)),
         or_(webhooks.c.retry_at.is_(None), webhooks.c.retry_at <= now),
         or_(webhooks.c.taken_until.is_(None), webhooks.c.taken_until <= now),
     )
-    some = select(webhooks.c.id).where(*due).order_by(webhooks.c.retry_at.nulls_first(), webhooks.c.id).limit(most)
+    some = select(webhooks.c.id).where(*due).order_by(webhooks.c.retry_at.nulls_first(), webhooks.c.id).limit(limit)
     # whoever takes them at the same time waits here, and finds that they are not due any more
     taken = update(webhooks).where(webhooks.c.id.in_(some), *due)
     taken = taken.values(taken_until=now + timedelta(seconds=lease_seconds))
     return tuple(connection.execute(taken.returning(webhooks.c.id)).scalars())
 
 
-def is_due(connection: Connection) -> bool:
+def has_deliveries(connection: Connection) -> bool:
     """Say whether anything waits, without keeping others from writing."""
     return connection.execute(select(deliveries.c.id).limit(1)).first() is not None
 
@@ -115,10 +115,10 @@ def next_delivery(connection: Connection, webhook_id: str, now: datetime, lease_
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    return Delivery(id=row.id, webhook=row.webhook, message=row.message, content=row.content, at=row.at)
+    return Delivery(id=row.id, webhook_id=row.webhook, message_id=row.message, content=row.content, created_at=row.at)
 
 
-def delivered(connection: Connection, delivery: Delivery) -> None:
+def mark_delivered(connection: Connection, delivery: Delivery) -> None:
     """Note that a receiver has something.
 
     Args:
@@ -128,38 +128,38 @@ def delivered(connection: Connection, delivery: Delivery) -> None:
     connection.execute(delete(deliveries).where(deliveries.c.id == delivery.id))
     connection.execute(
         update(webhooks)
-        .where(webhooks.c.id == delivery.webhook)
+        .where(webhooks.c.id == delivery.webhook_id)
         .values(tries=0, retry_at=None, failing_since=None, trouble="")
     )
 
 
-def failed(connection: Connection, delivery: Delivery, trouble: str, now: datetime) -> bool:
+def mark_failed(connection: Connection, delivery: Delivery, error: str, now: datetime) -> bool:
     """Note that a receiver did not take something, which is sent again later, or dropped where it is too old.
 
     Args:
         connection: In a transaction that writes.
         delivery: What it did not take.
-        trouble: Why, in words.
+        error: Why, in words.
         now: The present time.
 
     Returns:
         Whether it was dropped.
     """
-    own = webhooks.c.id == delivery.webhook
+    own = webhooks.c.id == delivery.webhook_id
     row = connection.execute(select(webhooks.c.tries, webhooks.c.failing_since).where(own)).one_or_none()
     if row is None:  # it was removed meanwhile
         return False
-    noted = update(webhooks).where(own).values(failing_since=row.failing_since or now, trouble=trouble)
-    if now - delivery.at >= GIVE_UP:
+    noted = update(webhooks).where(own).values(failing_since=row.failing_since or now, trouble=error)
+    if now - delivery.created_at >= MAX_DELIVERY_AGE:
         connection.execute(delete(deliveries).where(deliveries.c.id == delivery.id))
         # its receiver is as dead as it was: the next one, too old as well perhaps, is tried at once, and once
         connection.execute(noted.values(dropped=webhooks.c.dropped + 1))
         return True
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(row.tries, 20))
+    wait = min(MAX_BACKOFF_SECONDS, INITIAL_BACKOFF_SECONDS * 2 ** min(row.tries, 20))
     connection.execute(noted.values(tries=row.tries + 1, retry_at=now + timedelta(seconds=wait)))
     return False
 
 
-def give_back(connection: Connection, webhook_id: str) -> None:
+def release_webhook(connection: Connection, webhook_id: str) -> None:
     """Let others have a webhook that was taken."""
     connection.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(taken_until=None))

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select
 
 from service.states import HELD, State
-from service.storage.lifecycle.transitions import is_in
+from service.storage.lifecycle.transitions import has_state
 from service.storage.tables import studies
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
-_JUST_NOW = datetime.max.replace(tzinfo=UTC)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class QueuedStudy:
     """A study that waits for a driver.
 
     Args:
@@ -34,48 +34,48 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class OwnerUsage:
     """What an owner has had of the runners.
 
     Args:
         running: Studies that drivers hold.
-        last: When one was last taken up for the first time; long ago where none was.
+        last_started_at: When one was last taken up for the first time; long ago where none was.
     """
 
     running: int = 0
-    last: datetime = _NEVER
+    last_started_at: datetime = _LONG_AGO
 
 
-def in_order(waiting: Sequence[Waiting], served: Mapping[str | None, Served]) -> Iterator[Waiting]:
+def fair_order(queued: Sequence[QueuedStudy], usage_by_owner: Mapping[str | None, OwnerUsage]) -> Iterator[QueuedStudy]:
     """Yield waiting studies in the order in which they will be taken up, if nothing comes in between.
 
     The highest priority first; among equals that of the owner with the fewest running studies, each that was yielded
     counted as one; then of the one who was served longest ago; then the oldest.
 
     Args:
-        waiting: The studies.
-        served: By owner; one that is not in it has had nothing.
+        queued: The studies.
+        usage_by_owner: By owner; one that is not in it has had nothing.
     """
-    own: dict[str | None, deque[Waiting]] = defaultdict(deque)
-    for study in sorted(waiting, key=lambda study: (-study.priority, study.id)):
-        own[study.owner].append(study)
-    had = {owner: served.get(owner, Served()) for owner in own}
+    queues: dict[str | None, deque[QueuedStudy]] = defaultdict(deque)
+    for study in sorted(queued, key=lambda study: (-study.priority, study.id)):
+        queues[study.owner].append(study)
+    usage = {owner: usage_by_owner.get(owner, OwnerUsage()) for owner in queues}
 
-    def turn(owner: str | None) -> tuple[int, int, datetime, str, str | None]:
-        first = own[owner][0]
-        return (-first.priority, had[owner].running, had[owner].last, first.id, owner)
+    def sort_key(owner: str | None) -> tuple[int, int, datetime, str, str | None]:
+        first = queues[owner][0]
+        return (-first.priority, usage[owner].running, usage[owner].last_started_at, first.id, owner)
 
-    turns = [turn(owner) for owner in own]
-    heapq.heapify(turns)
-    while turns:
-        owner = heapq.heappop(turns)[-1]
-        yield own[owner].popleft()
-        had[owner] = Served(running=had[owner].running + 1, last=_JUST_NOW)
-        if own[owner]:
-            heapq.heappush(turns, turn(owner))
+    owners = [sort_key(owner) for owner in queues]
+    heapq.heapify(owners)
+    while owners:
+        owner = heapq.heappop(owners)[-1]
+        yield queues[owner].popleft()
+        usage[owner] = OwnerUsage(running=usage[owner].running + 1, last_started_at=_FAR_FUTURE)
+        if queues[owner]:
+            heapq.heappush(owners, sort_key(owner))
 
 
-def queue(connection: Connection, now: datetime) -> Iterator[Waiting]:
+def read_queue(connection: Connection, now: datetime) -> Iterator[QueuedStudy]:
     """Yield the queued studies in the order in which they will be taken up.
 
     Args:
@@ -84,26 +84,28 @@ def queue(connection: Connection, now: datetime) -> Iterator[Waiting]:
     """
     columns = (studies.c.id, studies.c.name, studies.c.owner, studies.c.priority)
     query = select(*columns).where(studies.c.state == State.QUEUED.value)
-    waiting = [
-        Waiting(id=row.id, name=row.name, owner=row.owner, priority=row.priority) for row in connection.execute(query)
+    queued = [
+        QueuedStudy(id=row.id, name=row.name, owner=row.owner, priority=row.priority)
+        for row in connection.execute(query)
     ]
-    return in_order(waiting, _served(connection, now) if waiting else {})
+    return fair_order(queued, _read_owner_usage(connection, now) if queued else {})
 
 
-def running(connection: Connection, now: datetime) -> dict[str | None, int]:
+def count_running_by_owner(connection: Connection, now: datetime) -> dict[str | None, int]:
     """Return how many studies drivers hold, by owner.
 
     Args:
         connection: In a transaction.
         now: The present time.
     """
-    held = (is_in(HELD), studies.c.lease_expires_at >= now)
+    held = (has_state(HELD), studies.c.lease_expires_at >= now)
     return Counter(connection.execute(select(studies.c.owner).where(*held)).scalars())
 
 
-def _served(connection: Connection, now: datetime) -> dict[str | None, Served]:
+def _read_owner_usage(connection: Connection, now: datetime) -> dict[str | None, OwnerUsage]:
     latest = select(studies.c.owner, func.max(studies.c.started_at)).group_by(studies.c.owner)
-    held = running(connection, now)
+    held = count_running_by_owner(connection, now)
     return {
-        owner: Served(running=held.get(owner, 0), last=last or _NEVER) for owner, last in connection.execute(latest)
+        owner: OwnerUsage(running=held.get(owner, 0), last_started_at=last or _LONG_AGO)
+        for owner, last in connection.execute(latest)
     }

@@ -4,14 +4,16 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from service.errors import UnknownStudyError, WrongStateError, shown
+from service.errors import UnknownStudyError, WrongStateError, quote_value
 from service.states import ENDED, HELD, SOURCES, State
-from service.storage.lifecycle.outbox import announce
+from service.storage.lifecycle.outbox import enqueue_deliveries
 from service.storage.tables import events, studies
 from studies.errors import StoppedError
 
 
-def move(connection: Connection, study_id: str, to: State, reason: str, *, token: str | None, now: datetime) -> None:
+def transition(
+    connection: Connection, study_id: str, to: State, reason: str, *, token: str | None, now: datetime
+) -> None:
     """Move a study to another state.
 
     Args:
@@ -27,7 +29,9 @@ def move(connection: Connection, study_id: str, to: State, reason: str, *, token
         StoppedError: The token holds the study no longer.
         WrongStateError: The study's state does not lead there.
     """
-    guarded = update(studies).where(studies.c.id == study_id, is_in(SOURCES[to])).values(state=to.value, reason=reason)
+    guarded = (
+        update(studies).where(studies.c.id == study_id, has_state(SOURCES[to])).values(state=to.value, reason=reason)
+    )
     if to not in HELD:
         guarded = guarded.values(lease_token=None, lease_expires_at=None, waiting=None)
     guarded = guarded.values(ended_at=now if to in ENDED else None)
@@ -36,9 +40,9 @@ def move(connection: Connection, study_id: str, to: State, reason: str, *, token
     if connection.execute(guarded).rowcount == 0:
         state = state_for_update(connection, study_id)
         if token is not None and state in SOURCES[to]:
-            raise lost(study_id)
+            raise lease_lost(study_id)
         raise WrongStateError(f"study {study_id} is {state}; it cannot become {to}")
-    note(connection, study_id, to, reason, now)
+    record_event(connection, study_id, to, reason, now)
 
 
 def state_for_update(connection: Connection, study_id: str) -> State:
@@ -50,38 +54,38 @@ def state_for_update(connection: Connection, study_id: str) -> State:
     query = select(studies.c.state).where(studies.c.id == study_id).with_for_update()
     state = connection.execute(query).scalar_one_or_none()
     if state is None:
-        raise unknown(study_id)
+        raise unknown_study(study_id)
     return State(state)
 
 
-def note(connection: Connection, study_id: str, to: State, message: str, now: datetime) -> None:
+def record_event(connection: Connection, study_id: str, to: State, message: str, now: datetime) -> None:
     """Write the event of a state change, and what webhooks are to be told of it."""
     connection.execute(insert(events).values(study=study_id, at=now, kind=to.value, message=message))
-    announce(connection, study_id, to, message, now)
+    enqueue_deliveries(connection, study_id, to, message, now)
 
 
-def is_in(states: tuple[State, ...]) -> ColumnElement[bool]:
+def has_state(states: tuple[State, ...]) -> ColumnElement[bool]:
     """Return the condition that a study is in one of some states."""
     return studies.c.state.in_([state.value for state in states])
 
 
-def lost(study_id: str) -> StoppedError:
+def lease_lost(study_id: str) -> StoppedError:
     """Return the error for a driver that holds its study no longer."""
     return StoppedError(f"study {study_id} was stopped, or another driver holds it: nothing more may be written")
 
 
-def refused(study_id: str, state: State, asked: str, remedy: str) -> WrongStateError:
+def wrong_state(study_id: str, state: State, action: str, remedy: str) -> WrongStateError:
     """Return the error for what a study's state does not allow.
 
     Args:
         study_id: The study.
         state: Where it is.
-        asked: What it cannot be, as in `resumed`.
+        action: What it cannot be, as in `resumed`.
         remedy: Which one can, or what to do.
     """
-    return WrongStateError(f"study {study_id} is {state}; it cannot be {asked}: {remedy}")
+    return WrongStateError(f"study {study_id} is {state}; it cannot be {action}: {remedy}")
 
 
-def unknown(study_id: str) -> UnknownStudyError:
+def unknown_study(study_id: str) -> UnknownStudyError:
     """Return the error for an id that no study has."""
-    return UnknownStudyError(f"no study has the id {shown(study_id)}; `GET /studies` lists those there are")
+    return UnknownStudyError(f"no study has the id {quote_value(study_id)}; `GET /studies` lists those there are")

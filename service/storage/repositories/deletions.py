@@ -10,8 +10,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from service.settings import Settings
 from service.states import ENDED
-from service.storage.entities import is_id
-from service.storage.lifecycle.transitions import refused, state_for_update, unknown
+from service.storage.entities import is_valid_id
+from service.storage.lifecycle.transitions import state_for_update, unknown_study, wrong_state
 from service.storage.repositories.studies import Store
 from service.storage.tables import deletions, metadata, studies
 
@@ -58,8 +58,8 @@ class Deletions:
             UnknownStudyError: There is no such study, or not any more.
             WrongStateError: It has not ended.
         """
-        if not is_id(study_id):
-            raise unknown(study_id)
+        if not is_valid_id(study_id):
+            raise unknown_study(study_id)
         with self._store.writing() as connection:
             _remove_rows(connection, study_id)
             connection.execute(insert(deletions).values(study=study_id, at=now, mlflow=mlflow))
@@ -71,7 +71,7 @@ class Deletions:
             return False
         if mlflow:
             return False
-        self._forget(study_id)
+        self._remove_record(study_id)
         return True
 
     def pending(self) -> tuple[Deletion, ...]:
@@ -90,12 +90,12 @@ class Deletions:
             OSError: A file cannot be removed; the note stays.
         """
         self._remove_files(study_id)
-        self._forget(study_id)
+        self._remove_record(study_id)
 
     def _remove_files(self, study_id: str) -> None:
-        shutil.rmtree(self._settings.study_folder(study_id), onerror=_unless_gone)
+        shutil.rmtree(self._settings.study_folder(study_id), onerror=_raise_unless_missing)
 
-    def _forget(self, study_id: str) -> None:
+    def _remove_record(self, study_id: str) -> None:
         with self._store.writing() as connection:
             connection.execute(delete(deletions).where(deletions.c.study == study_id))
 
@@ -103,13 +103,15 @@ class Deletions:
 def _remove_rows(connection: Connection, study_id: str) -> None:
     state = state_for_update(connection, study_id)
     if state not in ENDED:
-        raise refused(study_id, state, "deleted", "only one that has ended can; cancel it first")
+        raise wrong_state(study_id, state, "deleted", "only one that has ended can; cancel it first")
     for table in reversed(metadata.sorted_tables):  # those that refer to others first
         if "study" in table.c and table is not deletions:
             connection.execute(delete(table).where(table.c.study == study_id))
     connection.execute(delete(studies).where(studies.c.id == study_id))
 
 
-def _unless_gone(_call: object, _path: str, error: tuple[type[BaseException], BaseException, TracebackType]) -> None:
+def _raise_unless_missing(
+    _call: object, _path: str, error: tuple[type[BaseException], BaseException, TracebackType]
+) -> None:
     if not isinstance(error[1], FileNotFoundError):  # another process may be removing them too
         raise error[1]

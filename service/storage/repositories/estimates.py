@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from service.storage.repositories.studies import Store
-from service.storage.repositories.throughput import Known, read_speeds_of
+from service.storage.repositories.throughput import MeasuredSubject, read_workload_speeds
 from studies.planning.estimate import Basis, Estimate, Pace, estimate
 from studies.planning.throughput import Speed, fastest, subject_of
 from studies.records.rows import Mode
@@ -12,7 +12,7 @@ from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from studies.validation.catalogue import Catalogue, Machines
 
 
-def estimated(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:
+def estimate_study(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:
     """Return what a study is estimated to take.
 
     Args:
@@ -21,7 +21,7 @@ def estimated(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:
         catalogue: What can be trained, and on what.
     """
     with store.reading() as connection:
-        known = {name: read_speeds_of(connection, name) for name in {each.workload for each in spec.workloads}}
+        known = {name: read_workload_speeds(connection, name) for name in {each.workload for each in spec.workloads}}
     paces = {
         (workload.name, arm.name): _pace(spec, workload, arm, catalogue, known[workload.workload])
         for workload in spec.workloads
@@ -33,15 +33,21 @@ def estimated(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estimate:
     return estimate(spec, paces, workers=machines.workers, gpus=machines.gpus)
 
 
-def _pace(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, catalogue: Catalogue, known: Sequence[Known]) -> Pace:
+def _pace(
+    spec: StudySpec,
+    workload: WorkloadSpec,
+    arm: ArmSpec,
+    catalogue: Catalogue,
+    measured_subjects: Sequence[MeasuredSubject],
+) -> Pace:
     entry = catalogue.workload(workload.workload)
     assert entry is not None  # the study was checked against the catalogue
     lanes = workload.lanes or entry.lanes
     if catalogue.machines is not None:
-        measured = _measured(spec, workload, arm, catalogue.machines, known)
+        measured = _matching_speeds(spec, workload, arm, catalogue.machines, measured_subjects)
         if measured:
             return Pace(speeds=measured, basis=Basis.MEASURED, source="measured on this machine")
-        here = [each for each in known if each.subject.hardware == catalogue.machines.hardware]
+        here = [each for each in measured_subjects if each.subject.hardware == catalogue.machines.hardware]
         alike = [each for each in here if dict(each.subject.options) == workload.options] or here
         if alike:
             of = "" if alike is not here else " with other options"
@@ -51,13 +57,17 @@ def _pace(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, catalogue: Cata
     return _guess(lanes, entry.step_seconds, source)
 
 
-def _measured(
-    spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, machines: Machines, known: Sequence[Known]
+def _matching_speeds(
+    spec: StudySpec,
+    workload: WorkloadSpec,
+    arm: ArmSpec,
+    machines: Machines,
+    measured_subjects: Sequence[MeasuredSubject],
 ) -> tuple[Speed, ...]:
     key = subject_of(spec, workload, arm, hardware=machines.hardware, code=machines.code).key
     return tuple(
         speed
-        for each in known
+        for each in measured_subjects
         if each.subject.key == key
         for speed in each.speeds
         if workload.lanes is None or speed.lanes == workload.lanes

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from service.states import State
-from service.storage.entities import Page, StudyHead, is_id
-from service.storage.lifecycle.transitions import is_in
-from service.storage.mappers import read_head
+from service.storage.entities import Page, StudySummaryRow, is_valid_id
+from service.storage.lifecycle.transitions import has_state
+from service.storage.mappers import study_summary_from_row
 from service.storage.repositories.runs import bad_cursor
 from service.storage.tables import studies
 
 #: What a list shows of a study; its spec may be long, and is not read.
-_HEAD = select(
+_SUMMARY_COLUMNS = select(
     studies.c.id,
     studies.c.name,
     studies.c.owner,
@@ -28,7 +28,7 @@ _HEAD = select(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class StudyFilter:
     """Which studies are looked for.
 
     Args:
@@ -44,29 +44,33 @@ class Wanted:
     owner: str | None = None
 
 
-def read_study_page(connection: Connection, wanted: Wanted, limit: int, cursor: str | None) -> Page[StudyHead]:
+def read_study_page(
+    connection: Connection, study_filter: StudyFilter, limit: int, cursor: str | None
+) -> Page[StudySummaryRow]:
     """Return studies, newest first.
 
     Args:
         connection: In a transaction.
-        wanted: Which ones.
+        study_filter: Which ones.
         limit: Most studies in the page.
         cursor: The id of the last study of the page before; None for the first page.
 
     Raises:
         BadCursorError: The cursor is none of this service's.
     """
-    query = _HEAD.where(studies.c.archived_at.is_not(None) if wanted.archived else studies.c.archived_at.is_(None))
-    if wanted.states:
-        query = query.where(is_in(wanted.states))
-    if wanted.name:
-        query = query.where(studies.c.name.icontains(wanted.name, autoescape=True))
-    if wanted.owner is not None:
-        query = query.where(studies.c.owner == wanted.owner)
+    query = _SUMMARY_COLUMNS.where(
+        studies.c.archived_at.is_not(None) if study_filter.archived else studies.c.archived_at.is_(None)
+    )
+    if study_filter.states:
+        query = query.where(has_state(study_filter.states))
+    if study_filter.name:
+        query = query.where(studies.c.name.icontains(study_filter.name, autoescape=True))
+    if study_filter.owner is not None:
+        query = query.where(studies.c.owner == study_filter.owner)
     if cursor is not None:
-        if not is_id(cursor):
+        if not is_valid_id(cursor):
             raise bad_cursor(cursor)
         query = query.where(studies.c.id < cursor)
     rows = connection.execute(query.order_by(studies.c.id.desc()).limit(limit + 1)).all()
-    page = tuple(read_head(row) for row in rows[:limit])
+    page = tuple(study_summary_from_row(row) for row in rows[:limit])
     return Page(items=page, next_cursor=page[-1].id if len(rows) > limit else None)

@@ -14,18 +14,18 @@ from studies.records.rows import Rows
 from studies.spec.parameters import Stage
 
 #: Studies whose searches are remembered; of others they are replayed again.
-_MOST = 200
+_MAX_CACHED_STUDIES = 200
 
 
-class Progresses:
+class ProgressCache:
     """Remembers where searches stood when they were last looked at; it may be used from any thread."""
 
     def __init__(self) -> None:
         """Remember nothing."""
-        self._known: OrderedDict[str, Mapping[Place, Standing]] = OrderedDict()
+        self._standings: OrderedDict[str, Mapping[Place, Standing]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, connection: Connection, study: StudyRow) -> Progress:
+    def progress_of(self, connection: Connection, study: StudyRow) -> Progress:
         """Return how far a study is.
 
         Args:
@@ -33,8 +33,8 @@ class Progresses:
             study: The study.
         """
         with self._lock:
-            known = self._known.get(study.id, {})
-        counts, reached = _counts(connection, study.id), read_reached(connection, study.id)
+            known = self._standings.get(study.id, {})
+        counts, reached = _read_run_counts(connection, study.id), read_reached(connection, study.id)
 
         def read(wanted: Sequence[Place]) -> Rows:
             return read_searches(connection, study.id, wanted, reached)
@@ -42,14 +42,14 @@ class Progresses:
         found = progress(study.spec, counts, reached, known, read)
         with self._lock:
             # of two looks at once either will do: what an older one lacks is replayed again
-            self._known[study.id] = found.searches
-            self._known.move_to_end(study.id)
-            while len(self._known) > _MOST:
-                self._known.popitem(last=False)
+            self._standings[study.id] = found.searches
+            self._standings.move_to_end(study.id)
+            while len(self._standings) > _MAX_CACHED_STUDIES:
+                self._standings.popitem(last=False)
         return found
 
 
-def _counts(connection: Connection, study_id: str) -> dict[tuple[str, str, Stage], int]:
+def _read_run_counts(connection: Connection, study_id: str) -> dict[tuple[str, str, Stage], int]:
     kind = (runs.c.workload, runs.c.arm, runs.c.stage)
     counted = select(*kind, func.count()).where(runs.c.study == study_id).group_by(*kind)
     return {(workload, arm, Stage(stage)): count for workload, arm, stage, count in connection.execute(counted)}

@@ -10,7 +10,7 @@ from service.storage.tables import tallies
 from studies.records.rows import Outcome, Run
 
 
-def count(connection: Connection, runs: Sequence[Run]) -> None:
+def add_to_run_counts(connection: Connection, runs: Sequence[Run]) -> None:
     """Count runs that are written in the same transaction.
 
     Args:
@@ -25,7 +25,7 @@ def count(connection: Connection, runs: Sequence[Run]) -> None:
     connection.execute(more, [{"outcome": outcome, "runs": found[outcome]} for outcome in sorted(found)])
 
 
-def read_tallies(connection: Connection) -> dict[Outcome, int]:
+def read_run_counts(connection: Connection) -> dict[Outcome, int]:
     """Return how many runs were ever done, by outcome, those that there were none of included.
 
     Args:

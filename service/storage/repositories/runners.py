@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select
 
 from service.errors import NoCatalogueError, NoRunnerError
-from service.storage.engine import put
+from service.storage.engine import upsert
 from service.storage.repositories.studies import Store
 from service.storage.tables import catalogue, runners
 from studies.validation.catalogue import Catalogue
@@ -22,14 +22,14 @@ class Runners:
         """Keep the database; nothing is read or written yet."""
         self._store = store
 
-    def publish(self, published: Catalogue) -> None:
+    def publish(self, new_catalogue: Catalogue) -> None:
         """Replace the catalogue.
 
         Args:
-            published: What the runner can train.
+            new_catalogue: What the runner can train.
         """
         with self._store.writing() as connection:
-            put(connection, catalogue, [{"id": 1, "content": published.model_dump_json()}])
+            upsert(connection, catalogue, [{"id": 1, "content": new_catalogue.model_dump_json()}])
 
     def catalogue(self) -> Catalogue:
         """Return the catalogue.
@@ -46,7 +46,7 @@ class Runners:
             )
         return Catalogue.model_validate_json(content)
 
-    def renew(self, runner_id: str, now: datetime, seconds: float) -> None:
+    def heartbeat(self, runner_id: str, now: datetime, seconds: float) -> None:
         """Say that a runner is at work, for some seconds; forget those that stopped saying so.
 
         Args:
@@ -68,7 +68,7 @@ class Runners:
         with self._store.writing() as connection:
             connection.execute(delete(runners).where(runners.c.id == runner_id))
 
-    def require(self, now: datetime) -> None:
+    def require_active(self, now: datetime) -> None:
         """Return if a runner is at work.
 
         Args:

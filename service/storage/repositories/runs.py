@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, tuple_
 
-from service.errors import BadCursorError, UnknownRunError, shown
-from service.storage.entities import Page, RunRow, run_id
-from service.storage.mappers import read_numbers, read_pack, read_run, read_series, read_trial
+from service.errors import BadCursorError, UnknownRunError, quote_value
+from service.storage.entities import Page, RunRow, format_run_id
+from service.storage.mappers import pack_from_row, parse_numbers, run_from_row, series_by_run, trial_from_row
 from service.storage.tables import packs, runs, series, studies, trials
 from studies.records.rows import Limit, Rows, Series
 from studies.spec.parameters import Stage
@@ -42,15 +42,15 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
     own_packs = select(packs).where(packs.c.study == study_id)
     own_runs = select(runs).where(runs.c.study == study_id)
     own_series = select(series).where(series.c.study == study_id)
-    followed = read_series(connection.execute(own_series.order_by(series.c.position))) if with_series else {}
+    followed = series_by_run(connection.execute(own_series.order_by(series.c.position))) if with_series else {}
     return Rows(
         trials=tuple(
-            read_trial(row)
+            trial_from_row(row)
             for row in connection.execute(own_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
         ),
-        packs=tuple(read_pack(row) for row in connection.execute(own_packs.order_by(packs.c.number))),
+        packs=tuple(pack_from_row(row) for row in connection.execute(own_packs.order_by(packs.c.number))),
         runs=tuple(
-            read_run(row, followed.get((row.pack, row.lane), ()))
+            run_from_row(row, followed.get((row.pack, row.lane), ()))
             for row in connection.execute(own_runs.order_by(*_ORDER))
         ),
         reached=read_reached(connection, study_id),
@@ -69,28 +69,28 @@ def read_reached(connection: Connection, study_id: str) -> Limit | None:
 
 
 def read_searches(
-    connection: Connection, study_id: str, wanted: Sequence[tuple[str, str]], reached: Limit | None
+    connection: Connection, study_id: str, searches: Sequence[tuple[str, str]], reached: Limit | None
 ) -> Rows:
     """Return the trials and the search runs of some searches, in the order that `studies.records.rows.Rows` has.
 
     Args:
         connection: In a transaction, so that the rows are of one moment.
         study_id: The study.
-        wanted: The workloads and arms, at least one.
+        searches: The workloads and arms, at least one.
         reached: The budget that ended them, as `read_reached` has it.
     """
-    own_trials = select(trials).where(trials.c.study == study_id, tuple_(trials.c.workload, trials.c.arm).in_(wanted))
+    own_trials = select(trials).where(trials.c.study == study_id, tuple_(trials.c.workload, trials.c.arm).in_(searches))
     own_runs = select(runs).where(
         runs.c.study == study_id,
         runs.c.stage == Stage.SEARCH.value,
-        tuple_(runs.c.workload, runs.c.arm).in_(wanted),
+        tuple_(runs.c.workload, runs.c.arm).in_(searches),
     )
     return Rows(
         trials=tuple(
-            read_trial(row)
+            trial_from_row(row)
             for row in connection.execute(own_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
         ),
-        runs=tuple(read_run(row, ()) for row in connection.execute(own_runs.order_by(*_ORDER))),
+        runs=tuple(run_from_row(row, ()) for row in connection.execute(own_runs.order_by(*_ORDER))),
         reached=reached,
     )
 
@@ -107,8 +107,8 @@ def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tu
         _RUNS.where(runs.c.study == study_id, runs.c.tracked.is_(False)).order_by(runs.c.pack, runs.c.lane).limit(limit)
     ).all()
     own_series = select(series).where(series.c.study == study_id, series.c.pack.in_({row.pack for row in found}))
-    followed = read_series(connection.execute(own_series.order_by(series.c.position)))
-    return tuple(_run_row(row, followed.get((row.pack, row.lane), ())) for row in found)
+    followed = series_by_run(connection.execute(own_series.order_by(series.c.position)))
+    return tuple(_run_row_from(row, followed.get((row.pack, row.lane), ())) for row in found)
 
 
 def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str | None) -> Page[RunRow]:
@@ -125,50 +125,51 @@ def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str
     """
     query = _RUNS.where(runs.c.study == study_id)
     if cursor is not None:
-        query = query.where(tuple_(*_ORDER) > tuple_(*_place(connection, study_id, cursor)))
+        query = query.where(tuple_(*_ORDER) > tuple_(*_sort_key_at(connection, study_id, cursor)))
     rows = connection.execute(query.order_by(*_ORDER).limit(limit + 1)).all()
     page = rows[:limit]
     return Page(
-        items=tuple(_run_row(row, ()) for row in page),
-        next_cursor=run_id(page[-1].pack, page[-1].lane) if len(rows) > limit else None,
+        items=tuple(_run_row_from(row, ()) for row in page),
+        next_cursor=format_run_id(page[-1].pack, page[-1].lane) if len(rows) > limit else None,
     )
 
 
-def read_one_run(connection: Connection, study_id: str, given: str) -> RunRow:
+def read_run(connection: Connection, study_id: str, run_id: str) -> RunRow:
     """Return a run without series.
 
     Args:
         connection: In a transaction.
         study_id: A study that there is.
-        given: The run's id.
+        run_id: The run's id.
 
     Raises:
         UnknownRunError: The study has no such run.
     """
-    own = _own(study_id, given)
+    own = _has_run_id(study_id, run_id)
     row = None if own is None else connection.execute(_RUNS.where(own)).one_or_none()
     if row is None:
         raise UnknownRunError(
-            f"study {study_id} has no run {shown(given)}; `GET /studies/{study_id}/runs` lists those that are done"
+            f"study {study_id} has no run {quote_value(run_id)}; "
+            f"`GET /studies/{study_id}/runs` lists those that are done"
         )
-    return _run_row(row, ())
+    return _run_row_from(row, ())
 
 
-def _run_row(row: Row[*tuple[Any, ...]], followed: Sequence[Series]) -> RunRow:
-    return RunRow(run=read_run(row, followed), setting=read_numbers(row.setting))
+def _run_row_from(row: Row[*tuple[Any, ...]], followed: Sequence[Series]) -> RunRow:
+    return RunRow(run=run_from_row(row, followed), setting=parse_numbers(row.setting))
 
 
-def _place(connection: Connection, study_id: str, cursor: str) -> tuple[Any, ...]:
-    own = _own(study_id, cursor)
+def _sort_key_at(connection: Connection, study_id: str, cursor: str) -> tuple[Any, ...]:
+    own = _has_run_id(study_id, cursor)
     place = None if own is None else connection.execute(select(*_ORDER).where(own)).one_or_none()
     if place is None:
         raise bad_cursor(cursor)
     return tuple(place)
 
 
-def _own(study_id: str, given: str) -> ColumnElement[bool] | None:
+def _has_run_id(study_id: str, run_id: str) -> ColumnElement[bool] | None:
     """Return the condition that a run has the given id, None where no run can."""
-    match = _RUN_ID.fullmatch(given)
+    match = _RUN_ID.fullmatch(run_id)
     if match is None:
         return None
     return and_(runs.c.study == study_id, runs.c.pack == int(match[1]), runs.c.lane == int(match[2]))
@@ -176,4 +177,4 @@ def _own(study_id: str, given: str) -> ColumnElement[bool] | None:
 
 def bad_cursor(cursor: str) -> BadCursorError:
     """Return the error for a cursor that this service did not give."""
-    return BadCursorError(f"{shown(cursor)} is no cursor of this service; give the `next_cursor` of a page")
+    return BadCursorError(f"{quote_value(cursor)} is no cursor of this service; give the `next_cursor` of a page")

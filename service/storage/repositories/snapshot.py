@@ -8,15 +8,15 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, not_, select, true
 
 from service.states import HELD, State
-from service.storage.lifecycle.transitions import is_in
-from service.storage.repositories.run_counts import read_tallies
+from service.storage.lifecycle.transitions import has_state
+from service.storage.repositories.run_counts import read_run_counts
 from service.storage.tables import deliveries, events, packs, runners, runs, studies, webhooks
 from studies.records.rows import Outcome
 from studies.spec.parameters import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Census:
+class Snapshot:
     """What there is at one moment.
 
     Args:
@@ -24,25 +24,25 @@ class Census:
         queued_seconds: How long the study has been in the queue that has been there longest; 0 where it is empty.
         runs: How many were ever done, by outcome.
         lanes: Lanes of the packs that held studies have in training or next in line, dead ones included.
-        filled: How many of these have a run.
-        unrecorded: Runs that MLflow does not have yet.
+        occupied_lanes: How many of these have a run.
+        unrecorded_runs: Runs that MLflow does not have yet.
         runners: Runners at work.
-        undelivered: What webhooks are still to be told.
-        failing: Webhooks that did not take what they were told last.
+        pending_deliveries: What webhooks are still to be told.
+        failing_webhooks: Webhooks that did not take what they were told last.
     """
 
     studies: Mapping[State, int]
     queued_seconds: float
     runs: Mapping[Outcome, int]
     lanes: int
-    filled: int
-    unrecorded: int
+    occupied_lanes: int
+    unrecorded_runs: int
     runners: int
-    undelivered: int
-    failing: int
+    pending_deliveries: int
+    failing_webhooks: int
 
 
-def census(connection: Connection, now: datetime) -> Census:
+def read_snapshot(connection: Connection, now: datetime) -> Snapshot:
     """Return what there is.
 
     Args:
@@ -51,17 +51,17 @@ def census(connection: Connection, now: datetime) -> Census:
     """
     states = select(studies.c.state, func.count()).group_by(studies.c.state)
     found = {State(state): count for state, count in connection.execute(states)}
-    lanes, filled = _lanes(connection, now)
-    return Census(
+    lanes, filled = _count_lanes(connection, now)
+    return Snapshot(
         studies={state: found.get(state, 0) for state in State},
         queued_seconds=_queued_seconds(connection, now),
-        runs=read_tallies(connection),
+        runs=read_run_counts(connection),
         lanes=lanes,
-        filled=filled,
-        unrecorded=_count(connection, runs, runs.c.tracked.is_(False)),
+        occupied_lanes=filled,
+        unrecorded_runs=_count(connection, runs, runs.c.tracked.is_(False)),
         runners=_count(connection, runners, runners.c.expires_at > now),
-        undelivered=_count(connection, deliveries, true()),
-        failing=_count(connection, webhooks, webhooks.c.failing_since.is_not(None)),
+        pending_deliveries=_count(connection, deliveries, true()),
+        failing_webhooks=_count(connection, webhooks, webhooks.c.failing_since.is_not(None)),
     )
 
 
@@ -77,8 +77,8 @@ def _queued_seconds(connection: Connection, now: datetime) -> float:
     return 0.0 if queued_at is None else max(0.0, (now - queued_at).total_seconds())
 
 
-def _lanes(connection: Connection, now: datetime) -> tuple[int, int]:
-    driven = (is_in(HELD), studies.c.lease_expires_at >= now)
+def _count_lanes(connection: Connection, now: datetime) -> tuple[int, int]:
+    driven = (has_state(HELD), studies.c.lease_expires_at >= now)
     unfinished = select(packs.c.lanes, packs.c.width).join(studies, studies.c.id == packs.c.study)
     lanes = filled = 0
     # what waited of searches when a budget ended them is trained no more

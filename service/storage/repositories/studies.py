@@ -8,26 +8,26 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import NoReportError, UnknownReportFileError, WrongStateError, shown
+from service.errors import NoReportError, UnknownReportFileError, WrongStateError, quote_value
 from service.states import ENDED, State
-from service.storage.engine import for_reading, for_writing
-from service.storage.entities import Claim, Event, Page, PostedKey, RunRow, StudyHead, StudyRow, is_id
-from service.storage.lifecycle.leases import claim_next, let_go, renew
-from service.storage.lifecycle.queue import Waiting, queue
-from service.storage.lifecycle.transitions import is_in, move, state_for_update, unknown
-from service.storage.mappers import read_study
+from service.storage.engine import reading_engine, writing_engine
+from service.storage.entities import Claim, Event, IdempotencyKey, Page, RunRow, StudyRow, StudySummaryRow, is_valid_id
+from service.storage.lifecycle.leases import claim_next, release, renew
+from service.storage.lifecycle.queue import QueuedStudy, read_queue
+from service.storage.lifecycle.transitions import has_state, state_for_update, transition, unknown_study
+from service.storage.mappers import study_from_row
 from service.storage.migrate import migrate
-from service.storage.repositories.listing import Wanted, read_study_page
-from service.storage.repositories.progress import Progresses
+from service.storage.repositories.listing import StudyFilter, read_study_page
+from service.storage.repositories.progress import ProgressCache
 from service.storage.repositories.runs import read_rows, read_run_page
-from service.storage.repositories.submission import add, earlier
+from service.storage.repositories.submission import find_by_idempotency_key, insert_study
 from service.storage.tables import events, reports, studies
 from studies.planning.progress import Progress
 from studies.records.rows import Rows
 from studies.spec.study import StudySpec
 
 #: From (connection, study, present time) to the study's state after what was asked.
-Verb = Callable[[Connection, str, datetime], State]
+Command = Callable[[Connection, str, datetime], State]
 
 
 class Store:
@@ -39,9 +39,9 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; nothing is read or written yet."""
-        self._reader = for_reading(engine)
-        self._writer = for_writing(engine)
-        self._progresses = Progresses()
+        self._reader = reading_engine(engine)
+        self._writer = writing_engine(engine)
+        self._progresses = ProgressCache()
 
     def migrate(self) -> None:
         """Bring the tables to this version's.
@@ -70,7 +70,7 @@ class Store:
         self,
         spec: StudySpec,
         now: datetime,
-        key: PostedKey | None = None,
+        key: IdempotencyKey | None = None,
         owner: str | None = None,
         *,
         priority: int = 0,
@@ -94,15 +94,15 @@ class Store:
         """
         try:
             with self.writing() as connection:
-                return add(connection, spec, now, key, owner=owner, priority=priority, reason=reason)
+                return insert_study(connection, spec, now, key, owner=owner, priority=priority, reason=reason)
         except IntegrityError:
             # another request with the same key was kept first
-            found = None if key is None else self.posted(key, owner)
+            found = None if key is None else self.find_by_idempotency_key(key, owner)
             if found is None:
                 raise
             return found
 
-    def posted(self, key: PostedKey, owner: str | None = None) -> str | None:
+    def find_by_idempotency_key(self, key: IdempotencyKey, owner: str | None = None) -> str | None:
         """Return the id of the study that an owner posted with a key, None where there is none.
 
         Args:
@@ -113,7 +113,7 @@ class Store:
             KeyReusedError: It came with another body before.
         """
         with self.reading() as connection:
-            return earlier(connection, key, owner)
+            return find_by_idempotency_key(connection, key, owner)
 
     def study(self, study_id: str) -> StudyRow:
         """Return a study.
@@ -121,27 +121,29 @@ class Store:
         Raises:
             UnknownStudyError: There is none of that id.
         """
-        if not is_id(study_id):
-            raise unknown(study_id)
+        if not is_valid_id(study_id):
+            raise unknown_study(study_id)
         with self.reading() as connection:
             row = connection.execute(select(studies).where(studies.c.id == study_id)).one_or_none()
         if row is None:
-            raise unknown(study_id)
-        return read_study(row)
+            raise unknown_study(study_id)
+        return study_from_row(row)
 
-    def studies(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page[StudyHead]:
+    def studies(
+        self, limit: int, cursor: str | None = None, study_filter: StudyFilter | None = None
+    ) -> Page[StudySummaryRow]:
         """Return studies, newest first.
 
         Args:
             limit: Most studies in the page.
             cursor: Of the page before; None for the first.
-            wanted: Which ones; all but the archived where None.
+            study_filter: Which ones; all but the archived where None.
 
         Raises:
             BadCursorError: The cursor is none of this service's.
         """
         with self.reading() as connection:
-            return read_study_page(connection, wanted or Wanted(), limit, cursor)
+            return read_study_page(connection, study_filter or StudyFilter(), limit, cursor)
 
     def progress(self, study: StudyRow) -> Progress:
         """Return how far a study is.
@@ -150,16 +152,16 @@ class Store:
             study: The study.
         """
         with self.reading() as connection:
-            return self._progresses.of(connection, study)
+            return self._progresses.progress_of(connection, study)
 
-    def queue(self, now: datetime) -> tuple[Waiting, ...]:
+    def queue(self, now: datetime) -> tuple[QueuedStudy, ...]:
         """Return the queued studies in the order in which they will be taken up.
 
         Args:
             now: The present time.
         """
         with self.reading() as connection:
-            return tuple(queue(connection, now))
+            return tuple(read_queue(connection, now))
 
     def events(self, study_id: str, after: int = 0) -> tuple[Event, ...]:
         """Return what happened to a study, in its order.
@@ -214,19 +216,19 @@ class Store:
 
     # --- the states -----------------------------------------------------------------------------------------------
 
-    def claim(self, now: datetime, lease_seconds: float, most: int | None = None) -> Claim | None:
+    def claim(self, now: datetime, lease_seconds: float, max_per_owner: int | None = None) -> Claim | None:
         """Take the next study that waits for a driver: running with a lease that ran out, or first in the queue.
 
         Args:
             now: The present time.
             lease_seconds: How long the claim holds without a heartbeat.
-            most: Studies of one owner that drivers may hold at once; None for any number.
+            max_per_owner: Studies of one owner that drivers may hold at once; None for any number.
 
         Returns:
             The claim, None where nothing waits.
         """
         with self.writing() as connection:
-            return claim_next(connection, now, lease_seconds, most)
+            return claim_next(connection, now, lease_seconds, max_per_owner)
 
     def heartbeat(self, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
         """Renew a lease.
@@ -261,7 +263,7 @@ class Store:
             WrongStateError: The study's state does not lead there.
         """
         with self.writing() as connection:
-            move(connection, study_id, to, reason, token=token, now=datetime.now(UTC))
+            transition(connection, study_id, to, reason, token=token, now=datetime.now(UTC))
 
     def release(self, study_id: str, token: str, reason: str = "") -> State:
         """Give up a study's claim, wherever the study is by now.
@@ -278,14 +280,14 @@ class Store:
             StoppedError: The token holds the study no longer.
         """
         with self.writing() as connection:
-            return let_go(connection, study_id, token, reason, datetime.now(UTC))
+            return release(connection, study_id, token, reason, datetime.now(UTC))
 
-    def ask(self, study_id: str, verb: Verb) -> State:
+    def execute(self, study_id: str, command: Command) -> State:
         """Ask something of a study.
 
         Args:
             study_id: The study.
-            verb: One of `service.storage.lifecycle.commands`.
+            command: One of `service.storage.lifecycle.commands`.
 
         Returns:
             Where the study is then.
@@ -294,10 +296,10 @@ class Store:
             UnknownStudyError: There is no such study.
             WrongStateError: Its state does not allow it.
         """
-        if not is_id(study_id):
-            raise unknown(study_id)
+        if not is_valid_id(study_id):
+            raise unknown_study(study_id)
         with self.writing() as connection:
-            return verb(connection, study_id, datetime.now(UTC))
+            return command(connection, study_id, datetime.now(UTC))
 
     def state(self, study_id: str) -> State:
         """Return a study's state.
@@ -308,7 +310,7 @@ class Store:
         with self.reading() as connection:
             found = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one_or_none()
         if found is None:
-            raise unknown(study_id)
+            raise unknown_study(study_id)
         return State(found)
 
     def end_abandoned_cancellations(self, now: datetime) -> None:
@@ -322,7 +324,7 @@ class Store:
             # two runners may look at once
             found = connection.execute(select(studies.c.id).where(abandoned).with_for_update(skip_locked=True))
             for study_id in found.scalars().all():
-                move(connection, study_id, State.CANCELLED, "cancelled by request", token=None, now=now)
+                transition(connection, study_id, State.CANCELLED, "cancelled by request", token=None, now=now)
 
     def set_environment(self, study_id: str, environment: Mapping[str, object]) -> None:
         """Note what a study runs on.
@@ -336,7 +338,7 @@ class Store:
         """
         text = json.dumps(environment, allow_nan=False)
         alive = tuple(state for state in State if state not in ENDED)
-        change = update(studies).where(studies.c.id == study_id, is_in(alive)).values(environment=text)
+        change = update(studies).where(studies.c.id == study_id, has_state(alive)).values(environment=text)
         with self.writing() as connection:
             if connection.execute(change).rowcount == 0:
                 state = state_for_update(connection, study_id)
@@ -375,7 +377,9 @@ class Store:
             return content
         there = self.report_files(study_id)
         if there:
-            raise UnknownReportFileError(f"study {study_id}'s report has no {shown(file)}; it has {', '.join(there)}")
+            raise UnknownReportFileError(
+                f"study {study_id}'s report has no {quote_value(file)}; it has {', '.join(there)}"
+            )
         why = f": {study.reason}" if study.reason else ""
         later = "" if study.state in ENDED else "; ask again once it has SUCCEEDED"
         raise NoReportError(f"study {study_id} is {study.state}{why}. It has no report{later}")

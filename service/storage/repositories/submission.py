@@ -4,19 +4,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from service.errors import KeyReusedError, shown
+from service.errors import KeyReusedError, quote_value
 from service.states import State
-from service.storage.entities import PostedKey, new_id
-from service.storage.lifecycle.transitions import note
+from service.storage.entities import IdempotencyKey, new_id
+from service.storage.lifecycle.transitions import record_event
 from service.storage.tables import requests, studies
 from studies.spec.study import StudySpec
 
 
-def add(
+def insert_study(
     connection: Connection,
     spec: StudySpec,
     now: datetime,
-    key: PostedKey | None,
+    key: IdempotencyKey | None,
     *,
     owner: str | None,
     priority: int,
@@ -37,7 +37,7 @@ def add(
         KeyReusedError: The key came with another body before.
         IntegrityError: It came in a transaction that goes on beside this one.
     """
-    found = None if key is None else earlier(connection, key, owner)
+    found = None if key is None else find_by_idempotency_key(connection, key, owner)
     if found is not None:
         return found
     study_id = new_id(now)
@@ -55,13 +55,13 @@ def add(
             attempt=0,
         )
     )
-    note(connection, study_id, State.QUEUED, reason, now)
+    record_event(connection, study_id, State.QUEUED, reason, now)
     if key is not None:
         connection.execute(insert(requests).values(owner=owner or "", key=key.key, digest=key.digest, study=study_id))
     return study_id
 
 
-def earlier(connection: Connection, key: PostedKey, owner: str | None) -> str | None:
+def find_by_idempotency_key(connection: Connection, key: IdempotencyKey, owner: str | None) -> str | None:
     """Return the id of the study that an owner posted with a key, None where there is none.
 
     Args:
@@ -78,6 +78,7 @@ def earlier(connection: Connection, key: PostedKey, owner: str | None) -> str | 
         return None
     if found.digest != key.digest:
         raise KeyReusedError(
-            f"the key {shown(key.key)} came with another study before, {found.study}; give every study a key of its own"
+            f"the key {quote_value(key.key)} came with another study before, {found.study}; "
+            "give every study a key of its own"
         )
     return str(found.study)

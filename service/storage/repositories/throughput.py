@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from service.storage.engine import put
+from service.storage.engine import upsert
 from service.storage.tables import speeds as table
 from studies.planning.throughput import Speed, Subject
 from studies.records.rows import Mode
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class MeasuredSubject:
     """What was measured of one subject.
 
     Args:
@@ -35,10 +35,10 @@ def read_speeds(connection: Connection, subject: Subject) -> tuple[Speed, ...]:
         subject: Of what.
     """
     own = select(table).where(table.c.subject == _digest(subject)).order_by(table.c.mode, table.c.lanes)
-    return tuple(_read(row) for row in connection.execute(own))
+    return tuple(_speed_from_row(row) for row in connection.execute(own))
 
 
-def read_speeds_of(connection: Connection, workload: str) -> tuple[Known, ...]:
+def read_workload_speeds(connection: Connection, workload: str) -> tuple[MeasuredSubject, ...]:
     """Return what was measured of a workload: with any options, optimizer, hardware and code.
 
     Args:
@@ -49,8 +49,10 @@ def read_speeds_of(connection: Connection, workload: str) -> tuple[Known, ...]:
     own = select(table).where(table.c.about.startswith(start, autoescape=True))
     found: dict[str, list[Speed]] = {}
     for row in connection.execute(own.order_by(table.c.about, table.c.mode, table.c.lanes)):
-        found.setdefault(row.about, []).append(_read(row))
-    return tuple(Known(subject=Subject.of_key(about), speeds=tuple(speeds)) for about, speeds in found.items())
+        found.setdefault(row.about, []).append(_speed_from_row(row))
+    return tuple(
+        MeasuredSubject(subject=Subject.of_key(about), speeds=tuple(speeds)) for about, speeds in found.items()
+    )
 
 
 def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Speed]) -> None:
@@ -63,7 +65,7 @@ def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Sp
     """
     digest = _digest(subject)
     connection.execute(delete(table).where(table.c.subject == digest))
-    put(
+    upsert(
         connection,
         table,
         [
@@ -80,7 +82,7 @@ def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Sp
     )
 
 
-def _read(row: Row[*tuple[Any, ...]]) -> Speed:
+def _speed_from_row(row: Row[*tuple[Any, ...]]) -> Speed:
     return Speed(lanes=row.lanes, mode=Mode(row.mode), seconds=row.seconds, making=row.making)
 
 

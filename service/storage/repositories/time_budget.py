@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from service.states import State
-from service.storage.lifecycle.transitions import note
+from service.storage.lifecycle.transitions import record_event
 from service.storage.tables import events, studies
 from studies.planning.estimate import Estimate
 from studies.records.rows import Limit
@@ -25,7 +25,7 @@ def read_elapsed(connection: Connection, study_id: str, now: datetime) -> float:
     return sum((end - at).total_seconds() for (at, runs), end in zip(moments, ends, strict=False) if runs)
 
 
-def reach(connection: Connection, study_id: str, limit: Limit, reason: str, now: datetime) -> None:
+def record_limit_reached(connection: Connection, study_id: str, limit: Limit, reason: str, now: datetime) -> None:
     """Write that a budget ends a study's searches, with an event that says so; once it is written nothing happens.
 
     Args:
@@ -38,10 +38,10 @@ def reach(connection: Connection, study_id: str, limit: Limit, reason: str, now:
     new = update(studies).where(studies.c.id == study_id, studies.c.reached.is_(None)).values(reached=limit.value)
     if connection.execute(new).rowcount:
         state = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one()
-        note(connection, study_id, State(state), reason, now)
+        record_event(connection, study_id, State(state), reason, now)
 
 
-def keep_estimate(connection: Connection, study_id: str, estimate: Estimate) -> None:
+def save_estimate(connection: Connection, study_id: str, estimate: Estimate) -> None:
     """Write what a study is estimated to take; the first that is written stays.
 
     Args:

@@ -13,7 +13,7 @@ from service.schemas.studies import ReportFormat
 from service.settings import Settings
 from service.states import State
 from service.storage.entities import Caller
-from service.storage.repositories.listing import Wanted
+from service.storage.repositories.listing import StudyFilter
 from service.storage.repositories.studies import Store
 from service.web.study_page import build_study_page
 from service.web.templating import PageTemplates, TemplatesDep
@@ -34,7 +34,7 @@ def studies_page(
     archived: bool = False,
 ) -> Response:
     """Return the list of studies, newest first."""
-    page = store.studies(_PAGE_SIZE, cursor, Wanted(states=tuple(state), name=name, archived=archived))
+    page = store.studies(_PAGE_SIZE, cursor, StudyFilter(states=tuple(state), name=name, archived=archived))
     query = [*(("state", value.value) for value in state), *([("name", name)] if name else [])]
     query += [("archived", "true")] if archived else []
     next_url = None if page.next_cursor is None else "/?" + urlencode([*query, ("cursor", page.next_cursor)])

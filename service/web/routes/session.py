@@ -15,8 +15,8 @@ from service.api.body import read_body
 from service.api.dependencies import SettingsDep, StoreDep
 from service.api.middleware.authentication import count_failure
 from service.api.middleware.csrf import require_same_origin
-from service.auth.keys import Keys
-from service.auth.sessions import COOKIE, LIFE, Sessions
+from service.auth.keys import ApiKeys
+from service.auth.sessions import COOKIE_NAME, SESSION_LIFETIME, Sessions
 from service.errors import UnauthenticatedError
 from service.web.templating import PageTemplates, TemplatesDep
 
@@ -45,7 +45,7 @@ async def log_in(request: Request, store: StoreDep, templates: TemplatesDep) -> 
     form = parse_qs(content.decode("utf-8", "replace"))
     (key, *_), (next_path, *_) = form.get("key", [""]), form.get("next", ["/"])
     try:
-        caller = await run_in_threadpool(Keys(store).caller, f"Bearer {key.strip()}")
+        caller = await run_in_threadpool(ApiKeys(store).authenticate, f"Bearer {key.strip()}")
     except UnauthenticatedError:
         count_failure(request.app.state.failure_limiter, "" if request.client is None else request.client.host)
         trouble = "This is no key of this service, or it was revoked. Keys look like l4_<id>_<secret>."
@@ -54,9 +54,9 @@ async def log_in(request: Request, store: StoreDep, templates: TemplatesDep) -> 
     token = await run_in_threadpool(Sessions(store).open, caller.key_id, datetime.now(UTC))
     response = RedirectResponse(local_path(next_path), HTTPStatus.SEE_OTHER)
     response.set_cookie(
-        COOKIE,
+        COOKIE_NAME,
         token,
-        max_age=int(LIFE.total_seconds()),
+        max_age=int(SESSION_LIFETIME.total_seconds()),
         httponly=True,
         samesite="lax",  # not strict: a link to a study from elsewhere must not lead to the login page
         secure=request.url.scheme == "https",
@@ -68,11 +68,11 @@ async def log_in(request: Request, store: StoreDep, templates: TemplatesDep) -> 
 def log_out(request: Request, store: StoreDep) -> Response:
     """End the browser's session."""
     require_same_origin(request, allow_unknown=True)
-    token = request.cookies.get(COOKIE)
+    token = request.cookies.get(COOKIE_NAME)
     if token is not None:
         Sessions(store).close(token)
     response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    response.delete_cookie(COOKIE_NAME, httponly=True, samesite="lax", secure=request.url.scheme == "https")
     return response
 
 

@@ -19,7 +19,7 @@ from service.api.authorization import RequireRole, allow_anonymous
 from service.api.middleware.authentication import is_public_path
 from service.api.middleware.security_headers import SECURITY_HEADERS
 from service.api.openapi import STUDY_JSON
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.runner.ledger import StudyLedger
 from service.schemas.studies import StudyResponse
@@ -129,7 +129,7 @@ PARAMETERS = {
 @pytest.fixture
 def keys(store: Store) -> dict[As, str]:
     """A key of every kind of caller; empty for none."""
-    made = Keys(store)
+    made = ApiKeys(store)
     owners = made.create("owner", Role.SUBMITTER, NOW)
     revoked = made.create("former", Role.ADMIN, NOW)
     made.revoke(revoked.split("_")[1], NOW)
@@ -284,7 +284,7 @@ def test_a_revoked_key_is_worth_nothing_at_once(
     with keyed_api.stream("GET", f"/studies/{study_id}/events", headers=headers) as events:
         lines = events.iter_lines()
         assert next(line for line in lines if line.startswith("event")) == "event: QUEUED"
-        Keys(store).revoke(keys[As.READER].split("_")[1], datetime.now(UTC))
+        ApiKeys(store).revoke(keys[As.READER].split("_")[1], datetime.now(UTC))
         assert "revoked" in problem_of(keyed_api.get("/studies", headers=headers), 401).detail
         store.transition(study_id, State.FAILED, "after the key was revoked")
         assert not [line for line in lines if "FAILED" in line]

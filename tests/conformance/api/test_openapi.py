@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.runner.ledger import StudyLedger
 from service.settings import Settings
@@ -94,7 +94,7 @@ def test_no_request_is_answered_without_a_key(
     keyed_api: httpx.Client, keyed_url: str, store: Store, tmp_path: Path
 ) -> None:
     # every operation is also asked without the key, and with one that is made up
-    key = Keys(store).create("admin", Role.ADMIN, datetime.now(UTC))
+    key = ApiKeys(store).create("admin", Role.ADMIN, datetime.now(UTC))
     held = ("--header", f"Authorization: Bearer {key}", "--exclude-path-regex", "/events$", "--max-examples", "5")
     run_schemathesis(tmp_path, keyed_url, "", *held)
 

@@ -12,7 +12,7 @@ from service.api.openapi import STUDY_JSON, STUDY_YAML
 from service.runner.ledger import StudyLedger
 from service.schemas.studies import BestResponse, EventResponse, RunPage, StudyPage, StudyResponse, WorkloadResponse
 from service.states import State
-from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import commands
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.records.rows import Outcome
@@ -279,7 +279,7 @@ def events(text: str) -> list[tuple[str, str, str]]:
 def test_what_happened_to_a_study_is_told_once(api: httpx.Client, store: Store, spec: StudySpec) -> None:
     other = claimed(store, spec).study_id
     study_id = claimed(store, spec).study_id
-    store.ask(study_id, verbs.pause)
+    store.execute(study_id, commands.pause)
     store.transition(study_id, State.FAILED, "the data are\nmissing")
 
     answer = api.get(f"/studies/{study_id}/events")
@@ -333,10 +333,10 @@ def test_without_a_runner_it_is_alive_but_not_ready(
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
 
     now = datetime.now(UTC)
-    Runners(store).renew("lost", now - timedelta(hours=1), seconds=60)
+    Runners(store).heartbeat("lost", now - timedelta(hours=1), seconds=60)
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
 
-    Runners(store).renew("alive", now, seconds=60)
+    Runners(store).heartbeat("alive", now, seconds=60)
     assert empty_api.get("/readyz").json() == {"status": "ok"}
 
     Runners(store).remove("alive")

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from service.schemas.webhooks import DeliveryResponse, NewWebhookResponse, WebhookResponse
 from service.storage.repositories.studies import Store
-from service.webhooks.http_client import Outbound
+from service.webhooks.http_client import WebhookClient
 from studies.spec.study import StudySpec
 from tests.conformance.api.stored_studies import claimed, problem_of
 from tests.support.webhook_receiver import Receiver, receiver, verify
@@ -25,7 +25,7 @@ def hook() -> Iterator[Receiver]:
 def private(app: FastAPI) -> Iterator[None]:
     """Receivers may be where the service is."""
     before = app.state.outbound
-    app.state.outbound = Outbound(private=True)
+    app.state.outbound = WebhookClient(allow_private=True)
     yield
     app.state.outbound = before
 

@@ -68,7 +68,7 @@ trained_file = pytest.mark.parametrize(
 @each_file
 def test_is_accepted_and_planned(name: str, empty_api: httpx.Client, store: Store) -> None:
     Runners(store).publish(build_catalogue())
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
     answer = empty_api.post("/studies", content=FILES[name].read_bytes(), headers=YAML)
     assert answer.status_code == 202, answer.text
     study = StudyResponse.model_validate_json(answer.content)

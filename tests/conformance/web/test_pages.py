@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.runner.ledger import StudyLedger
 from service.settings import Settings
@@ -128,7 +128,7 @@ def test_the_buttons_are_what_the_key_allows(
     }
     roles = {"reader": Role.READER, "admin": Role.ADMIN}
     for name, verbs in allowed.items():
-        key = Keys(store).create(name, roles.get(name, Role.SUBMITTER), NOW)
+        key = ApiKeys(store).create(name, roles.get(name, Role.SUBMITTER), NOW)
         keyed_api.headers["Authorization"] = f"Bearer {key}"
         page = shown(keyed_api, f"/pages/studies/{study_id}")
         assert re.findall(r'data-verb="(\w+)"', page) == verbs, name
@@ -176,7 +176,7 @@ def test_without_a_runner_the_pages_are_there(empty_api: httpx.Client, store: St
     study_id = store.add_study(spec, NOW)
     for path in ("/", "/pages/new", f"/pages/studies/{study_id}"):
         shown(empty_api, path)
-    Runners(store).renew("runner", datetime.now(UTC), seconds=1)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=1)
 
 
 def test_static_files_are_those_of_the_pages(api: httpx.Client) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from service.api.middleware.authentication import FAILURES_PER_MINUTE
 from service.app import create_app
-from service.auth.keys import Keys
-from service.auth.sessions import COOKIE
+from service.auth.keys import ApiKeys
+from service.auth.sessions import COOKIE_NAME
 from service.roles import Role
 from service.settings import Access, Settings
 from service.storage.repositories.studies import Store
@@ -21,7 +21,7 @@ OWN = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 def key(store: Store) -> str:
-    return Keys(store).create("ada", Role.SUBMITTER, NOW)
+    return ApiKeys(store).create("ada", Role.SUBMITTER, NOW)
 
 
 def log_in(client: httpx.Client, key: str, next: str = "/", **headers: str) -> httpx.Response:
@@ -44,7 +44,7 @@ def test_a_browser_is_sent_to_the_login_and_comes_back_with_a_session(keyed_api:
     assert keyed_api.get(asked, headers=BROWSER).status_code == 200
     out = keyed_api.post("/logout", headers=OWN)
     assert (out.status_code, out.headers["location"]) == (303, "/login")
-    assert COOKIE not in keyed_api.cookies
+    assert COOKIE_NAME not in keyed_api.cookies
     # the token that the browser had is worth nothing either
     problem_of(keyed_api.get("/studies", headers={"Cookie": cookie.split(";")[0]}), 401)
 
@@ -87,20 +87,20 @@ def test_a_wrong_key_is_no_session_and_a_wrong_cookie_is_none_either(keyed_api: 
         assert "set-cookie" not in answer.headers
         assert not wrong or wrong not in answer.text
     assert log_in(keyed_api, "x" * 5000).status_code == 413
-    problem_of(keyed_api.get("/studies", headers={"Cookie": f"{COOKIE}=nonsense"}), 401)
+    problem_of(keyed_api.get("/studies", headers={"Cookie": f"{COOKIE_NAME}=nonsense"}), 401)
 
 
 def test_a_session_ends_with_its_key(keyed_api: httpx.Client, store: Store, key: str) -> None:
     log_in(keyed_api, key)
     assert keyed_api.get("/caller").json() == {"name": "ada", "role": "submitter", "key_id": key.split("_")[1]}
-    Keys(store).revoke(key.split("_")[1], datetime.now(UTC))
+    ApiKeys(store).revoke(key.split("_")[1], datetime.now(UTC))
     problem_of(keyed_api.get("/caller"), 401)
     assert keyed_api.get("/docs", headers=BROWSER).status_code == 303
 
 
 def test_a_key_that_is_sent_counts_and_not_the_session(keyed_api: httpx.Client, store: Store, key: str) -> None:
     log_in(keyed_api, key)
-    other = Keys(store).create("bob", Role.READER, NOW)
+    other = ApiKeys(store).create("bob", Role.READER, NOW)
     assert keyed_api.get("/caller", headers={"Authorization": f"Bearer {other}"}).json()["name"] == "bob"
     problem_of(keyed_api.get("/caller", headers={"Authorization": "Bearer nonsense"}), 401)
 
@@ -150,7 +150,7 @@ def test_where_no_key_is_needed_there_is_no_login(api: httpx.Client) -> None:
 def test_a_proxy_asks_who_is_there(
     keyed_api: httpx.Client, store: Store, role: Role, statuses: tuple[int, int, int]
 ) -> None:
-    log_in(keyed_api, Keys(store).create("eve", role, NOW))
+    log_in(keyed_api, ApiKeys(store).create("eve", role, NOW))
     found = tuple(keyed_api.get("/caller", params={"role": each}, headers=BROWSER).status_code for each in Role)
     assert found == statuses
     assert keyed_api.get("/caller", params={"role": "king"}).status_code == 422
@@ -175,7 +175,7 @@ def test_a_browser_that_shows_nothing_finds_the_login_whatever_its_address_has_t
         assert found.count(401) in (FAILURES_PER_MINUTE, FAILURES_PER_MINUTE + 1)
         assert client.get("/studies", headers=BROWSER).status_code == 303
         # what guesses at a session is refused all the same, and so is a guess at a key
-        for guess in ({"Cookie": f"{COOKIE}=nonsense"}, {"Authorization": "Bearer nonsense"}):
+        for guess in ({"Cookie": f"{COOKIE_NAME}=nonsense"}, {"Authorization": "Bearer nonsense"}):
             problem_of(client.get("/studies", headers=BROWSER | guess), 429)
 
 

@@ -38,7 +38,7 @@ def url(store: Store, tmp_path: Path) -> Iterator[str]:
 def published(store: Store, catalogue: Catalogue) -> None:
     """A runner has published the small catalogue."""
     Runners(store).publish(catalogue)
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
 
 
 @pytest.fixture

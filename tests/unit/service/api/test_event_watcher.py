@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from service.api.event_watcher import EventWatcher
 from service.settings import Settings
 from service.storage.engine import open_engine
-from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import commands
 from service.storage.repositories.deletions import Deletions
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
@@ -27,10 +27,10 @@ def test_those_who_wait_for_a_study_are_told_and_no_others(store: Store, spec: S
         both = [asyncio.create_task(watcher.wait_for_event_after(first, seen[first])) for _ in range(20)]
         other = asyncio.create_task(watcher.wait_for_event_after(second, seen[second]))
         await asyncio.sleep(0.05)
-        store.ask(first, verbs.pause)
+        store.execute(first, commands.pause)
         await asyncio.wait_for(asyncio.gather(*both), 10)
         assert not other.done()
-        store.ask(second, verbs.cancel)
+        store.execute(second, commands.cancel)
         await asyncio.wait_for(other, 10)
         await asyncio.wait_for(watcher.wait_for_event_after(first, seen[first]), 10)  # long since there
 
@@ -46,7 +46,7 @@ def test_one_that_waits_no_more_is_forgotten(store: Store, spec: StudySpec) -> N
         gone, stays = (asyncio.create_task(watcher.wait_for_event_after(study_id, seen)) for _ in range(2))
         await asyncio.sleep(0.05)
         gone.cancel()
-        store.ask(study_id, verbs.pause)
+        store.execute(study_id, commands.pause)
         await asyncio.wait_for(stays, 10)
         assert gone.cancelled()
 
@@ -61,7 +61,7 @@ def test_those_who_wait_for_a_study_that_is_deleted_are_told(store: Store, spec:
     async def follow() -> None:
         waits = asyncio.create_task(watcher.wait_for_event_after(study_id, seen))
         await asyncio.sleep(0.05)
-        store.ask(study_id, verbs.cancel)
+        store.execute(study_id, commands.cancel)
         Deletions(Settings(home=tmp_path), store).delete(study_id, NOW, mlflow=False)
         await asyncio.wait_for(waits, 10)
 

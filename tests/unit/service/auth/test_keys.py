@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from service.auth import keys as module
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError
 from service.roles import Role
 from service.storage.engine import open_engine
@@ -30,52 +30,52 @@ def with_other_digit(text: str, place: int) -> str:
 
 @BOTH
 def test_a_key_tells_whose_it_is_until_it_is_revoked(store: Store) -> None:
-    keys = Keys(store)
+    keys = ApiKeys(store)
     made = {role: keys.create(f"a-{role}", role, NOW) for role in Role}
     for role, text in made.items():
         key_id = text.split("_")[1]
-        assert keys.caller(f"Bearer {text}") == Caller(key_id=key_id, name=f"a-{role}", role=role)
+        assert keys.authenticate(f"Bearer {text}") == Caller(key_id=key_id, name=f"a-{role}", role=role)
         assert not keys.is_revoked(key_id)
         for _ in range(2):
             assert keys.revoke(key_id, NOW + timedelta(seconds=1)).revoked_at == NOW + timedelta(seconds=1)
         assert keys.revoke(key_id, NOW + timedelta(seconds=2)).revoked_at == NOW + timedelta(seconds=1)
         with pytest.raises(UnauthenticatedError, match=f"the key {key_id} of a-{role} was revoked"):
-            keys.caller(f"Bearer {text}")
+            keys.authenticate(f"Bearer {text}")
         assert keys.is_revoked(key_id)
 
 
 @BOTH
 def test_keys_are_listed_as_they_were_made(store: Store) -> None:
-    keys = Keys(store)
-    assert keys.rows() == ()
+    keys = ApiKeys(store)
+    assert keys.list_keys() == ()
     first = keys.create("same", Role.READER, NOW).split("_")[1]
     second = keys.create("same", Role.ADMIN, NOW + timedelta(seconds=1)).split("_")[1]
     keys.revoke(first, NOW + timedelta(seconds=2))
-    assert [(row.id, row.name, row.role, row.created_at) for row in keys.rows()] == [
+    assert [(row.id, row.name, row.role, row.created_at) for row in keys.list_keys()] == [
         (first, "same", Role.READER, NOW),
         (second, "same", Role.ADMIN, NOW + timedelta(seconds=1)),
     ]
-    assert [row.revoked_at for row in keys.rows()] == [NOW + timedelta(seconds=2), None]
+    assert [row.revoked_at for row in keys.list_keys()] == [NOW + timedelta(seconds=2), None]
 
 
 @BOTH
 @pytest.mark.parametrize("key_id", ["", "0" * 12, "nonsense", "' OR 1=1 --", "x" * 1000])
 def test_an_unknown_id_is_not_revoked(store: Store, key_id: str) -> None:
-    Keys(store).create("kept", Role.READER, NOW)
+    ApiKeys(store).create("kept", Role.READER, NOW)
     with pytest.raises(UnknownKeyError, match="no key has the id"):
-        Keys(store).revoke(key_id, NOW)
-    assert Keys(store).rows()[0].revoked_at is None
+        ApiKeys(store).revoke(key_id, NOW)
+    assert ApiKeys(store).list_keys()[0].revoked_at is None
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "x" * 101, "a\n", "[red]", "ä", "a/b", "\x00"])
 def test_a_name_is_plain(store: Store, name: str) -> None:
     with pytest.raises(BadKeyNameError, match="letters, digits"):
-        Keys(store).create(name, Role.READER, NOW)
-    assert Keys(store).rows() == ()
+        ApiKeys(store).create(name, Role.READER, NOW)
+    assert ApiKeys(store).list_keys() == ()
 
 
 def test_nothing_in_the_database_is_a_key(store: Store, tmp_path: Path) -> None:
-    keys = Keys(store)
+    keys = ApiKeys(store)
     text = keys.create("holder", Role.ADMIN, NOW)
     secret = text.split("_")[2]
     with store.reading() as connection:
@@ -87,13 +87,13 @@ def test_nothing_in_the_database_is_a_key(store: Store, tmp_path: Path) -> None:
     for value in {str(value) for value in row.values()}:
         for guess in (value, f"l4_{row['id']}_{value}"):
             with pytest.raises(UnauthenticatedError):
-                keys.caller(f"Bearer {guess}")
+                keys.authenticate(f"Bearer {guess}")
 
 
 @pytest.fixture
 def wrong(store: Store) -> dict[str, str]:
     """Keys that are wrong in every way that has the form of one."""
-    text = Keys(store).create("holder", Role.READER, NOW)
+    text = ApiKeys(store).create("holder", Role.READER, NOW)
     return {
         "unknown id": with_other_digit(text, 3),
         "secret wrong at its start": with_other_digit(text, 16),
@@ -115,7 +115,7 @@ def test_digests_are_compared_whatever_is_wrong(
     messages = set[str]()
     for text in wrong.values():
         with pytest.raises(UnauthenticatedError) as refused:
-            Keys(store).caller(f"Bearer {text}")
+            ApiKeys(store).authenticate(f"Bearer {text}")
         messages.add(str(refused.value))
     assert len(messages) == 1  # nothing tells a known id from an unknown one
     assert [(len(one), len(other)) for one, other in compared] == [(64, 64)] * 3
@@ -126,19 +126,19 @@ def never(_one: str, _other: str) -> bool:
 
 
 def test_that_digests_are_equal_is_all_that_decides(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = Keys(store).create("holder", Role.READER, NOW)
+    text = ApiKeys(store).create("holder", Role.READER, NOW)
     monkeypatch.setattr(module.hmac, "compare_digest", never)
     with pytest.raises(UnauthenticatedError):
-        Keys(store).caller(f"Bearer {text}")
+        ApiKeys(store).authenticate(f"Bearer {text}")
 
 
 def test_what_is_wrong_cannot_be_told_from_the_time_it_takes(store: Store, wrong: dict[str, str]) -> None:
     """Coarse, so that it fails for a look-up that is left out or a slow hash, and never for noise."""
-    keys = Keys(store)
+    keys = ApiKeys(store)
     seconds: dict[str, list[float]] = {what: [] for what in wrong}
     for _ in range(300):  # in turns: a machine that slows down slows down all
         for what, text in wrong.items():
-            seconds[what].append(_seconds(lambda text=text: keys.caller(f"Bearer {text}")))
+            seconds[what].append(_seconds(lambda text=text: keys.authenticate(f"Bearer {text}")))
     medians = {what: statistics.median(measured) for what, measured in seconds.items()}
     assert max(medians.values()) < 1.5 * min(medians.values()), medians
 
@@ -151,9 +151,9 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def test_a_revocation_is_seen_by_every_process(store: Store, database: str) -> None:
-    text = Keys(store).create("holder", Role.READER, NOW)
+    text = ApiKeys(store).create("holder", Role.READER, NOW)
     engine = open_engine(database)
-    Keys(Store(engine)).revoke(text.split("_")[1], NOW)
+    ApiKeys(Store(engine)).revoke(text.split("_")[1], NOW)
     engine.dispose()
     with pytest.raises(UnauthenticatedError, match="revoked"):
-        Keys(store).caller(f"Bearer {text}")
+        ApiKeys(store).authenticate(f"Bearer {text}")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.app import create_app
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.cli import demo
 from service.roles import Role
 from service.runner.ledger import StudyLedger
@@ -32,7 +32,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def service(url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Runners(store).publish(build_catalogue())
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("L4_PORT", str(urlsplit(url).port))
     monkeypatch.chdir(tmp_path)
 
@@ -87,7 +87,7 @@ def test_where_keys_are_needed_it_has_the_one_of_the_environment(
         monkeypatch.setenv("L4_PORT", str(urlsplit(keyed).port))
         assert demo.main() == 1
         assert "L4_API_KEY" in capsys.readouterr().err
-        monkeypatch.setenv("L4_API_KEY", Keys(store).create("ada", Role.SUBMITTER, NOW))
+        monkeypatch.setenv("L4_API_KEY", ApiKeys(store).create("ada", Role.SUBMITTER, NOW))
         runner = _once_claimed(store, lambda claim: store.transition(claim.study_id, State.FAILED, "told", claim.token))
         assert demo.main() == 1
         runner.join()

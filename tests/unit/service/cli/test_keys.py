@@ -74,7 +74,7 @@ def test_a_service_is_used_with_a_key_that_is_in_no_message(
     settings = Settings(home=tmp_path / "home", access=Access.KEYS)
     engine = open_engine(settings.database_url)
     Runners(Store(engine)).publish(catalogue)
-    Runners(Store(engine)).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(Store(engine)).heartbeat("runner", datetime.now(UTC), seconds=3600)
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(definition))
     outputs: list[str] = []

@@ -16,8 +16,8 @@ from service.cli.main import app
 from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.storage.lifecycle import commands as verbs
-from service.storage.migrate import head
+from service.storage.lifecycle import commands
+from service.storage.migrate import latest_revision
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from tests.support.webhook_receiver import receiver
@@ -123,7 +123,7 @@ def test_watch_ends_with_the_study_and_tells_how(
     study_id = store.add_study(spec, NOW)
     store.claim(NOW, 3600)
     if state is State.CANCELLED:
-        store.ask(study_id, verbs.cancel)
+        store.execute(study_id, commands.cancel)
     store.transition(study_id, state, reason)
     watched = run("watch", study_id)
     assert watched.exit_code == status
@@ -220,7 +220,7 @@ def test_migrate_makes_the_tables_and_says_what_is_in_the_way(tmp_path: Path, mo
     monkeypatch.setenv("L4_HOME", str(tmp_path / "home"))
     for _ in range(2):
         made = CliRunner().invoke(app, ["migrate"])
-        assert (made.exit_code, made.stdout) == (0, f"The database is at revision {head()}\n")
+        assert (made.exit_code, made.stdout) == (0, f"The database is at revision {latest_revision()}\n")
     monkeypatch.setenv("L4_DATABASE", f"postgresql+psycopg://l4@/none?host={tmp_path}")
     refused = CliRunner().invoke(app, ["migrate"])
     assert refused.exit_code == 1

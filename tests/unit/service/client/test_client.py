@@ -95,7 +95,7 @@ def test_a_service_without_a_runner_is_not_ready_and_says_why(
         client.ready()
     assert refused.value.problem.status == 503
     Runners(store).publish(catalogue)
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
     assert client.ready().status == "ok"
 
 
@@ -251,7 +251,7 @@ def test_a_local_service_is_reached_without_the_proxy(
     url: str, closed_url: str, monkeypatch: pytest.MonkeyPatch, store: Store, catalogue: Catalogue
 ) -> None:
     Runners(store).publish(catalogue)
-    Runners(store).renew("runner", datetime.now(UTC), seconds=3600)
+    Runners(store).heartbeat("runner", datetime.now(UTC), seconds=3600)
     monkeypatch.setenv("HTTP_PROXY", closed_url)
     monkeypatch.setenv("http_proxy", closed_url)
     with Client(url) as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ProcessDiedError
-from service.processes.child_process import Child, Command, stop
+from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.processes.log_files import last_lines
 
 # Starts a grandchild in a session of its own, that ignores SIGTERM as it does itself; writes both ids, then sleeps.
@@ -25,17 +25,17 @@ time.sleep(600)
 _SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 
 
-def _command(tmp_path: Path, *arguments: str, grace: float = 5.0) -> Command:
-    return Command(
+def _command(tmp_path: Path, *arguments: str, grace: float = 5.0) -> ProcessSpec:
+    return ProcessSpec(
         name="worker",
         arguments=(sys.executable, *arguments),
         environment=dict(os.environ),
         log=tmp_path / "worker.log",
-        grace=grace,
+        grace_seconds=grace,
     )
 
 
-def _stubborn(tmp_path: Path, *, grace: float) -> Command:
+def _stubborn(tmp_path: Path, *, grace: float) -> ProcessSpec:
     return _command(tmp_path, "-c", _STUBBORN, str(tmp_path / "ids"), _SLEEPER, grace=grace)
 
 
@@ -66,41 +66,41 @@ def test_a_stop_lets_the_command_clean_up(tmp_path: Path) -> None:
         "def leave(*_):\n    print('cleaned up'); sys.exit(3)\n"
         "signal.signal(signal.SIGTERM, leave); print('up', flush=True); time.sleep(600)"
     )
-    child = Child(_command(tmp_path, "-c", script))
-    _soon(lambda: "up" in last_lines(child.command.log))
+    child = ChildProcess(_command(tmp_path, "-c", script))
+    _soon(lambda: "up" in last_lines(child.spec.log))
     assert child.exit_status is None
-    child.check()
-    stop([child])
+    child.require_running()
+    stop_all([child])
     assert child.exit_status == 3
-    assert last_lines(child.command.log) == "up\ncleaned up"
+    assert last_lines(child.spec.log) == "up\ncleaned up"
 
 
 def test_it_ended_as_asked_where_it_was_asked_to(tmp_path: Path) -> None:
     asked, cut, failed = (
-        Child(_command(tmp_path, "-c", script))
+        ChildProcess(_command(tmp_path, "-c", script))
         for script in ("import time; time.sleep(600)", "import os; os.kill(os.getpid(), 15)", "raise SystemExit(1)")
     )
     for child in (cut, failed):
         child.wait()
-    asked.ask_to_stop()
+    asked.terminate()
     asked.wait()
-    assert (asked.exit_status, asked.ended_as_asked) == (128 + signal.SIGTERM, True)
-    assert (cut.exit_status, cut.ended_as_asked) == (128 + signal.SIGTERM, False)
-    assert (failed.exit_status, failed.ended_as_asked) == (1, False)
+    assert (asked.exit_status, asked.stopped_on_request) == (128 + signal.SIGTERM, True)
+    assert (cut.exit_status, cut.stopped_on_request) == (128 + signal.SIGTERM, False)
+    assert (failed.exit_status, failed.stopped_on_request) == (1, False)
 
 
 def test_what_ignores_sigterm_is_killed_after_its_grace_with_all_its_descendants(tmp_path: Path) -> None:
-    child = Child(_stubborn(tmp_path, grace=0.5))
+    child = ChildProcess(_stubborn(tmp_path, grace=0.5))
     ids = _ids(tmp_path)
     start = time.monotonic()
-    stop([child])
+    stop_all([child])
     assert time.monotonic() - start >= 0.5
     assert not any(_lives(process) for process in ids)
     assert child.exit_status == 128 + signal.SIGKILL
 
 
 def test_killing_does_not_wait_for_the_grace(tmp_path: Path) -> None:
-    child = Child(_stubborn(tmp_path, grace=60))
+    child = ChildProcess(_stubborn(tmp_path, grace=60))
     ids = _ids(tmp_path)
     child.kill()
     child.wait()
@@ -108,11 +108,11 @@ def test_killing_does_not_wait_for_the_grace(tmp_path: Path) -> None:
 
 
 def test_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
-    child = Child(_stubborn(tmp_path, grace=60))
+    child = ChildProcess(_stubborn(tmp_path, grace=60))
     ids = _ids(tmp_path)
     interrupt = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"])
     with pytest.raises(KeyboardInterrupt):
-        stop([child])
+        stop_all([child])
     interrupt.wait()
     assert not any(_lives(process) for process in ids)
 
@@ -123,7 +123,7 @@ def test_descendants_of_a_command_that_ends_by_itself_do_not_outlive_it(tmp_path
         "below = subprocess.Popen([sys.executable, '-c', sys.argv[2]], start_new_session=True)\n"
         "open(sys.argv[1], 'w').write(f'{below.pid}\\n')\n"
     )
-    child = Child(_command(tmp_path, "-c", script, str(tmp_path / "ids"), _SLEEPER))
+    child = ChildProcess(_command(tmp_path, "-c", script, str(tmp_path / "ids"), _SLEEPER))
     ids = _ids(tmp_path)
     _soon(lambda: child.exit_status is not None)
     assert child.exit_status == 0
@@ -137,9 +137,9 @@ def test_nothing_survives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "import os, pathlib, sys, time\n"
-            "from service.processes.child_process import Child, Command\n"
-            "child = Child(Command(name='worker', arguments=tuple(sys.argv[2:]), environment=dict(os.environ),"
-            " log=pathlib.Path(sys.argv[1]), grace=0.5))\n"
+            "from service.processes.child_process import ChildProcess, ProcessSpec\n"
+            "child = ChildProcess(ProcessSpec(name='worker', arguments=tuple(sys.argv[2:]), "
+            "environment=dict(os.environ), log=pathlib.Path(sys.argv[1]), grace_seconds=0.5))\n"
             "time.sleep(600)",
             str(tmp_path / "worker.log"),
             *_stubborn(tmp_path, grace=0.5).arguments,
@@ -152,18 +152,18 @@ def test_nothing_survives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_child_that_died_is_reported_with_its_last_words(tmp_path: Path) -> None:
-    child = Child(_command(tmp_path, "-c", "import sys; print('no such data'); sys.exit(7)"))
+    child = ChildProcess(_command(tmp_path, "-c", "import sys; print('no such data'); sys.exit(7)"))
     _soon(lambda: child.exit_status is not None)
     with pytest.raises(ProcessDiedError, match=r"the worker ended with exit status 7; .*worker.log:\nno such data"):
-        child.check()
+        child.require_running()
     child.wait()
 
 
 def test_a_child_reads_what_it_is_told(tmp_path: Path) -> None:
-    child = Child(_command(tmp_path, "-u", "-c", "print(input()); print(input())"))
-    child.tell("first")
-    child.tell("second")
+    child = ChildProcess(_command(tmp_path, "-u", "-c", "print(input()); print(input())"))
+    child.write_line("first")
+    child.write_line("second")
     _soon(lambda: child.exit_status == 0)
-    child.tell("nobody hears this")
+    child.write_line("nobody hears this")
     child.wait()
-    assert last_lines(child.command.log) == "first\nsecond"
+    assert last_lines(child.spec.log) == "first\nsecond"

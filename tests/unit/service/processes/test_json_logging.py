@@ -12,9 +12,9 @@ from tests.support.paths import ROOT
 
 _SCRIPT = """
 import logging, threading, warnings
-from service.processes.json_logging import log_as_json
+from service.processes.json_logging import configure_json_logging
 
-log_as_json("driver", study="0123456789abcdef0123")
+configure_json_logging("driver", study="0123456789abcdef0123")
 log = logging.getLogger("some.part")
 log.info("pack %s is done", 3, extra={"pack": 3, "run": "3-1"})
 log.debug("not told")
@@ -54,7 +54,7 @@ def test_every_line_is_an_object_with_its_fields() -> None:
 
 def test_the_last_line_of_a_process_that_died_is_its_error(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
-    logged = "from service.processes.json_logging import log_as_json; log_as_json('driver')"
+    logged = "from service.processes.json_logging import configure_json_logging; configure_json_logging('driver')"
     script = f"{logged}; raise KeyError('no such workload')"
     with log.open("wb") as opened:
         assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, stderr=opened).returncode == 1

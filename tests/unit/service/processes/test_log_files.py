@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.processes.log_files import in_words, last_lines, of_pack, read_on
+from service.processes.log_files import format_line, last_lines, read_from, read_pack_lines
 
 
 def line(message: str, **fields: object) -> str:
@@ -35,27 +35,27 @@ def test_last_lines_are_words_and_the_last_of_a_traceback_is_the_last(tmp_path: 
 
 @pytest.mark.parametrize("other", ["", "plain", "[1, 2]", '{"message": "of another program"}', "17", "{"])
 def test_lines_of_other_programs_stay_as_they_are(other: str) -> None:
-    assert in_words(other + "\n") == other
+    assert format_line(other + "\n") == other
 
 
 def test_a_log_is_read_on_line_by_whole_line(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
-    assert read_on(log, 0, 5) == ([], 0)
+    assert read_from(log, 0, 5) == ([], 0)
     log.write_text("one\ntwo\nthr")
-    found, at = read_on(log, 0, 1)
+    found, at = read_from(log, 0, 1)
     assert found == ["two\n"]
-    assert read_on(log, at, None) == ([], at)
+    assert read_from(log, at, None) == ([], at)
     with log.open("a") as opened:
         opened.write("ee\nfour\n")
-    found, at = read_on(log, at, None)
+    found, at = read_from(log, at, None)
     assert found == ["three\n", "four\n"]
-    assert read_on(log, 0, 0) == ([], at)
+    assert read_from(log, 0, 0) == ([], at)
 
 
 def test_lines_of_a_pack_are_those_with_its_number(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
-    assert of_pack(log, 1, 5) == []
+    assert read_pack_lines(log, 1, 5) == []
     own = [line("a", pack=1), line("b", pack=1)]
     log.write_text(own[0] + line("c", pack=11) + line('about "pack": 1') + '{"pack": 1}\n' + own[1] + line("d"))
-    assert of_pack(log, 1, 5) == own
-    assert of_pack(log, 1, 1) == own[1:]
+    assert read_pack_lines(log, 1, 5) == own
+    assert read_pack_lines(log, 1, 1) == own[1:]

@@ -9,7 +9,7 @@ import pytest
 from service.errors import BadCursorError
 from service.runner.ledger import StudyLedger
 from service.states import State
-from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import commands
 from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.execution.ledger import Ledger
@@ -188,9 +188,9 @@ def test_there_is_no_report_once_the_study_is_not_held(store: Store, ledger: Stu
 
 
 def test_a_study_that_is_being_cancelled_still_gets_its_report(store: Store, ledger: StudyLedger) -> None:
-    store.ask(only_study(store), verbs.cancel)
+    store.execute(only_study(store), commands.cancel)
     ledger.save_report({"report.json": b"{}"})
-    ledger.let_go()
+    ledger.release()
     assert store.state(only_study(store)) is State.CANCELLED
     assert store.report_file(only_study(store), "report.json") == b"{}"
 

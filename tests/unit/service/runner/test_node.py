@@ -9,13 +9,13 @@ import pytest
 
 from service.runner.node import (
     GCS_PORT,
-    MOST_PACKS,
+    MAX_PACKS,
     NODE_MANAGER_PORT,
     OBJECT_MANAGER_PORT,
     WORKER_PORTS,
+    count_processors,
     main,
-    processors,
-    ray_start,
+    ray_start_command,
     run_head,
 )
 from service.settings import Settings
@@ -32,13 +32,13 @@ def test_the_published_ports_are_those_that_ray_listens_on(file: str, lowest: in
 
 
 def test_a_head_takes_no_packs_and_has_no_dashboard() -> None:
-    command = ray_start(Settings(node_address="127.0.0.1"), "head")
+    command = ray_start_command(Settings(node_address="127.0.0.1"), "head")
     assert {"--num-cpus=0", "--num-gpus=0", "--include-dashboard=false", "--node-ip-address=127.0.0.1"} <= set(command)
 
 
-@pytest.mark.parametrize(("cpus", "offered"), [(3, 3), (200, MOST_PACKS), (None, min(processors(), MOST_PACKS))])
+@pytest.mark.parametrize(("cpus", "offered"), [(3, 3), (200, MAX_PACKS), (None, min(count_processors(), MAX_PACKS))])
 def test_a_worker_offers_what_it_is_told_or_has_and_no_more_than_it_has_ports(cpus: int | None, offered: int) -> None:
-    command = ray_start(Settings(ray_address="10.0.0.1:6379", cpus=cpus), "worker")
+    command = ray_start_command(Settings(ray_address="10.0.0.1:6379", cpus=cpus), "worker")
     assert {"--address=10.0.0.1:6379", f"--num-cpus={offered}"} <= set(command)
     assert not any("node-ip-address" in each for each in command)
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.runner.ledger import StudyLedger
 from service.states import State
-from service.storage import engine as opening
+from service.storage import engine as engine_module
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
@@ -74,7 +74,7 @@ def engine(database: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def cut(engine: Engine, postgres: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
-    monkeypatch.setattr(opening, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(engine_module, "_AGAIN_SECONDS", 0.01)
     made = Cut(engine, postgres)
     yield made
     made.close()

@@ -9,8 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, func, insert, select, text, types
 
 from service.errors import ForeignDatabaseError
-from service.storage.engine import for_writing, open_engine
-from service.storage.migrate import current, head, migrate, revisions
+from service.storage.engine import open_engine, writing_engine
+from service.storage.migrate import current_revision, latest_revision, migrate, revisions
 from service.storage.tables import metadata
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indir
 def engine(database: str) -> Iterator[Engine]:
     """An empty database."""
     opened = open_engine(database)
-    yield for_writing(opened)
+    yield writing_engine(opened)
     opened.dispose()
 
 
@@ -66,7 +66,7 @@ def test_any_database_comes_to_the_tables_that_the_code_knows(engine: Engine, st
     for _ in range(2):  # the second time nothing happens
         with engine.begin() as connection:
             migrate(connection)
-            assert current(connection) == head()
+            assert current_revision(connection) == latest_revision()
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
@@ -95,14 +95,16 @@ def test_a_change_that_fails_leaves_the_database_as_it_was(engine: Engine) -> No
             migrate(connection)
             transaction.rollback()
         with connection.begin():
-            assert current(connection) is None
+            assert current_revision(connection) is None
 
 
 def test_a_database_of_a_newer_version_or_of_others_is_left_alone(engine: Engine) -> None:
     with engine.begin() as connection:
         migrate(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        with pytest.raises(ForeignDatabaseError, match=f"revision 9999, of a newer version .* knows {head()}"):
+        with pytest.raises(
+            ForeignDatabaseError, match=f"revision 9999, of a newer version .* knows {latest_revision()}"
+        ):
             migrate(connection)
         connection.execute(text("DROP TABLE alembic_version"))
         with pytest.raises(ForeignDatabaseError, match="api_keys, catalogue"):

@@ -11,11 +11,11 @@ from mlflow.tracking import MlflowClient
 from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import commands
 from service.storage.repositories.studies import Store
-from service.tracking.mlflow import Tracker
+from service.tracking.mlflow import StudyTracker
 from service.tracking.recorder import Recorder, lock
-from service.tracking.sync_state import Recordings
+from service.tracking.sync_state import SyncState
 from studies.environment import current_environment
 from studies.execution.artifacts import Weights
 from studies.records.rows import Lane, Pack, Run
@@ -80,12 +80,12 @@ class Study:
         if state is State.SUCCEEDED:
             self.ledger.save_report({"report.json": b"{}"})
         if state is State.CANCELLED:
-            self.store.ask(self.id, verbs.cancel)
+            self.store.execute(self.id, commands.cancel)
         self.store.transition(self.id, state, "", self.token)
 
     def recorded(self) -> tuple[MlflowRun, list[MlflowRun]]:
         """Return the parent run and those below it, as MLflow has them."""
-        experiment = self.store.study(self.id).experiment
+        experiment = self.store.study(self.id).mlflow_experiment
         assert experiment is not None
         found = MlflowClient(self.settings.tracking_uri).search_runs([experiment])
         parent, *others = sorted(found, key=lambda run: "mlflow.parentRunId" in run.data.tags)
@@ -107,7 +107,7 @@ def recorder(store: Store, settings: Settings) -> Recorder:
 
 
 def record_all(recorder: Recorder, now: datetime = NOW) -> None:
-    while recorder.turn(now):
+    while recorder.run_once(now):
         pass
 
 
@@ -136,7 +136,7 @@ def test_a_study_that_ended_before_mlflow_had_it_is_recorded_whole(
     assert parent.info.status == ENDS[end]
     report = {"report"} if end is State.SUCCEEDED else set[str]()
     assert study.files(parent) == {"spec.json", "environment.json"} | report
-    assert Recordings(store).unfinished() == ()
+    assert SyncState(store).unfinished() == ()
     assert not list(study.weights.folder.rglob("*.pt"))
 
 
@@ -173,8 +173,8 @@ def test_a_retried_study_is_followed_once_more(store: Store, study: Study, recor
     record_all(recorder)
     assert study.recorded()[0].info.status == "FAILED"
 
-    store.ask(study.id, verbs.retry)
-    Recordings(store).finish(failed, NOW)  # a recorder that was about to note the end
+    store.execute(study.id, commands.retry)
+    SyncState(store).finish(failed, NOW)  # a recorder that was about to note the end
     study.claim()
     record_all(recorder)
     parent, runs = study.recorded()
@@ -194,15 +194,15 @@ def test_what_a_recorder_left_half_done_is_recorded_again(
     dying = Recorder(settings, store, lambda: False)
     marked: list[Run] = []
 
-    def die_at_the_second_confirm_run(recordings: Recordings, study_id: str, run: Run) -> None:
+    def die_at_the_second_confirm_run(recordings: SyncState, study_id: str, run: Run) -> None:
         if len(marked) == 3:
             raise KeyboardInterrupt
         marked.append(run)
         mark(recordings, study_id, run)
 
-    mark: Callable[[Recordings, str, Run], None] = Recordings.mark_tracked
+    mark: Callable[[SyncState, str, Run], None] = SyncState.mark_tracked
     with monkeypatch.context() as patched:
-        patched.setattr(Recordings, "mark_tracked", die_at_the_second_confirm_run)
+        patched.setattr(SyncState, "mark_tracked", die_at_the_second_confirm_run)
         with pytest.raises(KeyboardInterrupt):
             record_all(dying)
     assert len(study.recorded()[1]) == 4
@@ -217,7 +217,7 @@ def test_what_a_recorder_left_half_done_is_recorded_again(
 def test_it_stops_between_two_runs(store: Store, settings: Settings, study: Study, recorder: Recorder) -> None:
     study.end(State.SUCCEEDED)
     answers = iter([False, True])
-    assert not Recorder(settings, store, lambda: next(answers)).turn(NOW)
+    assert not Recorder(settings, store, lambda: next(answers)).run_once(NOW)
     parent, runs = study.recorded()
     assert (parent.info.status, len(runs)) == ("RUNNING", 1)
 
@@ -231,18 +231,18 @@ def test_a_study_that_mlflow_refuses_holds_up_no_other(
     study.end(State.SUCCEEDED)
     other = Study(store, spec, settings)
     other.end(State.SUCCEEDED)
-    opened = Tracker.__init__
+    opened = StudyTracker.__init__
 
-    def refuse(tracker: Tracker, *, uri: str, study_id: str, spec: StudySpec) -> None:
+    def refuse(tracker: StudyTracker, *, uri: str, study_id: str, spec: StudySpec) -> None:
         if study_id == study.id:
             raise OSError("no MLflow")
         opened(tracker, uri=uri, study_id=study_id, spec=spec)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Tracker, "__init__", refuse)
+        patched.setattr(StudyTracker, "__init__", refuse)
         record_all(recorder)
     assert keys(other.recorded()[1]) == WHOLE
-    assert Recordings(store).unfinished() == (study.id,)
+    assert SyncState(store).unfinished() == (study.id,)
     assert store.study(study.id).state is State.SUCCEEDED
 
     record_all(recorder, NOW + timedelta(minutes=1))

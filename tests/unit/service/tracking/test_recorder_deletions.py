@@ -14,7 +14,7 @@ from service.storage.repositories.deletions import Deletions
 from service.storage.repositories.studies import Store
 from service.tracking import recorder as module
 from service.tracking.recorder import Recorder
-from service.tracking.sync_state import Recordings
+from service.tracking.sync_state import SyncState
 from studies.spec.study import StudySpec
 from tests.unit.service.tracking.test_recorder import NOW, WHOLE, Study, keys, record_all
 
@@ -54,7 +54,7 @@ class Recorded:
         self.study = Study(store, spec, settings)
         self.study.end(State.SUCCEEDED)
         record_all(recorder)
-        experiment = store.study(self.study.id).experiment
+        experiment = store.study(self.study.id).mlflow_experiment
         assert experiment is not None
         self.id, self.experiment = self.study.id, experiment
         self._client = MlflowClient(settings.tracking_uri)
@@ -184,16 +184,16 @@ def test_a_study_that_is_deleted_while_it_is_recorded_leaves_nothing(
 ) -> None:
     study = Study(store, spec, settings)
     study.end(State.CANCELLED)
-    taken = Recordings.untracked_runs
+    taken = SyncState.untracked_runs
 
-    def delete_first(recordings: Recordings, study_id: str, limit: int) -> object:
+    def delete_first(recordings: SyncState, study_id: str, limit: int) -> object:
         found = taken(recordings, study_id, limit)
         if study_id == study.id and found:
             removing.delete(study_id, NOW, mlflow=True)
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(Recordings, "untracked_runs", delete_first)
+        patched.setattr(SyncState, "untracked_runs", delete_first)
         record_all(recorder)
     record_all(recorder, NOW + timedelta(minutes=1))
     names = [found.name for found in MlflowClient(settings.tracking_uri).search_experiments()]

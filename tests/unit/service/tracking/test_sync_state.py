@@ -7,7 +7,7 @@ import pytest
 from service.runner.ledger import StudyLedger
 from service.states import State
 from service.storage.repositories.studies import Store
-from service.tracking.sync_state import Recordings
+from service.tracking.sync_state import SyncState
 from studies.records.rows import Series
 from studies.spec.study import StudySpec
 from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
@@ -18,12 +18,12 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def recordings(store: Store) -> Recordings:
-    return Recordings(store)
+def recordings(store: Store) -> SyncState:
+    return SyncState(store)
 
 
 def test_a_study_is_unfinished_from_its_first_driver_on_until_mlflow_has_it_all(
-    store: Store, recordings: Recordings, spec: StudySpec
+    store: Store, recordings: SyncState, spec: StudySpec
 ) -> None:
     first, second, _waiting = (store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(3))
     assert recordings.unfinished() == ()
@@ -42,7 +42,7 @@ def test_a_study_is_unfinished_from_its_first_driver_on_until_mlflow_has_it_all(
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLING])
 def test_runs_are_marked_one_by_one_whatever_became_of_the_study(
-    store: Store, recordings: Recordings, spec: StudySpec, state: State
+    store: Store, recordings: SyncState, spec: StudySpec, state: State
 ) -> None:
     study_id = store.add_study(spec, NOW)
     claim = store.claim(NOW, 30.0)

@@ -12,13 +12,12 @@ import pytest
 from service.states import State
 from service.storage.engine import open_engine
 from service.storage.entities import Webhook
-from service.storage.lifecycle import commands as verbs
-from service.storage.lifecycle import outbox as deliveries
+from service.storage.lifecycle import commands, outbox
 from service.storage.repositories.studies import Store
-from service.webhooks import dispatcher as couriers
-from service.webhooks import http_client as outbound
-from service.webhooks.dispatcher import Courier
-from service.webhooks.http_client import Outbound
+from service.webhooks import dispatcher as dispatcher_module
+from service.webhooks import http_client
+from service.webhooks.dispatcher import WebhookDispatcher
+from service.webhooks.http_client import WebhookClient
 from service.webhooks.subscriptions import Webhooks
 from studies.spec.study import StudySpec
 from tests.support.paths import ROOT
@@ -32,8 +31,8 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are short."""
-    monkeypatch.setattr(couriers, "_LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(deliveries, "FIRST_WAIT", 0.1)
+    monkeypatch.setattr(dispatcher_module, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(outbox, "INITIAL_BACKOFF_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -43,8 +42,8 @@ def hook() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def courier(store: Store) -> Iterator[Courier]:
-    made = Courier(store, Outbound(private=True))
+def dispatcher(store: Store) -> Iterator[WebhookDispatcher]:
+    made = WebhookDispatcher(store, WebhookClient(allow_private=True))
     yield made
     made.stop()
 
@@ -58,7 +57,7 @@ def told(store: Store, spec: StudySpec) -> str:
     study_id = store.add_study(spec, datetime.now(UTC))
     claim = store.claim(NOW, 30)
     assert claim is not None
-    store.ask(study_id, verbs.pause)
+    store.execute(study_id, commands.pause)
     store.transition(study_id, State.FAILED, "no data")
     return study_id
 
@@ -71,11 +70,11 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_what_happens_is_told_in_its_order_and_signed(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
     told(store, spec)  # nobody wants to know yet
     webhook = added(store, hook)
-    courier.start()
+    dispatcher.start()
     ids = [told(store, spec) for _ in range(2)]
     got = hook.until(8)
     for each in got:
@@ -89,28 +88,30 @@ def test_what_happens_is_told_in_its_order_and_signed(
     assert last["data"]["reason"] == "no data"
     assert datetime.fromisoformat(last["timestamp"]) == store.events(ids[1])[-1].at
     assert len({each.message for each in got}) == 8
-    until(lambda: Webhooks(store).one(webhook.id).waiting == 0)
+    until(lambda: Webhooks(store).get(webhook.id).pending_deliveries == 0)
 
 
-def test_only_the_states_that_were_asked_for(store: Store, spec: StudySpec, hook: Receiver, courier: Courier) -> None:
+def test_only_the_states_that_were_asked_for(
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
+) -> None:
     added(store, hook, State.FAILED, State.SUCCEEDED)
     told(store, spec)
-    courier.start()
+    dispatcher.start()
     assert [each.said["type"] for each in hook.until(1)] == ["study.failed"]
 
 
 def test_what_is_not_taken_is_sent_again_until_it_is(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
     webhook = added(store, hook)
     hook.answer = lambda _: 500 if len(hook.got) <= 3 else 200
     told(store, spec)
     before = datetime.now(UTC)
-    courier.start()
+    dispatcher.start()
     hook.until(2)
-    until(lambda: Webhooks(store).one(webhook.id).failing_since is not None)
-    failing = Webhooks(store).one(webhook.id)
-    assert (failing.trouble, failing.waiting, failing.dropped) == ("answered 500", 4, 0)
+    until(lambda: Webhooks(store).get(webhook.id).failing_since is not None)
+    failing = Webhooks(store).get(webhook.id)
+    assert (failing.last_error, failing.pending_deliveries, failing.dropped_deliveries) == ("answered 500", 4, 0)
     assert failing.failing_since is not None
     assert failing.failing_since >= before
     got = hook.until(7)
@@ -118,69 +119,69 @@ def test_what_is_not_taken_is_sent_again_until_it_is(
     assert [each.said["data"]["state"] for each in got[3:]] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
     for each in got:
         verify(webhook.secret, each)
-    until(lambda: Webhooks(store).one(webhook.id).waiting == 0)
-    well = Webhooks(store).one(webhook.id)
-    assert (well.failing_since, well.trouble) == (None, "")
+    until(lambda: Webhooks(store).get(webhook.id).pending_deliveries == 0)
+    well = Webhooks(store).get(webhook.id)
+    assert (well.failing_since, well.last_error) == (None, "")
 
 
-def test_a_dead_receiver_gets_it_when_it_is_back(store: Store, spec: StudySpec, courier: Courier) -> None:
+def test_a_dead_receiver_gets_it_when_it_is_back(store: Store, spec: StudySpec, dispatcher: WebhookDispatcher) -> None:
     with receiver() as dead:
         port = dead.port
         webhook = added(store, dead)
     told(store, spec)
-    courier.start()
-    until(lambda: "no connection: refused" in Webhooks(store).one(webhook.id).trouble)
+    dispatcher.start()
+    until(lambda: "no connection: refused" in Webhooks(store).get(webhook.id).last_error)
     with receiver(port) as back:
         assert [each.said["data"]["state"] for each in back.until(4)] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
 
 
 def test_one_that_hangs_holds_up_nothing_but_itself(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound, "SECONDS", 1.0)
+    monkeypatch.setattr(http_client, "TIMEOUT_SECONDS", 1.0)
     release = threading.Event()
     with receiver() as hanging:
         hanging.answer = lambda _: 200 if release.wait(60) else 500
         stuck = [added(store, hanging) for _ in range(10)]
         added(store, hook)
-        courier.start()
+        dispatcher.start()
         told(store, spec)
         hook.until(4)
-        assert not any(Webhooks(store).one(each.id).waiting < 4 for each in stuck)
-        until(lambda: all(Webhooks(store).one(each.id).trouble == "no answer within 1 s" for each in stuck))
+        assert not any(Webhooks(store).get(each.id).pending_deliveries < 4 for each in stuck)
+        until(lambda: all(Webhooks(store).get(each.id).last_error == "no answer within 1 s" for each in stuck))
         release.set()
 
 
 def test_a_fault_of_ours_is_not_repeated_at_once(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook = added(store, hook)
-    monkeypatch.setattr(deliveries, "FIRST_WAIT", 60.0)
+    monkeypatch.setattr(outbox, "INITIAL_BACKOFF_SECONDS", 60.0)
     asked: list[str] = []
 
-    async def broken(_outbound: Outbound, url: str, _content: bytes, _headers: dict[str, str]) -> None:
+    async def broken(_client: WebhookClient, url: str, _content: bytes, _headers: dict[str, str]) -> None:
         asked.append(url)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Outbound, "post", broken)
+    monkeypatch.setattr(WebhookClient, "post", broken)
     told(store, spec)
-    courier.start()
-    until(lambda: "fault of the service" in Webhooks(store).one(webhook.id).trouble)
+    dispatcher.start()
+    until(lambda: "fault of the service" in Webhooks(store).get(webhook.id).last_error)
     time.sleep(0.3)
     assert asked == [hook.url]
 
 
 def test_what_could_not_be_told_for_a_day_is_dropped_and_counted(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook = added(store, hook)
     told(store, spec)
     hook.answer = lambda _: 500 if len(hook.got) <= 2 else 200
-    monkeypatch.setattr(deliveries, "GIVE_UP", timedelta(0))
-    courier.start()
+    monkeypatch.setattr(outbox, "MAX_DELIVERY_AGE", timedelta(0))
+    dispatcher.start()
     assert [each.said["data"]["state"] for each in hook.until(4)] == ["QUEUED", "RUNNING", "PAUSED", "FAILED"]
-    until(lambda: Webhooks(store).one(webhook.id).waiting == 0)
-    assert Webhooks(store).one(webhook.id).dropped == 2
+    until(lambda: Webhooks(store).get(webhook.id).pending_deliveries == 0)
+    assert Webhooks(store).get(webhook.id).dropped_deliveries == 2
 
 
 def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receiver) -> None:
@@ -189,10 +190,10 @@ def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receive
     now, waits = datetime.now(UTC), list[float]()
     for _ in range(20):
         with store.writing() as connection:
-            found = deliveries.next_delivery(connection, webhook.id, now, 30)
+            found = outbox.next_delivery(connection, webhook.id, now, 30)
             assert found is not None
-            assert not deliveries.failed(connection, found, "answered 500", now)
-            deliveries.give_back(connection, webhook.id)
+            assert not outbox.mark_failed(connection, found, "answered 500", now)
+            outbox.release_webhook(connection, webhook.id)
         due = 0.05
         while not _taken(store, now + timedelta(seconds=due)):
             due *= 2
@@ -203,18 +204,20 @@ def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receive
 
 def _taken(store: Store, now: datetime) -> bool:
     with store.writing() as connection:
-        found = deliveries.take(connection, now, 30, 10)
+        found = outbox.lease_due_webhooks(connection, now, 30, 10)
         for each in found:
-            deliveries.give_back(connection, each)
+            outbox.release_webhook(connection, each)
     return bool(found)
 
 
-def test_two_couriers_tell_everything_once(store: Store, spec: StudySpec, hook: Receiver, courier: Courier) -> None:
+def test_two_dispatchers_tell_everything_once(
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
+) -> None:
     with receiver() as other:
         for each in (hook, other):
             added(store, each)
-        second = Courier(store, Outbound(private=True))
-        courier.start()
+        second = WebhookDispatcher(store, WebhookClient(allow_private=True))
+        dispatcher.start()
         second.start()
         for _ in range(5):
             told(store, spec)
@@ -230,18 +233,18 @@ _PROCESS = """
 import sys, time
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
-from service.webhooks import dispatcher as courier
-from service.webhooks.http_client import Outbound
+from service.webhooks import dispatcher
+from service.webhooks.http_client import WebhookClient
 
-courier._LOOK_SECONDS = 0.02
-courier._LEASE_SECONDS = 1.0
-courier.Courier(Store(open_engine(sys.argv[1])), Outbound(private=True)).start()
+dispatcher._POLL_SECONDS = 0.02
+dispatcher._LEASE_SECONDS = 1.0
+dispatcher.WebhookDispatcher(Store(open_engine(sys.argv[1])), WebhookClient(allow_private=True)).start()
 time.sleep(600)
 """
 
 
 def test_a_process_that_is_killed_loses_nothing(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, database: str
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, database: str
 ) -> None:
     added(store, hook)
     release = threading.Event()
@@ -254,7 +257,7 @@ def test_a_process_that_is_killed_loses_nothing(
         process.kill()
         process.wait()
     release.set()
-    courier.start()
+    dispatcher.start()
     states = [each.said["data"]["state"] for each in hook.until(5)]
     assert states == ["QUEUED", "RUNNING", "RUNNING", "PAUSED", "FAILED"]
     assert hook.got[1].message == hook.got[2].message  # its answer was lost: the receiver knows it by its id
@@ -265,20 +268,20 @@ def test_a_change_that_is_not_kept_is_not_told(store: Store, spec: StudySpec, ho
 
     def undone() -> None:
         with store.writing() as connection:
-            deliveries.announce(connection, "0" * 20, State.FAILED, "", NOW)
+            outbox.enqueue_deliveries(connection, "0" * 20, State.FAILED, "", NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         undone()
-    assert Webhooks(store).one(webhook.id).waiting == 0
+    assert Webhooks(store).get(webhook.id).pending_deliveries == 0
 
 
 def test_what_changes_at_once_is_all_told(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier, database: str
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, database: str
 ) -> None:
     """PostgreSQL numbers rows in another order than that in which others come to see them."""
     added(store, hook, State.FAILED)
-    courier.start()
+    dispatcher.start()
     ids = [store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(30)]
 
     def fail(some: list[str]) -> None:
@@ -296,12 +299,12 @@ def test_what_changes_at_once_is_all_told(
 
 
 def test_one_that_is_removed_is_told_nothing_more(
-    store: Store, spec: StudySpec, hook: Receiver, courier: Courier
+    store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
     gone = added(store, hook)
     told(store, spec)
     Webhooks(store).remove(gone.id)
-    courier.start()
+    dispatcher.start()
     with receiver() as other:
         added(store, other)
         told(store, spec)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service.webhooks import http_client as outbound
-from service.webhooks.http_client import Answer, Outbound
+from service.webhooks import http_client
+from service.webhooks.http_client import DeliveryResult, WebhookClient
 from tests.support.webhook_receiver import Receiver, receiver
 
 
@@ -21,30 +21,30 @@ def hook() -> Iterator[Receiver]:
         yield made
 
 
-def leading_to(*addresses: str) -> Callable[[str], list[outbound.Address]]:
+def leading_to(*addresses: str) -> Callable[[str], list[http_client.Address]]:
     """Return a look-up of any name."""
 
-    def look_up(_host: str) -> list[outbound.Address]:
+    def look_up(_host: str) -> list[http_client.Address]:
         return [ipaddress.ip_address(each) for each in addresses]
 
     return look_up
 
 
-def post(url: str, *, private: bool = True) -> Answer:
-    return asyncio.run(Outbound(private=private).post(url, b"{}", {"webhook-id": "msg_1"}))
+def post(url: str, *, private: bool = True) -> DeliveryResult:
+    return asyncio.run(WebhookClient(allow_private=private).post(url, b"{}", {"webhook-id": "msg_1"}))
 
 
 def test_a_status_comes_back_and_nothing_else(hook: Receiver) -> None:
-    assert post(hook.url) == Answer(status=204, detail="answered 204")
+    assert post(hook.url) == DeliveryResult(status=204, detail="answered 204")
     hook.answer = lambda _: 418
-    assert post(hook.url) == Answer(status=418, detail="answered 418")
-    assert not post(hook.url).taken
+    assert post(hook.url) == DeliveryResult(status=418, detail="answered 418")
+    assert not post(hook.url).accepted
 
 
 def test_redirects_are_not_followed(hook: Receiver) -> None:
     hook.answer = lambda _: 302
     found = post(hook.url)
-    assert (found.status, found.taken) == (302, False)
+    assert (found.status, found.accepted) == (302, False)
     assert [each.path for each in hook.got] == ["/hook"]
 
 
@@ -86,11 +86,11 @@ def test_private_addresses_are_refused(hook: Receiver, host: str) -> None:
     ],
 )
 def test_public_is_what_everybody_reaches(address: str, public: bool) -> None:
-    assert outbound._is_public(ipaddress.ip_address(address)) is public  # pyright: ignore[reportPrivateUsage]
+    assert http_client._is_public(ipaddress.ip_address(address)) is public  # pyright: ignore[reportPrivateUsage]
 
 
 def test_one_private_address_among_several_is_enough(monkeypatch: pytest.MonkeyPatch, hook: Receiver) -> None:
-    monkeypatch.setattr(outbound, "_look_up", leading_to("93.184.216.34", "127.0.0.1"))
+    monkeypatch.setattr(http_client, "_resolve", leading_to("93.184.216.34", "127.0.0.1"))
     assert "private" in post(f"http://receiver.test:{hook.port}/", private=False).detail
 
 
@@ -102,7 +102,7 @@ def test_what_is_connected_to_is_what_was_looked_at(monkeypatch: pytest.MonkeyPa
         looked.append(host)
         return [ipaddress.IPv4Address("127.0.0.2" if len(looked) > 1 else "127.0.0.1")]
 
-    monkeypatch.setattr(outbound, "_look_up", look_up)
+    monkeypatch.setattr(http_client, "_resolve", look_up)
     assert post(f"http://receiver.test:{hook.port}/a?b=c").status == 204
     assert looked == ["receiver.test"]
     assert hook.got[0].headers["host"] == f"receiver.test:{hook.port}"
@@ -110,7 +110,7 @@ def test_what_is_connected_to_is_what_was_looked_at(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch, hook: Receiver) -> None:
-    monkeypatch.setattr(outbound, "_look_up", leading_to("127.0.0.9", "127.0.0.1"))
+    monkeypatch.setattr(http_client, "_resolve", leading_to("127.0.0.9", "127.0.0.1"))
     assert post(f"http://receiver.test:{hook.port}/").status == 204
 
 
@@ -144,14 +144,14 @@ def test_a_certificate_is_of_the_name_that_was_given(
         assert not trust_env
         return trusting
 
-    monkeypatch.setattr(outbound.httpx, "create_ssl_context", context)
-    monkeypatch.setattr(outbound, "_look_up", leading_to("127.0.0.1"))
+    monkeypatch.setattr(http_client.httpx, "create_ssl_context", context)
+    monkeypatch.setattr(http_client, "_resolve", leading_to("127.0.0.1"))
     assert post(f"https://{name}:{hook.port}/").status == status
     assert len(hook.got) == (status is not None)
 
 
 def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "SECONDS", 0.5)
+    monkeypatch.setattr(http_client, "TIMEOUT_SECONDS", 0.5)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -160,10 +160,10 @@ def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
             writer.write(b"x: y\r\n")
             await asyncio.sleep(0.05)
 
-    async def all_of_it() -> Answer:
+    async def all_of_it() -> DeliveryResult:
         server = await asyncio.start_server(drip, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        found = await Outbound(private=True).post(f"http://127.0.0.1:{port}/", b"{}", {})
+        found = await WebhookClient(allow_private=True).post(f"http://127.0.0.1:{port}/", b"{}", {})
         server.close()
         await asyncio.sleep(0.2)  # for it to notice that nobody listens
         return found

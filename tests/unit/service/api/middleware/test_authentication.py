@@ -11,7 +11,7 @@ import pytest
 
 from service.api.middleware.authentication import FAILURES_PER_MINUTE
 from service.app import create_app
-from service.auth.keys import Keys
+from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.schemas.problems import Problem
 from service.settings import Access, Settings
@@ -34,7 +34,7 @@ def statuses(connected: httpx.Client, count: int, key: str = "", path: str = "/s
 
 
 def test_each_key_has_its_own_allowance(store: Store) -> None:
-    first, second = (Keys(store).create(name, Role.READER, NOW) for name in ("first", "second"))
+    first, second = (ApiKeys(store).create(name, Role.READER, NOW) for name in ("first", "second"))
     with client(store, Access.KEYS, 5) as connected:
         assert statuses(connected, 7, first) == [200] * 5 + [429] * 2
         assert statuses(connected, 6, second, "/nothing") == [404] * 5 + [429]
@@ -56,7 +56,7 @@ def test_zero_is_no_limit(store: Store) -> None:
 
 
 def test_wrong_keys_are_few_and_do_not_shut_out_a_right_one(store: Store) -> None:
-    right = Keys(store).create("holder", Role.READER, NOW)
+    right = ApiKeys(store).create("holder", Role.READER, NOW)
     with client(store, Access.KEYS, 6000) as connected:
         found = statuses(connected, FAILURES_PER_MINUTE // 2) + statuses(
             connected, FAILURES_PER_MINUTE // 2 + 5, f"l4_{'0' * 12}_{'0' * 64}"

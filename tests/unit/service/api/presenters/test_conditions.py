@@ -90,15 +90,15 @@ def test_a_running_study_says_what_its_next_pack_waits_for(store: Store, study: 
     ledger = StudyLedger(store, study.id, claim.token)
     ledger.note_wait("the next waits for a CPU")
     assert conditions(store.study(study.id), {}, 0, NOW) == ("the next waits for a CPU",)
-    ledger.let_go()
+    ledger.release()
     assert conditions(store.study(study.id), {}, 0, NOW) == ("waits for a runner that has room",)
 
 
 def test_a_paused_study_says_that_its_driver_is_not_done(study: StudyRow) -> None:
-    paused = replace(study, state=State.PAUSED, held_until=NOW)
+    paused = replace(study, state=State.PAUSED, lease_expires_at=NOW)
     assert conditions(paused, {}, 0, NOW) == ("its driver finishes what is in training",)
     assert conditions(paused, {}, 0, NOW + timedelta(seconds=1)) == ()  # its driver died
-    assert conditions(replace(paused, held_until=None), {}, 0, NOW) == ()
+    assert conditions(replace(paused, lease_expires_at=None), {}, 0, NOW) == ()
 
 
 def test_an_extended_range_is_named(study: StudyRow) -> None:

@@ -7,8 +7,8 @@ import pytest
 from service.errors import UnknownStudyError, WrongStateError
 from service.states import State
 from service.storage.entities import Claim
-from service.storage.lifecycle import commands as verbs
-from service.storage.repositories.studies import Store, Verb
+from service.storage.lifecycle import commands
+from service.storage.repositories.studies import Command, Store
 from studies.errors import StoppedError
 from studies.spec.study import StudySpec
 
@@ -41,16 +41,16 @@ class Case:
         if where == "QUEUED":
             return
         if where == "PAUSED":
-            self.store.ask(self.id, verbs.pause)
+            self.store.execute(self.id, commands.pause)
             return
         self.claim()
         match where:
             case "PAUSED, held":
-                self.store.ask(self.id, verbs.pause)
+                self.store.execute(self.id, commands.pause)
             case "CANCELLING":
-                self.store.ask(self.id, verbs.cancel)
+                self.store.execute(self.id, commands.cancel)
             case "CANCELLED":
-                self.store.ask(self.id, verbs.cancel)
+                self.store.execute(self.id, commands.cancel)
                 self.store.transition(self.id, State.CANCELLED, "")
             case "SUCCEEDED" | "FAILED":
                 self.store.transition(self.id, State(where), "")
@@ -65,61 +65,64 @@ def case(store: Store, spec: StudySpec) -> Case:
 
 
 ALLOWED = [
-    (verbs.pause, "QUEUED", State.PAUSED),
-    (verbs.pause, "RUNNING", State.PAUSED),
-    (verbs.pause, "PAUSED", State.PAUSED),
-    (verbs.pause, "PAUSED, held", State.PAUSED),
-    (verbs.resume, "QUEUED", State.QUEUED),
-    (verbs.resume, "RUNNING", State.RUNNING),
-    (verbs.resume, "PAUSED", State.QUEUED),
-    (verbs.resume, "PAUSED, held", State.RUNNING),
-    (verbs.cancel, "QUEUED", State.CANCELLED),
-    (verbs.cancel, "RUNNING", State.CANCELLING),
-    (verbs.cancel, "PAUSED", State.CANCELLED),
-    (verbs.cancel, "PAUSED, held", State.CANCELLING),
-    (verbs.cancel, "CANCELLING", State.CANCELLING),
-    (verbs.cancel, "CANCELLED", State.CANCELLED),
-    (verbs.retry, "QUEUED", State.QUEUED),
-    (verbs.retry, "RUNNING", State.RUNNING),
-    (verbs.retry, "PAUSED", State.PAUSED),
-    (verbs.retry, "PAUSED, held", State.PAUSED),
-    (verbs.retry, "FAILED", State.QUEUED),
+    (commands.pause, "QUEUED", State.PAUSED),
+    (commands.pause, "RUNNING", State.PAUSED),
+    (commands.pause, "PAUSED", State.PAUSED),
+    (commands.pause, "PAUSED, held", State.PAUSED),
+    (commands.resume, "QUEUED", State.QUEUED),
+    (commands.resume, "RUNNING", State.RUNNING),
+    (commands.resume, "PAUSED", State.QUEUED),
+    (commands.resume, "PAUSED, held", State.RUNNING),
+    (commands.cancel, "QUEUED", State.CANCELLED),
+    (commands.cancel, "RUNNING", State.CANCELLING),
+    (commands.cancel, "PAUSED", State.CANCELLED),
+    (commands.cancel, "PAUSED, held", State.CANCELLING),
+    (commands.cancel, "CANCELLING", State.CANCELLING),
+    (commands.cancel, "CANCELLED", State.CANCELLED),
+    (commands.retry, "QUEUED", State.QUEUED),
+    (commands.retry, "RUNNING", State.RUNNING),
+    (commands.retry, "PAUSED", State.PAUSED),
+    (commands.retry, "PAUSED, held", State.PAUSED),
+    (commands.retry, "FAILED", State.QUEUED),
 ]
 STATES = ("QUEUED", "RUNNING", "PAUSED", "PAUSED, held", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED")
-VERBS = (verbs.pause, verbs.resume, verbs.cancel, verbs.retry)
+COMMANDS = (commands.pause, commands.resume, commands.cancel, commands.retry)
 REFUSED = [
-    (verb, where) for verb in VERBS for where in STATES if (verb, where) not in [(v, start) for v, start, _ in ALLOWED]
+    (command, where)
+    for command in COMMANDS
+    for where in STATES
+    if (command, where) not in [(v, start) for v, start, _ in ALLOWED]
 ]
 
 
-@pytest.mark.parametrize(("verb", "start", "end"), ALLOWED)
-def test_a_verb_leads_there_and_may_be_asked_twice(case: Case, verb: Verb, start: str, end: State) -> None:
+@pytest.mark.parametrize(("command", "start", "end"), ALLOWED)
+def test_a_verb_leads_there_and_may_be_asked_twice(case: Case, command: Command, start: str, end: State) -> None:
     case.bring_to(start)
-    assert case.store.ask(case.id, verb) is end
+    assert case.store.execute(case.id, command) is end
     assert case.store.study(case.id).state is case.store.state(case.id) is end
     events = len(case.store.events(case.id))
-    assert case.store.ask(case.id, verb) is end
+    assert case.store.execute(case.id, command) is end
     assert len(case.store.events(case.id)) == events
 
 
-@pytest.mark.parametrize(("verb", "start"), REFUSED)
-def test_a_verb_that_a_state_does_not_allow_changes_nothing(case: Case, verb: Verb, start: str) -> None:
+@pytest.mark.parametrize(("command", "start"), REFUSED)
+def test_a_verb_that_a_state_does_not_allow_changes_nothing(case: Case, command: Command, start: str) -> None:
     case.bring_to(start)
     before = case.store.study(case.id), case.store.events(case.id)
     with pytest.raises(WrongStateError, match=f"is {before[0].state}; it cannot"):
-        case.store.ask(case.id, verb)
+        case.store.execute(case.id, command)
     assert (case.store.study(case.id), case.store.events(case.id)) == before
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_an_unknown_study_is_named(store: Store, verb: Verb) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unknown_study_is_named(store: Store, command: Command) -> None:
     with pytest.raises(UnknownStudyError, match="no study has the id"):
-        store.ask("0" * 20, verb)
+        store.execute("0" * 20, command)
 
 
 def test_a_paused_study_is_not_claimed_and_its_driver_keeps_it_until_it_lets_go(case: Case) -> None:
     claim = case.claim()
-    case.store.ask(case.id, verbs.pause)
+    case.store.execute(case.id, commands.pause)
     assert case.store.claim(datetime.now(UTC), LEASE) is None
     assert case.store.heartbeat(case.id, claim.token, datetime.now(UTC), LEASE) is State.PAUSED
 
@@ -129,14 +132,14 @@ def test_a_paused_study_is_not_claimed_and_its_driver_keeps_it_until_it_lets_go(
     assert case.store.claim(datetime.now(UTC), LEASE) is None
     with pytest.raises(StoppedError):
         case.store.release(case.id, claim.token)
-    assert case.store.ask(case.id, verbs.resume) is State.QUEUED
+    assert case.store.execute(case.id, commands.resume) is State.QUEUED
     assert case.claim().attempt == 2
 
 
 def test_a_study_resumed_while_its_driver_lets_go_is_queued(case: Case) -> None:
     claim = case.claim()
-    case.store.ask(case.id, verbs.pause)
-    assert case.store.ask(case.id, verbs.resume) is State.RUNNING
+    case.store.execute(case.id, commands.pause)
+    assert case.store.execute(case.id, commands.resume) is State.RUNNING
     case.store.release(case.id, claim.token)
     assert case.store.state(case.id) is State.QUEUED
 
@@ -144,6 +147,6 @@ def test_a_study_resumed_while_its_driver_lets_go_is_queued(case: Case) -> None:
 def test_a_retried_study_has_not_ended(case: Case) -> None:
     case.bring_to("FAILED")
     assert case.store.study(case.id).ended_at is not None
-    case.store.ask(case.id, verbs.retry)
+    case.store.execute(case.id, commands.retry)
     assert case.store.study(case.id).ended_at is None
     case.claim()

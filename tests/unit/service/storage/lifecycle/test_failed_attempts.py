@@ -7,9 +7,9 @@ import pytest
 from service.runner.ledger import StudyLedger
 from service.states import State
 from service.storage.entities import Claim
-from service.storage.lifecycle import commands as verbs
-from service.storage.lifecycle.leases import FRUITLESS
-from service.storage.repositories.studies import Store, Verb
+from service.storage.lifecycle import commands
+from service.storage.lifecycle.leases import MAX_FAILED_ATTEMPTS
+from service.storage.repositories.studies import Command, Store
 from studies.spec.study import StudySpec
 from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
@@ -31,20 +31,20 @@ def claimed(store: Store, now: datetime = NOW) -> Claim:
 
 
 def test_it_has_failed_when_its_drivers_die_in_vain(store: Store, study: str) -> None:
-    for death in range(1, FRUITLESS + 1):
+    for death in range(1, MAX_FAILED_ATTEMPTS + 1):
         state = store.release(study, claimed(store).token, "it died")
-        assert state is (State.QUEUED if death < FRUITLESS else State.FAILED)
-    assert store.study(study).reason == f"{FRUITLESS} times in a row: it died"
+        assert state is (State.QUEUED if death < MAX_FAILED_ATTEMPTS else State.FAILED)
+    assert store.study(study).reason == f"{MAX_FAILED_ATTEMPTS} times in a row: it died"
     assert [event.reason for event in store.events(study) if event.state is State.QUEUED] == [
         "",
-        *["it died"] * (FRUITLESS - 1),
+        *["it died"] * (MAX_FAILED_ATTEMPTS - 1),
     ]
-    store.ask(study, verbs.retry)
+    store.execute(study, commands.retry)
     assert store.release(study, claimed(store).token, "it died") is State.QUEUED
 
 
 def test_it_goes_on_where_a_pack_was_trained_in_between(store: Store, study: str) -> None:
-    for number in range(2 * FRUITLESS):
+    for number in range(2 * MAX_FAILED_ATTEMPTS):
         claim = claimed(store)
         ledger, pack = StudyLedger(store, study, claim.token), some_pack(number)
         ledger.add_plan([some_trial(number)], [pack])
@@ -53,14 +53,14 @@ def test_it_goes_on_where_a_pack_was_trained_in_between(store: Store, study: str
 
 
 def test_it_goes_on_where_a_long_pack_got_further(store: Store, study: str) -> None:
-    for _ in range(2 * FRUITLESS):
+    for _ in range(2 * MAX_FAILED_ATTEMPTS):
         claim = claimed(store)
         StudyLedger(store, study, claim.token).got_further()
         assert store.release(study, claim.token, "it died") is State.QUEUED
 
 
 def test_it_goes_on_where_its_runner_was_asked_to_stop(store: Store, study: str) -> None:
-    for _ in range(2 * FRUITLESS):
+    for _ in range(2 * MAX_FAILED_ATTEMPTS):
         assert store.release(study, claimed(store).token) is State.QUEUED
 
 
@@ -69,16 +69,16 @@ def test_it_has_failed_when_its_runners_die_in_vain(store: Store, study: str) ->
     while store.claim(now, LEASE) is not None:
         now += timedelta(seconds=LEASE + 1)
     found = store.study(study)
-    assert (found.state, found.attempt) == (State.FAILED, FRUITLESS + 1)
+    assert (found.state, found.attempt) == (State.FAILED, MAX_FAILED_ATTEMPTS + 1)
     assert "with no pack trained" in found.reason
 
 
-@pytest.mark.parametrize(("verb", "end"), [(verbs.pause, State.PAUSED), (verbs.cancel, State.CANCELLED)])
+@pytest.mark.parametrize(("command", "end"), [(commands.pause, State.PAUSED), (commands.cancel, State.CANCELLED)])
 def test_what_was_asked_meanwhile_holds_when_its_driver_dies(
-    store: Store, spec: StudySpec, verb: Verb, end: State
+    store: Store, spec: StudySpec, command: Command, end: State
 ) -> None:
     study = store.add_study(spec, NOW)
     claim = claimed(store)
-    store.ask(study, verb)
+    store.execute(study, command)
     assert store.release(study, claim.token, "it died") is store.state(study) is end
-    assert store.study(study).held_until is None
+    assert store.study(study).lease_expires_at is None

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.storage.lifecycle import commands as verbs
-from service.storage.lifecycle.queue import Served, Waiting, in_order
+from service.storage.lifecycle import commands
+from service.storage.lifecycle.queue import OwnerUsage, QueuedStudy, fair_order
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 
@@ -17,12 +17,12 @@ LEASE = 30.0
 both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 
-def waiting(*studies: tuple[str, str | None, int]) -> list[Waiting]:
-    return [Waiting(id=id, name="", owner=owner, priority=priority) for id, owner, priority in studies]
+def waiting(*studies: tuple[str, str | None, int]) -> list[QueuedStudy]:
+    return [QueuedStudy(id=id, name="", owner=owner, priority=priority) for id, owner, priority in studies]
 
 
-def ids(studies: Sequence[Waiting], served: dict[str | None, Served] | None = None) -> str:
-    return "".join(study.id for study in in_order(studies, served or {}))
+def ids(studies: Sequence[QueuedStudy], served: dict[str | None, OwnerUsage] | None = None) -> str:
+    return "".join(study.id for study in fair_order(studies, served or {}))
 
 
 def test_the_oldest_is_first_where_there_is_one_owner() -> None:
@@ -39,24 +39,27 @@ def test_owners_take_turns() -> None:
 
 def test_who_has_most_in_training_is_last() -> None:
     studies = waiting(("a", "x", 0), ("b", "x", 0), ("c", "y", 0), ("d", "y", 0), ("e", "y", 0))
-    assert ids(studies, {"x": Served(running=2)}) == "cdaeb"
+    assert ids(studies, {"x": OwnerUsage(running=2)}) == "cdaeb"
 
 
 def test_who_was_served_longest_ago_is_first() -> None:
     studies = waiting(("a", "x", 0), ("b", "y", 0), ("c", "z", 0))
-    served: dict[str | None, Served] = {"x": Served(last=NOW), "y": Served(last=NOW - timedelta(days=1))}
+    served: dict[str | None, OwnerUsage] = {
+        "x": OwnerUsage(last_started_at=NOW),
+        "y": OwnerUsage(last_started_at=NOW - timedelta(days=1)),
+    }
     assert ids(studies, served) == "cba"
 
 
 @given(
     st.lists(st.tuples(st.sampled_from("xyz"), st.integers(-2, 2)), max_size=30),
-    st.dictionaries(st.sampled_from("xyz"), st.builds(Served, running=st.integers(0, 3))),
+    st.dictionaries(st.sampled_from("xyz"), st.builds(OwnerUsage, running=st.integers(0, 3))),
 )
 def test_each_is_there_once_and_nobody_overtakes_the_same_owner_or_the_more_urgent(
-    found: list[tuple[str, int]], served: dict[str | None, Served]
+    found: list[tuple[str, int]], served: dict[str | None, OwnerUsage]
 ) -> None:
     studies = waiting(*((f"{number:03}", owner, priority) for number, (owner, priority) in enumerate(found)))
-    order = list(in_order(studies, served))
+    order = list(fair_order(studies, served))
     assert sorted(study.id for study in order) == [study.id for study in studies]
     assert [study.priority for study in order] == sorted((study.priority for study in studies), reverse=True)
     for owner in "xyz":
@@ -64,7 +67,7 @@ def test_each_is_there_once_and_nobody_overtakes_the_same_owner_or_the_more_urge
         assert own == sorted(own)
     for priority in range(-2, 3):
         # with all alike, no owner is ever more than one study ahead of another who still waits
-        had = {owner: served.get(owner, Served()).running for owner in "xyz"}
+        had = {owner: served.get(owner, OwnerUsage()).running for owner in "xyz"}
         ahead = [study for study in order if study.priority > priority]
         for study in ahead:
             had[study.owner or ""] += 1
@@ -99,7 +102,7 @@ def test_an_owner_has_no_more_in_training_than_allowed(store: Store, spec: Study
     assert {store.study(claim.study_id).owner for claim in claims if claim is not None} == {"x", "y"}
     assert store.claim(NOW, LEASE, 1) is None
     held = next(claim.study_id for claim in claims if claim and store.study(claim.study_id).owner == "x")
-    store.ask(held, verbs.cancel)
+    store.execute(held, commands.cancel)
     store.end_abandoned_cancellations(NOW + timedelta(seconds=LEASE + 1))
     found = store.claim(NOW + timedelta(seconds=1), LEASE, 1)
     assert found is not None

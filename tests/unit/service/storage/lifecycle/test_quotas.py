@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.storage.lifecycle import commands as verbs
-from service.storage.lifecycle.quotas import Share, share
+from service.storage.lifecycle import commands
+from service.storage.lifecycle.quotas import GpuShare, read_gpu_share
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @given(whole=st.integers(0, 100), parts=st.integers(1, 10))
 def test_all_parts_make_the_whole_and_are_even(whole: int, parts: int) -> None:
-    found = [Share(place=place, parts=parts).of(whole) for place in range(parts)]
+    found = [GpuShare(index=place, count=parts).portion_of(whole) for place in range(parts)]
     assert sum(found) == whole
     assert max(found) - min(found) <= 1
     assert found == sorted(found, reverse=True)
@@ -26,7 +26,7 @@ def test_all_parts_make_the_whole_and_are_even(whole: int, parts: int) -> None:
     ("gpus", "each", "packs"), [(2, 0.5, 4), (0.3, 0.1, 3), (1, 0.3, 3), (1.9, 1, 1), (0.5, 1, 0), (4, 2, 2)]
 )
 def test_so_many_packs_fit(gpus: float, each: float, packs: int) -> None:
-    assert Share(place=0, parts=1).packs(gpus, each) == packs
+    assert GpuShare(index=0, count=1).max_packs(gpus, each) == packs
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
@@ -36,15 +36,15 @@ def test_a_study_shares_with_those_of_its_owner_that_are_driven(store: Store, sp
     for _ in range(5):
         assert store.claim(NOW, 30.0) is not None  # all but the last of x
 
-    def found(study_id: str) -> Share:
+    def found(study_id: str) -> GpuShare:
         with store.reading() as connection:
-            return share(connection, study_id, NOW)
+            return read_gpu_share(connection, study_id, NOW)
 
     assert [found(study_id) for study_id in ids[:3]] == [
-        Share(place=0, parts=2),
-        Share(place=1, parts=2),
-        Share(place=0, parts=1),
+        GpuShare(index=0, count=2),
+        GpuShare(index=1, count=2),
+        GpuShare(index=0, count=1),
     ]
-    assert [found(study_id) for study_id in anonymous] == [Share(place=0, parts=2), Share(place=1, parts=2)]
-    store.ask(ids[3], verbs.cancel)
-    assert found(ids[0]) == Share(place=0, parts=2)
+    assert [found(study_id) for study_id in anonymous] == [GpuShare(index=0, count=2), GpuShare(index=1, count=2)]
+    store.execute(ids[3], commands.cancel)
+    assert found(ids[0]) == GpuShare(index=0, count=2)

@@ -12,13 +12,13 @@ from service.errors import UnknownStudyError, WrongStateError
 from service.runner.ledger import StudyLedger
 from service.settings import Settings
 from service.states import State
-from service.storage.entities import PostedKey
-from service.storage.lifecycle import commands as verbs
+from service.storage.entities import IdempotencyKey
+from service.storage.lifecycle import commands
 from service.storage.repositories.deletions import Deletion, Deletions
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from service.storage.tables import deletions, metadata, tallies
-from service.tracking.sync_state import Recordings
+from service.tracking.sync_state import SyncState
 from studies.planning.throughput import Speed, Subject
 from studies.records.rows import Mode, Series
 from studies.spec.parameters import Precision
@@ -62,7 +62,7 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
 
 def trained(store: Store, spec: StudySpec, settings: Settings, key: str) -> str:
     """Add a study that has succeeded, with a row in every table and files of every kind."""
-    study_id = store.add_study(spec, datetime.now(UTC), PostedKey(key=key, digest="a" * 64))
+    study_id = store.add_study(spec, datetime.now(UTC), IdempotencyKey(key=key, digest="a" * 64))
     claim = store.claim(NOW, 1e9)
     assert claim is not None
     assert claim.study_id == study_id
@@ -77,7 +77,7 @@ def trained(store: Store, spec: StudySpec, settings: Settings, key: str) -> str:
     )
     ledger.save_speeds(subject, [Speed(lanes=1, mode=Mode.EAGER, seconds=1.0, making=0.0)])
     ledger.end(State.SUCCEEDED, "")
-    Recordings(store).finish(store.study(study_id), NOW)
+    SyncState(store).finish(store.study(study_id), NOW)
     for file in (settings.driver_log(study_id), settings.parameters_folder(study_id) / "digits_mlp" / "parameters.pt"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
@@ -88,7 +88,7 @@ def test_nothing_of_it_is_left_and_nothing_else_is_touched(
     store: Store, spec: StudySpec, catalogue: Catalogue, settings: Settings, removing: Deletions
 ) -> None:
     Runners(store).publish(catalogue)
-    Runners(store).renew("runner", NOW, 60.0)
+    Runners(store).heartbeat("runner", NOW, 60.0)
     kept = trained(store, spec, settings, "its")
     before = everything(store)
     study_id = trained(store, spec, settings, "mine")
@@ -112,7 +112,7 @@ def test_nothing_of_it_is_left_and_nothing_else_is_touched(
     with pytest.raises(UnknownStudyError):
         removing.delete(study_id, NOW, mlflow=False)
     assert removing.pending() == ()
-    again = store.add_study(spec, NOW, PostedKey(key="mine", digest="b" * 64))
+    again = store.add_study(spec, NOW, IdempotencyKey(key="mine", digest="b" * 64))
     assert again != study_id
 
 
@@ -218,7 +218,7 @@ def test_of_many_at_once_one_deletes_it(case: Case, removing: Deletions) -> None
 
 def test_a_failed_study_is_either_retried_or_deleted(case: Case, removing: Deletions) -> None:
     case.bring_to("FAILED")
-    case.store.ask(case.id, verbs.retry)
+    case.store.execute(case.id, commands.retry)
     with pytest.raises(WrongStateError):
         removing.delete(case.id, NOW, mlflow=False)
     assert case.store.state(case.id) is State.QUEUED

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from service.storage.repositories.estimates import estimated
+from service.storage.repositories.estimates import estimate_study
 from service.storage.repositories.studies import Store
-from service.storage.repositories.throughput import read_speeds_of, replace_speeds
+from service.storage.repositories.throughput import read_workload_speeds, replace_speeds
 from studies.planning.estimate import STARTING, Basis
 from studies.planning.throughput import Speed, Subject, subject_of
 from studies.records.rows import Mode
@@ -37,11 +37,13 @@ def keep(store: Store, of: Subject, lane_seconds: float, lanes: int = 2) -> None
 
 
 def bases(store: Store, spec: StudySpec, catalogue: Catalogue) -> dict[tuple[str, str], tuple[Basis, str]]:
-    return {(each.workload, each.arm): (each.basis, each.source) for each in estimated(store, spec, catalogue).arms}
+    return {
+        (each.workload, each.arm): (each.basis, each.source) for each in estimate_study(store, spec, catalogue).arms
+    }
 
 
 def trained(store: Store, spec: StudySpec, catalogue: Catalogue, arm: str) -> float:
-    found = estimated(store, spec, catalogue)
+    found = estimate_study(store, spec, catalogue)
     own = next(each for each in found.arms if (each.workload, each.arm) == ("digits_mlp", arm))
     return own.expected.pack_seconds
 
@@ -52,7 +54,7 @@ def test_what_was_measured_here_is_the_measure(store: Store, spec: StudySpec, he
     assert found["digits_mlp", "sgd"] == (Basis.MEASURED, "measured on this machine")
     assert found["digits_mlp", "l4adam"][0] is Basis.GUESS
     assert trained(store, spec, here, "sgd") == pytest.approx((4 + 6) * 100 * 1e-3)
-    assert estimated(store, spec, here).workers == 3
+    assert estimate_study(store, spec, here).workers == 3
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_the_catalogue_is_the_last_resort(store: Store, spec: StudySpec, here: C
     step_seconds = catalogue.workloads[0].step_seconds
     keep(store, subject(spec), 1e-9)
     # without knowing on what is trained, nothing that was measured can be compared
-    found = estimated(store, spec, catalogue)
+    found = estimate_study(store, spec, catalogue)
     assert found.workers == 1
     assert {each.basis for each in found.arms} == {Basis.GUESS}
     assert trained(store, spec, catalogue, "sgd") == pytest.approx(1.0 + 2 * 100 * 8 * step_seconds)
@@ -109,5 +111,5 @@ def test_speeds_are_read_by_the_whole_name_of_a_workload(store: Store, spec: Stu
             1e-3,
         )
     with store.reading() as connection:
-        (found,) = read_speeds_of(connection, "digits_mlp")
+        (found,) = read_workload_speeds(connection, "digits_mlp")
     assert found.subject == subject(spec)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.states import State
-from service.storage.lifecycle import commands as verbs
+from service.storage.lifecycle import commands
 from service.storage.lifecycle.commands import archive
-from service.storage.repositories.listing import Wanted
+from service.storage.repositories.listing import StudyFilter
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from tests.unit.service.storage.repositories.test_studies import bring_to
@@ -45,7 +45,7 @@ def add(store: Store, spec: StudySpec, names: tuple[str, ...] = NAMES) -> dict[s
     }
 
 
-def found(store: Store, wanted: Wanted, limit: int = 200) -> list[str]:
+def found(store: Store, wanted: StudyFilter, limit: int = 200) -> list[str]:
     """Return the ids of all pages."""
     ids: list[str] = []
     cursor: str | None = None
@@ -65,7 +65,7 @@ def test_any_part_of_any_name_is_found_and_nothing_else(store: Store, spec: Stud
     def check(part: str, limit: int) -> None:
         # capitals of ASCII only: what others are depends on the database
         fitting = [each for each, name in names.items() if part.encode().lower() in name.encode().lower()]
-        assert found(store, Wanted(name=part), limit) == fitting[::-1]
+        assert found(store, StudyFilter(name=part), limit) == fitting[::-1]
 
     check()
 
@@ -78,7 +78,7 @@ def test_states_are_alternatives(store: Store, spec: StudySpec) -> None:
     @given(st.lists(st.sampled_from(State)))
     def check(states: list[State]) -> None:
         fitting = [each for each, state in there.items() if not states or state in states]
-        assert found(store, Wanted(states=tuple(states)), limit=2) == sorted(fitting, reverse=True)
+        assert found(store, StudyFilter(states=tuple(states)), limit=2) == sorted(fitting, reverse=True)
 
     check()
 
@@ -87,12 +87,12 @@ def test_filters_are_combined(store: Store, spec: StudySpec) -> None:
     names = add(store, spec, ("sweep 1", "sweep 2", "sweep 3", "other"))
     first, second, third, other = names
     for study_id in (first, second, other):
-        store.ask(study_id, verbs.cancel)
+        store.execute(study_id, commands.cancel)
     for study_id in (first, other):
-        store.ask(study_id, archive)
+        store.execute(study_id, archive)
 
-    assert found(store, Wanted(name="SWEEP")) == [third, second]
-    assert found(store, Wanted(name="sweep", states=(State.CANCELLED,))) == [second]
-    assert found(store, Wanted(archived=True)) == [other, first]
-    assert found(store, Wanted(archived=True, name="eep", states=(State.CANCELLED,))) == [first]
-    assert found(store, Wanted(archived=True, states=(State.QUEUED,))) == []
+    assert found(store, StudyFilter(name="SWEEP")) == [third, second]
+    assert found(store, StudyFilter(name="sweep", states=(State.CANCELLED,))) == [second]
+    assert found(store, StudyFilter(archived=True)) == [other, first]
+    assert found(store, StudyFilter(archived=True, name="eep", states=(State.CANCELLED,))) == [first]
+    assert found(store, StudyFilter(archived=True, states=(State.QUEUED,))) == []

@@ -10,13 +10,13 @@ from service.runner.ledger import StudyLedger
 from service.states import State
 from service.storage.engine import open_engine
 from service.storage.entities import Claim
-from service.storage.lifecycle import commands as verbs
-from service.storage.lifecycle.outbox import delivered, failed, next_delivery
+from service.storage.lifecycle import commands
+from service.storage.lifecycle.outbox import mark_delivered, mark_failed, next_delivery
 from service.storage.repositories.runners import Runners
-from service.storage.repositories.snapshot import Census, census
+from service.storage.repositories.snapshot import Snapshot, read_snapshot
 from service.storage.repositories.studies import Store
 from service.storage.tables import packs, runs, trials
-from service.tracking.sync_state import Recordings
+from service.tracking.sync_state import SyncState
 from service.webhooks.subscriptions import Webhooks
 from studies.records.rows import Mode, Outcome
 from studies.spec.study import StudySpec
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indir
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def taken(store: Store, now: datetime = NOW) -> Census:
+def taken(store: Store, now: datetime = NOW) -> Snapshot:
     with store.reading() as connection:
-        return census(connection, now)
+        return read_snapshot(connection, now)
 
 
 def claimed(store: Store) -> Claim:
@@ -39,16 +39,16 @@ def claimed(store: Store) -> Claim:
 
 
 def test_an_empty_database(store: Store) -> None:
-    assert taken(store) == Census(
+    assert taken(store) == Snapshot(
         studies=dict.fromkeys(State, 0),
         queued_seconds=0.0,
         runs=dict.fromkeys(Outcome, 0),
         lanes=0,
-        filled=0,
-        unrecorded=0,
+        occupied_lanes=0,
+        unrecorded_runs=0,
         runners=0,
-        undelivered=0,
-        failing=0,
+        pending_deliveries=0,
+        failing_webhooks=0,
     )
 
 
@@ -60,9 +60,9 @@ def test_studies_and_the_queue(store: Store, spec: StudySpec) -> None:
     claimed(store)
     found = taken(store, later)
     assert (found.studies[State.QUEUED], found.studies[State.RUNNING], found.queued_seconds) == (2, 1, 59.0)
-    store.ask(ids[1], verbs.cancel)
-    store.ask(ids[2], verbs.cancel)
-    store.ask(ids[0], verbs.pause)
+    store.execute(ids[1], commands.cancel)
+    store.execute(ids[2], commands.cancel)
+    store.execute(ids[0], commands.pause)
     found = taken(store, later)
     assert (found.studies[State.CANCELLED], found.studies[State.PAUSED], found.queued_seconds) == (2, 1, 0.0)
 
@@ -79,15 +79,15 @@ def test_runs_are_counted_as_they_are_done_and_stay_counted(store: Store, spec: 
     claim = claimed(store)
     ledger, pack = StudyLedger(store, claim.study_id, claim.token), some_pack(lanes=3)
     ledger.add_plan([some_trial()], [pack])
-    assert (taken(store).lanes, taken(store).filled) == (3, 3)
+    assert (taken(store).lanes, taken(store).occupied_lanes) == (3, 3)
     first, *others = runs_of(pack)
     for _ in range(2):  # a pack that is written twice is counted once
         ledger.finish_pack(done(pack), [replace(first, outcome=Outcome.DIVERGED), *others])
     found = taken(store)
     assert found.runs == {Outcome.FINISHED: 2, Outcome.DIVERGED: 1, Outcome.STOPPED: 0}
-    assert (found.unrecorded, found.lanes) == (3, 0)
-    Recordings(store).mark_tracked(claim.study_id, first)
-    assert taken(store).unrecorded == 2
+    assert (found.unrecorded_runs, found.lanes) == (3, 0)
+    SyncState(store).mark_tracked(claim.study_id, first)
+    assert taken(store).unrecorded_runs == 2
 
     another = open_engine(database)  # as another process has it
     assert taken(Store(another)) == taken(store)
@@ -96,7 +96,7 @@ def test_runs_are_counted_as_they_are_done_and_stay_counted(store: Store, spec: 
         for table in (runs, packs, trials):
             connection.execute(delete(table))
     assert taken(store).runs == found.runs
-    assert taken(store).unrecorded == 0
+    assert taken(store).unrecorded_runs == 0
 
 
 def test_dead_lanes_are_lanes_without_a_run(store: Store, spec: StudySpec) -> None:
@@ -105,15 +105,15 @@ def test_dead_lanes_are_lanes_without_a_run(store: Store, spec: StudySpec) -> No
     ledger = StudyLedger(store, claim.study_id, claim.token)
     wide = replace(some_pack(0, lanes=5), mode=Mode.COMPILED, width=8)
     ledger.add_plan([some_trial(0), some_trial(1)], [wide, some_pack(1, lanes=2)])
-    assert (taken(store).lanes, taken(store).filled) == (10, 7)
+    assert (taken(store).lanes, taken(store).occupied_lanes) == (10, 7)
     ledger.finish_pack(done(wide), runs_of(wide))
-    assert (taken(store).lanes, taken(store).filled) == (2, 2)
+    assert (taken(store).lanes, taken(store).occupied_lanes) == (2, 2)
     assert taken(store, NOW + timedelta(minutes=1)).lanes == 0  # nobody trains them: the lease ran out
 
 
 def test_runners_at_work(store: Store) -> None:
-    Runners(store).renew("first", NOW, seconds=60)
-    Runners(store).renew("second", NOW, seconds=10)
+    Runners(store).heartbeat("first", NOW, seconds=60)
+    Runners(store).heartbeat("second", NOW, seconds=10)
     assert taken(store).runners == 2
     assert taken(store, NOW + timedelta(seconds=30)).runners == 1
     Runners(store).remove("first")
@@ -124,12 +124,12 @@ def test_what_webhooks_are_to_be_told(store: Store, spec: StudySpec) -> None:
     webhook = Webhooks(store).add("http://receiver.test", (), NOW)
     store.add_study(spec, NOW)
     claimed(store)
-    assert (taken(store).undelivered, taken(store).failing) == (2, 0)
+    assert (taken(store).pending_deliveries, taken(store).failing_webhooks) == (2, 0)
     with store.writing() as connection:
         delivery = next_delivery(connection, webhook.id, NOW, 30)
         assert delivery is not None
-        failed(connection, delivery, "answered 500", NOW)
-    assert (taken(store).undelivered, taken(store).failing) == (2, 1)
+        mark_failed(connection, delivery, "answered 500", NOW)
+    assert (taken(store).pending_deliveries, taken(store).failing_webhooks) == (2, 1)
     with store.writing() as connection:
-        delivered(connection, delivery)
-    assert (taken(store).undelivered, taken(store).failing) == (1, 0)
+        mark_delivered(connection, delivery)
+    assert (taken(store).pending_deliveries, taken(store).failing_webhooks) == (1, 0)

@@ -20,8 +20,8 @@ from service.errors import (
 from service.runner.ledger import StudyLedger
 from service.states import ENDED, SOURCES, State
 from service.storage.engine import open_engine
-from service.storage.entities import PostedKey
-from service.storage.lifecycle import commands as verbs
+from service.storage.entities import IdempotencyKey
+from service.storage.lifecycle import commands
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from service.storage.tables import events
@@ -50,7 +50,7 @@ def bring_to(store: Store, spec: StudySpec, state: State) -> str:
     if state is not State.QUEUED:
         assert store.claim(NOW, LEASE) is not None
     if state is State.CANCELLED:
-        store.ask(study_id, verbs.cancel)
+        store.execute(study_id, commands.cancel)
     if state not in (State.QUEUED, State.RUNNING):
         store.transition(study_id, state, "for the test")
     return study_id
@@ -64,14 +64,14 @@ def test_a_study_reads_back_as_it_was_added(store: Store, spec: StudySpec) -> No
     assert (row.id, row.spec, row.spec_hash) == (study_id, spec, spec.content_hash)
     assert (row.state, row.reason, row.attempt) == (State.QUEUED, "", 0)
     assert (row.created_at, row.started_at, row.ended_at) == (NOW, None, None)
-    assert (row.environment, row.experiment) == (None, None)
+    assert (row.environment, row.mlflow_experiment) == (None, None)
 
 
 def test_a_study_posted_again_with_its_key_is_that_study(store: Store, spec: StudySpec) -> None:
-    key = PostedKey(key="mine", digest="a" * 64)
-    assert store.posted(key) is None
+    key = IdempotencyKey(key="mine", digest="a" * 64)
+    assert store.find_by_idempotency_key(key) is None
     study_id = store.add_study(spec, NOW, key)
-    assert store.posted(key) == store.add_study(spec, later(1), key) == study_id
+    assert store.find_by_idempotency_key(key) == store.add_study(spec, later(1), key) == study_id
     assert len(store.studies(10).items) == 1
     for other in (replace(key, digest="b" * 64), replace(key, digest="")):
         with pytest.raises(KeyReusedError, match=f"the key 'mine' came with another study before, {study_id}"):
@@ -80,21 +80,21 @@ def test_a_study_posted_again_with_its_key_is_that_study(store: Store, spec: Stu
 
 
 def test_a_key_of_another_owner_is_another_key(store: Store, spec: StudySpec) -> None:
-    key = PostedKey(key="mine", digest="a" * 64)
+    key = IdempotencyKey(key="mine", digest="a" * 64)
     ids = {owner: store.add_study(spec, NOW, key, owner) for owner in (None, "ada", "bob")}
     assert len(set(ids.values())) == 3
     for owner, study_id in ids.items():
-        assert store.posted(key, owner) == store.add_study(spec, NOW, key, owner) == study_id
+        assert store.find_by_idempotency_key(key, owner) == store.add_study(spec, NOW, key, owner) == study_id
         assert store.study(study_id).owner == owner
     other = replace(key, digest="b" * 64)
-    assert store.posted(other, "eve") is None
+    assert store.find_by_idempotency_key(other, "eve") is None
     with pytest.raises(KeyReusedError) as refused:
-        store.posted(other, "bob")
+        store.find_by_idempotency_key(other, "bob")
     assert ids["bob"] in str(refused.value)
 
 
 def test_a_study_posted_by_many_at_once_with_one_key_is_one_study(store: Store, spec: StudySpec) -> None:
-    key = PostedKey(key="mine", digest="a" * 64)
+    key = IdempotencyKey(key="mine", digest="a" * 64)
     with ThreadPoolExecutor(8) as pool:
         ids = {found.result() for found in [pool.submit(store.add_study, spec, NOW, key) for _ in range(40)]}
     assert [row.id for row in store.studies(10).items] == list(ids)
@@ -165,7 +165,7 @@ def test_a_heartbeat_keeps_the_lease_and_tells_of_a_cancellation(store: Store, s
 
     assert store.heartbeat(study_id, claim.token, later(20), LEASE) is State.RUNNING
     assert store.claim(later(40), LEASE) is None
-    store.ask(study_id, verbs.cancel)
+    store.execute(study_id, commands.cancel)
     assert store.heartbeat(study_id, claim.token, later(45), LEASE) is State.CANCELLING
     store.transition(study_id, State.CANCELLED, "cancelled by request", claim.token)
     with pytest.raises(StoppedError):
@@ -208,7 +208,7 @@ def test_a_cancellation_that_no_driver_answers_ends(store: Store, spec: StudySpe
     store.claim(NOW, LEASE)
     store.claim(later(1), 10 * LEASE)
     for study_id in (abandoned, held):
-        store.ask(study_id, verbs.cancel)
+        store.execute(study_id, commands.cancel)
 
     store.end_abandoned_cancellations(later(LEASE + 1))
 
@@ -225,7 +225,7 @@ def test_the_environment_is_noted_until_the_end_and_the_experiment_after_it_too(
     store.set_experiment(study_id, "17")
 
     row = store.study(study_id)
-    assert (row.environment, row.experiment) == ({"torch": "2.13.0", "cpus": 2}, "17")
+    assert (row.environment, row.mlflow_experiment) == ({"torch": "2.13.0", "cpus": 2}, "17")
     with pytest.raises(WrongStateError, match="SUCCEEDED"):
         store.set_environment(study_id, {})
 

@@ -6,11 +6,11 @@ import pytest
 
 from service.runner.ledger import StudyLedger
 from service.states import State
-from service.storage.lifecycle import commands as verbs
-from service.storage.lifecycle.leases import claim_next, let_go
-from service.storage.lifecycle.transitions import move
+from service.storage.lifecycle import commands
+from service.storage.lifecycle.leases import claim_next, release
+from service.storage.lifecycle.transitions import transition
 from service.storage.repositories.studies import Store
-from service.storage.repositories.time_budget import keep_estimate, read_elapsed, read_estimate
+from service.storage.repositories.time_budget import read_elapsed, read_estimate, save_estimate
 from studies.errors import StoppedError
 from studies.planning.estimate import Basis, Pace, estimate
 from studies.planning.throughput import Speed
@@ -39,7 +39,7 @@ def test_time_passes_only_while_a_study_runs(store: Store, spec: StudySpec) -> N
     assert first is not None
     assert elapsed(15) == 5.0
     with store.writing() as connection:
-        let_go(connection, study_id, first.token, "", at(20))  # its runner stops
+        release(connection, study_id, first.token, "", at(20))  # its runner stops
     assert elapsed(90) == 10.0
     with store.writing() as connection:
         assert claim_next(connection, at(100), 1.0, None) is not None
@@ -48,11 +48,11 @@ def test_time_passes_only_while_a_study_runs(store: Store, spec: StudySpec) -> N
     assert again is not None
     assert elapsed(115) == 25.0
     with store.writing() as connection:
-        verbs.pause(connection, study_id, at(120))
+        commands.pause(connection, study_id, at(120))
     assert elapsed(500) == 30.0
     with store.writing() as connection:
-        verbs.resume(connection, study_id, at(600))
-        move(connection, study_id, State.SUCCEEDED, "", token=again.token, now=at(607))
+        commands.resume(connection, study_id, at(600))
+        transition(connection, study_id, State.SUCCEEDED, "", token=again.token, now=at(607))
     assert elapsed(10_000) == 37.0
 
 
@@ -81,6 +81,6 @@ def test_the_first_estimate_stays(store: Store, spec: StudySpec) -> None:
     first, second = (estimate(spec, dict.fromkeys(spec.pairs, pace)) for pace in paces)
     with store.writing() as connection:
         assert read_estimate(connection, study_id) is None
-        keep_estimate(connection, study_id, first)
-        keep_estimate(connection, study_id, second)
+        save_estimate(connection, study_id, first)
+        save_estimate(connection, study_id, second)
         assert read_estimate(connection, study_id) == first
