@@ -29,7 +29,7 @@ from service.storage.entities import Caller
 _SCHEME = HTTPBearer(
     scheme_name="key",
     bearerFormat=KEY_FORMAT,
-    description="An API key, made by who keeps the service with `l4-studies keys create`.",
+    description="An API key, created by an administrator with `l4-studies keys create`.",
     auto_error=False,
 )
 

@@ -1,1 +1,1 @@
-"""The command line, and the programs that it starts."""
+"""The command line `l4-studies`, and programs of a deployment."""

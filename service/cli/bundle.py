@@ -1,4 +1,4 @@
-"""`l4-studies bundle`, `rebuild`, `compare`: what a report was computed from, it again, and one of several studies."""
+"""Commands that save a bundle, rebuild its report, and compare several studies."""
 
 import sys
 from io import BytesIO
@@ -9,12 +9,11 @@ import typer
 from rich.console import Console
 
 from service.cli import display
-from service.cli.context import ApiKey, Url, open_client
+from service.cli.context import ApiKey, StudyId, Url, open_client
 from service.schemas.studies import ReportFormat
 from studies.errors import BundleError
 from studies.reporting.bundle.files import write_files
 
-StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The unpacked bundle.")]
 
 
@@ -36,7 +35,7 @@ def rebuild(
     out: Annotated[Path | None, typer.Option(help="The folder to write; `again` in the bundle's if not given.")] = None,
 ) -> None:
     """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
-    from studies.environment import current_environment  # noqa: PLC0415 - the other commands need none of what these import
+    from studies.environment import current_environment  # noqa: PLC0415 - slow imports that other commands do not need
     from studies.reporting.bundle.rebuild import read_provenance  # noqa: PLC0415
     from studies.reporting.bundle.rebuild import rebuild as recompute  # noqa: PLC0415
 
@@ -44,13 +43,13 @@ def rebuild(
     try:
         files = recompute(folder)
         write_files(target, files)
-        same = (folder / "report" / "report.json").read_bytes() == files["report.json"]
+        identical = (folder / "report" / "report.json").read_bytes() == files["report.json"]
     except (BundleError, OSError) as error:
         display.show_error(error)
         raise typer.Exit(1) from error
     Console().print(f"Wrote {target}", highlight=False)
-    if not same:
-        commits = [each or "not known" for each in (read_provenance(folder).commit, current_environment().commit)]
+    if not identical:
+        commits = [commit or "not known" for commit in (read_provenance(folder).commit, current_environment().commit)]
         reason = f"that was computed at commit {commits[0]}, and this is {commits[1]}; or something of it was changed"
         display.show_error(BundleError(f"it is not the bundle's report: {reason}"))
         raise typer.Exit(1)
@@ -66,11 +65,11 @@ def compare(
 ) -> None:
     """Print or save one report of several studies, or say why they cannot be compared."""
     with open_client(url, api_key) as (client, console):
-        found = BytesIO()
-        client.reports.save_joint(ids, found, form)
+        content = BytesIO()
+        client.reports.save_joint(ids, content, form)
         if out is None:
-            sys.stdout.buffer.write(found.getvalue())
+            sys.stdout.buffer.write(content.getvalue())
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_bytes(found.getvalue())
+            out.write_bytes(content.getvalue())
             console.print(f"Saved {out}", highlight=False)

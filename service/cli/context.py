@@ -1,4 +1,4 @@
-"""What the commands that ask the service share: its address, a client, a console, and how errors are told."""
+"""What commands share: common options, a client and console, and error messages."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,15 +22,16 @@ ApiKey = Annotated[
         "--api-key", envvar="L4_API_KEY", help="The key to use it with; safer in the environment than as an argument."
     ),
 ]
+StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 
 
 @contextmanager
 def open_client(url: str | None, api_key: str | None) -> Generator[tuple[Client, Console]]:
-    """Give a client and a console; errors are told on standard error, and end the command.
+    """Yield a client and a console; an error is printed on standard error, and ends the command.
 
     Args:
-        url: Where the service is; where the settings say if None.
-        api_key: The key to use it with, where one is needed.
+        url: The service's URL; from the settings if None.
+        api_key: The API key, if one is needed.
     """
     try:
         with Client(url or read_settings().url, key=api_key) as client:

@@ -1,4 +1,4 @@
-"""The demonstration: one small study from POST to report, on a service that it starts itself where none answers."""
+"""The demonstration: one small study from submission to report, on a service that it starts if none is running."""
 
 import os
 import signal
@@ -26,15 +26,15 @@ from studies.reporting.report import Report
 
 _DEFINITION = "quickstart.yaml"
 _FOLDER = Path("out/demo")
-_CANCEL_LOOKS = 60  # half a second each
-_FORMS = (ReportFormat.JSON, ReportFormat.HTML, ReportFormat.MARKDOWN)
+_CANCEL_POLLS = 60  # half a second each
+_FORMATS = (ReportFormat.JSON, ReportFormat.HTML, ReportFormat.MARKDOWN)
 
 
 def main() -> int:
     """Run the demonstration.
 
     Returns:
-        The exit status: 0 with a report, 1 where something failed, 130 where it was interrupted.
+        The exit status: 0 with a report, 1 after an error, 130 if interrupted.
     """
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -48,9 +48,9 @@ def main() -> int:
                 return 1
             console.print()
             console.print(report_tables(Report.model_validate_json(client.report(study.id)), console.width))
-            for form in _FORMS:
-                client.save_report(study.id, _FOLDER / f"report.{form}", form)
-        _say_where(console, settings, study)
+            for report_format in _FORMATS:
+                client.save_report(study.id, _FOLDER / f"report.{report_format}", report_format)
+        _print_locations(console, settings, study)
     except ServiceError as error:
         show_error(error)
         return 1
@@ -78,10 +78,10 @@ def _run_study(client: Client, service: Service, console: Console) -> StudyRespo
         with _defer_interrupts():
             study = client.submit(files("studies.definitions").joinpath(_DEFINITION).read_bytes())
         console.print(f"Submitted {_DEFINITION} as study {study.id}", highlight=False)
-        with live_view(console) as follow:
-            for look in client.watch(study.id):
+        with live_view(console) as update:
+            for current in client.watch(study.id):
                 service.check()
-                follow(study := look)
+                update(study := current)
     except KeyboardInterrupt:
         if study is not None:
             _cancel(client, console, study.id)
@@ -93,32 +93,32 @@ def _cancel(client: Client, console: Console, study_id: str) -> None:
     with console.status("Cancelling the study ..."):
         try:
             state = client.cancel(study_id).state
-        except RequestRefusedError:  # it had just ended
+        except RequestRefusedError:  # it has just ended
             return
-        for study in islice(client.watch(study_id), _CANCEL_LOOKS):
+        for study in islice(client.watch(study_id), _CANCEL_POLLS):
             state = study.state
     console.print(f"The study is {state}.")
 
 
 @contextmanager
 def _defer_interrupts() -> Generator[None]:
-    """Hold back Ctrl-C and SIGTERM: a study that was just posted must be known, to be cancelled."""
-    waiting: list[int] = []
+    """Defer Ctrl-C and SIGTERM: a study that is being submitted needs an id before it can be cancelled."""
+    deferred: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        waiting.append(number)
+    def defer(number: int, _frame: FrameType | None) -> None:
+        deferred.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, defer) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    if waiting:
+    if deferred:
         raise KeyboardInterrupt
 
 
-def _say_where(console: Console, settings: Settings, study: StudyResponse) -> None:
+def _print_locations(console: Console, settings: Settings, study: StudyResponse) -> None:
     console.print(f"\nReport    {_FOLDER / 'report.html'} (also .md and .json)", highlight=False)
     console.print(f"MLflow    {study.links.mlflow or settings.tracking_uri}", highlight=False)
     console.print("          (while the service runs; `make serve` starts it again, with this study in it)")

@@ -1,4 +1,4 @@
-"""What the terminal shows of a study: its summary, lists of studies, errors."""
+"""Terminal output: tables of studies, keys and webhooks, a study's summary, and errors."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -36,7 +36,7 @@ def show_error(error: Exception) -> None:
 
 
 def state_text(state: State) -> str:
-    """Return a state in its colour, as Rich markup.
+    """Return a state with its colour, as Rich markup.
 
     Args:
         state: The state.
@@ -45,33 +45,33 @@ def state_text(state: State) -> str:
 
 
 def study_table(studies: Iterable[StudySummary]) -> Table:
-    """Return studies as a table, with their owners where any has one.
+    """Return a table of studies, with a column of owners if any study has one.
 
     Args:
-        studies: In the order to show.
+        studies: The studies, in order.
     """
-    found = tuple(studies)
-    owned = any(study.owner is not None for study in found)
+    rows = tuple(studies)
+    has_owners = any(study.owner is not None for study in rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("id", "state", "posted", "took", *(["owner"] if owned else []), "name"):
+    for column in ("id", "state", "posted", "took", *(["owner"] if has_owners else []), "name"):
         table.add_column(column, no_wrap=column == "id")
-    for study in found:
+    for study in rows:
         table.add_row(
             study.id,
             state_text(study.state),
             f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
-            took(study.started_at, study.ended_at),
-            *([escape(study.owner or "-")] if owned else []),
+            elapsed_text(study.started_at, study.ended_at),
+            *([escape(study.owner or "-")] if has_owners else []),
             escape(study.name),
         )
     return table
 
 
 def queue_table(studies: Iterable[QueuedResponse]) -> Table:
-    """Return the queue as a table.
+    """Return a table of the queue.
 
     Args:
-        studies: In the order in which they will be taken up.
+        studies: The studies, in the order in which they will be claimed.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("place", "id", "priority", "owner", "name"):
@@ -82,10 +82,10 @@ def queue_table(studies: Iterable[QueuedResponse]) -> Table:
 
 
 def key_table(keys: Iterable[ApiKeyRow]) -> Table:
-    """Return API keys as a table.
+    """Return a table of API keys.
 
     Args:
-        keys: In the order to show.
+        keys: The keys, in order.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("id", "name", "role", "made", "revoked"):
@@ -97,48 +97,52 @@ def key_table(keys: Iterable[ApiKeyRow]) -> Table:
 
 
 def cancelled_table(studies: Iterable[CancelledResponse]) -> Table:
-    """Return what became of studies that were to be cancelled, as a table.
+    """Return a table of the results of cancelling several studies.
 
     Args:
-        studies: In the order to show.
+        studies: The studies, in order.
     """
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for study in studies:
-        said = "" if study.problem is None else escape(study.problem.detail)
-        table.add_row(escape(study.id), said if study.state is None else state_text(study.state))
+        problem = "" if study.problem is None else escape(study.problem.detail)
+        table.add_row(escape(study.id), problem if study.state is None else state_text(study.state))
     return table
 
 
 def webhook_table(webhooks: Iterable[WebhookResponse]) -> Table:
-    """Return webhooks as a table.
+    """Return a table of webhooks.
 
     Args:
-        webhooks: In the order to show.
+        webhooks: The webhooks, in order.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("id", "is told of", "waiting", "dropped", "how it is", "url"):
         table.add_column(column, no_wrap=column == "id", overflow="fold")
-    for each in webhooks:
-        since = "" if each.failing_since is None else f"failing since {each.failing_since.astimezone():%Y-%m-%d %H:%M}"
+    for webhook in webhooks:
+        since = (
+            ""
+            if webhook.failing_since is None
+            else f"failing since {webhook.failing_since.astimezone():%Y-%m-%d %H:%M}"
+        )
         table.add_row(
-            each.id,
-            ", ".join(each.states) or "all",
-            str(each.waiting),
-            str(each.dropped),
-            f"[red]{since}[/]: {escape(each.trouble)}" if since else "[green]well[/]",
-            escape(each.url),
+            webhook.id,
+            ", ".join(webhook.states) or "all",
+            str(webhook.waiting),
+            str(webhook.dropped),
+            f"[red]{since}[/]: {escape(webhook.trouble)}" if since else "[green]well[/]",
+            escape(webhook.url),
         )
     return table
 
 
 def study_summary(study: StudyResponse, url: str) -> Table:
-    """Return a study as a table of two columns.
+    """Return a study's summary as a table of two columns.
 
     Args:
         study: The study.
-        url: Where the service is, for the links that are paths.
+        url: The service's URL, to complete links that are paths.
     """
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
@@ -155,7 +159,7 @@ def study_summary(study: StudyResponse, url: str) -> Table:
     for condition in study.conditions:
         table.add_row("", escape(condition))
     table.add_row("runs", f"{study.progress.done} of {study.progress.total}")
-    table.add_row("took", took(study.started_at, study.ended_at))
+    table.add_row("took", elapsed_text(study.started_at, study.ended_at))
     for name, value in _spec_rows(study.spec):
         table.add_row(name, escape(value))
     for warning in study.warnings:
@@ -169,7 +173,7 @@ def study_summary(study: StudyResponse, url: str) -> Table:
 
 
 def _spec_rows(spec: StudySpec) -> Iterable[tuple[str, str]]:
-    yield "workloads", "\n".join(f"{each.name} ({_lengths(each)})" for each in spec.workloads)
+    yield "workloads", "\n".join(f"{workload.name} ({_lengths(workload)})" for workload in spec.workloads)
     yield "arms", "\n".join(f"{arm.name} ({_arm_text(arm)})" for arm in spec.arms)
     protocol = spec.protocol
     yield "objective", f"{protocol.direction} {protocol.objective}; reference {protocol.reference}"
@@ -190,15 +194,17 @@ def _lengths(workload: WorkloadSpec) -> str:
 def _arm_text(arm: ArmSpec) -> str:
     if not arm.search:
         return "fixed"
-    return "searched: " + ", ".join(f"{name} {each.low:g} to {each.high:g}" for name, each in arm.search.items())
+    return "searched: " + ", ".join(
+        f"{name} {interval.low:g} to {interval.high:g}" for name, interval in arm.search.items()
+    )
 
 
-def took(start: datetime | None, end: datetime | None) -> str:
-    """Return how long something took, in words.
+def elapsed_text(start: datetime | None, end: datetime | None) -> str:
+    """Return the text of an elapsed time.
 
     Args:
-        start: None where it has not begun.
-        end: None where it goes on.
+        start: The start; None if it has not started.
+        end: The end; None if it goes on.
     """
     if start is None:
         return "-"
@@ -206,10 +212,10 @@ def took(start: datetime | None, end: datetime | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words, its two largest units.
+    """Return the text of a duration, in its two largest units.
 
     Args:
-        seconds: How long.
+        seconds: The duration.
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,4 +1,4 @@
-"""`l4-studies keys`: the API keys of a deployment, on the machine that has its database."""
+"""The commands `l4-studies keys`, which work directly on the database."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The command line, `l4-studies`: the service and its studies from a terminal."""
+"""The command line `l4-studies`."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from service.cli import bundle, display, keys, serve, webhooks
-from service.cli.context import ApiKey, Url, open_client
+from service.cli.context import ApiKey, StudyId, Url, open_client
 from service.cli.plan_table import plan_table
 from service.cli.watch import live_view
 from service.client.client import Client
@@ -31,7 +31,6 @@ Key = Annotated[str | None, typer.Option(help="Any text; submitted again with th
 Name = Annotated[str | None, typer.Option(help="Another title.")]
 States = Annotated[list[State] | None, typer.Option("--state", help="In this state; may be given several times.")]
 NamePart = Annotated[str, typer.Option("--name", help="A part of the name, in capitals or not.")]
-StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `submit` and `list` show it.")]
 
 app.add_typer(keys.app, name="keys")
 app.command("bundle")(bundle.bundle)
@@ -77,7 +76,7 @@ def fetch(
 ) -> None:
     """Put the data sets of workloads into the data directory, before studies need them."""
     if not workloads:
-        return  # what a deployment without a list of them asks for
+        return  # a deployment without a list of workloads calls it so
     from studies.errors import StudiesError  # noqa: PLC0415 - the other commands need no torch
     from studies.registry import download_workloads  # noqa: PLC0415
 
@@ -219,16 +218,16 @@ def cancel(
     api_key: ApiKey = None,
 ) -> None:
     """Stop studies now, by their ids, or by state and name; what they have measured is kept."""
-    given = ids or []
-    if len(given) == 1 and not states and not name:
-        _run_command(url, api_key, lambda client: client.cancel(given[0]))
+    study_ids = ids or []
+    if len(study_ids) == 1 and not states and not name:
+        _run_command(url, api_key, lambda client: client.cancel(study_ids[0]))
         return
     with open_client(url, api_key) as (client, console):
         refused, more = False, True
         while more:
-            found = client.cancel_all(given, states=states or (), name=name)
-            console.print(display.cancelled_table(found.studies))
-            refused, more = refused or any(study.problem for study in found.studies), found.more
+            result = client.cancel_all(study_ids, states=states or (), name=name)
+            console.print(display.cancelled_table(result.studies))
+            refused, more = refused or any(study.problem for study in result.studies), result.more
         if refused:
             raise typer.Exit(1)
 
@@ -264,16 +263,16 @@ def delete(
         console.print(f"Deleted {study_id}", highlight=False)
 
 
-def _run_command(url: str | None, api_key: str | None, verb: Callable[[Client], StudyResponse]) -> None:
+def _run_command(url: str | None, api_key: str | None, command: Callable[[Client], StudyResponse]) -> None:
     with open_client(url, api_key) as (client, console):
-        console.print(display.state_text(verb(client).state))
+        console.print(display.state_text(command(client).state))
 
 
 def _watch(client: Client, console: Console, study_id: str) -> None:
     study = client.study(study_id)
-    with live_view(console) as follow:
+    with live_view(console) as update:
         for study in client.watch(study_id):
-            follow(study)
+            update(study)
     if study.reason:
         console.print(study.reason, highlight=False, markup=False)
     if study.state is not State.SUCCEEDED:

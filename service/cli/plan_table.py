@@ -1,4 +1,4 @@
-"""A plan as a table for the terminal, one row an arm and workload."""
+"""A plan as a table for the terminal, with one row per arm and workload."""
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -11,10 +11,10 @@ from studies.planning.estimate import Amount, Basis
 
 
 def plan_table(plan: PlanResponse) -> RenderableType:
-    """Return what a study would train and take, then where guesses come from, and the warnings.
+    """Return the table of runs, steps and time, then the sources of guesses, and the warnings.
 
     Args:
-        plan: The service's answer.
+        plan: The service's response.
     """
     estimate = plan.estimate
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -1,4 +1,4 @@
-"""A report as tables for the terminal, one a workload."""
+"""A report as tables for the terminal, one per workload."""
 
 from collections.abc import Iterable
 
@@ -21,16 +21,16 @@ _COLOURS = {
     Verdict.UNDECIDED: "yellow",
     Verdict.INCOMPLETE: "yellow",
 }
-#: In narrower terminals the tables leave out the smallest and largest value.
-_WIDE = 100
+#: Narrower tables omit the smallest and largest value.
+_MIN_WIDTH_FOR_EXTREMES = 100
 
 
 def report_tables(report: Report, width: int) -> RenderableType:
-    """Return the finding in a sentence, every workload's table with its verdict, then the warnings.
+    """Return the headline, every workload's table with its verdict, and the warnings.
 
     Args:
         report: The report.
-        width: The terminal's, in characters.
+        width: The terminal's width, in characters.
     """
     blocks: list[RenderableType] = []
     if report.spec.shortened:
@@ -43,16 +43,16 @@ def report_tables(report: Report, width: int) -> RenderableType:
 
 
 def workload_table(report: Report, workload: WorkloadReport, width: int) -> Table:
-    """Return the comparison on one workload as a table, one row an arm.
+    """Return the comparison on one workload as a table, with one row per arm.
 
     Args:
         report: The report.
-        workload: Its part on that workload.
-        width: The terminal's, in characters.
+        workload: The workload's part of the report.
+        width: The terminal's width, in characters.
     """
     objective = report.spec.protocol.objective
-    extremes = ["min", "max"] if width >= _WIDE else []
-    metrics = [name for name in _measured(workload.arms) if name.startswith("test_") and name != "test_loss"]
+    extremes = ["min", "max"] if width >= _MIN_WIDTH_FOR_EXTREMES else []
+    metrics = [name for name in _metric_names(workload.arms) if name.startswith("test_") and name != "test_loss"]
     table = Table(title=Text(workload.workload, "bold"), title_justify="left", header_style="dim", box=None)
     table.add_column("arm", no_wrap=True, vertical="bottom")
     table.add_column("setting", vertical="bottom")
@@ -76,7 +76,7 @@ def _two_lines(name: str) -> str:
     return label(name).replace(" ", "\n", 1)
 
 
-def _measured(arms: Iterable[ArmReport]) -> list[str]:
+def _metric_names(arms: Iterable[ArmReport]) -> list[str]:
     return list(dict.fromkeys(summary.name for arm in arms for summary in arm.summaries))
 
 

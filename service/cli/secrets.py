@@ -1,6 +1,6 @@
-"""Makes the secrets of a deployment in containers that are not there yet: `python -m service.cli.secrets`.
+"""Creates missing secrets of a deployment in containers: `python -m service.cli.secrets`.
 
-With `--ray-token` it takes the Ray token of the first machine from standard input, for a further machine to join it.
+With `--ray-token` it reads the first machine's Ray token from standard input, so that another machine can join it.
 """
 
 import secrets
@@ -10,41 +10,41 @@ from pathlib import Path
 from service.cli.display import show_error
 from service.errors import BadSecretError, ServiceError
 
-#: Where containers find secrets; each of its folders is a volume, and only in those containers that need it.
+#: Secrets in containers; each of its folders is a volume, mounted only in containers that need it.
 FOLDER = Path("/run/secrets")
-#: Folders with a password of PostgreSQL: of its superuser, of this service's role, of MLflow's.
+#: Folders with a PostgreSQL password: of the superuser, of this service's role, of MLflow's role.
 _ROLES = ("postgres", "database", "mlflow")
 
 
 def make_secrets(folder: Path) -> tuple[Path, ...]:
-    """Write what is missing, and return that.
+    """Write missing secrets, and return their paths.
 
     Args:
-        folder: Has a folder for each that may read what is in it.
+        folder: Has one folder for each reader.
     """
-    passwords = {name: _kept(folder / name / "password", secrets.token_hex(32)) for name in _ROLES}
-    wanted = {folder / name / "password": password for name, password in passwords.items()} | {
+    passwords = {name: _read_or_default(folder / name / "password", secrets.token_hex(32)) for name in _ROLES}
+    contents = {folder / name / "password": password for name, password in passwords.items()} | {
         folder / "database" / "l4_database": _url("l4", passwords["database"]),
         folder / "mlflow" / "mlflow_database": _url("mlflow", passwords["mlflow"]),
         folder / "ray" / "token": secrets.token_hex(32),
     }
-    made = tuple(path for path in wanted if not path.exists())
-    for path in made:
-        _write(path, wanted[path])
-    return made
+    missing = tuple(path for path in contents if not path.exists())
+    for path in missing:
+        _write(path, contents[path])
+    return missing
 
 
-def store_ray_token(folder: Path, given: str) -> None:
-    """Keep the Ray token of another machine as this one's.
+def store_ray_token(folder: Path, text: str) -> None:
+    """Store another machine's Ray token as this machine's.
 
     Args:
-        folder: Has the folder `ray`.
-        given: The token, with white space around it or not.
+        folder: Contains the folder `ray`.
+        text: The token, possibly with white space around it.
 
     Raises:
-        BadSecretError: It is none.
+        BadSecretError: It is not a Ray token.
     """
-    token = given.strip()
+    token = text.strip()
     if len(token) < 32 or not token.isalnum():
         raise BadSecretError(
             f"what was given is no Ray token (it has {len(token)} characters); "
@@ -54,16 +54,16 @@ def store_ray_token(folder: Path, given: str) -> None:
 
 
 def _url(role: str, password: str) -> str:
-    """Return the address of the database that a role owns."""
+    """Return the URL of the database that a role owns."""
     return f"postgresql+psycopg://{role}:{password}@postgres/{role}"
 
 
-def _kept(path: Path, otherwise: str) -> str:
-    return path.read_text() if path.exists() else otherwise
+def _read_or_default(path: Path, default: str) -> str:
+    return path.read_text() if path.exists() else default
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; only containers that have its volume can read it."""
+    """Write a file atomically; it is readable for all, as only some containers mount its volume."""
     partial = path.with_suffix(".partial")
     partial.write_text(text)
     partial.chmod(0o444)
@@ -71,21 +71,21 @@ def _write(path: Path, text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Make what is missing, or take a token.
+    """Create missing secrets, or store a token.
 
     Args:
-        arguments: `--ray-token`, or none.
+        arguments: `--ray-token`, or nothing.
     """
     try:
         if arguments == ["--ray-token"]:
             store_ray_token(FOLDER, sys.stdin.read())
-            made: tuple[Path, ...] = (FOLDER / "ray" / "token",)
+            written: tuple[Path, ...] = (FOLDER / "ray" / "token",)
         else:
-            made = make_secrets(FOLDER)
+            written = make_secrets(FOLDER)
     except (ServiceError, OSError) as error:
         show_error(error)
         return 1
-    for path in made:
+    for path in written:
         sys.stdout.write(f"wrote {path}\n")
     return 0
 

@@ -1,4 +1,4 @@
-"""The embedded service: keeps the HTTP process, the MLflow server and the runner, from ready to stopped."""
+"""The embedded service: starts, supervises and stops the HTTP process, the MLflow server and the runner."""
 
 import contextlib
 import logging
@@ -22,19 +22,19 @@ from service.settings import Settings, read_settings
 
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.2
-#: A part may end so often in so many seconds, and is started again.
-_DEATHS, _DEATHS_SECONDS = 5, 60.0
+#: A process is restarted at most this often within this time.
+_MAX_RESTARTS, _RESTART_WINDOW_SECONDS = 5, 60.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceProcess:
-    """A part of the service: a process, and where it says that it is ready.
+    """A process of the service, with its readiness check.
 
     Args:
-        command: The process.
-        ready_url: Answers 200 once the part is ready.
+        command: The command that starts it.
+        ready_url: Responds with 200 once the process is ready.
     """
 
     command: ProcessSpec
@@ -49,51 +49,51 @@ class Service:
     """
 
     def __init__(self, children: list[ChildProcess]) -> None:
-        """Keep the processes."""
+        """Keep the processes, which are started already."""
         self._children = children
 
     def check(self) -> None:
-        """Make sure that every process runs.
+        """Check that every process runs.
 
         Raises:
-            ProcessDiedError: One ended; the message has its log's last lines.
+            ProcessDiedError: One has ended; the message has the last lines of its log.
         """
         for child in self._children:
             child.require_running()
 
     def supervise(self) -> None:
-        """Start every process again that has ended, until one ends again and again.
+        """Restart every process that ends, until one ends too often.
 
         Raises:
-            ProcessDiedError: One ended several times in a minute; the message has its log's last lines.
+            ProcessDiedError: One ended several times in a minute; the message has the last lines of its log.
         """
-        died: dict[str, list[float]] = {}
+        ended_at: dict[str, list[float]] = {}
         while True:
-            for place, child in enumerate(self._children):
+            for index, child in enumerate(self._children):
                 if child.exit_status is None:
                     continue
                 name, now = child.spec.name, time.monotonic()
-                died[name] = [*(at for at in died.get(name, []) if now - at < _DEATHS_SECONDS), now]
-                if len(died[name]) > _DEATHS:
+                ended_at[name] = [*(at for at in ended_at.get(name, []) if now - at < _RESTART_WINDOW_SECONDS), now]
+                if len(ended_at[name]) > _MAX_RESTARTS:
                     child.require_running()
                 child.wait()
                 log.error("the %s ended with exit status %s, and is started again", name, child.exit_status)
-                self._children[place] = ChildProcess(child.spec)
+                self._children[index] = ChildProcess(child.spec)
             time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
 def run_service(settings: Settings, console: Console) -> Generator[Service]:
-    """Start the service, yield it once it is ready, and stop it at the end, whatever happened.
+    """Start the service, yield it once it is ready, and stop it at the end.
 
     Args:
-        settings: Where it listens and keeps its files.
-        console: Where it says what it is doing.
+        settings: The deployment's settings.
+        console: The console for progress messages.
 
     Raises:
         PortTakenError: A port is in use; nothing was started.
-        StartError: A part did not become ready in time.
-        ProcessDiedError: A part ended while starting.
+        StartError: A process did not become ready in time.
+        ProcessDiedError: A process ended during the start.
     """
     check_port(settings.host, settings.port, "L4_PORT")
     if not settings.mlflow_uri:
@@ -102,12 +102,12 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
     children: list[ChildProcess] = []
     try:
         with console.status("Starting the service ...") as status:
-            waited_for = {part.command.name: part for part in service_processes(settings)}
-            for part in waited_for.values():
-                children.append(ChildProcess(part.command))
+            pending = {process.command.name: process for process in service_processes(settings)}
+            for process in pending.values():
+                children.append(ChildProcess(process.command))
             service = Service(children)
-            for name in _wait_until_ready(service, waited_for):
-                status.update(f"Starting the service ... ({', '.join(waited_for)})")
+            for name in _wait_until_ready(service, pending):
+                status.update(f"Starting the service ... ({', '.join(pending)})")
                 console.print(f"[green]✓[/] {name} is ready")
         yield service
     finally:
@@ -117,10 +117,10 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
 
 
 def service_processes(settings: Settings) -> list[ServiceProcess]:
-    """Return the parts of the service, in the order of their start; they stop in the opposite order.
+    """Return the processes of the service, in starting order; they stop in reverse order.
 
     Args:
-        settings: Where they listen and keep their files.
+        settings: The deployment's settings.
     """
     home, inherited = settings.home.absolute(), child_environment(settings)
     logs = home / "logs"
@@ -143,41 +143,41 @@ def service_processes(settings: Settings) -> list[ServiceProcess]:
         log=logs / "runner.log",
         grace_seconds=20.0,
     )
-    found = [
+    processes = [
         ServiceProcess(command=mlflow, ready_url=f"{settings.tracking_uri}/health"),
         ServiceProcess(command=api, ready_url=f"{settings.url}/healthz"),
         ServiceProcess(command=runner, ready_url=f"{settings.url}/readyz"),
     ]
-    return found[1:] if settings.mlflow_uri else found
+    return processes[1:] if settings.mlflow_uri else processes
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment in which a child process reads these very settings.
+    """Return an environment in which a child process reads the same settings.
 
     Args:
-        settings: What it should read; paths become absolute.
+        settings: The settings; paths become absolute.
     """
     prefix = "L4_"
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
-    given = {name: value.absolute() if isinstance(value, Path) else value for name, value in settings}
-    inside = {f"{prefix}{name.upper()}": str(value) for name, value in given.items() if value is not None}
-    direct = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), "127.0.0.1,localhost")))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
+    values = {name: value.absolute() if isinstance(value, Path) else value for name, value in settings}
+    variables = {f"{prefix}{name.upper()}": str(value) for name, value in values.items() if value is not None}
+    no_proxy = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), "127.0.0.1,localhost")))
     return (
-        outside
-        | inside
-        | {"no_proxy": direct, "NO_PROXY": direct}  # the parts reach one another without the machine's proxy
-        | {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}  # nothing of this service calls home
-        | {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # else two lines a run in the driver's log
+        inherited
+        | variables
+        | {"no_proxy": no_proxy, "NO_PROXY": no_proxy}  # the processes reach one another without a proxy
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}  # no telemetry
+        | {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # else two lines per run in the driver's log
     )
 
 
 def check_port(host: str, port: int, setting: str) -> None:
-    """Make sure that a port is free.
+    """Check that a port is free.
 
     Args:
         host: The address to listen on.
         port: The port.
-        setting: The environment variable that chooses it.
+        setting: The environment variable that sets it.
 
     Raises:
         PortTakenError: It is in use, or the address is not this machine's.
@@ -206,41 +206,41 @@ def _mlflow_arguments(port: int, folder: Path) -> tuple[str, ...]:
 
 def _ray_environment(settings: Settings) -> dict[str, str]:
     if settings.ray_address:
-        return {}  # that cluster's token is the deployment's to give
-    # Ray's own default differs between its versions, and writes a token into the user's home
+        return {}  # an external cluster has its own token
+    # Ray's default depends on its version, and writes a token into the user's home
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def _wait_until_ready(service: Service, waited_for: dict[str, ServiceProcess]) -> Iterator[str]:
+def _wait_until_ready(service: Service, pending: dict[str, ServiceProcess]) -> Iterator[str]:
     deadline = time.monotonic() + _START_SECONDS
     with httpx.Client(timeout=2.0, trust_env=False) as client:
-        while waited_for:
+        while pending:
             service.check()
             if time.monotonic() > deadline:
-                raise StartError(f"not ready after {_START_SECONDS:.0f} s: {_logs(waited_for)}")
-            for name, part in list(waited_for.items()):
-                if _answers(client, part.ready_url):
-                    del waited_for[name]
+                raise StartError(f"not ready after {_START_SECONDS:.0f} s: {_describe_logs(pending)}")
+            for name, process in list(pending.items()):
+                if _is_ready(client, process.ready_url):
+                    del pending[name]
                     yield name
             time.sleep(_POLL_SECONDS)
 
 
-def _answers(client: httpx.Client, url: str) -> bool:
+def _is_ready(client: httpx.Client, url: str) -> bool:
     try:
         return client.get(url).is_success
     except httpx.TransportError:
         return False
 
 
-def _logs(waited_for: dict[str, ServiceProcess]) -> str:
-    return ", ".join(f"the {name} (see {part.command.log})" for name, part in waited_for.items())
+def _describe_logs(pending: dict[str, ServiceProcess]) -> str:
+    return ", ".join(f"the {name} (see {process.command.log})" for name, process in pending.items())
 
 
 def main() -> int:
     """Serve until Ctrl-C or SIGTERM.
 
     Returns:
-        The exit status: 0 once stopped, 1 where something failed.
+        The exit status: 0 once stopped, 1 after an error.
     """
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""A study as it is watched: its progress, its pace, and a table of workloads and arms, over and over in one place."""
+"""A live view of a study in the terminal: progress, pace, and a table of workloads and arms."""
 
 import collections
 import time
@@ -15,50 +15,50 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.display import duration, state_text, took
+from service.cli.display import duration, elapsed_text, state_text
 from service.schemas.display import best_score, best_setting
 from service.schemas.studies import ArmProgressResponse, StudyResponse
 from service.states import ENDED, State
 from studies.formatting import label, number
 from studies.spec.study import StudySpec
 
-#: The pace is that of the last so many seconds: packs end together, and long ones seldom.
-_WINDOW = 300.0
-#: Lines of the screen that are not rows of the table: the header, what is known, the table's own, and the prompt.
+#: The pace is averaged over this time: the runs of a pack end together, and long packs end rarely.
+_WINDOW_SECONDS = 300.0
+#: Lines that are not rows of the table: header, facts, the table's own header and footer, and the prompt.
 _OTHER_LINES = 7
-_BAR = 30
+_BAR_WIDTH = 30
 
 
 class StudyObserver(Protocol):
-    """Shows one more look at a study."""
+    """Called with each state of a study."""
 
     def __call__(self, study: StudyResponse) -> None:
-        """Show it."""
+        """Show the study."""
         ...
 
 
 @final
 class Pace:
-    """How fast a study goes, by its last looks."""
+    """The pace of a study, from its recent samples."""
 
     def __init__(self) -> None:
-        """Start with no look."""
+        """Start without samples."""
         self._samples: collections.deque[tuple[float, int]] = collections.deque()
 
     def sample(self, at: float, done: int) -> None:
-        """Take a look.
+        """Add a sample.
 
         Args:
-            at: When, in seconds.
-            done: Runs that are done.
+            at: The time, in seconds.
+            done: Completed runs.
         """
         self._samples.append((at, done))
-        while len(self._samples) > 2 and self._samples[1][0] <= at - _WINDOW:
+        while len(self._samples) > 2 and self._samples[1][0] <= at - _WINDOW_SECONDS:
             self._samples.popleft()
 
     @property
     def per_minute(self) -> float | None:
-        """Runs a minute; None where none was done meanwhile."""
+        """Runs per minute; None if none was completed meanwhile."""
         if not self._samples:
             return None
         (first, before), (last, done) = self._samples[0], self._samples[-1]
@@ -67,68 +67,68 @@ class Pace:
 
 @contextmanager
 def live_view(console: Console) -> Generator[StudyObserver]:
-    """Show a study live, its last look staying; as a line for each new state where this is no terminal.
+    """Yield a function that shows a study live; the last view remains. Without a terminal it prints each new state.
 
     Args:
-        console: Where.
+        console: The console.
     """
     if not console.is_terminal:
-        yield _Lines(console)
+        yield _StatePrinter(console)
         return
-    pace, begun = Pace(), False
+    pace, started = Pace(), False
     with Live(console=console, refresh_per_second=4) as live:
 
-        def follow(study: StudyResponse) -> None:
-            nonlocal begun
+        def update(study: StudyResponse) -> None:
+            nonlocal started
             now = datetime.now(UTC)
-            if not begun and study.started_at is not None:
-                # its pace is the one that it had, until something is seen of it
+            if not started and study.started_at is not None:
+                # the pace before this view began counts too
                 pace.sample(time.monotonic() - max(0.0, (now - study.started_at).total_seconds()), 0)
-                begun = True
-            if begun:
+                started = True
+            if started:
                 pace.sample(time.monotonic(), study.progress.done)
-            room = None if study.state in ENDED else max(1, console.height - _OTHER_LINES - len(study.conditions))
-            live.update(render_study(study, pace.per_minute, now, room))
+            max_rows = None if study.state in ENDED else max(1, console.height - _OTHER_LINES - len(study.conditions))
+            live.update(render_study(study, pace.per_minute, now, max_rows))
 
-        yield follow
+        yield update
 
 
 @final
-class _Lines:
+class _StatePrinter:
     """Prints a line for each new state."""
 
     def __init__(self, console: Console) -> None:
-        """Start with none."""
+        """Start with no state printed."""
         self._console = console
-        self._shown: list[State] = []
+        self._printed: list[State] = []
 
     def __call__(self, study: StudyResponse) -> None:
-        """Print one if its state is new."""
-        if study.state not in self._shown:
-            self._shown.append(study.state)
+        """Print the study's state if it is new."""
+        if study.state not in self._printed:
+            self._printed.append(study.state)
             progress = study.progress
             self._console.print(f"{study.state}: {progress.done} of {progress.total} runs", highlight=False)
 
 
-def render_study(study: StudyResponse, per_minute: float | None, now: datetime, room: int | None) -> RenderableType:
-    """Return a look at a study.
+def render_study(study: StudyResponse, per_minute: float | None, now: datetime, max_rows: int | None) -> RenderableType:
+    """Return the view of a study.
 
     Args:
         study: The study.
-        per_minute: Runs a minute, where that is known.
-        now: The present time.
-        room: Rows that the table may have; None for all.
+        per_minute: Runs per minute, if known.
+        now: The current time.
+        max_rows: Maximum number of the table's rows; None for all.
     """
-    shown = _shown(study.progress.arms, room)
+    arms = _select_arms(study.progress.arms, max_rows)
     facts = " · ".join(_facts(study, per_minute, now))
     notes = [note for note in (facts, *study.conditions) if note]
-    left_out = len(study.progress.arms) - len(shown)
+    omitted = len(study.progress.arms) - len(arms)
     return Group(
         _header(study),
         *(Text(f"  {note}", "dim") for note in notes),
         Text(),
-        _table(study.spec, shown),
-        *([Text(f"… and {left_out} more", "dim")] if left_out else []),
+        _table(study.spec, arms),
+        *([Text(f"… and {omitted} more", "dim")] if omitted else []),
     )
 
 
@@ -138,7 +138,7 @@ def _header(study: StudyResponse) -> Table:
     header.add_row(
         Text("●") if study.state in ENDED else Spinner("dots"),
         state_text(study.state),
-        ProgressBar(total=max(1, total), completed=done, width=_BAR),
+        ProgressBar(total=max(1, total), completed=done, width=_BAR_WIDTH),
         f"{done} of {total} runs",
     )
     return header
@@ -149,12 +149,12 @@ def _facts(study: StudyResponse, per_minute: float | None, now: datetime) -> Ite
     if study.state is State.RUNNING and per_minute is not None and left > 0:
         seconds = 60 * left / per_minute
         yield f"{number(per_minute)} runs a minute"
-        # no more exact than it is known
+        # rounded, as it is an estimate
         yield f"about {duration(60 * round(seconds / 60) if seconds > 120 else seconds)} left"
     if study.ended_at is not None:
-        yield f"took {took(study.started_at, study.ended_at)}"
+        yield f"took {elapsed_text(study.started_at, study.ended_at)}"
     elif study.started_at is not None:
-        yield f"{took(study.started_at, now)} since its start"
+        yield f"{elapsed_text(study.started_at, now)} since its start"
 
 
 def _table(spec: StudySpec, arms: Sequence[ArmProgressResponse]) -> Table:
@@ -165,29 +165,29 @@ def _table(spec: StudySpec, arms: Sequence[ArmProgressResponse]) -> Table:
     table.add_column("runs", justify="right", no_wrap=True)
     table.add_column(f"best {label(spec.protocol.objective)}", justify="right")
     table.add_column("its setting", overflow="fold")
-    before = ""
-    for each in arms:
+    previous = ""
+    for arm in arms:
         table.add_row(
-            "" if each.workload == before else escape(each.workload),
-            escape(each.arm),
-            f"{each.trials_done}/{each.trials_total}",
-            f"{each.done}/{each.total}",
-            best_score(each, spec),
-            escape(best_setting(each, spec)),
-            style="dim" if each.done == 0 else "",
+            "" if arm.workload == previous else escape(arm.workload),
+            escape(arm.arm),
+            f"{arm.trials_done}/{arm.trials_total}",
+            f"{arm.done}/{arm.total}",
+            best_score(arm, spec),
+            escape(best_setting(arm, spec)),
+            style="dim" if arm.done == 0 else "",
         )
-        before = each.workload
+        previous = arm.workload
     return table
 
 
-def _shown(arms: Sequence[ArmProgressResponse], room: int | None) -> list[ArmProgressResponse]:
-    """Return what there is room for: what goes on first, then what is to come, then what is done, in their order."""
-    if room is None or len(arms) <= room:
+def _select_arms(arms: Sequence[ArmProgressResponse], max_rows: int | None) -> list[ArmProgressResponse]:
+    """Return the arms to show, in order: arms in progress take precedence, then unstarted, then completed ones."""
+    if max_rows is None or len(arms) <= max_rows:
         return list(arms)
 
-    def urgency(place: int) -> int:
-        each = arms[place]
-        return 2 if each.done == each.total else int(each.done == 0)
+    def precedence(index: int) -> int:
+        arm = arms[index]
+        return 2 if arm.done == arm.total else int(arm.done == 0)
 
-    chosen = sorted(range(len(arms)), key=urgency)[:room]
-    return [arms[place] for place in sorted(chosen)]
+    selected = sorted(range(len(arms)), key=precedence)[:max_rows]
+    return [arms[index] for index in sorted(selected)]

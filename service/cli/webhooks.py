@@ -1,4 +1,4 @@
-"""The commands of `l4-studies webhooks`."""
+"""The commands `l4-studies webhooks`."""
 
 from typing import Annotated
 

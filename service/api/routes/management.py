@@ -114,11 +114,11 @@ def cancel_all(store: Store, request: CancelRequest, caller: Caller) -> CancelRe
     if request.ids:
         return CancelResponse(studies=_cancel_each(store, dict.fromkeys(request.ids), caller), more=False)
     owner = None if caller.role is Role.ADMIN else caller.name
-    wanted = StudyFilter(states=request.state or CANCELLABLE, name=request.name, owner=owner)
+    study_filter = StudyFilter(states=request.state or CANCELLABLE, name=request.name, owner=owner)
     # newest first: a runner whose study is cancelled claims the oldest of equal priority
-    found = store.studies(MAX_CANCELLED, study_filter=wanted)
+    page = store.studies(MAX_CANCELLED, study_filter=study_filter)
     return CancelResponse(
-        studies=_cancel_each(store, [head.id for head in found.items], caller), more=found.next_cursor is not None
+        studies=_cancel_each(store, [head.id for head in page.items], caller), more=page.next_cursor is not None
     )
 
 
