@@ -71,14 +71,14 @@ def mlflow_server(settings: Settings) -> Generator[None]:
         settings: Where it listens and keeps its files.
     """
     part = service_processes(settings)[0]
-    child = ChildProcess(part.command)
+    child = ChildProcess(part.spec)
     try:
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(trust_env=False) as client:
             while not _answers(client, part.ready_url):
                 child.require_running()
                 if time.monotonic() > deadline:
-                    raise SystemExit(f"no MLflow server after {START_SECONDS:.0f} s, see {part.command.log}")
+                    raise SystemExit(f"no MLflow server after {START_SECONDS:.0f} s, see {part.spec.log}")
                 time.sleep(0.2)
         yield
     finally:

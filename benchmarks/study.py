@@ -26,7 +26,8 @@ from peer import peer
 from rich.console import Console
 
 from service.cli.serve import run_service
-from service.client.client import Client, ReportFormat
+from service.client.client import Client
+from service.schemas.reports import ReportFormat
 from service.settings import Settings
 from service.states import State
 from studies.analysis.statistics.averages import geometric_mean

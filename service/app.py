@@ -59,7 +59,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.settings = settings
     app.state.store = store
     app.state.event_watcher = EventWatcher(store)
-    app.state.outbound = WebhookClient(allow_private=settings.webhooks_private)
+    app.state.webhook_client = WebhookClient(allow_private=settings.webhooks_private)
     app.state.failure_limiter = RateLimiter(FAILURES_PER_MINUTE)
     app.state.templates = PageTemplates(settings)
     app.state.metrics = PrometheusMetrics(lambda: app.state.store)
@@ -95,7 +95,7 @@ def main() -> None:
     store = Store(engine)
     store.migrate()
     app = create_app(settings, store)
-    dispatcher = WebhookDispatcher(store, app.state.outbound)
+    dispatcher = WebhookDispatcher(store, app.state.webhook_client)
     dispatcher.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: uvicorn returns from it
     try:

@@ -22,8 +22,8 @@ def _get_metrics(request: Request) -> PrometheusMetrics:
     return cast(PrometheusMetrics, request.app.state.metrics)
 
 
-def _get_outbound(request: Request) -> WebhookClient:
-    return cast(WebhookClient, request.app.state.outbound)
+def _get_webhook_client(request: Request) -> WebhookClient:
+    return cast(WebhookClient, request.app.state.webhook_client)
 
 
 def _get_settings(request: Request) -> Settings:
@@ -35,7 +35,7 @@ def _get_event_watcher(request: Request) -> EventWatcher:
 
 
 StoreDep = Annotated[Store, Depends(_get_store)]
-OutboundDep = Annotated[WebhookClient, Depends(_get_outbound)]
+WebhookClientDep = Annotated[WebhookClient, Depends(_get_webhook_client)]
 MetricsDep = Annotated[PrometheusMetrics, Depends(_get_metrics)]
 SettingsDep = Annotated[Settings, Depends(_get_settings)]
 EventWatcherDep = Annotated[EventWatcher, Depends(_get_event_watcher)]

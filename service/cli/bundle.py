@@ -10,7 +10,7 @@ from rich.console import Console
 
 from service.cli import display
 from service.cli.context import ApiKey, StudyId, Url, open_client
-from service.schemas.studies import ReportFormat
+from service.schemas.reports import ReportFormat
 from studies.errors import BundleError
 from studies.reporting.bundle.files import write_files
 

@@ -19,7 +19,8 @@ from service.cli.watch import live_view
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
 from service.errors import ServiceError, UnreachableError
-from service.schemas.studies import ReportFormat, StudyResponse
+from service.schemas.reports import ReportFormat
+from service.schemas.studies import StudyResponse
 from service.settings import Settings, read_settings
 from service.states import State
 from studies.reporting.report import Report

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.auth.api_key import ApiKeyRow
-from service.schemas.studies import CancelledResponse, QueuedResponse, StudyResponse, StudySummary
+from service.schemas.queue import QueuedResponse
+from service.schemas.studies import CancelledResponse, StudyResponse, StudySummary
 from service.schemas.webhooks import WebhookResponse
 from service.states import State
 from studies.spec.definition import Pruner

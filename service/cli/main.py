@@ -15,7 +15,8 @@ from service.cli.plan_table import plan_table
 from service.cli.watch import live_view
 from service.client.client import Client
 from service.errors import ServiceError
-from service.schemas.studies import ReportFormat, StudyResponse
+from service.schemas.reports import ReportFormat
+from service.schemas.studies import StudyResponse
 from service.settings import read_settings
 from service.states import State
 

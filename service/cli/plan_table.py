@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from service.schemas.studies import PlanResponse
+from service.schemas.plans import PlanResponse
 from studies.formatting import duration
 from studies.planning.estimate import Amount, Basis
 

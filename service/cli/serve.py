@@ -33,11 +33,11 @@ class ServiceProcess:
     """A process of the service, with its readiness check.
 
     Args:
-        command: The command that starts it.
+        spec: How to start it.
         ready_url: Responds with 200 once the process is ready.
     """
 
-    command: ProcessSpec
+    spec: ProcessSpec
     ready_url: str
 
 
@@ -102,9 +102,9 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
     children: list[ChildProcess] = []
     try:
         with console.status("Starting the service ...") as status:
-            pending = {process.command.name: process for process in service_processes(settings)}
+            pending = {process.spec.name: process for process in service_processes(settings)}
             for process in pending.values():
-                children.append(ChildProcess(process.command))
+                children.append(ChildProcess(process.spec))
             service = Service(children)
             for name in _wait_until_ready(service, pending):
                 status.update(f"Starting the service ... ({', '.join(pending)})")
@@ -144,9 +144,9 @@ def service_processes(settings: Settings) -> list[ServiceProcess]:
         grace_seconds=20.0,
     )
     processes = [
-        ServiceProcess(command=mlflow, ready_url=f"{settings.tracking_uri}/health"),
-        ServiceProcess(command=api, ready_url=f"{settings.url}/healthz"),
-        ServiceProcess(command=runner, ready_url=f"{settings.url}/readyz"),
+        ServiceProcess(spec=mlflow, ready_url=f"{settings.tracking_uri}/health"),
+        ServiceProcess(spec=api, ready_url=f"{settings.url}/healthz"),
+        ServiceProcess(spec=runner, ready_url=f"{settings.url}/readyz"),
     ]
     return processes[1:] if settings.mlflow_uri else processes
 
@@ -233,7 +233,7 @@ def _is_ready(client: httpx.Client, url: str) -> bool:
 
 
 def _describe_logs(pending: dict[str, ServiceProcess]) -> str:
-    return ", ".join(f"the {name} (see {process.command.log})" for name, process in pending.items())
+    return ", ".join(f"the {name} (see {process.spec.log})" for name, process in pending.items())
 
 
 def main() -> int:

@@ -10,21 +10,15 @@ from typing import Self
 from urllib.parse import quote
 
 from service.client.connection import Connection, parse_response, quote_segment
-from service.client.reports import ReportsClient
-from service.client.webhooks import WebhooksClient
-from service.schemas.studies import (
-    CancelResponse,
-    Health,
-    PlanResponse,
-    QueueResponse,
-    ReportFormat,
-    RunPage,
-    RunResponse,
-    StudyPage,
-    StudyResponse,
-    StudySummary,
-    WorkloadResponse,
-)
+from service.client.reports import ReportsResource
+from service.client.webhooks import WebhooksResource
+from service.schemas.catalogue import WorkloadResponse
+from service.schemas.health import Health
+from service.schemas.plans import PlanResponse
+from service.schemas.queue import QueueResponse
+from service.schemas.reports import ReportFormat
+from service.schemas.runs import RunPage, RunResponse
+from service.schemas.studies import CancelResponse, StudyPage, StudyResponse, StudySummary
 from service.states import ENDED, State
 from studies.spec.definition import StudyDefinition
 from studies.validation.catalogue import OptimizerEntry
@@ -50,8 +44,8 @@ class Client:
         """Connect on first use."""
         self._connection = Connection(url, timeout, key)
         self.url = self._connection.url
-        self.reports = ReportsClient(self._connection)
-        self.webhooks = WebhooksClient(self._connection)
+        self.reports = ReportsResource(self._connection)
+        self.webhooks = WebhooksResource(self._connection)
 
     def __enter__(self) -> Self:
         """Return the client."""

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import IO
 
 from service.client.connection import Connection, quote_segment
-from service.schemas.studies import ReportFormat
+from service.schemas.reports import ReportFormat
 
 
-class ReportsClient:
+class ReportsResource:
     """Saves bundles and joint reports.
 
     Args:

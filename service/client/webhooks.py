@@ -7,7 +7,7 @@ from service.schemas.webhooks import DeliveryResponse, NewWebhookResponse, Webho
 from service.states import State
 
 
-class WebhooksClient:
+class WebhooksResource:
     """The webhooks of the service.
 
     Args:

@@ -85,7 +85,7 @@ def test_a_study_is_the_same_with_every_connection_cut_again_and_again(
 def test_two_runners_share_the_queue_and_never_a_study(own: Settings, tmp_path: Path) -> None:
     other = own.model_copy(update={"home": tmp_path / "other"})
     other.home.mkdir()
-    second = ChildProcess(service_processes(other)[-1].command)
+    second = ChildProcess(service_processes(other)[-1].spec)
     try:
         with Client(own.url) as client:
             _until_runners(own, 2)

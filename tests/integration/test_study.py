@@ -19,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
-from service.schemas.studies import ReportFormat, StudyResponse
+from service.schemas.reports import ReportFormat
+from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import State
 from service.storage.lifecycle.leases import MAX_FAILED_ATTEMPTS

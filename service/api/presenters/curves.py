@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
-from service.schemas.studies import CurveResponse, CurvesResponse
+from service.schemas.runs import CurveResponse, CurvesResponse
 from service.storage.entities import format_run_id
 from service.storage.mappers import series_by_run
 from service.storage.tables import runs, series

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from service.api.authorization import CallerDep, RequireRole
 from service.api.problems import problem_responses
 from service.roles import Role
-from service.schemas.studies import CallerResponse
+from service.schemas.caller import CallerResponse
 
 router = APIRouter(tags=["access"], dependencies=[Depends(RequireRole(Role.READER))])
 

@@ -6,7 +6,7 @@ from service.api.authorization import RequireRole
 from service.api.dependencies import StoreDep
 from service.api.problems import problem_responses
 from service.roles import Role
-from service.schemas.studies import WorkloadResponse
+from service.schemas.catalogue import WorkloadResponse
 from service.storage.repositories.runners import Runners
 from studies.validation.catalogue import OptimizerEntry
 

@@ -14,7 +14,7 @@ from service.api.dependencies import MetricsDep, StoreDep
 from service.api.negotiation import preferred_media_type
 from service.api.problems import problem_responses, public_problem_responses
 from service.roles import Role
-from service.schemas.studies import Health
+from service.schemas.health import Health
 from service.storage.repositories.runners import Runners
 
 router = APIRouter(tags=["health"])

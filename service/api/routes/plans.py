@@ -8,7 +8,7 @@ from service.api.dependencies import StoreDep
 from service.api.openapi import STUDY_REQUEST_BODY
 from service.api.problems import BODY_STATUSES, problem_responses
 from service.roles import Role
-from service.schemas.studies import PlanResponse
+from service.schemas.plans import PlanResponse
 from service.storage.repositories.estimates import estimate_study
 from service.storage.repositories.runners import Runners
 from studies.search import budget

@@ -10,7 +10,7 @@ from service.api.authorization import RequireRole
 from service.api.dependencies import StoreDep
 from service.api.problems import problem_responses
 from service.roles import Role
-from service.schemas.studies import QueuedResponse, QueueResponse
+from service.schemas.queue import QueuedResponse, QueueResponse
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
 

@@ -18,8 +18,8 @@ from service.api.joint_report import compute_joint_report
 from service.api.negotiation import preferred_media_type
 from service.api.problems import problem_responses
 from service.roles import Role
+from service.schemas.reports import ReportFormat
 from service.schemas.requests import NO_NUL
-from service.schemas.studies import ReportFormat
 
 router = APIRouter(tags=["report"], dependencies=[Depends(RequireRole(Role.READER))])
 

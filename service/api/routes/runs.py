@@ -13,7 +13,7 @@ from service.api.problems import problem_responses
 from service.errors import UnknownWorkloadError, quote_value
 from service.roles import Role
 from service.schemas.requests import NO_NUL
-from service.schemas.studies import CurvesResponse, RunPage, RunResponse
+from service.schemas.runs import CurvesResponse, RunPage, RunResponse
 from service.storage.entities import RunRow
 from service.storage.repositories.runs import read_run
 from studies.records.rows import Outcome

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.api.authorization import RequireRole
 from service.api.body import BodyDep, parse_body
-from service.api.dependencies import OutboundDep, StoreDep, WebhookId
+from service.api.dependencies import StoreDep, WebhookClientDep, WebhookId
 from service.api.openapi import request_body
 from service.api.problems import BODY_STATUSES, problem_responses
 from service.roles import Role
@@ -50,12 +50,12 @@ def remove_webhook(webhook_id: WebhookId, store: StoreDep) -> Response:
 
 
 @router.post("/webhooks/{webhook_id}/test", responses=problem_responses(HTTPStatus.NOT_FOUND))
-async def send_test(webhook_id: WebhookId, store: StoreDep, outbound: OutboundDep) -> DeliveryResponse:
+async def send_test(webhook_id: WebhookId, store: StoreDep, client: WebhookClientDep) -> DeliveryResponse:
     """Send a message of type `webhook.test` once, now, and return the receiver's response."""
     webhook = await run_in_threadpool(Webhooks(store).get, webhook_id)
     now, message = datetime.now(UTC), new_message_id()
     content = message_body("webhook.test", now, {"webhook": webhook.id})
-    delivery = await outbound.post(webhook.url, content, signature_headers(webhook.secret, message, content, now))
+    delivery = await client.post(webhook.url, content, signature_headers(webhook.secret, message, content, now))
     return DeliveryResponse(taken=delivery.accepted, status=delivery.status, detail=delivery.detail)
 
 

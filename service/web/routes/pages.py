@@ -9,7 +9,7 @@ from service.api.authorization import CallerDep, RequireRole
 from service.api.dependencies import Cursor, NamePart, SettingsDep, States, StoreDep, StudyId
 from service.api.openapi import STUDY_JSON
 from service.roles import Role
-from service.schemas.studies import ReportFormat
+from service.schemas.reports import ReportFormat
 from service.settings import Settings
 from service.states import State
 from service.storage.entities import Caller

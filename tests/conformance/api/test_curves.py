@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import CurvesResponse
+from service.schemas.runs import CurvesResponse
 from service.storage.repositories.studies import Store
 from studies.records.rows import Lane, Outcome, Pack, Run, Series, Trial
 from studies.spec.parameters import Stage

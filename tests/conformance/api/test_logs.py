@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.schemas.studies import RunPage, RunResponse
+from service.schemas.runs import RunPage, RunResponse
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.studies import Store

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from service.api.openapi import STUDY_JSON, STUDY_YAML
-from service.schemas.studies import PlanResponse, StudyResponse
+from service.schemas.plans import PlanResponse
+from service.schemas.studies import StudyResponse
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from service.storage.repositories.throughput import replace_speeds

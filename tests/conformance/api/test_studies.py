@@ -10,7 +10,9 @@ import pytest
 
 from service.api.openapi import STUDY_JSON, STUDY_YAML
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import BestResponse, EventResponse, RunPage, StudyPage, StudyResponse, WorkloadResponse
+from service.schemas.catalogue import WorkloadResponse
+from service.schemas.runs import RunPage
+from service.schemas.studies import BestResponse, EventResponse, StudyPage, StudyResponse
 from service.states import State
 from service.storage.lifecycle import commands
 from service.storage.repositories.runners import Runners

@@ -24,10 +24,10 @@ def hook() -> Iterator[Receiver]:
 @pytest.fixture
 def private(app: FastAPI) -> Iterator[None]:
     """Receivers may be where the service is."""
-    before = app.state.outbound
-    app.state.outbound = WebhookClient(allow_private=True)
+    before = app.state.webhook_client
+    app.state.webhook_client = WebhookClient(allow_private=True)
     yield
-    app.state.outbound = before
+    app.state.webhook_client = before
 
 
 def test_one_is_added_listed_and_removed(api: httpx.Client, store: Store, spec: StudySpec) -> None:

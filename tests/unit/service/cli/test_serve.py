@@ -62,7 +62,7 @@ def test_nothing_calls_home(tmp_path: Path) -> None:
 def test_the_runner_gets_a_fresh_token_for_its_own_ray(tmp_path: Path) -> None:
     tokens = set[str]()
     for _ in range(2):
-        runner = service_processes(Settings(home=tmp_path))[-1].command
+        runner = service_processes(Settings(home=tmp_path))[-1].spec
         assert runner.environment["RAY_AUTH_MODE"] == "token"
         tokens.add(runner.environment["RAY_AUTH_TOKEN"])
     assert len(tokens) == 2
@@ -71,12 +71,12 @@ def test_the_runner_gets_a_fresh_token_for_its_own_ray(tmp_path: Path) -> None:
 
 def test_a_cluster_elsewhere_has_its_own_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "the deployment's")
-    runner = service_processes(Settings(home=tmp_path, ray_address="ray://elsewhere:10001"))[-1].command
+    runner = service_processes(Settings(home=tmp_path, ray_address="ray://elsewhere:10001"))[-1].spec
     assert runner.environment["RAY_AUTH_TOKEN"] == "the deployment's"
 
 
 def test_an_mlflow_server_elsewhere_means_none_here(tmp_path: Path) -> None:
-    names = [part.command.name for part in service_processes(Settings(home=tmp_path, mlflow_uri="http://elsewhere:1"))]
+    names = [part.spec.name for part in service_processes(Settings(home=tmp_path, mlflow_uri="http://elsewhere:1"))]
     assert names == ["HTTP service", "runner"]
     assert len(service_processes(Settings(home=tmp_path))) == 3
 

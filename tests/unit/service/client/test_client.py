@@ -18,7 +18,7 @@ from service.client.client import Client
 from service.client.connection import RequestRefusedError
 from service.errors import MalformedKeyError, UnreachableError
 from service.runner.ledger import StudyLedger
-from service.schemas.studies import ReportFormat
+from service.schemas.reports import ReportFormat
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.runners import Runners
