@@ -139,7 +139,9 @@ def material(spec: StudySpec, reports: int) -> Material:
             first = problems.get((chosen.name, spec.search_seeds[0]))
             problems[chosen.name, seed] = Problem(
                 module=module,
-                data=first.data if first and not workload.drawn else workload.data(chosen.options, Path(), drawn),
+                data=first.data
+                if first and not workload.data_per_seed
+                else workload.data(chosen.options, Path(), drawn),
                 loss=workload.loss,
                 measures=workload.measures,
                 batch_size=int(chosen.options.get("batch_size", 0)),

@@ -186,5 +186,5 @@ def _batches(run: Run, problem: Problem) -> Iterator[Examples]:
 @torch.inference_mode()
 def _measured(part: str, module: nn.Module, examples: Examples, problem: Problem) -> dict[str, float]:
     outputs = module(examples.inputs)
-    measured = {"loss": problem.loss} | {measure.metric.name: measure.of for measure in problem.measures}
+    measured = {"loss": problem.loss} | {measure.metric.name: measure.function for measure in problem.measures}
     return {f"{part}_{name}": float(of(outputs, examples.targets)) for name, of in measured.items()}

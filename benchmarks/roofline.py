@@ -77,10 +77,10 @@ def peaks() -> Peaks:
 
 def step_operations(start: InitialState) -> int:
     """Return the operations of products and convolutions in a step of all lanes."""
-    batch = start.batch()
+    batch = start.batches()
     counter = FlopCounterMode(display=False)
     with counter:
-        EagerStepper(start.step, start.lanes).advance(*batch, start.now(0))
+        EagerStepper(start.step, start.lanes).advance(*batch, start.hyperparameters_at(0))
     return counter.get_total_flops()
 
 
@@ -88,7 +88,7 @@ def step_bytes(start: InitialState) -> int:
     """Return the bytes that a step of all lanes must move."""
     carried = sum(_size(leaf) for leaf in tree_leaves((start.lanes.params, start.lanes.buffers, start.lanes.state)))
     gradients = sum(_size(each) for each in start.lanes.params)
-    inputs, targets = start.batch()
+    inputs, targets = start.batches()
     return 2 * carried + 2 * gradients + sum(_size(each) for each in (*inputs, targets))
 
 
@@ -100,8 +100,8 @@ def measure(case: Case, lanes: int, machine: Peaks) -> str:
     operations, least = step_operations(start), step_bytes(start)
     file = program_file(case.programs, case.optimizer, task, lanes, 1, "cpu")
     stepper = CompiledStepper(start.step, start.lanes, file)
-    batch, setting = start.batch(), start.now(0)
-    program, gathered = seconds(lambda: stepper.advance(*batch, setting)), seconds(start.batch)
+    batch, setting = start.batches(), start.hyperparameters_at(0)
+    program, gathered = seconds(lambda: stepper.advance(*batch, setting)), seconds(start.batches)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(LEAST):
             stepper.advance(*batch, setting)

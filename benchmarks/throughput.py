@@ -130,7 +130,7 @@ def our_step(case: Case, speed: Speed) -> Callable[[], object]:
     file = program_file(case.programs, case.optimizer, task, speed.lanes, 1, "cpu")
     compiled = speed.mode is Mode.COMPILED
     stepper = CompiledStepper(start.step, start.lanes, file) if compiled else EagerStepper(start.step, start.lanes)
-    return lambda: stepper.advance(*start.batch(), start.now(0))
+    return lambda: stepper.advance(*start.batches(), start.hyperparameters_at(0))
 
 
 def contestant(pipe: Connection, case: Case, name: str, speed: Speed) -> None:

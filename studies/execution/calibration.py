@@ -63,7 +63,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         made = 0.0
         if not file.exists():
             started = time.monotonic()
-            graph = trace_step(start.step, clone_lanes(start.lanes), *start.batch(), start.now(0))
+            graph = trace_step(start.step, clone_lanes(start.lanes), *start.batches(), start.hyperparameters_at(0))
             if save < COMPILING + COMPILING_OPERATION * len(graph.graph.nodes):
                 return None
             save_program(graph, file)
@@ -149,7 +149,7 @@ def _step_seconds(start: InitialState, stepper: Stepper) -> float:
     taken: list[float] = []
     while len(taken) < 1 + STEPS or sum(taken[1:]) < SECONDS:
         started = time.perf_counter()
-        losses, _ = stepper.advance(*start.batch(), start.now(0))
+        losses, _ = stepper.advance(*start.batches(), start.hyperparameters_at(0))
         losses.tolist()  # waits for the device
         taken.append(time.perf_counter() - started)
     return min(taken[1:])

@@ -235,7 +235,7 @@ class Driver:
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,
-            task=replace(task, judged=self._judged(workload, pack)) if judges else task,
+            task=replace(task, pruning=self._pruning(workload, pack)) if judges else task,
             threads=pack.threads,
             mode=pack.mode,
             width=pack.width,
@@ -244,7 +244,7 @@ class Driver:
             checkpoints=self._checkpoints,
         )
 
-    def _judged(self, workload: WorkloadSpec, pack: Pack) -> Pruning:
+    def _pruning(self, workload: WorkloadSpec, pack: Pack) -> Pruning:
         """Return what a pack's search runs are judged by: the runs of earlier batches, whatever else is done."""
         protocol, own = self._spec.protocol, self._rows[pack.workload, pack.arm]
         batches = {trial.number: trial.batch for trial in own.trials}

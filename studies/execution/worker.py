@@ -73,8 +73,17 @@ def _trained_in(mode: Mode, job: Job, device: str, make: StepperFactory, width: 
         sources_digest(),
     ]
     kept = job.checkpoints
-    keeper = CheckpointWriter(kept.path(job.number), what, every=kept.every, share=kept.share)
-    measured = train(job.task, workload, optimizer, job.data_dir, device=device, make=make, width=width, keeper=keeper)
+    keeper = CheckpointWriter(kept.path(job.number), what, interval=kept.every, max_time_share=kept.share)
+    measured = train(
+        job.task,
+        workload,
+        optimizer,
+        job.data_dir,
+        device=device,
+        make_stepper=make,
+        width=width,
+        checkpoint_writer=keeper,
+    )
     return Trained(
         measurements=tuple(replace(each, parameters={}) for each in measured),
         parameters=tuple(_saved(each) for each in measured),

@@ -1,4 +1,4 @@
-"""Keeping a pack's checkpoint in a file: about once a minute, whole or not at all, and only for the same training."""
+"""A pack's checkpoint file: written atomically at intervals, and loaded only by the same training."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from studies.training.lanes import Lanes
 from studies.training.measurements import History, HistorySnapshot
 
 log = logging.getLogger(__name__)
-#: A digest's length in bytes.
-_DIGEST = hashlib.sha256().digest_size
+#: Length of a digest in bytes.
+_DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 @final
 class CheckpointWriter:
-    """Writes a training's checkpoints and finds the last one.
+    """Writes a training's checkpoints and loads the last one.
 
-    The file begins with two digests, of what is trained and how, and of all that follows. Where either differs, it is
-    torn or of another training, and nothing of it is read.
+    The file begins with two digests: one of the training's fingerprint, one of the rest of the file. If either differs,
+    the file is damaged or of another training, and is not read.
 
     Args:
-        file: Where the checkpoint is.
-        what: All that another training would differ in, as JSON can hold it.
-        every: Seconds from one checkpoint to the next, and from the start to the first.
-        share: At most this share of the time goes into checkpoints after the first.
+        file: The checkpoint file.
+        fingerprint: Everything that the training's results depend on; JSON-serializable.
+        interval: Seconds between checkpoints, and from the start to the first.
+        max_time_share: The largest share of the time that checkpoints after the first may take.
     """
 
-    def __init__(self, file: Path, what: object, *, every: float, share: float) -> None:
-        """Start the time."""
-        self._file, self._every, self._share = file, every, share
-        self._what = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).digest()
-        self._started = self._asked = time.monotonic()
-        self._next = self._started + every
-        self._earlier = 0.0
+    def __init__(self, file: Path, fingerprint: object, *, interval: float, max_time_share: float) -> None:
+        """Start the clock."""
+        self._file, self._interval, self._max_time_share = file, interval, max_time_share
+        self._fingerprint = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).digest()
+        self._started = self._due_checked = time.monotonic()
+        self._next_due = self._started + interval
+        self._earlier_seconds = 0.0
 
     @property
     def seconds(self) -> float:
-        """Seconds of this training so far, those of earlier processes up to the checkpoint included."""
-        return self._earlier + time.monotonic() - self._started
+        """Seconds of this training so far, including those of earlier processes up to the checkpoint."""
+        return self._earlier_seconds + time.monotonic() - self._started
 
     def load(self) -> Checkpoint | None:
-        """Return the last checkpoint, None where there is none of this very training."""
+        """Return the last checkpoint of this training, None if there is none."""
         try:
             content = self._file.read_bytes()
         except FileNotFoundError:
@@ -64,111 +64,117 @@ class CheckpointWriter:
         except OSError as error:
             log.warning("%s cannot be read (%s): the pack is trained whole", self._file, error)
             return None
-        head, body = content[: 2 * _DIGEST], content[2 * _DIGEST :]
-        if head != self._head(body):
+        header, body = content[: 2 * _DIGEST_SIZE], content[2 * _DIGEST_SIZE :]
+        if header != self._header(body):
             log.warning("%s is torn, or of another training or version: the pack is trained whole", self._file)
             return None
         saved = torch.load(io.BytesIO(body), weights_only=True)
-        checkpoint, self._earlier = Checkpoint.from_plain(saved["training"]), saved["seconds"]
+        checkpoint, self._earlier_seconds = Checkpoint.from_dict(saved["training"]), saved["seconds"]
         log.warning("%s: training goes on after %s steps", self._file, checkpoint.steps)
         return checkpoint
 
-    def due(self) -> bool:
-        """Whether it is time for the next checkpoint; what that takes counts from here."""
-        self._asked = time.monotonic()
-        return self._asked >= self._next
+    def is_due(self) -> bool:
+        """Whether it is time for the next checkpoint; the time that it takes is measured from here."""
+        self._due_checked = time.monotonic()
+        return self._due_checked >= self._next_due
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint in place of the last one, whole or not at all; training goes on where that fails.
+        """Replace the last checkpoint atomically; if that fails, log a warning.
 
         Args:
-            checkpoint: Where the training is now.
+            checkpoint: The training's current state.
         """
-        # in memory first: torch makes another error of what goes wrong with a file
+        # serialized in memory first, since torch hides errors of the file system
         body = io.BytesIO()
-        torch.save({"training": checkpoint.plain(), "seconds": self.seconds}, body)
+        torch.save({"training": checkpoint.to_dict(), "seconds": self.seconds}, body)
         partial = self._file.with_suffix(f".{os.getpid()}.partial")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as opened:
-                opened.write(self._head(body.getbuffer()))
-                opened.write(body.getbuffer())
-                opened.flush()
-                os.fsync(opened.fileno())
+            with partial.open("wb") as stream:
+                stream.write(self._header(body.getbuffer()))
+                stream.write(body.getbuffer())
+                stream.flush()
+                os.fsync(stream.fileno())
             os.replace(partial, self._file)
         except OSError as error:
             log.warning("the checkpoint after %s steps is not kept: %s", checkpoint.steps, error)
             with contextlib.suppress(OSError):
                 partial.unlink()
         ended = time.monotonic()
-        self._next = ended + max(self._every, (ended - self._asked) / self._share)
+        self._next_due = ended + max(self._interval, (ended - self._due_checked) / self._max_time_share)
 
-    def _head(self, body: bytes | memoryview) -> bytes:
-        return self._what + hashlib.sha256(body).digest()
+    def _header(self, body: bytes | memoryview) -> bytes:
+        return self._fingerprint + hashlib.sha256(body).digest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Where a pack's training is; together with its task it decides all that follows.
+    """The state of a pack's training; with its task it determines the rest of the training.
 
     Args:
         steps: Steps taken.
-        going: The runs in training, in the order of their places.
-        width: Lanes that the step is made for; None for as many as runs.
+        active_runs: The runs still in training, in lane order.
+        width: Number of lanes of the step; None for as many as runs.
         lanes: Every tensor of the lanes, on the CPU.
-        streams: Where every stream of random numbers is.
-        recorded: What was measured so far.
+        stream_states: The state of every random stream.
+        history: What was measured so far.
     """
 
     steps: int
-    going: list[int]
+    active_runs: list[int]
     width: int | None
     lanes: list[Tensor]
-    streams: list[Tensor]
-    recorded: HistorySnapshot
+    stream_states: list[Tensor]
+    history: HistorySnapshot
 
     @classmethod
-    def of(
-        cls, steps: int, going: Sequence[int], width: int | None, lanes: Lanes, batch: Batches, record: History
+    def capture(
+        cls,
+        steps: int,
+        active_runs: Sequence[int],
+        width: int | None,
+        lanes: Lanes,
+        batches: Batches,
+        history: History,
     ) -> Checkpoint:
-        """Return where a training is; it holds only until the next step, which may write into the lanes.
+        """Return a training's current state; it is valid only until the next step, which may write into the lanes.
 
         Args:
             steps: Steps taken.
-            going: The runs in training.
-            width: Lanes that the step is made for.
+            active_runs: The runs still in training.
+            width: Number of lanes of the step.
             lanes: The lanes now.
-            batch: What gives their batches.
-            record: What its loop records.
+            batches: Their batches.
+            history: What the loop recorded.
         """
         return cls(
             steps=steps,
-            going=list(going),
+            active_runs=list(active_runs),
             width=width,
-            lanes=[each.cpu() for each in tree_flatten(lanes)[0]],
-            streams=batch.streams(),
-            recorded=record.so_far(going),
+            lanes=[tensor.cpu() for tensor in tree_flatten(lanes)[0]],
+            stream_states=batches.stream_states(),
+            history=history.snapshot(active_runs),
         )
 
-    def restored(self, start: InitialState, record: History) -> InitialState:
-        """Return what a loop goes on with.
+    def restore(self, start: InitialState, history: History) -> InitialState:
+        """Return the state that a loop continues from.
 
         Args:
-            start: What it started from.
-            record: Its record, with nothing in it; it gets what was measured so far.
+            start: The state before the first step.
+            history: Its history, still empty; it gets what was measured so far.
         """
-        record.resume(self.recorded)
-        following = start.only(start.lanes, self.going, self.width or len(self.going))
-        following.batch.go_to(self.streams)
-        device, tree = following.lanes.alive.device, tree_flatten(following.lanes)[1]
-        return replace(following, lanes=tree_unflatten([each.to(device) for each in self.lanes], tree))
+        history.restore(self.history)
+        resumed = start.select_lanes(start.lanes, self.active_runs, self.width or len(self.active_runs))
+        resumed.batches.load_stream_states(self.stream_states)
+        device, tree = resumed.lanes.alive.device, tree_flatten(resumed.lanes)[1]
+        return replace(resumed, lanes=tree_unflatten([tensor.to(device) for tensor in self.lanes], tree))
 
-    def plain(self) -> dict[str, Any]:
-        """Return it as tensors, numbers, lists and dicts of them."""
-        return {**vars(self), "recorded": vars(self.recorded)}
+    def to_dict(self) -> dict[str, Any]:
+        """Return the checkpoint as tensors, numbers, lists and dicts of them."""
+        return {**vars(self), "history": vars(self.history)}
 
     @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Checkpoint:
-        """Return what `plain` was given of."""
-        fields: dict[str, Any] = {**values, "recorded": HistorySnapshot(**values["recorded"])}
+    def from_dict(cls, values: Mapping[str, Any]) -> Checkpoint:
+        """Return the checkpoint that `to_dict` converted."""
+        fields: dict[str, Any] = {**values, "history": HistorySnapshot(**values["history"])}
         return cls(**fields)

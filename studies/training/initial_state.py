@@ -50,22 +50,22 @@ class InitialState:
         data: With the lane axis in front.
         step: The step of all lanes.
         lanes: The lanes before the first step.
-        batch: Gives every lane's next inputs and targets.
+        batches: Gives every lane's next inputs and targets.
         setting: Every hyperparameter by name, (lanes,).
-        factors: What scheduled ones are multiplied by, (steps,).
-        drawn: Whether every lane has data of its own.
+        schedule_factors: What scheduled ones are multiplied by, (steps,).
+        data_per_seed: Whether every lane has data of its own.
     """
 
     model: FunctionalModel
     data: Data
     step: StackedStep
     lanes: Lanes
-    batch: Batches
+    batches: Batches
     setting: Setting
-    factors: Mapping[str, Tensor]
-    drawn: bool
+    schedule_factors: Mapping[str, Tensor]
+    data_per_seed: bool
 
-    def only(self, lanes: Lanes, kept: Sequence[int], width: int) -> InitialState:
+    def select_lanes(self, lanes: Lanes, kept: Sequence[int], width: int) -> InitialState:
         """Return what goes on with some of the lanes, the last of them repeated up to a width.
 
         Args:
@@ -81,20 +81,20 @@ class InitialState:
         def shared(part: Tensor) -> Tensor:
             return part[0].expand(width, *part.shape[1:])
 
-        data = _map_splits(own if self.drawn else shared, [self.data])
+        data = _map_splits(own if self.data_per_seed else shared, [self.data])
         return replace(
             self,
             data=data,
             lanes=tree_map(own, lanes),
-            batch=self.batch.only(data.train, kept, width),
+            batches=self.batches.select_lanes(data.train, kept, width),
             setting={name: own(each) for name, each in self.setting.items()},
         )
 
-    def now(self, t: int) -> Setting:
+    def hyperparameters_at(self, t: int) -> Setting:
         """Return the hyperparameters of a step, counting from 0."""
-        if not self.factors:
+        if not self.schedule_factors:
             return self.setting
-        return {**self.setting, **{name: self.setting[name] * each[t] for name, each in self.factors.items()}}
+        return {**self.setting, **{name: self.setting[name] * each[t] for name, each in self.schedule_factors.items()}}
 
 
 def build_initial_state(
@@ -131,26 +131,26 @@ def build_initial_state(
             vmap(optimizer.init)(params),
             torch.ones(len(task.lanes), dtype=torch.bool, device=device),
         ),
-        batch=Batches(task, workload, data.train),
+        batches=Batches(task, workload, data.train),
         setting={
             each.name: torch.tensor(
                 [lane.setting[each.name] for lane in task.lanes], dtype=torch.float64, device=device
             )
             for each in optimizer.hyperparameters
         },
-        factors={
+        schedule_factors={
             name: torch.tensor(
                 [each.factor(t, task.steps) for t in range(task.steps)], dtype=torch.float64, device=device
             )
             for name, each in task.schedules.items()
         },
-        drawn=workload.drawn,
+        data_per_seed=workload.data_per_seed,
     )
 
 
 def _load_data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
     """Return the data with a lane axis in front of every tensor: drawn lane by lane, or one set seen by all."""
-    if workload.drawn:
+    if workload.data_per_seed:
 
         def stack(*parts: Tensor) -> Tensor:
             return torch.stack(parts).to(device)

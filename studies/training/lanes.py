@@ -1,4 +1,4 @@
-"""One training step of all lanes: a lane's step as a pure function, mapped over the lane axis where there are more."""
+"""A training step of all lanes: one lane's step as a pure function, vectorized over the lane axis."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, final
@@ -12,13 +12,13 @@ from studies.optimizers._base import AnyOptimizer, Setting, Tensors
 
 
 class Lanes(NamedTuple):
-    """What lanes carry from step to step, every tensor with the lane axis in front.
+    """The state of lanes between steps; every tensor has a leading lane axis.
 
     Args:
         params: Parameters.
-        buffers: What the module keeps besides, as running statistics; empty where there is nothing.
-        state: The optimizer's.
-        alive: Whether each lane never met a loss that is not finite.
+        buffers: The module's buffers, such as running statistics.
+        state: The optimizer's state.
+        alive: Whether each lane's losses were all finite.
     """
 
     params: Tensors
@@ -27,52 +27,54 @@ class Lanes(NamedTuple):
     alive: Tensor
 
 
-#: A step's inputs: the batch's, and what the module is random by where it is.
+#: Inputs of the module: the batch's and, if the workload has noise, the noise.
 Inputs = tuple[Tensor, ...]
-#: From (parameters, buffers, inputs, targets) to one lane's loss, 0-dim, and its buffers after that.
+#: From (parameters, buffers, inputs, targets) to one lane's loss, 0-dim, and its new buffers.
 BatchLoss = Callable[[Tensors, Tensors, Inputs, Tensor], tuple[Tensor, Tensors]]
-#: From (lanes, inputs, targets, setting) to the lanes after the step, the losses before it and the effective rates.
+#: From (lanes, inputs, targets, setting) to (lanes after the step, losses before it, effective learning rates).
 Step = Callable[[Lanes, Inputs, Tensor, Setting], tuple[Lanes, Tensor, Tensor]]
 
 
 @final
 class StackedStep:
-    """A step of all lanes; every tensor has the lane axis in front.
+    """A step of all lanes; every tensor has a leading lane axis.
 
     Args:
-        lane: One lane's step, whose tensors have no lane axis.
+        lane_step: One lane's step; its tensors have no lane axis.
     """
 
-    def __init__(self, lane: Step) -> None:
-        """Map it over lanes."""
-        self._lane, self._mapped = lane, vmap(lane)
+    def __init__(self, lane_step: Step) -> None:
+        """Vectorize the step over lanes."""
+        self._lane_step, self._vectorized_step = lane_step, vmap(lane_step)
 
     def __call__(self, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Lanes, Tensor, Tensor]:
-        """Return the lanes after the step, the losses before it and the effective rates, (lanes,) each."""
-        return self._mapped(lanes, inputs, targets, setting)
+        """Return the lanes after the step, the losses before it and the effective learning rates, (lanes,) each."""
+        return self._vectorized_step(lanes, inputs, targets, setting)
 
-    def alone(self, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Lanes, Tensor, Tensor]:
-        """Return the same of a pack of one lane, by operations that know of no lanes: fewer, and rounding otherwise.
+    def call_single_lane(
+        self, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting
+    ) -> tuple[Lanes, Tensor, Tensor]:
+        """Return the same for a pack of one lane, without vectorizing: fewer operations, and different rounding.
 
         Args:
-            lanes: The lane, with its axis in front as everything.
-            inputs: Of the step.
-            targets: Of the step.
-            setting: Of the step.
+            lanes: The lane; like all arguments with a lane axis of size 1.
+            inputs: The step's inputs.
+            targets: The step's targets.
+            setting: The step's hyperparameters.
         """
         assert len(lanes.alive) == 1
 
-        def only(each: Tensor) -> Tensor:
-            return each[0]
+        def squeeze(tensor: Tensor) -> Tensor:
+            return tensor[0]
 
-        def one(each: Tensor) -> Tensor:
-            return each[None]
+        def unsqueeze(tensor: Tensor) -> Tensor:
+            return tensor[None]
 
-        return tree_map(one, self._lane(*tree_map(only, (lanes, inputs, targets, setting))))
+        return tree_map(unsqueeze, self._lane_step(*tree_map(squeeze, (lanes, inputs, targets, setting))))
 
 
 class Stepper(Protocol):
-    """Lanes that move on by one step after another."""
+    """Takes training steps and holds the lanes."""
 
     @property
     def lanes(self) -> Lanes:
@@ -80,38 +82,38 @@ class Stepper(Protocol):
         ...
 
     def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
-        """Take a step, and return the losses before it and the effective rates, (lanes,) each."""
+        """Take a step, and return the losses before it and the effective learning rates, (lanes,) each."""
         ...
 
 
-#: Makes a stepper of a step and the lanes before the first one.
+#: From a step and the lanes before the first one to a stepper.
 StepperFactory = Callable[[StackedStep, Lanes], Stepper]
 
 
 @final
 class EagerStepper:
-    """Takes steps operation by operation.
+    """Takes steps eagerly, operation by operation.
 
     Args:
         step: The step.
-        lanes: Where to start.
+        lanes: The lanes before the first step.
     """
 
     def __init__(self, step: StackedStep, lanes: Lanes) -> None:
-        """Keep both."""
+        """Start at the given lanes."""
         self._step = step
         self.lanes = lanes
 
     def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
-        """Take a step, and return the losses before it and the effective rates, (lanes,) each."""
+        """Take a step, and return the losses before it and the effective learning rates, (lanes,) each."""
         self.lanes, losses, rates = self._step(self.lanes, inputs, targets, setting)
         return losses, rates
 
 
 def stacked_step(loss: BatchLoss, optimizer: AnyOptimizer) -> StackedStep:
-    """Return a step of all lanes; every tensor has the lane axis in front.
+    """Return a step of all lanes; every tensor has a leading lane axis.
 
-    A lane whose loss is not finite is no longer alive, and keeps its parameters, buffers and state from then on.
+    A lane whose loss is not finite is no longer alive: its parameters, buffers and state stay as they are.
 
     Args:
         loss: One lane's loss.
@@ -119,15 +121,17 @@ def stacked_step(loss: BatchLoss, optimizer: AnyOptimizer) -> StackedStep:
     """
 
     def step(lane: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Lanes, Tensor, Tensor]:
-        grads, (value, buffers) = grad_and_value(loss, has_aux=True)(lane.params, lane.buffers, inputs, targets)
-        moved, following, rate = optimizer.step(lane.params, grads, value, lane.state, setting)
-        alive = lane.alive & value.isfinite()
+        grads, (loss_value, buffers) = grad_and_value(loss, has_aux=True)(lane.params, lane.buffers, inputs, targets)
+        params, state, rate = optimizer.step(lane.params, grads, loss_value, lane.state, setting)
+        alive = lane.alive & loss_value.isfinite()
 
-        def keep(new: Tensor, old: Tensor) -> Tensor:
-            # settings are 0-dim float64, and would make a parameter without axes float64 as well
+        def keep_if_dead(new: Tensor, old: Tensor) -> Tensor:
+            # hyperparameters are 0-dim float64, and would make a 0-dim parameter float64 as well
             return torch.where(alive, new.to(old.dtype), old)
 
-        params, buffers, state = tree_map(keep, (moved, buffers, following), (lane.params, lane.buffers, lane.state))
-        return Lanes(params, buffers, state, alive), value.double(), rate.double()
+        params, buffers, state = tree_map(
+            keep_if_dead, (params, buffers, state), (lane.params, lane.buffers, lane.state)
+        )
+        return Lanes(params, buffers, state, alive), loss_value.double(), rate.double()
 
     return StackedStep(step)

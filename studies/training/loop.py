@@ -1,4 +1,4 @@
-"""Training a pack: all its lanes together, as one stacked program, in one loop."""
+"""The training loop of a pack: all its lanes are trained together by one stacked step."""
 
 import math
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from studies.training.measurements import History, Measurement, build_measuremen
 from studies.training.task import Pruning, Task
 from studies.workloads._base import Data, Workload
 
-#: At most this often are validation and test data measured, at ends of epochs.
+#: The most evaluations on validation and test data, at ends of epochs.
 MAX_EVALUATIONS = 40
-#: Examples measured at once; more take longer, since a network's activations no longer fit in a processor's caches.
+#: Examples evaluated at once; with more, a network's activations no longer fit into a processor's caches.
 EVALUATION_CHUNK = 100
 
 
@@ -29,113 +29,116 @@ def train(
     data_dir: Path,
     *,
     device: str = "cpu",
-    make: StepperFactory = EagerStepper,
+    make_stepper: StepperFactory = EagerStepper,
     width: int | None = None,
-    keeper: CheckpointWriter | None = None,
+    checkpoint_writer: CheckpointWriter | None = None,
 ) -> tuple[Measurement, ...]:
     """Train all lanes of a pack and return what was measured, in lane order.
 
-    A lane that diverges is frozen at that step; the others go on untouched. Where runs are judged, those that diverged
-    or are behind leave the pack, and the others move together.
+    A lane that diverges is frozen at that step; the others continue. At a rung, runs that diverged or are pruned leave
+    the pack.
 
     Args:
         task: What to train.
         workload: The workload.
         optimizer: The optimizer of all lanes.
-        data_dir: Where data sets are.
+        data_dir: Directory of the data sets.
         device: Where to train.
-        make: What takes the steps.
-        width: Lanes that it is made for, a power of two, those beyond the runs being copies of the last one; halved as
+        make_stepper: Makes the object that takes the steps.
+        width: Number of lanes of the step, a power of two; lanes beyond the runs are copies of the last one. Halved as
             runs leave. None for as many as runs.
-        keeper: Keeps checkpoints of this training, and has the last one, to go on from; None for neither.
+        checkpoint_writer: Loads the last checkpoint of this training, and writes new ones; None for no checkpoints.
     """
     start = build_initial_state(task, workload, optimizer, data_dir, device=device)
     model = start.model
-    record = History(task, (*model.params, *model.buffers), device)
-    first, going = 0, list(range(len(task.lanes)))
-    checkpoint = None if keeper is None else keeper.load()
+    history = History(task, (*model.params, *model.buffers), device)
+    first_step, active_runs = 0, list(range(len(task.lanes)))
+    checkpoint = None if checkpoint_writer is None else checkpoint_writer.load()
     if checkpoint is not None:
-        first, going, width = checkpoint.steps, checkpoint.going, checkpoint.width
-        start = checkpoint.restored(start, record)
+        first_step, active_runs, width = checkpoint.steps, checkpoint.active_runs, checkpoint.width
+        start = checkpoint.restore(start, history)
     elif width is not None:
-        start = start.only(start.lanes, going, width)
-    stepper = make(start.step, start.lanes)
-    for t in range(first, task.steps):
-        if keeper is not None and t > first and keeper.due():
-            keeper.save(Checkpoint.of(t, going, width, stepper.lanes, start.batch, record))
-        record.step(going, *stepper.advance(*start.batch(), start.now(t)))
+        start = start.select_lanes(start.lanes, active_runs, width)
+    stepper = make_stepper(start.step, start.lanes)
+    for t in range(first_step, task.steps):
+        if checkpoint_writer is not None and t > first_step and checkpoint_writer.is_due():
+            checkpoint_writer.save(Checkpoint.capture(t, active_runs, width, stepper.lanes, start.batches, history))
+        history.add_step(active_runs, *stepper.advance(*start.batches(), start.hyperparameters_at(t)))
         if _is_evaluation_step(t + 1, task):
             model.module.eval()
-            found = _evaluate(model, stepper.lanes, start.data, workload, test=task.test)
+            metrics = _evaluate(model, stepper.lanes, start.data, workload, test=task.test)
             model.module.train()
-            record.evaluation(t + 1, going, found)
-        if t + 1 not in task.judged.steps:
+            history.add_evaluation(t + 1, active_runs, metrics)
+        if t + 1 not in task.pruning.steps:
             continue
-        staying = _prune(record, t + 1, going, stepper.lanes, task.judged)
-        if len(staying) == len(going):
+        remaining_lanes = _prune(history, t + 1, active_runs, stepper.lanes, task.pruning)
+        if len(remaining_lanes) == len(active_runs):
             continue
-        record.leave(going, stepper.lanes)
-        if not staying:
+        history.add_final_parameters(active_runs, stepper.lanes)
+        if not remaining_lanes:
             break
         if width is not None:
-            width = _shrink_width(width, len(staying))
-        start = start.only(stepper.lanes, staying, width or len(staying))
-        stepper = make(start.step, start.lanes)
-        going = [going[place] for place in staying]
+            width = _shrink_width(width, len(remaining_lanes))
+        start = start.select_lanes(stepper.lanes, remaining_lanes, width or len(remaining_lanes))
+        stepper = make_stepper(start.step, start.lanes)
+        active_runs = [active_runs[lane] for lane in remaining_lanes]
     else:
-        record.leave(going, stepper.lanes)
-    return build_measurements(record)
+        history.add_final_parameters(active_runs, stepper.lanes)
+    return build_measurements(history)
 
 
-def _prune(record: History, step: int, going: Sequence[int], lanes: Lanes, judged: Pruning) -> list[int]:
-    """Return the places of the lanes that go on, of those in training."""
-    record.write(going)
-    limit = judged.limits[judged.steps.index(step)]
-    sign = judged.direction.sign
+def _prune(history: History, step: int, active_runs: Sequence[int], lanes: Lanes, pruning: Pruning) -> list[int]:
+    """Record the scores at a rung, and return the lanes that continue."""
+    history.flush(active_runs)
+    limit = pruning.limits[pruning.steps.index(step)]
+    sign = pruning.direction.sign
     alive: list[bool] = lanes.alive.tolist()
-    staying: list[int] = []
-    for place, run in enumerate(going):
-        score = record.score(step, run, judged.objective) if alive[place] else sign * math.inf
-        behind = limit is not None and sign * score > sign * limit
-        record.judged(run, score, stopped=alive[place] and behind)
-        if alive[place] and not behind:
-            staying.append(place)
-    return staying
+    remaining_lanes: list[int] = []
+    for lane, run in enumerate(active_runs):
+        score = history.score(step, run, pruning.objective) if alive[lane] else sign * math.inf
+        is_behind = limit is not None and sign * score > sign * limit
+        history.add_rung_score(run, score, stopped=alive[lane] and is_behind)
+        if alive[lane] and not is_behind:
+            remaining_lanes.append(lane)
+    return remaining_lanes
 
 
 def _shrink_width(width: int, lanes: int) -> int:
-    """Return a width halved as often as so many lanes still fit."""
+    """Return the width, halved as long as so many lanes fit."""
     while width // 2 >= lanes:
         width //= 2
     return width
 
 
 def _is_evaluation_step(step: int, task: Task) -> bool:
-    """Whether to measure after this step: at ends of epochs, evenly spaced, where runs are judged, and at the end."""
+    """Whether to evaluate after this step: at evenly spaced ends of epochs, at rungs, and at the end."""
     epochs = -(-task.steps // task.steps_per_epoch)
     stride = task.steps_per_epoch * -(-epochs // MAX_EVALUATIONS)
-    return step % stride == 0 or step in task.judged.steps or step == task.steps
+    return step % stride == 0 or step in task.pruning.steps or step == task.steps
 
 
 def _evaluate(model: FunctionalModel, lanes: Lanes, data: Data, workload: Workload, *, test: bool) -> dict[str, Tensor]:
-    """Return the loss and metrics of every lane on the validation data, and on the test data where allowed."""
-    parts = {"validation": data.validation, "test": data.test if test else None}
-    measured = {"loss": workload.loss} | {measure.metric.name: measure.of for measure in workload.measures}
+    """Return the loss and metrics of every lane on the validation data and, if allowed, on the test data."""
+    splits = {"validation": data.validation, "test": data.test if test else None}
+    functions = {"loss": workload.loss} | {measure.metric.name: measure.function for measure in workload.measures}
 
-    def lane(params: Tensors, buffers: Tensors, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def lane_sums(params: Tensors, buffers: Tensors, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         outputs = model(params, buffers, inputs)
-        return {name: of(outputs, targets).double() * len(inputs) for name, of in measured.items()}
+        return {name: function(outputs, targets).double() * len(inputs) for name, function in functions.items()}
 
-    found: dict[str, Tensor] = {}
-    for part, examples in parts.items():
+    metrics: dict[str, Tensor] = {}
+    for split, examples in splits.items():
         if examples is None:
             continue
         count = examples.inputs.shape[1]
         chunks = [slice(start, start + EVALUATION_CHUNK) for start in range(0, count, EVALUATION_CHUNK)]
         sums = [
-            vmap(lane)(lanes.params, lanes.buffers, examples.inputs[:, chunk], examples.targets[:, chunk])
+            vmap(lane_sums)(lanes.params, lanes.buffers, examples.inputs[:, chunk], examples.targets[:, chunk])
             for chunk in chunks
         ]
-        # one division at the end: of 10,000 images, 9,842 right are 0.9842
-        found |= {f"{part}_{name}": torch.stack([each[name] for each in sums]).sum(0) / count for name in measured}
-    return found
+        # one division at the end: 9,842 of 10,000 images are exactly 0.9842
+        metrics |= {
+            f"{split}_{name}": torch.stack([chunk_sums[name] for chunk_sums in sums]).sum(0) / count
+            for name in functions
+        }
+    return metrics

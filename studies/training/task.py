@@ -1,4 +1,4 @@
-"""What a pack trains, as it travels to a worker."""
+"""What a pack trains; tasks are sent to workers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ class LaneTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Pruning:
-    """How runs are judged on their way; those that are behind are stopped.
+    """When runs are stopped early: at a rung, a run that is worse than its limit.
 
     Args:
-        steps: After which steps.
-        limits: The worst value that goes on, at each of them; None for any.
-        objective: What is judged: `train_loss`, or what is measured on the validation data.
-        direction: Which way it is better.
+        steps: The rungs: runs are evaluated after these steps.
+        limits: The worst value that continues, for each rung; None for no limit.
+        objective: What is compared: `train_loss`, or a value measured on the validation data.
+        direction: Whether small or large values of the objective are better.
     """
 
     steps: tuple[int, ...] = ()
@@ -43,15 +43,15 @@ class Task:
     """What a pack trains.
 
     Args:
-        workload: The registered workload's name; it names the seeds' axis.
+        workload: The registered workload's name, also an axis of the seeds.
         options: The workload's options, complete.
         steps: Length of a run.
         steps_per_epoch: Steps of an epoch.
-        test: Whether test data are measured; only confirm runs may.
+        test: Whether to measure on test data; only confirm runs may.
         lanes: The runs, in lane order.
-        schedules: How hyperparameters change over the run, by name; those not given are constant.
-        judged: How runs are judged on their way.
-        precision: What matrix products and convolutions are computed in.
+        schedules: How hyperparameters change over the run, by name; the others are constant.
+        pruning: When runs are stopped early.
+        precision: The precision of matrix products and convolutions.
     """
 
     workload: str
@@ -61,5 +61,5 @@ class Task:
     test: bool
     lanes: tuple[LaneTask, ...]
     schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
-    judged: Pruning = field(default_factory=Pruning)
+    pruning: Pruning = field(default_factory=Pruning)
     precision: Precision = Precision.FLOAT32

@@ -61,11 +61,11 @@ class Measure:
 
     Args:
         metric: Name, direction, summary.
-        of: From (outputs, targets) to the mean over the examples; 0-dim.
+        function: From (outputs, targets) to the mean over the examples; 0-dim.
     """
 
     metric: Metric
-    of: Callable[[Tensor, Tensor], Tensor]
+    function: Callable[[Tensor, Tensor], Tensor]
 
 
 def _no_files(options: Options) -> tuple[DataFile, ...]:
@@ -87,11 +87,11 @@ class Workload:
         step_seconds: Seconds of a step of a lane in such a pack on one core, roughly, with the default options: what a
             study is estimated by as long as nothing of the workload was measured.
         dtype: Of parameters, and of inputs that are not bytes.
-        drawn: Whether every seed draws its own data.
+        data_per_seed: Whether every seed draws its own data.
         replacement: Whether every example is drawn by itself from all, instead of in shuffled passes.
         has_validation: Whether the data have a validation part.
         files: From options to the data set's files; they are in the data directory when `data` is called.
-        data: From (options, data directory, generator) to the data; the generator is used where `drawn`.
+        data: From (options, data directory, generator) to the data; the generator is used where `data_per_seed`.
         augment: From (a lane's batch of inputs, generator) to what is trained on instead; None for the inputs.
         noise: From (options, generator) to what a training step is random by, as dropout: the second input of the
             module, which has only one in measurements; None where training has one as well.
@@ -109,7 +109,7 @@ class Workload:
     lanes: int
     step_seconds: float = STEP_SECONDS
     dtype: torch.dtype = torch.float32
-    drawn: bool = False
+    data_per_seed: bool = False
     replacement: bool = False
     has_validation: bool = False
     files: Callable[[Options], tuple[DataFile, ...]] = _no_files
@@ -145,5 +145,6 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 #: What classification is measured by, besides the loss.
 ACCURACY = Measure(
-    metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."), of=accuracy
+    metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."),
+    function=accuracy,
 )

@@ -66,7 +66,7 @@ def keeper(folder: Path, what: str = "this") -> CheckpointWriter:
         folder: Where.
         what: What is trained.
     """
-    return CheckpointWriter(folder / "pack-00000.checkpoint", what, every=0.0, share=math.inf)
+    return CheckpointWriter(folder / "pack-00000.checkpoint", what, interval=0.0, max_time_share=math.inf)
 
 
 def trained_in_parts(

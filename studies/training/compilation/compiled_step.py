@@ -90,7 +90,7 @@ def trace_step(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor,
         setting: Likewise.
     """
     tensors, tree = tree_flatten((lanes, inputs, targets, setting))
-    taken = step.alone if len(lanes.alive) == 1 else step
+    taken = step.call_single_lane if len(lanes.alive) == 1 else step
 
     def in_place(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         lanes, inputs, targets, setting = tree_unflatten(list(tensors), tree)

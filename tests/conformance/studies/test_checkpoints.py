@@ -63,11 +63,13 @@ def training(name: str, optimizer: str) -> Train:
         steps_per_epoch=3,
         test=True,
         lanes=tuple(LaneTask(setting=defaults | {rate: each}, seed=seed) for seed, each in enumerate(rates)),
-        judged=Pruning(steps=(RUNG,), limits=(None,)),
+        pruning=Pruning(steps=(RUNG,), limits=(None,)),
     )
 
     def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
-        return train(task, workload, found, data_dir, make=make, width=2 * len(rates) - 2, keeper=keeper)
+        return train(
+            task, workload, found, data_dir, make_stepper=make, width=2 * len(rates) - 2, checkpoint_writer=keeper
+        )
 
     return run
 

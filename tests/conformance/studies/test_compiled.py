@@ -48,7 +48,7 @@ def trained(
         pytest.skip("its data set is not here; set L4_DATA_DIR to a directory that has it")
     task = Task(workload=name, options=options(name), steps=STEPS, steps_per_epoch=5, test=True, lanes=lanes)
     return train(
-        task, with_few_to_measure(workload), registry.load_optimizer("l4adam"), found, device=device, make=make
+        task, with_few_to_measure(workload), registry.load_optimizer("l4adam"), found, device=device, make_stepper=make
     )
 
 

@@ -89,7 +89,7 @@ def shortest(name: str) -> StudySpec:
 
 def read_once(workload: Workload) -> Workload:
     """Return a workload that reads its data only once, where all seeds have the same."""
-    if workload.drawn:
+    if workload.data_per_seed:
         return workload
     read: dict[str, Data] = {}
 

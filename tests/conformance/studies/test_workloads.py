@@ -124,7 +124,7 @@ def test_parts_of_the_data_share_no_example(name: str) -> None:
 def test_is_drawn_from_the_seed_or_always_the_same(name: str) -> None:
     first, again, other = data(name, 0), data(name, 0), data(name, 1)
     assert torch.equal(first.train.inputs, again.train.inputs)
-    assert torch.equal(first.train.inputs, other.train.inputs) != registry.load_workload(name).drawn
+    assert torch.equal(first.train.inputs, other.train.inputs) != registry.load_workload(name).data_per_seed
 
 
 def test_initial_parameters_come_from_the_seed(name: str) -> None:

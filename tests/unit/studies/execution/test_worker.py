@@ -105,7 +105,7 @@ def test_another_job_or_the_same_one_in_another_way_is_trained_whole(
     others = (
         replace(sent, task=replace(sent.task, lanes=(first,))),  # as one that was halved
         replace(sent, task=replace(sent.task, lanes=(second, first))),
-        replace(sent, task=replace(sent.task, judged=Pruning(steps=(29,), limits=(None,)))),
+        replace(sent, task=replace(sent.task, pruning=Pruning(steps=(29,), limits=(None,)))),
         replace(sent, task=replace(sent.task, test=False)),
         replace(
             sent, optimizer="momentum", task=replace(sent.task, lanes=(with_momentum(first), with_momentum(second)))
@@ -180,7 +180,7 @@ def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) ->
     sent = replace(sent, task=replace(sent.task, lanes=lanes), programs=tmp_path)
     losses = [sum(loss.series[0].values[:5]) / 5 for loss in work(sent, "cpu").measurements]
     judged = Pruning(steps=(5, 10), limits=(sum(sorted(losses)[1:3]) / 2, None))
-    sent = replace(sent, task=replace(sent.task, judged=judged))
+    sent = replace(sent, task=replace(sent.task, pruning=judged))
     eager = work(sent, "cpu").measurements
     compiled = work(replace(sent, mode=Mode.COMPILED, width=4), "cpu").measurements
     assert [each.stopped for each in compiled] == [each.stopped for each in eager] == [False, True, False, True]

@@ -42,11 +42,19 @@ TASK = Task(
 
 
 def trained(
-    judged: Pruning, width: int | None, replacement: bool, make: StepperFactory, keeper: CheckpointWriter | None
+    pruning: Pruning, width: int | None, replacement: bool, make: StepperFactory, keeper: CheckpointWriter | None
 ) -> tuple[Measurement, ...]:
     torch.set_num_threads(1)
     workload = replace(NET, replacement=replacement)
-    return train(replace(TASK, judged=judged), workload, MOMENTUM, Path(), make=make, width=width, keeper=keeper)
+    return train(
+        replace(TASK, pruning=judged),
+        workload,
+        MOMENTUM,
+        Path(),
+        make_stepper=make,
+        width=width,
+        checkpoint_writer=keeper,
+    )
 
 
 @cache
@@ -104,7 +112,7 @@ def test_a_long_record_goes_on_in_the_middle_of_a_block(tmp_path: Path) -> None:
     )
 
     def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
-        return train(task, LINE, registry.load_optimizer("sgd"), Path(), make=make, keeper=keeper)
+        return train(task, LINE, registry.load_optimizer("sgd"), Path(), make_stepper=make, checkpoint_writer=keeper)
 
     found, last = trained_in_parts(run, EagerStepper, [BLOCK_STEPS + 17], tmp_path)
     assert [bits(each) for each in found] == [bits(each) for each in run(EagerStepper, None)]
@@ -119,11 +127,18 @@ def test_a_drawn_problem_and_a_full_batch_go_on(tmp_path: Path) -> None:
         steps_per_epoch=1,
         test=False,
         lanes=tuple(LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=seed) for seed in (0, 1, 2)),
-        judged=Pruning(steps=(3,), limits=(None,)),
+        pruning=Pruning(steps=(3,), limits=(None,)),
     )
 
     def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
-        return train(task, replace(LINE, drawn=True), registry.load_optimizer("sgd"), Path(), make=make, keeper=keeper)
+        return train(
+            task,
+            replace(LINE, data_per_seed=True),
+            registry.load_optimizer("sgd"),
+            Path(),
+            make_stepper=make,
+            checkpoint_writer=keeper,
+        )
 
     found, _ = trained_in_parts(run, EagerStepper, [2, 6], tmp_path)
     assert [bits(each) for each in found] == [bits(each) for each in run(EagerStepper, None)]

@@ -35,14 +35,14 @@ TASK = Task(
 )
 CHECKPOINT = Checkpoint(
     steps=3,
-    going=[0],
+    active_runs=[0],
     width=None,
     lanes=[torch.zeros(2)],
-    streams=[],
-    recorded=HistorySnapshot(
+    stream_states=[],
+    history=HistorySnapshot(
         losses=torch.zeros(3, 1),
         rates=torch.zeros(3, 1),
-        evaluated=[],
+        evaluations=[],
         scores=[(math.inf,)],
         stopped=[False],
         survived=[False],
@@ -52,7 +52,10 @@ CHECKPOINT = Checkpoint(
 
 
 def trained(make: StepperFactory = EagerStepper, kept: CheckpointWriter | None = None) -> list[object]:
-    return [bits(each) for each in train(TASK, LINE, registry.load_optimizer("sgd"), Path(), make=make, keeper=kept)]
+    return [
+        bits(each)
+        for each in train(TASK, LINE, registry.load_optimizer("sgd"), Path(), make_stepper=make, checkpoint_writer=kept)
+    ]
 
 
 @pytest.fixture
@@ -82,11 +85,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_checkpoint_is_due_once_a_minute_and_the_first_after_one(tmp_path: Path, clock: Clock) -> None:
-    kept = CheckpointWriter(tmp_path / "pack-00000.checkpoint", "this", every=60.0, share=0.01)
+    kept = CheckpointWriter(tmp_path / "pack-00000.checkpoint", "this", interval=60.0, max_time_share=0.01)
     due: list[float] = []
     while clock.now < 1000 + 250:
         clock.now += 0.5
-        if kept.due():
+        if kept.is_due():
             due.append(clock.now - 1000)
             clock.now += 0.125  # what it takes
             kept.save(CHECKPOINT)
@@ -94,7 +97,7 @@ def test_a_checkpoint_is_due_once_a_minute_and_the_first_after_one(tmp_path: Pat
 
 
 def test_checkpoints_that_take_long_are_rare(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = CheckpointWriter(tmp_path / "pack-00000.checkpoint", "this", every=60.0, share=0.01)
+    kept = CheckpointWriter(tmp_path / "pack-00000.checkpoint", "this", interval=60.0, max_time_share=0.01)
     write = torch.save
 
     def slow(saved: object, file: io.BytesIO) -> None:
@@ -105,7 +108,7 @@ def test_checkpoints_that_take_long_are_rare(tmp_path: Path, clock: Clock, monke
     due = 0
     while clock.now < 1000 + 7200:
         clock.now += 1.0
-        if kept.due():
+        if kept.is_due():
             due += 1
             kept.save(CHECKPOINT)
     assert due == 15  # after a minute, and then every 5 / 0.01 seconds
@@ -113,7 +116,9 @@ def test_checkpoints_that_take_long_are_rare(tmp_path: Path, clock: Clock, monke
 
 
 def test_a_short_training_writes_none(tmp_path: Path) -> None:
-    trained(kept=CheckpointWriter(tmp_path / "folder" / "pack-00000.checkpoint", "this", every=60.0, share=0.01))
+    trained(
+        kept=CheckpointWriter(tmp_path / "folder" / "pack-00000.checkpoint", "this", interval=60.0, max_time_share=0.01)
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -106,7 +106,7 @@ def test_a_lane_alone_steps_as_one_among_others(name: str, alive: bool) -> None:
     setting = {each.name: torch.full((1,), each.default, dtype=torch.float64) for each in optimizer.hyperparameters}
     alone = among = Lanes(params, (), vmap(optimizer.init)(params), torch.tensor([alive]))
     for _ in range(3):
-        alone, *told = step.alone(alone, (INPUTS[:1],), torch.tensor([0.5]), setting)
+        alone, *told = step.call_single_lane(alone, (INPUTS[:1],), torch.tensor([0.5]), setting)
         among, *expected = step(among, (INPUTS[:1],), torch.tensor([0.5]), setting)
         torch.testing.assert_close((told, alone), (expected, among))
     assert (alone.params[0].item() != params[0].item()) == alive

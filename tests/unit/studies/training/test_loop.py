@@ -59,7 +59,7 @@ LINE = Workload(
     model=lambda options: nn.Linear(1, 1),
     initialise=initialise,
     loss=squared,
-    measures=(Measure(metric=Metric(name="error", direction=Direction.MINIMIZE, summary="Mean."), of=worst),),
+    measures=(Measure(metric=Metric(name="error", direction=Direction.MINIMIZE, summary="Mean."), function=worst),),
 )
 
 
@@ -72,7 +72,7 @@ def trained(
     batch: int | None = 4,
     test: bool = False,
     workload: Workload = LINE,
-    judged: Pruning | None = None,
+    pruning: Pruning | None = None,
     width: int | None = None,
 ) -> tuple[Measurement, ...]:
     task = Task(
@@ -84,7 +84,7 @@ def trained(
         lanes=tuple(
             LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=seed) for lr, seed in zip(rates, seeds, strict=True)
         ),
-        judged=judged or Pruning(),
+        pruning=pruning or Pruning(),
     )
     return train(task, workload, registry.load_optimizer("sgd"), Path(), width=width)
 
@@ -206,7 +206,7 @@ def test_a_drawn_problem_is_the_lanes_own_and_a_shared_one_is_read_once() -> Non
     assert len(read) == 1
     assert same[0].start_loss == same[1].start_loss
     read.clear()
-    drawn = trained((0.0, 0.0, 0.0), (3, 4, 3), batch=None, workload=replace(LINE, data=counted, drawn=True))
+    drawn = trained((0.0, 0.0, 0.0), (3, 4, 3), batch=None, workload=replace(LINE, data=counted, data_per_seed=True))
     assert [read[0] == read[1], read[0] == read[2]] == [False, True]
     assert drawn[0].start_loss == drawn[2].start_loss != drawn[1].start_loss
 
@@ -239,14 +239,14 @@ class Same:
 def test_runs_that_are_behind_leave_and_the_others_go_on_as_they_would(objective: str, width: int | None) -> None:
     rates, seeds = (0.1, 1e-4, 0.05, 1e300, 0.1), (0, 1, 2, 3, 4)
     whole = trained(rates, seeds)
-    at = trained(rates, seeds, judged=Pruning(steps=(5,), limits=(None,), objective=objective), width=width)
+    at = trained(rates, seeds, pruning=Pruning(steps=(5,), limits=(None,), objective=objective), width=width)
     scores = [found.rungs[0] for found in at]
     limit = sorted(scores)[2]
 
     found = trained(
         rates,
         seeds,
-        judged=Pruning(steps=(5, 8), limits=(limit, None), objective=objective),
+        pruning=Pruning(steps=(5, 8), limits=(limit, None), objective=objective),
         width=width,
     )
     going = [i for i, score in enumerate(scores) if score <= limit]
@@ -267,22 +267,22 @@ def test_runs_that_are_behind_leave_and_the_others_go_on_as_they_would(objective
 
 
 def test_a_pack_whose_runs_all_leave_ends() -> None:
-    found = trained((0.1, 0.1), (0, 1), steps=100_000, judged=Pruning(steps=(5,), limits=(-1.0,)))
+    found = trained((0.1, 0.1), (0, 1), steps=100_000, pruning=Pruning(steps=(5,), limits=(-1.0,)))
     assert [(each.stopped, each.steps) for each in found] == [(True, 5), (True, 5)]
 
 
 def test_a_larger_objective_may_be_better() -> None:
     rates, seeds = (0.1, 1e-4), (0, 1)
-    low, high = sorted(run.rungs[0] for run in trained(rates, seeds, judged=Pruning(steps=(5,), limits=(None,))))
+    low, high = sorted(run.rungs[0] for run in trained(rates, seeds, pruning=Pruning(steps=(5,), limits=(None,))))
     judged = Pruning(steps=(5,), limits=((low + high) / 2,), direction=Direction.MAXIMIZE)
-    assert {run.rungs[0]: run.stopped for run in trained(rates, seeds, judged=judged)} == {low: True, high: False}
+    assert {run.rungs[0]: run.stopped for run in trained(rates, seeds, pruning=judged)} == {low: True, high: False}
 
 
 @pytest.mark.parametrize(("width", "expected"), [(None, [6, 5, 3]), (8, [8, 8, 4])])
 def test_a_pack_is_as_narrow_as_its_runs_allow_after_every_rung(width: int | None, expected: list[int]) -> None:
     lanes = tuple(LaneTask(setting={"lr": 0.1, "clip_norm": 0.0}, seed=seed) for seed in range(6))
     task = Task(workload="line", options={}, steps=3, steps_per_epoch=1, test=False, lanes=lanes)
-    scores = sorted(run.rungs for run in trained([0.1] * 6, range(6), steps=3, epoch=1, batch=None, judged=ALL_GO_ON))
+    scores = sorted(run.rungs for run in trained([0.1] * 6, range(6), steps=3, epoch=1, batch=None, pruning=ALL_GO_ON))
     judged = Pruning(steps=(1, 2), limits=(scores[4][0], sorted(second for _, second in scores[:5])[2]))
     widths: list[int] = []
 
@@ -290,5 +290,5 @@ def test_a_pack_is_as_narrow_as_its_runs_allow_after_every_rung(width: int | Non
         widths.append(len(start.alive))
         return EagerStepper(step, start)
 
-    train(replace(task, judged=judged), LINE, registry.load_optimizer("sgd"), Path(), make=make, width=width)
+    train(replace(task, pruning=judged), LINE, registry.load_optimizer("sgd"), Path(), make_stepper=make, width=width)
     assert widths == expected

@@ -22,10 +22,12 @@ def record(
     made, going = History(task, ("w",), "cpu"), list(range(lanes))
     for t, own in enumerate(zip(*losses, strict=True)):
         rates = torch.full((lanes,), t + 1.0, dtype=torch.float64)
-        made.step(going, torch.tensor(own, dtype=torch.float64), rates)
+        made.add_step(going, torch.tensor(own, dtype=torch.float64), rates)
     for step, values in evaluated:
-        made.evaluation(step, going, {"validation_accuracy": torch.tensor(values)})
-    made.leave(going, lanes_of(torch.arange(lanes * 3.0).reshape(lanes, 3), [math.isfinite(own[-1]) for own in losses]))
+        made.add_evaluation(step, going, {"validation_accuracy": torch.tensor(values)})
+    made.add_final_parameters(
+        going, lanes_of(torch.arange(lanes * 3.0).reshape(lanes, 3), [math.isfinite(own[-1]) for own in losses])
+    )
     return made
 
 
@@ -62,7 +64,7 @@ def test_a_lane_that_never_took_a_step_has_no_series() -> None:
 
 def test_parameters_that_overflowed_in_the_last_step_are_a_divergence() -> None:
     overflowed = record([[8.0, 4.0]])
-    overflowed.leave([0], lanes_of(torch.tensor([[1.0, math.inf]]), [True]))
+    overflowed.add_final_parameters([0], lanes_of(torch.tensor([[1.0, math.inf]]), [True]))
     (found,) = build_measurements(overflowed)
     assert (found.diverged, found.steps, found.train_loss) == (True, 2, math.inf)
 
@@ -74,9 +76,9 @@ def test_parameters_are_the_lanes_own() -> None:
 
 def test_a_stopped_lane_ends_where_it_was_judged() -> None:
     made = record([[8.0, 4.0, NAN, NAN], [8.0, 4.0, 2.0, 1.0]], evaluated=((2, [0.5, 0.6]), (4, [NAN, 0.9])))
-    made.leave([0], lanes_of(torch.zeros(1, 3), [True]))
-    made.judged(0, 6.0, stopped=True)
-    made.judged(1, 5.0, stopped=False)
+    made.add_final_parameters([0], lanes_of(torch.zeros(1, 3), [True]))
+    made.add_rung_score(0, 6.0, stopped=True)
+    made.add_rung_score(1, 5.0, stopped=False)
     stopped, whole = build_measurements(made)
     assert (stopped.stopped, stopped.diverged, stopped.steps, stopped.train_loss) == (True, False, 2, 6.0)
     assert stopped.metrics["validation_accuracy"] == 0.5
