@@ -74,10 +74,10 @@ class ApiKeys:
         Raises:
             UnknownKeyError: No key has the id.
         """
-        own = api_keys.c.id == key_id
+        same_key = api_keys.c.id == key_id
         with self._store.writing() as connection:
-            connection.execute(update(api_keys).where(own, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
-            row = connection.execute(select(api_keys).where(own)).one_or_none()
+            connection.execute(update(api_keys).where(same_key, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
+            row = connection.execute(select(api_keys).where(same_key)).one_or_none()
         if row is None:
             raise UnknownKeyError(
                 f"no key has the id {quote_value(key_id)}; `l4-studies keys list` shows those there are"
@@ -93,16 +93,16 @@ class ApiKeys:
         Raises:
             UnauthenticatedError: It has no key that is worth anything.
         """
-        scheme, _, given = authorization.partition(" ")
+        scheme, _, key_text = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise UnauthenticatedError(f"this service is used with an API key: {_REMEDY}")
-        key = parse_key(given.strip())
+        key = parse_key(key_text.strip())
         if key is None:
             raise UnauthenticatedError(f"what was sent has not the form of a key, {KEY_FORMAT}: {_REMEDY}")
         with self._store.reading() as connection:
             row = connection.execute(select(api_keys).where(api_keys.c.id == key.id)).one_or_none()
-        fits = hmac.compare_digest(key.digest, _DUMMY_DIGEST if row is None else row.digest)
-        if row is None or not fits:
+        matches = hmac.compare_digest(key.digest, _DUMMY_DIGEST if row is None else row.digest)
+        if row is None or not matches:
             raise UnauthenticatedError(f"the key is none of this service's: {_REMEDY}")
         if row.revoked_at is not None:
             raise UnauthenticatedError(f"the key {row.id} of {row.name} was revoked: {_REMEDY}")

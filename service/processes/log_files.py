@@ -29,8 +29,8 @@ class LogLine(BaseModel):
     @property
     def text(self) -> str:
         """The line for people; several lines where it has a traceback."""
-        told = f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.logger}: {self.message}"
-        return f"{told}\n{self.exception}" if self.exception else told
+        line = f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.logger}: {self.message}"
+        return f"{line}\n{self.exception}" if self.exception else line
 
 
 def parse_line(line: str) -> LogLine | None:
@@ -51,8 +51,8 @@ def format_line(line: str) -> str:
     Args:
         line: With or without its end.
     """
-    found = parse_line(line)
-    return line.rstrip("\n") if found is None else found.text
+    parsed = parse_line(line)
+    return line.rstrip("\n") if parsed is None else parsed.text
 
 
 def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int]:
@@ -92,13 +92,13 @@ def read_pack_lines(log: Path, pack: int, limit: int) -> list[str]:
         return []
     with lines:
         # most lines are of other packs, and need not be parsed for that
-        own = (line for line in lines if f'"pack": {pack}' in line and _pack_of_line(line) == pack)
-        return list(collections.deque(own, maxlen=limit))
+        pack_lines = (line for line in lines if f'"pack": {pack}' in line and _pack_of_line(line) == pack)
+        return list(collections.deque(pack_lines, maxlen=limit))
 
 
 def _pack_of_line(line: str) -> int | None:
-    found = parse_line(line)
-    return None if found is None else found.pack
+    parsed = parse_line(line)
+    return None if parsed is None else parsed.pack
 
 
 def last_lines(log: Path, count: int = 15) -> str:
@@ -110,5 +110,5 @@ def last_lines(log: Path, count: int = 15) -> str:
     """
     with log.open(encoding="utf-8", errors="replace") as lines:
         last = collections.deque(lines, maxlen=count)
-    words = "\n".join(format_line(line) for line in last)
-    return "\n".join(words.rstrip().splitlines()[-count:])
+    text = "\n".join(format_line(line) for line in last)
+    return "\n".join(text.rstrip().splitlines()[-count:])

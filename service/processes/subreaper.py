@@ -34,20 +34,20 @@ def main(arguments: list[str]) -> int:
         The command's exit status; 128 + the signal's number where a signal ended it.
     """
     grace, command = float(arguments[0]), arguments[1:]
-    asked: list[int] = []
+    received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, lambda number, _frame: asked.append(number))
-    _control_process(_PR_SET_CHILD_SUBREAPER, 1)
-    started = subprocess.Popen(
+        signal.signal(number, lambda number, _frame: received.append(number))
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
-        preexec_fn=lambda: _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL),
+        preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
     )
     try:
-        _wait(started, grace, asked)
+        _wait(process, grace, received)
     finally:
         kill_descendants()
-    status = started.returncode
+    status = process.returncode
     return status if status >= 0 else 128 - status
 
 
@@ -58,7 +58,7 @@ def kill_descendants() -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         time.sleep(0.01)
-        _reap(spare=0)
+        _reap(except_pid=0)
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -72,49 +72,49 @@ def descendants(ancestor: int) -> list[int]:
         with contextlib.suppress(OSError):  # it ended meanwhile
             parent = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(status.parent.name))
-    found: list[int] = []
+    pids: list[int] = []
     unseen = [ancestor]
     while unseen:
         below = children.get(unseen.pop(), [])
-        found += below
+        pids += below
         unseen += below
-    return found
+    return pids
 
 
-def _wait(started: subprocess.Popen[bytes], grace: float, asked: list[int]) -> None:
-    while started.poll() is None and not asked and not _holder_is_gone(started):
-        _reap(spare=started.pid)
-    if started.poll() is not None:
+def _wait(process: subprocess.Popen[bytes], grace: float, received: list[int]) -> None:
+    while process.poll() is None and not received and not _forward_input(process):
+        _reap(except_pid=process.pid)
+    if process.poll() is not None:
         return
-    started.terminate()
+    process.terminate()
     deadline = time.monotonic() + grace
-    while started.poll() is None and signal.SIGQUIT not in asked and time.monotonic() < deadline:
+    while process.poll() is None and signal.SIGQUIT not in received and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    started.kill()
-    started.wait()
+    process.kill()
+    process.wait()
 
 
-def _holder_is_gone(started: subprocess.Popen[bytes]) -> bool:
+def _forward_input(process: subprocess.Popen[bytes]) -> bool:
     """Wait a moment for what the holder writes, and hand it on."""
     readable, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
     if not readable:
         return False
-    written = os.read(sys.stdin.fileno(), select.PIPE_BUF)
-    assert started.stdin is not None  # asked for above
+    data = os.read(sys.stdin.fileno(), select.PIPE_BUF)
+    assert process.stdin is not None  # asked for above
     with contextlib.suppress(BrokenPipeError):  # the command has just ended, or reads nothing
-        os.write(started.stdin.fileno(), written)
-    return not written
+        os.write(process.stdin.fileno(), data)
+    return not data
 
 
-def _reap(*, spare: int) -> None:
+def _reap(*, except_pid: int) -> None:
     with contextlib.suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if ended.si_pid == spare:  # its status is still to be asked for
+            if ended.si_pid == except_pid:  # its status is still to be asked for
                 return
             os.waitpid(ended.si_pid, 0)
 
 
-def _control_process(option: int, value: int) -> None:
+def _prctl(option: int, value: int) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 

@@ -39,7 +39,7 @@ from studies.reporting.render import render
 from studies.reporting.report import Provenance, Report, build_report
 from studies.validation.catalogue import Catalogue
 
-Found = TypeVar("Found")
+Value = TypeVar("Found")
 
 log = logging.getLogger("service.runner.driver")  # as a program its name is `__main__`
 
@@ -82,26 +82,26 @@ def _train_or_fail(
 
 def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str, stopping: threading.Event) -> None:
     row = retry_on_disconnect(lambda: store.study(study_id))
-    found = current_environment()
-    published = retry_on_disconnect(lambda: _current_catalogue(Runners(store), settings))
-    trained_on = published.machines
-    assert trained_on is not None  # it has just been told
+    runtime = current_environment()
+    catalogue = retry_on_disconnect(lambda: _current_catalogue(Runners(store), settings))
+    training_machines = catalogue.machines
+    assert training_machines is not None  # it has just been told
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
         place=Place(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
-            hardware=trained_on.hardware,
-            workers=trained_on.workers,
-            gpus=trained_on.gpus,
+            hardware=training_machines.hardware,
+            workers=training_machines.workers,
+            gpus=training_machines.gpus,
         ),
         weights=Weights(folder=settings.parameters_folder(study_id)),
         checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
         paused=_CachedRead(lambda: store.state(study_id) is State.PAUSED),
     )
-    retry_on_disconnect(lambda: store.set_environment(study_id, found.model_dump()))
-    ledger.keep_estimate(retry_on_disconnect(lambda: estimate_study(store, row.spec, published)))
+    retry_on_disconnect(lambda: store.set_environment(study_id, runtime.model_dump()))
+    ledger.keep_estimate(retry_on_disconnect(lambda: estimate_study(store, row.spec, catalogue)))
     ray_tune.run(
         driver,
         name=f"{study_id}-{row.attempt}",
@@ -114,7 +114,7 @@ def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
         log.info("paused")
         ledger.release()
         return
-    report = _save_report(ledger, row, found, ledger.rows(series=True))
+    report = _save_report(ledger, row, runtime, ledger.rows(series=True))
     ledger.end(State.SUCCEEDED, report.cut_short)
 
 
@@ -126,15 +126,15 @@ def _save_partial_report(store: Store, ledger: StudyLedger, study_id: str) -> No
             _save_report(ledger, retry_on_disconnect(lambda: store.study(study_id)), current_environment(), rows)
 
 
-def _save_report(ledger: StudyLedger, row: StudyRow, found: Environment, rows: Rows) -> Report:
+def _save_report(ledger: StudyLedger, row: StudyRow, runtime: Environment, rows: Rows) -> Report:
     provenance = Provenance(
         study_id=row.id,
         spec_hash=row.spec_hash,
         started_at=row.started_at or row.created_at,
         ended_at=datetime.now(UTC),
-        versions=found.versions,
-        commit=found.commit,
-        hardware=found.hardware,
+        versions=runtime.versions,
+        commit=runtime.commit,
+        hardware=runtime.hardware,
         elapsed_seconds=ledger.elapsed(),
         estimate=ledger.estimate(),
     )
@@ -156,35 +156,35 @@ def _pack_limit(settings: Settings, store: Store, study_id: str) -> Callable[[fl
 
 def _current_catalogue(runners: Runners, settings: Settings) -> Catalogue:
     """Return the catalogue with what is trained on, having told it of a cluster elsewhere, which grows and shrinks."""
-    published = runners.catalogue()
+    catalogue = runners.catalogue()
     if settings.ray_address:
-        there = published.model_copy(update={"machines": machines(settings.gpus_per_pack)})
-        if there != published:
-            runners.publish(there)
-        return there
-    return published
+        current = catalogue.model_copy(update={"machines": machines(settings.gpus_per_pack)})
+        if current != catalogue:
+            runners.publish(current)
+        return current
+    return catalogue
 
 
 @final
-class _CachedRead(Generic[Found]):
+class _CachedRead(Generic[Value]):
     """What the database says, as it was half a second ago at most.
 
     Args:
         read: Asks it.
     """
 
-    def __init__(self, read: Callable[[], Found]) -> None:
+    def __init__(self, read: Callable[[], Value]) -> None:
         """Look at the first call."""
         self._read = read
-        self._found: Found | None = None
-        self._next = 0.0
+        self._value: Value | None = None
+        self._expires = 0.0
 
-    def __call__(self) -> Found:
+    def __call__(self) -> Value:
         """Return the answer."""
-        if self._found is None or time.monotonic() >= self._next:
-            self._found = retry_on_disconnect(self._read)
-            self._next = time.monotonic() + _CACHE_SECONDS
-        return self._found
+        if self._value is None or time.monotonic() >= self._expires:
+            self._value = retry_on_disconnect(self._read)
+            self._expires = time.monotonic() + _CACHE_SECONDS
+        return self._value
 
 
 def main(arguments: list[str]) -> int:
@@ -193,10 +193,10 @@ def main(arguments: list[str]) -> int:
     Args:
         arguments: The Ray address.
     """
-    told = sys.stdin.readline().split()
-    if not told:
+    assignment = sys.stdin.readline().split()
+    if not assignment:
         return 0
-    study_id, token = told
+    study_id, token = assignment
     settings = read_settings()
     _redirect_output(settings.driver_log(study_id))
     configure_json_logging("driver", study=study_id)

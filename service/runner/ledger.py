@@ -19,7 +19,7 @@ from studies.planning.estimate import Estimate
 from studies.planning.throughput import Speed, Subject
 from studies.records.rows import Limit, Pack, Rows, Run, Trial
 
-Found = TypeVar("Found")
+Value = TypeVar("Found")
 
 
 class StudyLedger:
@@ -161,10 +161,10 @@ class StudyLedger:
         """
         retry_on_disconnect(lambda: self._store.release(self._study_id, self._token))
 
-    def _read(self, read: Callable[[Connection], Found]) -> Found:
+    def _read(self, read: Callable[[Connection], Value]) -> Value:
         """Read in one transaction."""
 
-        def at_once() -> Found:
+        def at_once() -> Value:
             with self._store.reading() as connection:
                 return read(connection)
 
@@ -172,7 +172,7 @@ class StudyLedger:
 
     def _write(self, change: Callable[[Connection], object], states: tuple[State, ...] = WRITABLE) -> None:
         """Change rows in one transaction, if the study is still held, in one of some states."""
-        held = (
+        held_study = (
             select(studies.c.id)
             .where(studies.c.id == self._study_id, has_state(states), studies.c.lease_token == self._token)
             .with_for_update()
@@ -180,7 +180,7 @@ class StudyLedger:
 
         def write() -> None:
             with self._store.writing() as connection:
-                if connection.execute(held).one_or_none() is None:
+                if connection.execute(held_study).one_or_none() is None:
                     raise lease_lost(self._study_id)
                 change(connection)
 
@@ -189,8 +189,8 @@ class StudyLedger:
 
 def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Trial], new_packs: Sequence[Pack]) -> None:
     numbers = [pack.number for pack in new_packs]
-    there = select(packs.c.number).where(packs.c.study == study_id, packs.c.number.in_(numbers))
-    if connection.execute(there).first() is not None:
+    existing = select(packs.c.number).where(packs.c.study == study_id, packs.c.number.in_(numbers))
+    if connection.execute(existing).first() is not None:
         return
     if new_trials:
         connection.execute(insert(trials), [trial_record(study_id, trial) for trial in new_trials])
@@ -202,7 +202,7 @@ def _got_further(connection: Connection, study_id: str) -> None:
     connection.execute(update(studies).where(studies.c.id == study_id).values(failed_attempts=0))
 
 
-def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Sequence[Run]) -> None:
+def _finish_pack(connection: Connection, study_id: str, pack: Pack, finished_runs: Sequence[Run]) -> None:
     _got_further(connection, study_id)
     marked = connection.execute(
         update(packs)
@@ -211,9 +211,9 @@ def _finish_pack(connection: Connection, study_id: str, pack: Pack, trained: Seq
     )
     if marked.rowcount == 0:
         return
-    if trained:
-        connection.execute(insert(runs), [run_record(study_id, run) for run in trained])
-        add_to_run_counts(connection, trained)
-    followed = [record for run in trained for record in series_records(study_id, run)]
-    if followed:
-        connection.execute(insert(series), followed)
+    if finished_runs:
+        connection.execute(insert(runs), [run_record(study_id, run) for run in finished_runs])
+        add_to_run_counts(connection, finished_runs)
+    series_rows = [record for run in finished_runs for record in series_records(study_id, run)]
+    if series_rows:
+        connection.execute(insert(series), series_rows)

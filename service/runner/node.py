@@ -46,15 +46,17 @@ def ray_start_command(settings: Settings, role: str) -> tuple[str, ...]:
         settings: Where the head is, and how this machine is reached.
         role: `head` or `worker`.
     """
-    reached = (f"--node-ip-address={socket.gethostbyname(settings.node_address)}",) if settings.node_address else ()
-    joined = (
+    address_options = (
+        (f"--node-ip-address={socket.gethostbyname(settings.node_address)}",) if settings.node_address else ()
+    )
+    role_options = (
         ("--head", f"--port={GCS_PORT}", "--num-cpus=0", "--num-gpus=0", "--include-dashboard=false")
         if role == "head"
         else (f"--address={settings.ray_address}", f"--num-cpus={min(settings.cpus or count_processors(), MAX_PACKS)}")
     )
     return (
         *("ray", "start", "--block", "--disable-usage-stats", "--include-log-monitor=false"),
-        *(joined + reached),
+        *(role_options + address_options),
         f"--node-manager-port={NODE_MANAGER_PORT}",
         f"--object-manager-port={OBJECT_MANAGER_PORT}",
         f"--min-worker-port={WORKER_PORTS[0]}",
@@ -121,15 +123,15 @@ def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[sub
 
 def _wait_for_head(address: str, ended: Callable[[], bool]) -> bool:
     """Wait until a head of this very code answers, or there is nothing to wait for; what keeps it is told once."""
-    told = ""
+    last_message = ""
     while not ended():
         try:
             cluster.require_same_code(address)
             return True
         except ClusterError as error:
-            if str(error) != told:
-                told = str(error)
-                log.warning("%s; asked again until it is", told)
+            if str(error) != last_message:
+                last_message = str(error)
+                log.warning("%s; asked again until it is", last_message)
         time.sleep(_POLL_SECONDS)
     return False
 

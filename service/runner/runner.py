@@ -149,15 +149,15 @@ class Runner:
 
     def _failure_reason(self, driven: ActiveStudy) -> str:
         """Return of what a driver died, for people; the log gets more."""
-        words, status = self._log_tail(driven), driven.driver.exit_status
+        tail, status = self._log_tail(driven), driven.driver.exit_status
         assert status is not None  # it has ended
         if status == 0 or driven.driver.stopped_on_request:
             return ""
         reason = f"the driver process died (exit status {status})"
         study_id = driven.claim.study_id
-        log.error("study %s: %s\n%s", study_id, reason, words, extra={"study": study_id})
-        if status < _SIGNAL_EXIT_BASE and words:
-            last = "".join(each for each in words.splitlines()[-1] if each.isprintable())
+        log.error("study %s: %s\n%s", study_id, reason, tail, extra={"study": study_id})
+        if status < _SIGNAL_EXIT_BASE and tail:
+            last = "".join(each for each in tail.splitlines()[-1] if each.isprintable())
             reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's
         return reason
 
@@ -179,8 +179,8 @@ class Runner:
 
     def _log_tail(self, driven: ActiveStudy) -> str:
         """Return the end of a study's log, or of the drivers' where its own did not come to write one."""
-        own = self._settings.driver_log(driven.claim.study_id)
-        return last_lines(own if own.exists() else driven.driver.spec.log)
+        study_log = self._settings.driver_log(driven.claim.study_id)
+        return last_lines(study_log if study_log.exists() else driven.driver.spec.log)
 
     def _start_study(self, claim: Claim) -> ActiveStudy:
         log.info("study %s is driven", claim.study_id, extra={"study": claim.study_id})
@@ -227,21 +227,21 @@ def main() -> int:
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
         # of a cluster elsewhere, which may not answer yet, the first driver tells
-        there = None if settings.ray_address else machines(settings.gpus_per_pack)
-        Runners(store).publish(build_catalogue().model_copy(update={"machines": there}))
-        runner, died = Runner(settings, store, ray_address), ""
+        local_machines = None if settings.ray_address else machines(settings.gpus_per_pack)
+        Runners(store).publish(build_catalogue().model_copy(update={"machines": local_machines}))
+        runner, failure = Runner(settings, store, ray_address), ""
         try:
             while not stopping.wait(_POLL_SECONDS):
                 if not settings.ray_address and not cluster.local_ray_lives():
-                    died = "a process of Ray died"
-                    log.error("%s; this runner ends, for another one to start with a new Ray", died)
+                    failure = "a process of Ray died"
+                    log.error("%s; this runner ends, for another one to start with a new Ray", failure)
                     return 1
                 try:
                     runner.run_once()
                 except OperationalError:
                     log.exception("the database does not answer; it is asked again")
         finally:
-            runner.stop(died)
+            runner.stop(failure)
     finally:
         cluster.stop()
     return 0

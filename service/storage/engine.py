@@ -1,4 +1,4 @@
-"""Opens the database, SQLite or PostgreSQL, and tells transactions that read from those that write."""
+"""Engines for SQLite and PostgreSQL: connection setup, read and write transactions, upserts and retries."""
 
 import logging
 import sqlite3
@@ -14,28 +14,28 @@ from sqlalchemy.pool import ConnectionPoolEntry
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-#: Seconds that a writer waits for another one.
+#: Seconds that a SQLite writer waits for another one.
 _BUSY_SECONDS = 30
-#: Seconds that a database may be away, and between two attempts.
-_LOST_SECONDS, _AGAIN_SECONDS = 60.0, 0.5
+#: Seconds until retries of a lost connection end, and between two attempts.
+_RETRY_TIMEOUT_SECONDS, _AGAIN_SECONDS = 60.0, 0.5
 
 
 def open_engine(url: str) -> Engine:
-    """Return an engine for the database at an address.
+    """Return an engine for a database URL.
 
     Args:
-        url: SQLAlchemy's address, as in `sqlite:////data/studies.db` or `postgresql+psycopg://user@host/studies`.
+        url: As SQLAlchemy takes it: `sqlite:////data/studies.db` or `postgresql+psycopg://user@host/studies`.
     """
-    kind = make_url(url).get_backend_name()
-    engine = create_engine(url, pool_pre_ping=kind != "sqlite")  # a server may have been started again
-    if kind == "sqlite":
+    backend = make_url(url).get_backend_name()
+    engine = create_engine(url, pool_pre_ping=backend != "sqlite")  # a server may have been started again
+    if backend == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def reading_engine(engine: Engine) -> Engine:
-    """Return the same engine for transactions that read, and see one moment of the database however long they take.
+    """Return the engine for read transactions; each sees one consistent snapshot.
 
     Args:
         engine: From `open_engine`.
@@ -46,9 +46,9 @@ def reading_engine(engine: Engine) -> Engine:
 
 
 def writing_engine(engine: Engine) -> Engine:
-    """Return the same engine for transactions that write: SQLite's take the write lock when they begin.
+    """Return the engine for write transactions; SQLite takes the write lock when they begin.
 
-    A transaction that reads first and asks for the lock later fails at once if another one wrote in between.
+    A SQLite transaction that reads first and takes the lock later fails if another one wrote in between.
 
     Args:
         engine: From `open_engine`.
@@ -59,34 +59,34 @@ def writing_engine(engine: Engine) -> Engine:
 
 
 def upsert(connection: Connection, table: Table, records: Sequence[Mapping[str, object]]) -> None:
-    """Write rows in place of those that have their primary keys, whoever else does so at the same time.
+    """Insert rows, or update those with the same primary keys.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         table: The table.
-        records: The rows, at least one, all with the same columns.
+        records: At least one row, all with the same columns.
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     keys = [column.name for column in table.primary_key]
-    given = insert(table)
-    others = {name: given.excluded[name] for name in records[0] if name not in keys}
-    connection.execute(given.on_conflict_do_update(index_elements=keys, set_=others), list(records))
+    statement = insert(table)
+    updates = {name: statement.excluded[name] for name in records[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updates), list(records))
 
 
-def retry_on_disconnect(work: Callable[[], Result]) -> Result:
-    """Do something in the database, again if the connection to it is lost meanwhile; for who has nobody to tell.
+def retry_on_disconnect(operation: Callable[[], Result]) -> Result:
+    """Run database work, and again when the connection is lost; for processes without a client to report to.
 
     Args:
-        work: A transaction, or several; done twice it must be as good as done once, for it may have been kept although
-            nothing was heard of that.
+        operation: One or more transactions. It must be idempotent: a commit may succeed although its
+            confirmation is lost.
 
     Raises:
-        OperationalError: The database could not be reached for a minute.
+        OperationalError: The database was unreachable for a minute.
     """
-    deadline = time.monotonic() + _LOST_SECONDS
+    deadline = time.monotonic() + _RETRY_TIMEOUT_SECONDS
     while True:
         try:
-            return work()
+            return operation()
         except OperationalError:
             if time.monotonic() > deadline:
                 raise
@@ -95,8 +95,8 @@ def retry_on_disconnect(work: Callable[[], Result]) -> Result:
 
 
 def _configure_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
-    opened = cast(sqlite3.Connection, connection)
-    opened.isolation_level = None  # transactions begin where `_begin` says
+    sqlite_connection = cast(sqlite3.Connection, connection)
+    sqlite_connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
     for pragma in (
         f"busy_timeout = {_BUSY_SECONDS * 1000}",
         "journal_mode = WAL",
@@ -104,7 +104,7 @@ def _configure_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
         "foreign_keys = ON",
         "secure_delete = FAST",  # some builds overwrite all that is deleted, which takes ten times as long
     ):
-        opened.execute(f"PRAGMA {pragma}")
+        sqlite_connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What the store answers with: studies, runs with their settings, pages, claims."""
+"""Value types of the storage: studies, runs, events, claims, callers, webhooks and pages; ids."""
 
 import re
 import secrets
@@ -17,11 +17,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True)
 class Page(Generic[Item]):
-    """Some items of a long list.
+    """One page of a list.
 
     Args:
-        items: At most as many as asked for.
-        next_cursor: Leads to the next page; None on the last.
+        items: At most the requested number.
+        next_cursor: Cursor of the next page; None on the last one.
     """
 
     items: tuple[Item, ...]
@@ -53,19 +53,19 @@ class StudyRow:
         id: Sorts by the time of creation.
         name: The spec's.
         owner: Name of the API key that it was posted with; None where it was posted without one.
-        priority: The higher the sooner it is taken up.
+        priority: Higher priorities are claimed first.
         spec: Complete.
         spec_hash: SHA-256 of the spec without the name.
-        state: Where it is.
-        reason: Why it is there; empty where there is nothing to say.
+        state: The current state.
+        reason: Why it is in that state; may be empty.
         created_at: When it was added (UTC).
         started_at: When it was first claimed.
         ended_at: When it ended; None again once it is retried.
-        archived_at: When it was put out of the lists; None where it was not.
-        waiting_for: What its next pack waits for; None where none waits for long.
-        lease_expires_at: When its driver's claim runs out; None where no driver has it.
-        attempt: How often it was claimed.
-        environment: What it runs on, as its driver recorded it; None before.
+        archived_at: When it was archived; None if it is not.
+        waiting_for: What its next pack waits for; None if it does not wait for long.
+        lease_expires_at: When its driver's lease expires; None without a driver.
+        attempt: Number of claims so far.
+        environment: Versions and hardware, as its driver recorded them; None before.
         mlflow_experiment: Id of its MLflow experiment; None before there is one.
     """
 
@@ -90,11 +90,11 @@ class StudyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class IdempotencyKey:
-    """A key that a client gave with a study.
+    """The idempotency key of a submission.
 
     Args:
-        key: Of the client's choice.
-        digest: SHA-256 of the body that came with it.
+        key: Chosen by the client.
+        digest: SHA-256 of the request body.
     """
 
     key: str
@@ -103,12 +103,12 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who sends a request.
+    """The sender of a request.
 
     Args:
-        key_id: Of the API key; None where none is needed.
-        name: The key's, which is the owner of what is posted with it; None where none is needed.
-        role: What the caller may do.
+        key_id: Id of the API key; None without access control.
+        name: Name of the key, and owner of what is posted with it; None without access control.
+        role: The caller's permissions.
     """
 
     key_id: str | None
@@ -118,13 +118,13 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to a study.
+    """A state change of a study.
 
     Args:
         id: Later ones are larger.
         at: When (UTC).
-        state: Where the study was from then on.
-        reason: Why, in plain words; empty where there is nothing to say.
+        state: The new state.
+        reason: Why; may be empty.
     """
 
     id: int
@@ -153,18 +153,18 @@ class RunRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """Who is told of new states.
+    """A subscription to state changes.
 
     Args:
         id: Sorts by the time of creation.
-        url: Where to.
-        states: Of which it is told; all where empty.
-        secret: What it is told is signed with.
+        url: Where messages are posted.
+        states: States that are sent; all if empty.
+        secret: Key of the message signatures.
         created_at: When it was added (UTC).
-        pending_deliveries: How much it is still to be told.
-        failing_since: When it first did not take what is sent again since; None where all is well.
-        last_error: Why it did not take it, in words; empty where all is well.
-        dropped_deliveries: How much it was never told, since it did not take it for too long.
+        pending_deliveries: Messages not delivered yet.
+        failing_since: Time of the first failure since the last success; None after a success.
+        last_error: Why the last delivery failed; empty after a success.
+        dropped_deliveries: Messages given up after too many failures.
     """
 
     id: str
@@ -180,12 +180,12 @@ class Webhook:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The right to drive a study, as long as its lease is renewed.
+    """A runner's exclusive right to a study, valid while its lease is renewed.
 
     Args:
         study_id: The study.
-        token: Proves the right; a new one for every claim.
-        attempt: How often the study was claimed, this time included.
+        token: Secret of this claim; every write is checked against it.
+        attempt: Number of claims so far, this one included.
     """
 
     study_id: str
@@ -194,7 +194,7 @@ class Claim:
 
 
 def format_run_id(pack: int, lane: int) -> str:
-    """Return the id of a run within its study, from its place."""
+    """Return the id of a run within its study, from its pack and lane."""
     return f"{pack}-{lane}"
 
 
@@ -202,7 +202,7 @@ _ID = re.compile(r"[0-9a-f]{20}")
 
 
 def new_id(now: datetime) -> str:
-    """Return an id that sorts by its time: as in UUID version 7, microseconds first (14 digits), then 24 random bits.
+    """Return an id that sorts by time, as UUID version 7: microseconds (14 hex digits), then 24 random bits.
 
     Args:
         now: The present time.
@@ -211,5 +211,5 @@ def new_id(now: datetime) -> str:
 
 
 def is_valid_id(text: str) -> bool:
-    """Say whether a text has the form of an id."""
+    """Return whether a text has the form of an id."""
     return _ID.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Between the tables' rows and the studies package's: each kind is written and read here, and nowhere else."""
+"""Conversion between table rows and the types of `studies.records` and `service.storage.entities`."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from studies.records.rows import Lane, Mode, Outcome, Pack, Run, Series, Trial
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
-#: A row as the database is given it, by column name.
+#: Column values of a row to insert, by column name.
 Record = dict[str, object]
 
 
@@ -90,7 +90,7 @@ def run_record(study: str, run: Run) -> Record:
         "start_loss": run.start_loss,
         "train_loss": run.train_loss,
         "metrics": _format_numbers(run.metrics),
-        "rungs": json.dumps([str(score) for score in run.rungs]),  # as words: JSON has no infinities and no NaN
+        "rungs": json.dumps([str(score) for score in run.rungs]),  # as strings: JSON has no infinities and no NaN
         "tracked": False,
     }
 
@@ -132,7 +132,7 @@ def series_records(study: str, run: Run) -> list[Record]:
 
 
 def series_by_run(rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[tuple[int, int], list[Series]]:
-    """Return series by (pack, lane).
+    """Return the series of rows by (pack, lane).
 
     Args:
         rows: In order of position.
@@ -150,18 +150,18 @@ def series_by_run(rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[tuple[int, int]
 
 
 def _format_numbers(numbers: Mapping[str, float]) -> str:
-    # JSON has no infinities and no NaN: they are written as words, which float() reads
+    # JSON has no infinities and no NaN: they are written as strings, which float() reads
     strict = {name: value if math.isfinite(value) else str(value) for name, value in numbers.items()}
     return json.dumps(strict, allow_nan=False)
 
 
 def parse_numbers(text: str) -> dict[str, float]:
-    """Return numbers by name, from the text of a setting or of metrics."""
+    """Parse the JSON of a setting or of metrics."""
     return {name: float(value) for name, value in json.loads(text).items()}
 
 
 def study_summary_from_row(row: Row[*tuple[Any, ...]]) -> StudySummaryRow:
-    """Return what lists show of the study of a row."""
+    """Return the summary of a study from its row."""
     return StudySummaryRow(
         id=row.id,
         name=row.name,

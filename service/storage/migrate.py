@@ -1,4 +1,4 @@
-"""Brings a database to the tables of this version; Alembic is only imported where there is a change."""
+"""Migrates a database to a schema revision; imports Alembic only when there is something to migrate."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from service.settings import Settings
 from service.storage.engine import open_engine, writing_engine
 
 _FOLDER = Path(__file__).with_name("migrations")
-#: Any number, the same for all processes: who migrates holds PostgreSQL's lock of it.
+#: Id of PostgreSQL's advisory lock that serializes migrations.
 _LOCK = 4_104_104
 
 
@@ -22,52 +22,52 @@ def latest_revision() -> str:
 
 def revisions() -> tuple[str, ...]:
     """Return all revisions that this version knows, oldest first."""
-    found = (re.fullmatch(r"v(\d{4})_\w+", file.stem) for file in (_FOLDER / "versions").glob("v*.py"))
-    return tuple(sorted(match[1] for match in found if match is not None))
+    matches = (re.fullmatch(r"v(\d{4})_\w+", file.stem) for file in (_FOLDER / "versions").glob("v*.py"))
+    return tuple(sorted(match[1] for match in matches if match is not None))
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return a database's revision, None where it is empty.
+    """Return a database's revision, None if it is empty.
 
     Args:
         connection: In a transaction.
 
     Raises:
-        ForeignDatabaseError: It has tables, but not from a migration of ours.
+        ForeignDatabaseError: Its tables are not from this service's migrations.
     """
     tables = inspect(connection).get_table_names()
     if "alembic_version" in tables:
         return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
     if tables:
-        there = ", ".join(sorted(tables)[:3])
+        sample = ", ".join(sorted(tables)[:3])
         raise ForeignDatabaseError(
-            f"the database has tables ({there}, ...) that others made, or this service before it kept its versions; "
+            f"the database has tables ({sample}, ...) that others made, or this service before it kept its versions; "
             "move it away (SQLite: `studies.db` in L4_HOME), or name an empty one with L4_DATABASE"
         )
     return None
 
 
 def migrate(connection: Connection, revision: str | None = None) -> None:
-    """Bring a database to a revision, all of the way or not at all.
+    """Migrate a database to a revision, in the caller's transaction.
 
     Args:
-        connection: In a transaction that writes.
-        revision: The revision; the newest where None.
+        connection: In a write transaction.
+        revision: The target; None for the newest.
 
     Raises:
-        ForeignDatabaseError: It is of a newer version than this one, or of none.
+        ForeignDatabaseError: The database is from a newer version, or not of this service.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    found = current_revision(connection)
-    if found is not None and found not in revisions():
+    existing = current_revision(connection)
+    if existing is not None and existing not in revisions():
         raise ForeignDatabaseError(
-            f"the database is at revision {found}, of a newer version than this one, which knows {latest_revision()}; "
-            "run the newer version"
+            f"the database is at revision {existing}, of a newer version than this one, which knows "
+            f"{latest_revision()}; run the newer version"
         )
-    if found == (revision or latest_revision()):
+    if existing == (revision or latest_revision()):
         return
-    # imported where it is used: the HTTP process is light
+    # imported only when needed: Alembic is slow to import
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def migrate(connection: Connection, revision: str | None = None) -> None:
 
 
 def migrate_database(settings: Settings) -> str:
-    """Bring a deployment's database to the newest revision, and return that.
+    """Migrate a deployment's database to the newest revision, and return that revision.
 
     Args:
         settings: The deployment's.

@@ -37,8 +37,8 @@ class StudyTracker:
         self._client = MlflowClient(tracking_uri=uri)
         self._study_id, self._spec = study_id, spec
         name = f"{spec.name} [{study_id}]"
-        found = self._client.get_experiment_by_name(name)
-        self.experiment_id: str = found.experiment_id if found else self._client.create_experiment(name)
+        experiment = self._client.get_experiment_by_name(name)
+        self.experiment_id: str = experiment.experiment_id if experiment else self._client.create_experiment(name)
         # of an earlier recorder: what it had recorded, and what it was just recording
         self._recorded = self._read_recorded_runs()
         self._parent = self._open_parent()
@@ -75,9 +75,9 @@ class StudyTracker:
             parameters: The file of a confirm run's final parameters.
         """
         key = _run_key(run)
-        earlier = self._recorded.pop(key, None)
-        if earlier is not None:
-            self._client.delete_run(earlier)
+        previous = self._recorded.pop(key, None)
+        if previous is not None:
+            self._client.delete_run(previous)
         tags = self._tags() | {
             MLFLOW_PARENT_RUN_ID: self._parent,
             RUN_KEY_TAG: key,
@@ -89,16 +89,16 @@ class StudyTracker:
             "outcome": run.outcome.value,
         }
         name = f"{run.workload} {run.arm} {run.stage} trial {run.trial:03d} seed {run.seed:04d}"
-        made = self._client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
+        mlflow_run_id = self._client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
         metrics = _finite_metrics(run)
         for start in range(0, max(1, len(metrics)), METRICS_PER_CALL):
             part = metrics[start : start + METRICS_PER_CALL]
-            self._client.log_batch(made, part, self._params(run, setting) if start == 0 else ())
+            self._client.log_batch(mlflow_run_id, part, self._params(run, setting) if start == 0 else ())
         if run.stage is Stage.CONFIRM:
-            self._attach(made, run, parameters)
-        self._client.set_terminated(made)
+            self._attach(mlflow_run_id, run, parameters)
+        self._client.set_terminated(mlflow_run_id)
 
-    def _attach(self, made: str, run: Run, parameters: Path) -> None:
+    def _attach(self, mlflow_run_id: str, run: Run, parameters: Path) -> None:
         """Attach a confirm run's series and final parameters."""
         with tempfile.TemporaryDirectory() as folder:
             with Path(folder, "series.csv").open("w", newline="") as file:
@@ -109,7 +109,7 @@ class StudyTracker:
                         [series.name, step, value] for step, value in zip(series.steps, series.values, strict=True)
                     )
             Path(folder, parameters.name).symlink_to(parameters.absolute())
-            self._client.log_artifacts(made, folder)
+            self._client.log_artifacts(mlflow_run_id, folder)
 
     def _params(self, run: Run, setting: Mapping[str, float]) -> list[Param]:
         workload = self._spec.workload(run.workload)
@@ -122,23 +122,23 @@ class StudyTracker:
         return {"study": self._study_id, "spec_hash": self._spec.content_hash}
 
     def _open_parent(self) -> str:
-        earlier = self._recorded.pop(self._study_id, None)
-        if earlier is not None:
-            self._client.update_run(earlier, status="RUNNING")  # it had ended where its study was retried
-            return earlier
+        previous = self._recorded.pop(self._study_id, None)
+        if previous is not None:
+            self._client.update_run(previous, status="RUNNING")  # it had ended where its study was retried
+            return previous
         tags = self._tags() | {RUN_KEY_TAG: self._study_id}
         return self._client.create_run(self.experiment_id, tags=tags, run_name=f"study {self._spec.name}").info.run_id
 
     def _read_recorded_runs(self) -> dict[str, str]:
         """Return the MLflow run ids of everything recorded in the experiment so far, by our key."""
-        found: dict[str, str] = {}
+        recorded: dict[str, str] = {}
         token: str | None = None
         while True:
             page = self._client.search_runs([self.experiment_id], max_results=1000, page_token=token)
-            found |= {run.data.tags[RUN_KEY_TAG]: run.info.run_id for run in page}
+            recorded |= {run.data.tags[RUN_KEY_TAG]: run.info.run_id for run in page}
             token = page.token
             if not token:
-                return found
+                return recorded
 
 
 def delete_experiment(*, uri: str, study_id: str) -> None:

@@ -149,12 +149,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     os.nice(_NICENESS)
     settings = read_settings()
-    held: TextIO | None = None
-    while held is None:
-        held = lock(settings.home)
-        if stopping.wait(0 if held else _POLL_SECONDS):
+    lock_file: TextIO | None = None
+    while lock_file is None:
+        lock_file = lock(settings.home)
+        if stopping.wait(0 if lock_file else _POLL_SECONDS):
             return 0
-    with held:
+    with lock_file:
         recorder = Recorder(settings, Store(open_engine(settings.database_url)), stopping.is_set)
         while not stopping.is_set():
             if not recorder.run_once(datetime.now(UTC)):

@@ -80,11 +80,11 @@ class WebhookDispatcher:
     async def _deliver_all(self, webhook_id: str) -> None:
         """Tell a webhook what waits for it, until there is nothing more or it does not take something."""
         try:
-            while (found := await asyncio.to_thread(self._next_delivery, webhook_id)) is not None:
-                delivery, url, secret = found
+            while (pending := await asyncio.to_thread(self._next_delivery, webhook_id)) is not None:
+                delivery, url, secret = pending
                 headers = signature_headers(secret, delivery.message_id, delivery.content, datetime.now(UTC))
-                answer = await self._post(url, delivery.content, headers)
-                if not await asyncio.to_thread(self._record_result, delivery, answer):
+                result = await self._post(url, delivery.content, headers)
+                if not await asyncio.to_thread(self._record_result, delivery, result):
                     return
         except Exception:
             log.exception("webhook %s is not told anything now; tried again", webhook_id, extra={"webhook": webhook_id})

@@ -79,7 +79,7 @@ class WebhookClient:
     async def _post(self, url: httpx.URL, content: bytes, headers: Mapping[str, str]) -> int:
         # what is connected to is what was looked at: a name may lead elsewhere the next time
         addresses = await self._addresses(url)
-        own = {"Host": url.netloc.decode(), "Content-Type": "application/json", "User-Agent": "l4-studies"}
+        fixed_headers = {"Host": url.netloc.decode(), "Content-Type": "application/json", "User-Agent": "l4-studies"}
         async with httpx.AsyncClient(verify=self._ssl_context, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             for address in addresses:
                 try:
@@ -87,7 +87,7 @@ class WebhookClient:
                         "POST",
                         url.copy_with(host=address),
                         content=content,
-                        headers=own | dict(headers),
+                        headers=fixed_headers | dict(headers),
                         extensions={"sni_hostname": url.host},
                     ) as answer:
                         return answer.status_code
@@ -104,15 +104,15 @@ class WebhookClient:
         """
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._lookups, _resolve, url.host)
+            addresses = await loop.run_in_executor(self._lookups, _resolve, url.host)
         except (OSError, UnicodeError) as error:  # the latter where no name can be so long
             raise UnreachableError(f"the host {url.host} is not known") from error
-        if not self._private and not all(map(_is_public, found)):
+        if not self._private and not all(map(_is_public, addresses)):
             raise PrivateAddressError(
                 f"the host {url.host} has a private address; where receivers may be in the service's own network, "
                 "it is to run with L4_WEBHOOKS_PRIVATE=true"
             )
-        return [str(address) for address in found]
+        return [str(address) for address in addresses]
 
     @cached_property
     def _ssl_context(self) -> SSLContext:
@@ -120,16 +120,16 @@ class WebhookClient:
 
 
 def _resolve(host: str) -> list[Address]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
+    results = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in results))
 
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
-        inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in _NAT64_PREFIX:
-            inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(each is None or _is_public(each) for each in inside):
+            embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if not all(each is None or _is_public(each) for each in embedded):
             return False
         if address.ipv4_mapped is not None:
             return True

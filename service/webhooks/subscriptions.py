@@ -42,13 +42,13 @@ class Webhooks:
             now: The present time.
         """
         webhook_id = new_id(now)
-        named = " ".join(state for state in State if state in states)
+        state_names = " ".join(state for state in State if state in states)
         with self._store.writing() as connection:
             connection.execute(
                 insert(webhooks).values(
                     id=webhook_id,
                     url=url,
-                    states=named,
+                    states=state_names,
                     secret=new_secret(),
                     created_at=now,
                     tries=0,

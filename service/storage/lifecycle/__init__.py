@@ -1,1 +1,1 @@
-"""State changes of studies, as guarded writes in the caller's transaction."""
+"""The lifecycle of studies: transitions, commands, leases, queue order, quotas and the webhook outbox."""

@@ -1,4 +1,4 @@
-"""What people ask of a study: to pause, go on, stop, or be taken up once more; each may be asked twice."""
+"""Commands on studies: pause, resume, cancel, retry, archive and unarchive; all are idempotent."""
 
 from datetime import datetime
 
@@ -11,10 +11,10 @@ from service.storage.tables import recordings, studies
 
 
 def pause(connection: Connection, study_id: str, now: datetime) -> State:
-    """Let a study train what it is training, and nothing more until it is resumed.
+    """Pause a study: packs in training finish, no new ones start.
 
     Args:
-        connection: In a transaction that writes, as in all of these.
+        connection: In a write transaction.
         study_id: The study.
         now: The present time.
 
@@ -22,8 +22,8 @@ def pause(connection: Connection, study_id: str, now: datetime) -> State:
         PAUSED.
 
     Raises:
-        UnknownStudyError: There is no such study.
-        WrongStateError: It has ended or is about to.
+        UnknownStudyError: No such study.
+        WrongStateError: It has ended or is being cancelled.
     """
     if state_for_update(connection, study_id) is not State.PAUSED:
         transition(connection, study_id, State.PAUSED, "paused by request", token=None, now=now)
@@ -31,53 +31,53 @@ def pause(connection: Connection, study_id: str, now: datetime) -> State:
 
 
 def resume(connection: Connection, study_id: str, now: datetime) -> State:
-    """Let a paused study go on: with the driver that still holds it, or with the next one.
+    """Resume a paused study, with the driver that still holds it or by queueing it.
 
     Returns:
-        RUNNING or QUEUED; that of a study which was not paused stays as it is.
+        RUNNING or QUEUED; the unchanged state if the study was not paused.
 
     Raises:
-        UnknownStudyError: There is no such study.
-        WrongStateError: It has ended or is about to.
+        UnknownStudyError: No such study.
+        WrongStateError: It has ended or is being cancelled.
     """
     state = state_for_update(connection, study_id)
     if state in (State.QUEUED, State.RUNNING):
         return state
-    to = State.RUNNING if state is State.PAUSED and is_held(connection, study_id, now) else State.QUEUED
+    target = State.RUNNING if state is State.PAUSED and is_held(connection, study_id, now) else State.QUEUED
     if state is State.PAUSED:
-        transition(connection, study_id, to, "", token=None, now=now)
-        return to
+        transition(connection, study_id, target, "", token=None, now=now)
+        return target
     raise wrong_state(study_id, state, "resumed", "only a paused one can")
 
 
 def cancel(connection: Connection, study_id: str, now: datetime) -> State:
-    """Ask a study to stop; one that no driver holds is cancelled at once.
+    """Cancel a study: at once if no driver holds it, else by its driver.
 
     Returns:
         CANCELLING or CANCELLED.
 
     Raises:
-        UnknownStudyError: There is no such study.
+        UnknownStudyError: No such study.
         WrongStateError: It has ended otherwise.
     """
     state = state_for_update(connection, study_id)
     if state in (State.CANCELLING, State.CANCELLED):
         return state
-    waits = state is State.QUEUED or (state is State.PAUSED and not is_held(connection, study_id, now))
-    to = State.CANCELLED if waits else State.CANCELLING
-    transition(connection, study_id, to, "cancelled by request", token=None, now=now)
-    return to
+    is_idle = state is State.QUEUED or (state is State.PAUSED and not is_held(connection, study_id, now))
+    target = State.CANCELLED if is_idle else State.CANCELLING
+    transition(connection, study_id, target, "cancelled by request", token=None, now=now)
+    return target
 
 
 def retry(connection: Connection, study_id: str, now: datetime) -> State:
-    """Put a failed study into the queue again; it goes on from its rows.
+    """Queue a failed study again; it continues from its rows.
 
     Returns:
-        QUEUED, or what it is since it was retried before.
+        QUEUED, or the current state if it was retried before.
 
     Raises:
-        UnknownStudyError: There is no such study.
-        WrongStateError: It ended otherwise or is about to.
+        UnknownStudyError: No such study.
+        WrongStateError: It ended otherwise or is being cancelled.
     """
     state = state_for_update(connection, study_id)
     if state in (State.QUEUED, State.RUNNING, State.PAUSED):
@@ -85,41 +85,41 @@ def retry(connection: Connection, study_id: str, now: datetime) -> State:
     if state is not State.FAILED:
         raise wrong_state(study_id, state, "retried", "only a failed one can; post its spec again")
     connection.execute(delete(recordings).where(recordings.c.study == study_id))
-    # one that is at work again belongs into the lists
+    # an active study belongs in the default lists
     connection.execute(update(studies).where(studies.c.id == study_id).values(failed_attempts=0, archived_at=None))
     transition(connection, study_id, State.QUEUED, "retried by request", token=None, now=now)
     return State.QUEUED
 
 
 def archive(connection: Connection, study_id: str, now: datetime) -> State:
-    """Leave an ended study out of the lists of those that were not archived; nothing else of it changes.
+    """Hide an ended study from the default lists.
 
     Args:
-        connection: In a transaction that writes, as in all of these.
+        connection: In a write transaction.
         study_id: The study.
         now: The present time.
 
     Returns:
-        Its state, as it was.
+        Its state, unchanged.
 
     Raises:
-        UnknownStudyError: There is no such study.
+        UnknownStudyError: No such study.
         WrongStateError: It has not ended.
     """
     state = _require_ended(connection, study_id, "archived")
-    own = (studies.c.id == study_id, studies.c.archived_at.is_(None))
-    connection.execute(update(studies).where(*own).values(archived_at=now))
+    unarchived_study = (studies.c.id == study_id, studies.c.archived_at.is_(None))
+    connection.execute(update(studies).where(*unarchived_study).values(archived_at=now))
     return state
 
 
 def unarchive(connection: Connection, study_id: str, now: datetime) -> State:
-    """Bring an archived study back into the lists.
+    """Return an archived study to the default lists.
 
     Returns:
-        Its state, as it was.
+        Its state, unchanged.
 
     Raises:
-        UnknownStudyError: There is no such study.
+        UnknownStudyError: No such study.
         WrongStateError: It has not ended.
     """
     state = _require_ended(connection, study_id, "unarchived")

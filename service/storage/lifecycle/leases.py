@@ -1,4 +1,4 @@
-"""Claims: who drives which study, taken in the queue's order, renewed, and given up; in the caller's transaction."""
+"""Claims of studies by runners: claiming in queue order, renewing and releasing leases."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -11,34 +11,34 @@ from service.storage.lifecycle.queue import count_running_by_owner, read_queue
 from service.storage.lifecycle.transitions import has_state, lease_lost, record_event, state_for_update, transition
 from service.storage.tables import studies
 
-#: A study that was taken up so often with no pack trained in between has failed, whatever it was that died.
+#: Claims in a row without a trained pack after which a study has failed.
 MAX_FAILED_ATTEMPTS = 6
-#: Any number, the same for all processes: who claims holds PostgreSQL's lock of it.
+#: Id of PostgreSQL's advisory lock that serializes claims.
 _LOCK = 4_104_105
 
 
 def claim_next(connection: Connection, now: datetime, lease_seconds: float, max_per_owner: int | None) -> Claim | None:
-    """Take the next study: one in training whose lease ran out, else the first in the queue.
+    """Claim the next study: one whose lease expired, else the first in the queue.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         now: The present time.
-        lease_seconds: How long the claim holds without a heartbeat.
-        max_per_owner: Studies of one owner that drivers may hold at once; None for any number.
+        lease_seconds: How long the claim is valid without a renewal.
+        max_per_owner: Limit of running studies of one owner; None for no limit.
 
     Returns:
-        The claim, None where nothing waits.
+        The claim, None if nothing can be claimed.
     """
-    if connection.dialect.name == "postgresql":  # one after another, else two runners could exceed an owner's limit
+    if connection.dialect.name == "postgresql":  # else two runners together could exceed an owner's limit
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     study_id = _oldest_abandoned(connection, now) or _first_in_queue(connection, now, max_per_owner)
     if study_id is None:
         return None
-    found = connection.execute(
+    counters = connection.execute(
         select(studies.c.attempt, studies.c.failed_attempts).where(studies.c.id == study_id)
     ).one()
-    claim = Claim(study_id=study_id, token=secrets.token_hex(16), attempt=found.attempt + 1)
-    taken = connection.execute(
+    claim = Claim(study_id=study_id, token=secrets.token_hex(16), attempt=counters.attempt + 1)
+    updated = connection.execute(
         update(studies)
         .where(studies.c.id == study_id, or_(studies.c.state == State.QUEUED.value, _is_abandoned(now)))
         .values(
@@ -52,11 +52,13 @@ def claim_next(connection: Connection, now: datetime, lease_seconds: float, max_
             started_at=func.coalesce(studies.c.started_at, now),
         )
     )
-    if taken.rowcount == 0:
-        return None  # it was paused, or cancelled, meanwhile
+    if updated.rowcount == 0:
+        return None  # it was paused or cancelled in between
     record_event(connection, study_id, State.RUNNING, f"attempt {claim.attempt}", now)
-    if found.failed_attempts >= MAX_FAILED_ATTEMPTS:
-        reason = f"taken up {found.failed_attempts} times in a row with no pack trained: its drivers and runners died"
+    if counters.failed_attempts >= MAX_FAILED_ATTEMPTS:
+        reason = (
+            f"taken up {counters.failed_attempts} times in a row with no pack trained: its drivers and runners died"
+        )
         transition(connection, study_id, State.FAILED, reason, token=claim.token, now=now)
         return None
     return claim
@@ -67,13 +69,13 @@ def _is_abandoned(now: datetime) -> ColumnElement[bool]:
 
 
 def _oldest_abandoned(connection: Connection, now: datetime) -> str | None:
-    """Return the oldest study in training that no driver holds."""
+    """Return the oldest running study whose lease expired."""
     oldest = select(studies.c.id).where(_is_abandoned(now)).order_by(studies.c.id).limit(1)
     return connection.execute(oldest).scalar_one_or_none()
 
 
 def _first_in_queue(connection: Connection, now: datetime, max_per_owner: int | None) -> str | None:
-    """Return the first study in the queue whose owner may have one more."""
+    """Return the first queued study whose owner is below the limit."""
     held = {} if max_per_owner is None else count_running_by_owner(connection, now)
     admitted = (
         study.id
@@ -84,17 +86,17 @@ def _first_in_queue(connection: Connection, now: datetime, max_per_owner: int | 
 
 
 def renew(connection: Connection, study_id: str, token: str, now: datetime, lease_seconds: float) -> State:
-    """Renew a lease, and return RUNNING, PAUSED or CANCELLING.
+    """Renew a lease, and return the study's state: RUNNING, PAUSED or CANCELLING.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         study_id: The study.
-        token: Of the claim.
+        token: The claim's token.
         now: The present time.
-        lease_seconds: How long it holds from now.
+        lease_seconds: New duration, from now.
 
     Raises:
-        StoppedError: The token holds the study no longer.
+        StoppedError: The lease was lost.
     """
     renewed = connection.execute(
         update(studies)
@@ -107,41 +109,41 @@ def renew(connection: Connection, study_id: str, token: str, now: datetime, leas
 
 
 def release(connection: Connection, study_id: str, token: str, reason: str, now: datetime) -> State:
-    """Give up a claim, wherever the study is by now: one that was asked to stop has done so, a paused one stays paused.
+    """Release a claim: a cancelling study becomes CANCELLED, a paused one stays PAUSED, others are queued.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         study_id: The study.
-        token: Of the claim.
-        reason: Of what its driver died; empty where it did not, and the study was taken up in vain for once.
+        token: The claim's token.
+        reason: Why its driver died; empty if it did not, and the attempt does not count as failed.
         now: The present time.
 
     Returns:
-        CANCELLED, PAUSED, QUEUED, or FAILED where its drivers died too often with no pack trained in between.
+        CANCELLED, PAUSED, QUEUED, or FAILED after too many failed attempts.
 
     Raises:
-        StoppedError: The token holds the study no longer.
+        StoppedError: The lease was lost.
     """
-    own = (studies.c.id == study_id, studies.c.lease_token == token)
-    found = connection.execute(
-        select(studies.c.state, studies.c.failed_attempts).where(*own).with_for_update()
+    held_study = (studies.c.id == study_id, studies.c.lease_token == token)
+    row = connection.execute(
+        select(studies.c.state, studies.c.failed_attempts).where(*held_study).with_for_update()
     ).one_or_none()
-    if found is None:
+    if row is None:
         raise lease_lost(study_id)
-    if found.state == State.CANCELLING:
+    if row.state == State.CANCELLING:
         transition(connection, study_id, State.CANCELLED, "cancelled by request", token=token, now=now)
         return State.CANCELLED
     if not reason:
-        connection.execute(update(studies).where(*own).values(failed_attempts=max(0, found.failed_attempts - 1)))
-    if found.state == State.PAUSED:
-        connection.execute(update(studies).where(*own).values(lease_token=None, lease_expires_at=None))
+        connection.execute(update(studies).where(*held_study).values(failed_attempts=max(0, row.failed_attempts - 1)))
+    if row.state == State.PAUSED:
+        connection.execute(update(studies).where(*held_study).values(lease_token=None, lease_expires_at=None))
         return State.PAUSED
-    if reason and found.failed_attempts >= MAX_FAILED_ATTEMPTS:
+    if reason and row.failed_attempts >= MAX_FAILED_ATTEMPTS:
         transition(
             connection,
             study_id,
             State.FAILED,
-            f"{found.failed_attempts} times in a row: {reason}",
+            f"{row.failed_attempts} times in a row: {reason}",
             token=token,
             now=now,
         )
@@ -151,7 +153,7 @@ def release(connection: Connection, study_id: str, token: str, reason: str, now:
 
 
 def is_held(connection: Connection, study_id: str, now: datetime) -> bool:
-    """Say whether a driver holds a study: it has a claim, and renews it."""
+    """Return whether a study has an unexpired lease."""
     query = select(studies.c.lease_expires_at).where(studies.c.id == study_id)
     expires_at = connection.execute(query).scalar_one()
     return expires_at is not None and expires_at >= now

@@ -1,4 +1,4 @@
-"""The order in which waiting studies are taken up: the urgent first, then in turns among their owners, then by age."""
+"""The order of the queue: by priority, then fairly among owners, then by age."""
 
 import heapq
 from collections import Counter, defaultdict, deque
@@ -18,13 +18,13 @@ _FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedStudy:
-    """A study that waits for a driver.
+    """A queued study.
 
     Args:
         id: Sorts by the time of creation.
-        name: The study's.
-        owner: Whose it is; None where access is off, and all are of one owner.
-        priority: The higher the sooner.
+        name: Its name.
+        owner: Its owner; None without access control.
+        priority: Higher priorities are claimed first.
     """
 
     id: str
@@ -35,11 +35,11 @@ class QueuedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerUsage:
-    """What an owner has had of the runners.
+    """An owner's share of the runners so far.
 
     Args:
-        running: Studies that drivers hold.
-        last_started_at: When one was last taken up for the first time; long ago where none was.
+        running: Number of running studies.
+        last_started_at: When a study was last started; the distant past if none was.
     """
 
     running: int = 0
@@ -47,14 +47,14 @@ class OwnerUsage:
 
 
 def fair_order(queued: Sequence[QueuedStudy], usage_by_owner: Mapping[str | None, OwnerUsage]) -> Iterator[QueuedStudy]:
-    """Yield waiting studies in the order in which they will be taken up, if nothing comes in between.
+    """Yield queued studies in the order in which they will be claimed.
 
-    The highest priority first; among equals that of the owner with the fewest running studies, each that was yielded
-    counted as one; then of the one who was served longest ago; then the oldest.
+    The highest priority comes first; among equals the owner with the fewest running studies (yielded ones count as
+    running), then the owner whose last start is longest ago, then the oldest study.
 
     Args:
         queued: The studies.
-        usage_by_owner: By owner; one that is not in it has had nothing.
+        usage_by_owner: Usage of the owners that have any.
     """
     queues: dict[str | None, deque[QueuedStudy]] = defaultdict(deque)
     for study in sorted(queued, key=lambda study: (-study.priority, study.id)):
@@ -76,7 +76,7 @@ def fair_order(queued: Sequence[QueuedStudy], usage_by_owner: Mapping[str | None
 
 
 def read_queue(connection: Connection, now: datetime) -> Iterator[QueuedStudy]:
-    """Yield the queued studies in the order in which they will be taken up.
+    """Yield the queued studies in the order in which they will be claimed.
 
     Args:
         connection: In a transaction.
@@ -92,7 +92,7 @@ def read_queue(connection: Connection, now: datetime) -> Iterator[QueuedStudy]:
 
 
 def count_running_by_owner(connection: Connection, now: datetime) -> dict[str | None, int]:
-    """Return how many studies drivers hold, by owner.
+    """Return the number of running studies by owner.
 
     Args:
         connection: In a transaction.

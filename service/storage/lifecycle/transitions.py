@@ -1,4 +1,4 @@
-"""Moves of studies from state to state: guarded writes in the caller's transaction, each with its event."""
+"""State transitions of studies: guarded updates, each with an event, and the errors of refused ones."""
 
 from datetime import datetime
 
@@ -14,20 +14,20 @@ from studies.errors import StoppedError
 def transition(
     connection: Connection, study_id: str, to: State, reason: str, *, token: str | None, now: datetime
 ) -> None:
-    """Move a study to another state.
+    """Change a study's state, if its current state allows it.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         study_id: The study.
-        to: Where to.
-        reason: Why, in plain words.
-        token: Of the claim; None for who needs none.
+        to: The new state.
+        reason: Why.
+        token: The claim's token; None for changes that need no claim.
         now: The present time.
 
     Raises:
-        UnknownStudyError: There is no such study.
-        StoppedError: The token holds the study no longer.
-        WrongStateError: The study's state does not lead there.
+        UnknownStudyError: No such study.
+        StoppedError: The lease was lost.
+        WrongStateError: The current state does not allow the transition.
     """
     guarded = (
         update(studies).where(studies.c.id == study_id, has_state(SOURCES[to])).values(state=to.value, reason=reason)
@@ -46,10 +46,10 @@ def transition(
 
 
 def state_for_update(connection: Connection, study_id: str) -> State:
-    """Return a study's state and keep others from changing it until the transaction ends.
+    """Return a study's state, and lock its row until the transaction ends.
 
     Raises:
-        UnknownStudyError: There is no such study.
+        UnknownStudyError: No such study.
     """
     query = select(studies.c.state).where(studies.c.id == study_id).with_for_update()
     state = connection.execute(query).scalar_one_or_none()
@@ -59,33 +59,33 @@ def state_for_update(connection: Connection, study_id: str) -> State:
 
 
 def record_event(connection: Connection, study_id: str, to: State, message: str, now: datetime) -> None:
-    """Write the event of a state change, and what webhooks are to be told of it."""
+    """Write the event of a state change, and queue its webhook messages."""
     connection.execute(insert(events).values(study=study_id, at=now, kind=to.value, message=message))
     enqueue_deliveries(connection, study_id, to, message, now)
 
 
 def has_state(states: tuple[State, ...]) -> ColumnElement[bool]:
-    """Return the condition that a study is in one of some states."""
+    """Return the SQL condition that a study is in one of some states."""
     return studies.c.state.in_([state.value for state in states])
 
 
 def lease_lost(study_id: str) -> StoppedError:
-    """Return the error for a driver that holds its study no longer."""
+    """Return the error for a driver that lost its lease."""
     return StoppedError(f"study {study_id} was stopped, or another driver holds it: nothing more may be written")
 
 
 def wrong_state(study_id: str, state: State, action: str, remedy: str) -> WrongStateError:
-    """Return the error for what a study's state does not allow.
+    """Return the error for an action that a study's state does not allow.
 
     Args:
         study_id: The study.
-        state: Where it is.
-        action: What it cannot be, as in `resumed`.
-        remedy: Which one can, or what to do.
+        state: Its state.
+        action: The refused action as a participle: `resumed`.
+        remedy: What is allowed, or what to do.
     """
     return WrongStateError(f"study {study_id} is {state}; it cannot be {action}: {remedy}")
 
 
 def unknown_study(study_id: str) -> UnknownStudyError:
-    """Return the error for an id that no study has."""
+    """Return the error for an unknown study id."""
     return UnknownStudyError(f"no study has the id {quote_value(study_id)}; `GET /studies` lists those there are")

@@ -21,9 +21,11 @@ def estimate_study(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estim
         catalogue: What can be trained, and on what.
     """
     with store.reading() as connection:
-        known = {name: read_workload_speeds(connection, name) for name in {each.workload for each in spec.workloads}}
+        measured_subjects = {
+            name: read_workload_speeds(connection, name) for name in {each.workload for each in spec.workloads}
+        }
     paces = {
-        (workload.name, arm.name): _pace(spec, workload, arm, catalogue, known[workload.workload])
+        (workload.name, arm.name): _pace(spec, workload, arm, catalogue, measured_subjects[workload.workload])
         for workload in spec.workloads
         for arm in spec.arms
     }
@@ -47,12 +49,14 @@ def _pace(
         measured = _matching_speeds(spec, workload, arm, catalogue.machines, measured_subjects)
         if measured:
             return Pace(speeds=measured, basis=Basis.MEASURED, source="measured on this machine")
-        here = [each for each in measured_subjects if each.subject.hardware == catalogue.machines.hardware]
-        alike = [each for each in here if dict(each.subject.options) == workload.options] or here
-        if alike:
-            of = "" if alike is not here else " with other options"
-            source = f"the median of what was measured of {workload.workload}{of} on this machine"
-            return _guess(lanes, median(fastest(each.speeds).lane_seconds for each in alike), source)
+        on_this_hardware = [each for each in measured_subjects if each.subject.hardware == catalogue.machines.hardware]
+        similar = [
+            each for each in on_this_hardware if dict(each.subject.options) == workload.options
+        ] or on_this_hardware
+        if similar:
+            suffix = "" if similar is not on_this_hardware else " with other options"
+            source = f"the median of what was measured of {workload.workload}{suffix} on this machine"
+            return _guess(lanes, median(fastest(each.speeds).lane_seconds for each in similar), source)
     source = f"what the catalogue says of {workload.workload}, on a processor's core with its default options"
     return _guess(lanes, entry.step_seconds, source)
 

@@ -39,14 +39,14 @@ class ProgressCache:
         def read(wanted: Sequence[Place]) -> Rows:
             return read_searches(connection, study.id, wanted, reached)
 
-        found = progress(study.spec, counts, reached, known, read)
+        current = progress(study.spec, counts, reached, known, read)
         with self._lock:
             # of two looks at once either will do: what an older one lacks is replayed again
-            self._standings[study.id] = found.searches
+            self._standings[study.id] = current.searches
             self._standings.move_to_end(study.id)
             while len(self._standings) > _MAX_CACHED_STUDIES:
                 self._standings.popitem(last=False)
-        return found
+        return current
 
 
 def _read_run_counts(connection: Connection, study_id: str) -> dict[tuple[str, str, Stage], int]:

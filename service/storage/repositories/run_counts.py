@@ -18,11 +18,13 @@ def add_to_run_counts(connection: Connection, runs: Sequence[Run]) -> None:
         runs: The runs, at least one.
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    given = insert(tallies)
-    more = given.on_conflict_do_update(index_elements=["outcome"], set_={"runs": tallies.c.runs + given.excluded.runs})
-    found = Counter(run.outcome.value for run in runs)
+    statement = insert(tallies)
+    increment = statement.on_conflict_do_update(
+        index_elements=["outcome"], set_={"runs": tallies.c.runs + statement.excluded.runs}
+    )
+    counts = Counter(run.outcome.value for run in runs)
     # in the same order for all who write at once: none of them waits for one that waits for it
-    connection.execute(more, [{"outcome": outcome, "runs": found[outcome]} for outcome in sorted(found)])
+    connection.execute(increment, [{"outcome": outcome, "runs": counts[outcome]} for outcome in sorted(counts)])
 
 
 def read_run_counts(connection: Connection) -> dict[Outcome, int]:
@@ -31,5 +33,5 @@ def read_run_counts(connection: Connection) -> dict[Outcome, int]:
     Args:
         connection: In a transaction.
     """
-    found = {Outcome(row.outcome): row.runs for row in connection.execute(select(tallies))}
-    return {outcome: found.get(outcome, 0) for outcome in Outcome}
+    counts = {Outcome(row.outcome): row.runs for row in connection.execute(select(tallies))}
+    return {outcome: counts.get(outcome, 0) for outcome in Outcome}

@@ -78,8 +78,8 @@ class Runners:
             NoRunnerError: None is.
         """
         with self._store.reading() as connection:
-            found = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()
-        if found is None:
+            active = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()
+        if active is None:
             raise NoRunnerError(
                 "no runner is at work, so that studies would wait in the queue; try again in some seconds, "
                 "or start one (`l4-studies serve` starts one with the service)"

@@ -38,20 +38,20 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
         study_id: The study.
         with_series: Whether the runs have their series.
     """
-    own_trials = select(trials).where(trials.c.study == study_id)
-    own_packs = select(packs).where(packs.c.study == study_id)
-    own_runs = select(runs).where(runs.c.study == study_id)
-    own_series = select(series).where(series.c.study == study_id)
-    followed = series_by_run(connection.execute(own_series.order_by(series.c.position))) if with_series else {}
+    study_trials = select(trials).where(trials.c.study == study_id)
+    study_packs = select(packs).where(packs.c.study == study_id)
+    study_runs = select(runs).where(runs.c.study == study_id)
+    study_series = select(series).where(series.c.study == study_id)
+    series_of = series_by_run(connection.execute(study_series.order_by(series.c.position))) if with_series else {}
     return Rows(
         trials=tuple(
             trial_from_row(row)
-            for row in connection.execute(own_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
+            for row in connection.execute(study_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
         ),
-        packs=tuple(pack_from_row(row) for row in connection.execute(own_packs.order_by(packs.c.number))),
+        packs=tuple(pack_from_row(row) for row in connection.execute(study_packs.order_by(packs.c.number))),
         runs=tuple(
-            run_from_row(row, followed.get((row.pack, row.lane), ()))
-            for row in connection.execute(own_runs.order_by(*_ORDER))
+            run_from_row(row, series_of.get((row.pack, row.lane), ()))
+            for row in connection.execute(study_runs.order_by(*_ORDER))
         ),
         reached=read_reached(connection, study_id),
     )
@@ -103,12 +103,12 @@ def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tu
         study_id: The study.
         limit: Most runs to return.
     """
-    found = connection.execute(
+    rows = connection.execute(
         _RUNS.where(runs.c.study == study_id, runs.c.tracked.is_(False)).order_by(runs.c.pack, runs.c.lane).limit(limit)
     ).all()
-    own_series = select(series).where(series.c.study == study_id, series.c.pack.in_({row.pack for row in found}))
-    followed = series_by_run(connection.execute(own_series.order_by(series.c.position)))
-    return tuple(_run_row_from(row, followed.get((row.pack, row.lane), ())) for row in found)
+    study_series = select(series).where(series.c.study == study_id, series.c.pack.in_({row.pack for row in rows}))
+    series_of = series_by_run(connection.execute(study_series.order_by(series.c.position)))
+    return tuple(_run_row_from(row, series_of.get((row.pack, row.lane), ())) for row in rows)
 
 
 def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str | None) -> Page[RunRow]:
@@ -145,8 +145,8 @@ def read_run(connection: Connection, study_id: str, run_id: str) -> RunRow:
     Raises:
         UnknownRunError: The study has no such run.
     """
-    own = _has_run_id(study_id, run_id)
-    row = None if own is None else connection.execute(_RUNS.where(own)).one_or_none()
+    condition = _has_run_id(study_id, run_id)
+    row = None if condition is None else connection.execute(_RUNS.where(condition)).one_or_none()
     if row is None:
         raise UnknownRunError(
             f"study {study_id} has no run {quote_value(run_id)}; "
@@ -155,16 +155,16 @@ def read_run(connection: Connection, study_id: str, run_id: str) -> RunRow:
     return _run_row_from(row, ())
 
 
-def _run_row_from(row: Row[*tuple[Any, ...]], followed: Sequence[Series]) -> RunRow:
-    return RunRow(run=run_from_row(row, followed), setting=parse_numbers(row.setting))
+def _run_row_from(row: Row[*tuple[Any, ...]], run_series: Sequence[Series]) -> RunRow:
+    return RunRow(run=run_from_row(row, run_series), setting=parse_numbers(row.setting))
 
 
 def _sort_key_at(connection: Connection, study_id: str, cursor: str) -> tuple[Any, ...]:
-    own = _has_run_id(study_id, cursor)
-    place = None if own is None else connection.execute(select(*_ORDER).where(own)).one_or_none()
-    if place is None:
+    condition = _has_run_id(study_id, cursor)
+    sort_key = None if condition is None else connection.execute(select(*_ORDER).where(condition)).one_or_none()
+    if sort_key is None:
         raise bad_cursor(cursor)
-    return tuple(place)
+    return tuple(sort_key)
 
 
 def _has_run_id(study_id: str, run_id: str) -> ColumnElement[bool] | None:

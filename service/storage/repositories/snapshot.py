@@ -50,14 +50,14 @@ def read_snapshot(connection: Connection, now: datetime) -> Snapshot:
         now: The present time.
     """
     states = select(studies.c.state, func.count()).group_by(studies.c.state)
-    found = {State(state): count for state, count in connection.execute(states)}
-    lanes, filled = _count_lanes(connection, now)
+    counts = {State(state): count for state, count in connection.execute(states)}
+    lanes, occupied = _count_lanes(connection, now)
     return Snapshot(
-        studies={state: found.get(state, 0) for state in State},
+        studies={state: counts.get(state, 0) for state in State},
         queued_seconds=_queued_seconds(connection, now),
         runs=read_run_counts(connection),
         lanes=lanes,
-        occupied_lanes=filled,
+        occupied_lanes=occupied,
         unrecorded_runs=_count(connection, runs, runs.c.tracked.is_(False)),
         runners=_count(connection, runners, runners.c.expires_at > now),
         pending_deliveries=_count(connection, deliveries, true()),
@@ -80,11 +80,11 @@ def _queued_seconds(connection: Connection, now: datetime) -> float:
 def _count_lanes(connection: Connection, now: datetime) -> tuple[int, int]:
     driven = (has_state(HELD), studies.c.lease_expires_at >= now)
     unfinished = select(packs.c.lanes, packs.c.width).join(studies, studies.c.id == packs.c.study)
-    lanes = filled = 0
+    lanes = occupied = 0
     # what waited of searches when a budget ended them is trained no more
-    given_up = and_(studies.c.reached.is_not(None), packs.c.stage == Stage.SEARCH.value)
-    for members, width in connection.execute(unfinished.where(*driven, packs.c.done.is_(False), not_(given_up))):
-        runs_in_it = len(json.loads(members))
-        filled += runs_in_it
-        lanes += width or runs_in_it
-    return lanes, filled
+    abandoned = and_(studies.c.reached.is_not(None), packs.c.stage == Stage.SEARCH.value)
+    for lanes_json, width in connection.execute(unfinished.where(*driven, packs.c.done.is_(False), not_(abandoned))):
+        run_count = len(json.loads(lanes_json))
+        occupied += run_count
+        lanes += width or run_count
+    return lanes, occupied

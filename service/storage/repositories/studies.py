@@ -97,10 +97,10 @@ class Store:
                 return insert_study(connection, spec, now, key, owner=owner, priority=priority, reason=reason)
         except IntegrityError:
             # another request with the same key was kept first
-            found = None if key is None else self.find_by_idempotency_key(key, owner)
-            if found is None:
+            existing_id = None if key is None else self.find_by_idempotency_key(key, owner)
+            if existing_id is None:
                 raise
-            return found
+            return existing_id
 
     def find_by_idempotency_key(self, key: IdempotencyKey, owner: str | None = None) -> str | None:
         """Return the id of the study that an owner posted with a key, None where there is none.
@@ -308,10 +308,10 @@ class Store:
             UnknownStudyError: There is no such study.
         """
         with self.reading() as connection:
-            found = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one_or_none()
-        if found is None:
+            state = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one_or_none()
+        if state is None:
             raise unknown_study(study_id)
-        return State(found)
+        return State(state)
 
     def end_abandoned_cancellations(self, now: datetime) -> None:
         """Mark CANCELLED every study that was asked to stop and whose driver lets its lease run out.
@@ -322,8 +322,8 @@ class Store:
         abandoned = and_(studies.c.state == State.CANCELLING.value, studies.c.lease_expires_at < now)
         with self.writing() as connection:
             # two runners may look at once
-            found = connection.execute(select(studies.c.id).where(abandoned).with_for_update(skip_locked=True))
-            for study_id in found.scalars().all():
+            study_ids = connection.execute(select(studies.c.id).where(abandoned).with_for_update(skip_locked=True))
+            for study_id in study_ids.scalars().all():
                 transition(connection, study_id, State.CANCELLED, "cancelled by request", token=None, now=now)
 
     def set_environment(self, study_id: str, environment: Mapping[str, object]) -> None:
@@ -375,11 +375,11 @@ class Store:
             content = connection.execute(query).scalar_one_or_none()
         if content is not None:
             return content
-        there = self.report_files(study_id)
-        if there:
+        file_names = self.report_files(study_id)
+        if file_names:
             raise UnknownReportFileError(
-                f"study {study_id}'s report has no {quote_value(file)}; it has {', '.join(there)}"
+                f"study {study_id}'s report has no {quote_value(file)}; it has {', '.join(file_names)}"
             )
-        why = f": {study.reason}" if study.reason else ""
-        later = "" if study.state in ENDED else "; ask again once it has SUCCEEDED"
-        raise NoReportError(f"study {study_id} is {study.state}{why}. It has no report{later}")
+        because = f": {study.reason}" if study.reason else ""
+        advice = "" if study.state in ENDED else "; ask again once it has SUCCEEDED"
+        raise NoReportError(f"study {study_id} is {study.state}{because}. It has no report{advice}")

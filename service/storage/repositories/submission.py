@@ -37,9 +37,9 @@ def insert_study(
         KeyReusedError: The key came with another body before.
         IntegrityError: It came in a transaction that goes on beside this one.
     """
-    found = None if key is None else find_by_idempotency_key(connection, key, owner)
-    if found is not None:
-        return found
+    existing_id = None if key is None else find_by_idempotency_key(connection, key, owner)
+    if existing_id is not None:
+        return existing_id
     study_id = new_id(now)
     connection.execute(
         insert(studies).values(
@@ -72,13 +72,13 @@ def find_by_idempotency_key(connection: Connection, key: IdempotencyKey, owner: 
     Raises:
         KeyReusedError: It came with another body before.
     """
-    own = (requests.c.owner == (owner or ""), requests.c.key == key.key)
-    found = connection.execute(select(requests).where(*own)).one_or_none()
-    if found is None:
+    same_key = (requests.c.owner == (owner or ""), requests.c.key == key.key)
+    request = connection.execute(select(requests).where(*same_key)).one_or_none()
+    if request is None:
         return None
-    if found.digest != key.digest:
+    if request.digest != key.digest:
         raise KeyReusedError(
-            f"the key {quote_value(key.key)} came with another study before, {found.study}; "
+            f"the key {quote_value(key.key)} came with another study before, {request.study}; "
             "give every study a key of its own"
         )
-    return str(found.study)
+    return str(request.study)

@@ -34,8 +34,8 @@ def read_speeds(connection: Connection, subject: Subject) -> tuple[Speed, ...]:
         connection: In a transaction.
         subject: Of what.
     """
-    own = select(table).where(table.c.subject == _digest(subject)).order_by(table.c.mode, table.c.lanes)
-    return tuple(_speed_from_row(row) for row in connection.execute(own))
+    query = select(table).where(table.c.subject == _digest(subject)).order_by(table.c.mode, table.c.lanes)
+    return tuple(_speed_from_row(row) for row in connection.execute(query))
 
 
 def read_workload_speeds(connection: Connection, workload: str) -> tuple[MeasuredSubject, ...]:
@@ -45,13 +45,14 @@ def read_workload_speeds(connection: Connection, workload: str) -> tuple[Measure
         connection: In a transaction.
         workload: The registered workload's name.
     """
-    start = json.dumps([workload]).removesuffix("]") + ","
-    own = select(table).where(table.c.about.startswith(start, autoescape=True))
-    found: dict[str, list[Speed]] = {}
-    for row in connection.execute(own.order_by(table.c.about, table.c.mode, table.c.lanes)):
-        found.setdefault(row.about, []).append(_speed_from_row(row))
+    prefix = json.dumps([workload]).removesuffix("]") + ","
+    query = select(table).where(table.c.about.startswith(prefix, autoescape=True))
+    speeds_by_subject: dict[str, list[Speed]] = {}
+    for row in connection.execute(query.order_by(table.c.about, table.c.mode, table.c.lanes)):
+        speeds_by_subject.setdefault(row.about, []).append(_speed_from_row(row))
     return tuple(
-        MeasuredSubject(subject=Subject.of_key(about), speeds=tuple(speeds)) for about, speeds in found.items()
+        MeasuredSubject(subject=Subject.of_key(about), speeds=tuple(speeds))
+        for about, speeds in speeds_by_subject.items()
     )
 
 

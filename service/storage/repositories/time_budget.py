@@ -35,8 +35,8 @@ def record_limit_reached(connection: Connection, study_id: str, limit: Limit, re
         reason: What that means, in plain words.
         now: The present time.
     """
-    new = update(studies).where(studies.c.id == study_id, studies.c.reached.is_(None)).values(reached=limit.value)
-    if connection.execute(new).rowcount:
+    change = update(studies).where(studies.c.id == study_id, studies.c.reached.is_(None)).values(reached=limit.value)
+    if connection.execute(change).rowcount:
         state = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one()
         record_event(connection, study_id, State(state), reason, now)
 
@@ -49,8 +49,8 @@ def save_estimate(connection: Connection, study_id: str, estimate: Estimate) -> 
         study_id: The study.
         estimate: Made before anything of it is trained.
     """
-    new = update(studies).where(studies.c.id == study_id, studies.c.estimate.is_(None))
-    connection.execute(new.values(estimate=estimate.model_dump_json()))
+    change = update(studies).where(studies.c.id == study_id, studies.c.estimate.is_(None))
+    connection.execute(change.values(estimate=estimate.model_dump_json()))
 
 
 def read_estimate(connection: Connection, study_id: str) -> Estimate | None:
@@ -60,5 +60,5 @@ def read_estimate(connection: Connection, study_id: str) -> Estimate | None:
         connection: In a transaction.
         study_id: The study.
     """
-    found = connection.execute(select(studies.c.estimate).where(studies.c.id == study_id)).scalar_one()
-    return None if found is None else Estimate.model_validate_json(found)
+    text = connection.execute(select(studies.c.estimate).where(studies.c.id == study_id)).scalar_one()
+    return None if text is None else Estimate.model_validate_json(text)
