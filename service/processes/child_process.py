@@ -1,4 +1,4 @@
-"""Child processes of the supervisor: each on a leash, with a log file, stopped with grace and then by force."""
+"""Child processes: each under a subreaper, with a log file, stopped with SIGTERM and then SIGKILL."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from service.errors import ProcessDiedError
 from service.processes.log_files import last_lines
 
-#: Beyond a command's own grace: what its leash may take to kill and reap what is left.
+#: Beyond a command's own grace: what its subreaper may take to kill and reap what is left.
 _SUBREAPER_GRACE_SECONDS = 5.0
 
 
@@ -52,7 +52,7 @@ class ChildProcess:
             self._subreaper = subprocess.Popen(
                 [sys.executable, "-m", "service.processes.subreaper", str(spec.grace_seconds), *spec.arguments],
                 env=dict(spec.environment),
-                stdin=subprocess.PIPE,  # its end tells the leash that we are gone
+                stdin=subprocess.PIPE,  # its end tells the subreaper that this process is gone
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -65,7 +65,7 @@ class ChildProcess:
 
     @property
     def stopped_on_request(self) -> bool:
-        """Whether it was asked to stop, and ended of that: its leash too may be on its way out when SIGTERM comes."""
+        """Whether it ended because it was asked to; SIGTERM may also end its subreaper before that is set up."""
         return self._stop_requested and self.exit_status in (128 + signal.SIGTERM, -signal.SIGTERM)
 
     def require_running(self) -> None:
@@ -106,7 +106,7 @@ class ChildProcess:
         try:
             self._subreaper.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._subreaper.kill()  # its command gets SIGKILL when its parent, the leash, dies
+            self._subreaper.kill()  # its command gets SIGKILL when its parent, the subreaper, dies
             self._subreaper.wait()
         assert self._subreaper.stdin is not None  # asked for above
         self._subreaper.stdin.close()

@@ -1,9 +1,9 @@
-"""Runs a command on a leash: whatever it started is gone once it ends, is told to stop, or loses the leash's holder.
+"""Runs a command as a subreaper: all its descendants end when it ends, is told to stop, or its parent dies.
 
     python -m service.processes.subreaper GRACE COMMAND...
 
-The holder keeps the other end of a pipe that is this process's standard input; what it writes there goes to the
-command's. SIGTERM, or the end of that pipe (the holder died, by SIGKILL too), asks the command to stop with SIGTERM;
+The parent keeps the other end of a pipe that is this process's standard input; what it writes there goes to the
+command's. SIGTERM, or the end of that pipe (the parent died, by SIGKILL too), asks the command to stop with SIGTERM;
 after GRACE seconds, or on SIGQUIT at once, the command and all its descendants are killed. As a "child subreaper" this
 process inherits every orphan among them, those in sessions of their own included. It exits as the command did. Only the
 standard library is used, to start in no time.
@@ -95,7 +95,7 @@ def _wait(process: subprocess.Popen[bytes], grace: float, received: list[int]) -
 
 
 def _forward_input(process: subprocess.Popen[bytes]) -> bool:
-    """Wait a moment for what the holder writes, and hand it on."""
+    """Forward the parent's input to the command for a moment; return whether the input has ended."""
     readable, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
     if not readable:
         return False

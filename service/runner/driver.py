@@ -39,7 +39,7 @@ from studies.reporting.render import render
 from studies.reporting.report import Provenance, Report, build_report
 from studies.validation.catalogue import Catalogue
 
-Value = TypeVar("Found")
+Value = TypeVar("Value")
 
 log = logging.getLogger("service.runner.driver")  # as a program its name is `__main__`
 

@@ -19,7 +19,7 @@ from studies.planning.estimate import Estimate
 from studies.planning.throughput import Speed, Subject
 from studies.records.rows import Limit, Pack, Rows, Run, Trial
 
-Value = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 class StudyLedger:

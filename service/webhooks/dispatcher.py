@@ -1,4 +1,4 @@
-"""Delivers to webhooks: a thread of the HTTP process, so that a receiver that hangs holds up nothing but itself."""
+"""The webhook dispatcher: a thread of the HTTP process that delivers the messages of the outbox."""
 
 import asyncio
 import logging
@@ -21,17 +21,17 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 1.0
-#: A webhook that a courier took and lost, since its process died, is another's after so long.
+#: After so long another dispatcher takes over the webhooks of one that died.
 _LEASE_SECONDS = 3 * TIMEOUT_SECONDS
-#: Webhooks that are told something at the same time.
+#: Webhooks that are delivered to at the same time.
 _MAX_CONCURRENT = 50
 
 
 @final
 class WebhookDispatcher:
-    """Tells webhooks, each in its order and all at once, what happened to studies.
+    """Delivers messages to webhooks: to each in order, to all of them concurrently.
 
-    Any number of couriers may work on one database: each takes a webhook for itself for a while.
+    Any number of dispatchers may share a database: each leases the webhooks that it delivers to.
 
     Args:
         store: The database.
@@ -42,14 +42,14 @@ class WebhookDispatcher:
         """Start with no webhook."""
         self._store, self._outbound = store, outbound
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="courier", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="webhook dispatcher", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is on its way is given up, and sent again by the next courier."""
+        """Stop; deliveries in flight are cancelled, and sent again by the next dispatcher."""
         self._stopping.set()
         self._thread.join()
 
@@ -78,7 +78,7 @@ class WebhookDispatcher:
         )
 
     async def _deliver_all(self, webhook_id: str) -> None:
-        """Tell a webhook what waits for it, until there is nothing more or it does not take something."""
+        """Deliver a webhook's pending messages until none is left or one fails."""
         try:
             while (pending := await asyncio.to_thread(self._next_delivery, webhook_id)) is not None:
                 delivery, url, secret = pending
@@ -99,7 +99,7 @@ class WebhookDispatcher:
             return DeliveryResult(status=None, detail="a fault of the service, whose log has more")
 
     def _next_delivery(self, webhook_id: str) -> tuple[Delivery, str, str] | None:
-        """Return what a webhook is to be told next, its URL and its secret."""
+        """Return a webhook's next delivery, its URL and its secret."""
 
         def read(connection: Connection) -> tuple[Delivery, str, str] | None:
             try:
@@ -112,7 +112,7 @@ class WebhookDispatcher:
         return self._write(read)
 
     def _record_result(self, delivery: Delivery, result: DeliveryResult) -> bool:
-        """Note what came back, and return whether the webhook is told the next thing at once."""
+        """Record a result, and return whether to send the next message at once."""
         if result.accepted:
             self._write(lambda connection: outbox.mark_delivered(connection, delivery))
             return True

@@ -1,4 +1,4 @@
-"""How many runs were ever done, by outcome: counted as they are written, so that deleting a study takes none away."""
+"""Counts of all finished runs by outcome, those of deleted studies included."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The census: how many studies, runs, lanes, runners and deliveries there are, cheap enough to be asked for often."""
+"""A snapshot of counts for monitoring: studies, runs, lanes, runners and deliveries; cheap to read."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from studies.spec.parameters import Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What there is at one moment.
+    """Counts at one moment.
 
     Args:
         studies: By state, those that there are none of included.
@@ -43,7 +43,7 @@ class Snapshot:
 
 
 def read_snapshot(connection: Connection, now: datetime) -> Snapshot:
-    """Return what there is.
+    """Return the current counts.
 
     Args:
         connection: In a transaction, so that all is of one moment.
