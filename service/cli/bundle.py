@@ -36,12 +36,11 @@ def rebuild(
 ) -> None:
     """Compute the report of an unpacked bundle again from its rows, and say whether it is the same; asks no service."""
     from studies.environment import current_environment  # noqa: PLC0415 - slow imports that other commands do not need
-    from studies.reporting.bundle.rebuild import read_provenance  # noqa: PLC0415
-    from studies.reporting.bundle.rebuild import rebuild as recompute  # noqa: PLC0415
+    from studies.reporting.bundle.rebuild import read_provenance, rebuild_report  # noqa: PLC0415
 
     target = out or folder / "again"
     try:
-        files = recompute(folder)
+        files = rebuild_report(folder)
         write_files(target, files)
         identical = (folder / "report" / "report.json").read_bytes() == files["report.json"]
     except (BundleError, OSError) as error:

@@ -25,7 +25,7 @@ from service.settings import Settings
 from service.states import State
 from service.storage.lifecycle.leases import MAX_FAILED_ATTEMPTS
 from studies.planning.estimate import Basis
-from studies.reporting.bundle.rebuild import rebuild
+from studies.reporting.bundle.rebuild import rebuild_report
 from studies.reporting.report import Report
 from studies.spec.definition import FIRST_CONFIRM_SEED
 from studies.spec.parameters import Stage
@@ -136,7 +136,7 @@ def test_its_bundle_gives_the_same_report(done: StudyResponse, client: Client, t
     client.reports.save_bundle(done.id, tmp_path / "bundle.zip")
     with ZipFile(tmp_path / "bundle.zip") as archive:
         archive.extractall(tmp_path / "bundle")
-    again = rebuild(tmp_path / "bundle")
+    again = rebuild_report(tmp_path / "bundle")
     assert again["report.json"] == client.report(done.id)
     assert again["report.html"] == client.report(done.id, ReportFormat.HTML)
     assert "torch==" in (tmp_path / "bundle" / "constraints.txt").read_text()

@@ -1,4 +1,4 @@
-// Asks the API in the name of the page's reader, and tells what it could not do.
+// Requests to the API, error messages, and creation of elements.
 
 export async function ask(method, path, body) {
   const options = { method, headers: { Accept: "application/json" } };

@@ -1,4 +1,4 @@
-// Draws a study's curves as SVG: a line a run, a colour and a dash an arm.
+// Draws a study's curves as SVG: one line per run, one colour and dash per arm.
 
 import { ask, make } from "./ask.js";
 
@@ -110,7 +110,7 @@ function label(text, x, y, anchor) {
   return made;
 }
 
-// Round numbers between two, about so many.
+// About `count` round numbers between two bounds.
 function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -120,7 +120,7 @@ function ticks(low, high, count) {
   return found;
 }
 
-// Powers of ten, or 1, 2 and 5 times them where there would be too few.
+// Powers of ten, with 2 and 5 times them in short ranges.
 function decades(low, high) {
   const found = [];
   const each = Math.max(1, Math.ceil((high - low) / 6));

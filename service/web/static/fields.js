@@ -1,4 +1,4 @@
-// The fields of a study's parts, and what they say; a field's pointer is that of the value in its part.
+// Form fields of workloads, arms and protocol, and their values; a field's pointer is relative to its workload or arm.
 
 import { make } from "./ask.js";
 
@@ -98,7 +98,7 @@ function put(into, input) {
   if (value !== undefined && !isDefault) into[input.dataset.pointer.split("/").pop()] = value;
 }
 
-// A field's value: a number where it reads as one, the words else, for the service to refuse; undefined where empty.
+// A field's value: a number if it is one, else the text, which the service rejects; undefined if empty.
 function said(input) {
   const written = input.value.trim();
   if (written === "") return undefined;

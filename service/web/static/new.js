@@ -1,4 +1,4 @@
-// The form of a new study: built from what can be trained, checked and estimated by the service while it is filled in.
+// The form of a new study: built from the catalogue; the service validates and estimates it on every change.
 
 import { ask, make, tell } from "./ask.js";
 import { armFields, armOf, fieldsOf, protocolFields, protocolOf, workloadFields, workloadOf } from "./fields.js";
@@ -48,7 +48,7 @@ function addArm(name, given) {
   if (entry) part("arms").append(armFields(entry, { name: fresh("arms", name), ...given }));
 }
 
-// A name that no other workload or arm of the study has.
+// A name that no other workload or arm of the study has yet.
 function fresh(where, name) {
   const taken = fieldsOf(part(where)).map((each) => each.querySelector("[data-name]").value);
   let count = 2;
@@ -78,7 +78,7 @@ function changed() {
   timer = setTimeout(plan, WAIT_MILLISECONDS);
 }
 
-// What all chosen workloads can be compared on.
+// Offers the objectives that all selected workloads have.
 function offerObjectives() {
   const chosen = fieldsOf(part("workloads")).map((each) => workloads.find((entry) => entry.name === each.dataset.entry));
   const common = chosen.map((entry) => Object.keys(entry.objectives));
@@ -93,7 +93,7 @@ function offerObjectives() {
 async function plan() {
   const turn = ++asked;
   const answer = await ask("POST", "/studies/plan", study());
-  if (turn !== asked) return; // it was changed meanwhile
+  if (turn !== asked) return; // the form has changed meanwhile
   showFaults(answer);
   part("cost").replaceChildren(...(answer.ok ? cost(answer.data) : [make("p", { class: "quiet" }, "It cannot be said yet.")]));
 }
@@ -134,7 +134,7 @@ function showFaults(answer) {
   list.hidden = list.children.length === 0;
 }
 
-// The field that a fault is about, or the nearest that holds it.
+// The field of a fault, or the nearest enclosing one.
 function fieldAt(pointer) {
   const [, list, place, ...rest] = pointer.split("/");
   let inside = form;
@@ -151,7 +151,7 @@ function fieldAt(pointer) {
   return inside.querySelector("[data-name]");
 }
 
-// Over plain http a browser has no clipboard for pages: the text is selected then, for the reader to copy.
+// Over plain http pages have no clipboard: the text is selected instead.
 function copy(element, button) {
   if (navigator.clipboard) navigator.clipboard.writeText(element.textContent);
   else getSelection().selectAllChildren(element);
@@ -192,7 +192,7 @@ part("add-arm-button").addEventListener("click", () => {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector('button[type="submit"]');
-  button.disabled = true; // asked twice it would be two studies
+  button.disabled = true; // a second click would submit a second study
   const answer = await ask("POST", "/studies", study());
   if (answer.ok) {
     location.assign(answer.data.links.page);

@@ -1,10 +1,10 @@
-// A study's page: takes up what has changed, and passes on what its reader asks of the study.
+// A study's page: polls for changes, and runs the actions of its buttons.
 
 import { ask, tell } from "./ask.js";
 import { drawCurves } from "./curves.js";
 
 const LOOK_MILLISECONDS = 1500;
-const ENDED_MILLISECONDS = 15000; // its report may follow, and it may be retried or put away elsewhere
+const ENDED_MILLISECONDS = 15000; // the report may follow, and the study may be retried or archived elsewhere
 
 const head = document.getElementById("top");
 const told = document.getElementById("told");
@@ -21,7 +21,7 @@ async function look() {
   const before = { ...facts() };
   const answer = await ask("GET", `/pages/studies/${study}/now`);
   if (!answer.ok) {
-    // a study that was deleted elsewhere, a session that has ended
+    // the study was deleted elsewhere, or the session has ended
     tell(trouble, answer.detail);
     if (answer.status === 401) logIn();
     return;
@@ -34,13 +34,13 @@ async function look() {
   if (after.report && !document.querySelector("#report iframe")) showReport();
 }
 
-// Asks no more, since each answer would be another 401, of which an address has few.
+// Stops polling: each further 401 would count against the address's limit of failures.
 function logIn() {
   loggedOut = true;
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-// Replaces what has changed, and leaves the reader at the same button.
+// Replaces the changed parts, and keeps the focus.
 function takeUp(page) {
   const focused = document.activeElement?.id;
   for (const part of new DOMParser().parseFromString(page, "text/html").querySelectorAll("[data-part]")) {

@@ -1,4 +1,4 @@
-// Writes a study as the YAML that a person would write.
+// Formats a study as readable YAML.
 
 const PLAIN = /^[A-Za-z][A-Za-z0-9 _.()+-]*$/;
 const WORDS = /^(true|false|null|yes|no|on|off)$/i;

@@ -10,7 +10,7 @@ from studies.reporting.render import render
 from studies.reporting.report import Provenance, build_report
 
 
-def rebuild(folder: Path) -> dict[str, bytes]:
+def rebuild_report(folder: Path) -> dict[str, bytes]:
     """Return the report's files by name, computed from an unpacked bundle's spec, rows and provenance alone.
 
     Args:

@@ -14,7 +14,7 @@ from studies.errors import BundleError
 from studies.records.csv import series_of
 from studies.records.rows import Limit, Rows
 from studies.reporting.bundle.archive import read_rows, read_spec, write_bundle
-from studies.reporting.bundle.rebuild import rebuild
+from studies.reporting.bundle.rebuild import rebuild_report
 from studies.reporting.render import render
 from studies.reporting.report import build_report
 from studies.spec.definition import StudyDefinition
@@ -85,7 +85,7 @@ def test_series_are_read_a_point_at_a_time(content: bytes, tmp_path: Path) -> No
 
 def test_the_report_computed_again_is_the_same_in_every_form(content: bytes, tmp_path: Path) -> None:
     folder = unpacked(content, tmp_path)
-    again = rebuild(folder)
+    again = rebuild_report(folder)
     assert {path.name for path in (folder / "report").iterdir()} == set(again)
     for name, found in again.items():
         assert found == (folder / "report" / name).read_bytes(), name
@@ -106,7 +106,7 @@ def test_a_changed_row_gives_another_report(content: bytes, tmp_path: Path) -> N
     folder = unpacked(content, tmp_path)
     runs = folder / "rows" / "runs.csv"
     runs.write_text(runs.read_text().replace("confirm,FINISHED,200", "confirm,FINISHED,199"))
-    assert rebuild(folder)["report.json"] != (folder / "report" / "report.json").read_bytes()
+    assert rebuild_report(folder)["report.json"] != (folder / "report" / "report.json").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["spec.json", "provenance.json", "rows/about.json", "rows/series.csv"])
@@ -114,7 +114,7 @@ def test_a_folder_that_is_no_bundle_is_refused_by_name(content: bytes, tmp_path:
     folder = unpacked(content, tmp_path)
     (folder / name).unlink()
     with pytest.raises(BundleError, match=name):
-        rebuild(folder)
+        rebuild_report(folder)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     path = unpacked(content, tmp_path) / name
     path.write_text(path.read_text().replace(before, after))
     with pytest.raises(BundleError, match=r"spec|rows"):
-        rebuild(tmp_path)
+        rebuild_report(tmp_path)
 
 
 @pytest.mark.parametrize("of", ["workload", "arm", "study"])
