@@ -44,7 +44,8 @@ from service.storage.repositories.studies import Store
 from service.storage.tables import events, packs, reports, runs, series, studies, trials
 from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial
 from studies.registry import build_catalogue
-from studies.reporting.report import Provenance, build_report
+from studies.reporting.builder import build_report
+from studies.reporting.report import Provenance
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve

@@ -51,8 +51,8 @@ def _write_bundle_file(store: Store, study: StudyRow) -> IO[bytes]:
         with store.reading() as connection:
             rows = read_rows(connection, study.id, with_series=False)
             packs = [pack.number for pack in rows.packs]
-            followed = _iterate_series(connection, study.id, packs)
-            write_bundle(file, spec=study.spec, rows=rows, followed=followed, files=files)
+            all_series = _iterate_series(connection, study.id, packs)
+            write_bundle(file, spec=study.spec, rows=rows, series=all_series, files=files)
         file.seek(0)
     except BaseException:
         file.close()

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 from service.api.bundle import limit_concurrency, open_bundle
 from service.errors import CannotCompareError, JointReportError
 from service.storage.repositories.studies import Store
-from studies.reporting.bundle.merge import join_faults
+from studies.reporting.bundle.merge import merge_faults
 
 _MAX_CONCURRENT = 2
 _TIMEOUT_SECONDS = 120.0
@@ -34,7 +34,7 @@ def compute_joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
         JointReportError: The computation failed or took too long.
     """
     specs = {study_id: store.study(study_id).spec for study_id in ids}
-    faults = join_faults(specs)
+    faults = merge_faults(specs)
     if faults:
         raise CannotCompareError(faults)
     for study_id in ids:

@@ -35,8 +35,9 @@ from studies.execution.driver import Driver
 from studies.execution.jobs import Place
 from studies.execution.ray_cluster import machines
 from studies.records.rows import Rows
+from studies.reporting.builder import build_report
 from studies.reporting.render import render
-from studies.reporting.report import Provenance, Report, build_report
+from studies.reporting.report import Provenance, Report
 from studies.validation.catalogue import Catalogue
 
 Value = TypeVar("Value")

@@ -1,4 +1,4 @@
-"""What is said across workloads: performance profile with its score, interquartile mean of the differences."""
+"""Aggregates over workloads: performance profiles with scores, interquartile means of the differences."""
 
 import math
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from studies.analysis.time_to_target import Target
 from studies.frozen_model import FrozenModel
 from studies.spec.study import StudySpec
 
-#: Of the bootstrap's generator, so that the same rows give the same interval.
+#: Seed of the bootstrap, so that the same rows give the same interval.
 BOOTSTRAP_SEED = 0
 
 
-class ArmAcross(FrozenModel):
-    """An arm across workloads.
+class ArmAggregate(FrozenModel):
+    """An arm over all workloads.
 
     Args:
         arm: Its name.
-        ratios: Its median steps to the target by those of the fastest arm, a workload each; None where it is infinite.
-        profile: Share of the workloads on which that ratio is at most each of the factors.
+        ratios: Its median steps to the target divided by the fastest arm's, by workload; None if infinite.
+        profile: Share of the workloads with a ratio of at most each factor.
         score: Mean over workloads of max(0, r_max - ratio) / (r_max - 1), between 0 and 1.
-        iqm: Interquartile mean over the workloads of its mean differences to the reference; None for the reference,
-            and where a workload has no such difference.
+        iqm: Interquartile mean over workloads of its mean differences to the reference; None for the reference, and
+            if a workload has no mean difference.
         iqm_interval_95: By the stratified bootstrap; None likewise, and for fewer than ten seeds.
     """
 
@@ -40,80 +40,82 @@ class ArmAcross(FrozenModel):
     iqm_interval_95: Interval | None
 
 
-class Across(FrozenModel):
-    """What is said across the workloads of a study.
+class Aggregate(FrozenModel):
+    """Aggregates over the workloads of a study.
 
     Args:
-        workloads: In the spec's order, as the ratios; one without a target counts for no arm, and lowers every score.
-        r_max: A ratio from here on counts nothing in the score.
-        factors: Of the profile, from 1 on: each at which any arm's share rises.
+        workloads: In the spec's order, like the ratios; a workload without a target lowers every arm's score.
+        r_max: Ratios of at least r_max contribute 0 to the score.
+        factors: Factors of the profile, 1 and each at which an arm's share rises.
         arms: In the spec's order.
     """
 
     workloads: tuple[str, ...]
     r_max: float
     factors: tuple[float, ...]
-    arms: tuple[ArmAcross, ...]
+    arms: tuple[ArmAggregate, ...]
 
 
-def across(spec: StudySpec, targets: Sequence[Target | None], arms: Sequence[Sequence[ArmReport]]) -> Across | None:
-    """Return what is said across workloads, None for a single workload or a single arm.
+def aggregate_workloads(
+    spec: StudySpec, targets: Sequence[Target | None], arms: Sequence[Sequence[ArmReport]]
+) -> Aggregate | None:
+    """Return the aggregates over workloads, None for a single workload or a single arm.
 
     Args:
         spec: The study.
-        targets: Of each workload.
-        arms: Every arm of each workload.
+        targets: The target of each workload.
+        arms: All arms of each workload.
     """
     if len(spec.workloads) < 2 or len(spec.arms) < 2:
         return None
-    times = [[_time(target, place) for target in targets] for place in range(len(spec.arms))]
+    times = [[_median_steps(target, index) for target in targets] for index in range(len(spec.arms))]
     ratios = performance_ratios(times)
-    factors = sorted({1.0, *(float(each) for each in ratios.ravel() if math.isfinite(each))})
-    strata = [_differences([own[place] for own in arms]) for place in range(len(spec.arms))]
-    profile, scores = performance_profile(times, factors), profile_score(times)
-    return Across(
+    factors = sorted({1.0, *(float(ratio) for ratio in ratios.ravel() if math.isfinite(ratio))})
+    profiles, scores = performance_profile(times, factors), profile_score(times)
+    strata = [_differences([workload_arms[index] for workload_arms in arms]) for index in range(len(spec.arms))]
+    return Aggregate(
         workloads=tuple(workload.name for workload in spec.workloads),
         r_max=R_MAX,
         factors=tuple(factors),
         arms=tuple(
-            ArmAcross(
+            ArmAggregate(
                 arm=arm.name,
-                ratios=tuple(float(each) if math.isfinite(each) else None for each in ratios[place]),
-                profile=tuple(map(float, profile[place])),
-                score=float(scores[place]),
-                iqm=None
-                if not all(strata[place])
-                else float(interquartile_mean([float(np.mean(each)) for each in strata[place]])),
-                iqm_interval_95=_interval(strata[place]),
+                ratios=tuple(float(ratio) if math.isfinite(ratio) else None for ratio in ratios[index]),
+                profile=tuple(map(float, profiles[index])),
+                score=float(scores[index]),
+                iqm=_mean_over_workloads(strata[index]),
+                iqm_interval_95=_interval_over_workloads(strata[index]),
             )
-            for place, arm in enumerate(spec.arms)
+            for index, arm in enumerate(spec.arms)
         ),
     )
 
 
-def _time(target: Target | None, place: int) -> float:
-    found = None if target is None else target.steps[place].median
-    return math.inf if found is None else found
+def _median_steps(target: Target | None, arm_index: int) -> float:
+    median = None if target is None else target.steps[arm_index].median
+    return math.inf if median is None else median
 
 
-def _differences(own: Sequence[ArmReport]) -> list[list[float]]:
-    """Return an arm's differences to the reference by workload, one a seed; none where a pair has none."""
-    found: list[list[float]] = []
-    for arm in own:
-        known = [] if arm.comparison is None or arm.comparison.mean_difference is None else arm.comparison.differences
-        found.append([each for each in known if each is not None])
-    return found
+def _differences(arms: Sequence[ArmReport]) -> list[list[float]]:
+    """Return an arm's differences to the reference, a list for each workload; empty if a pair has no difference."""
+    comparisons = [arm.comparison for arm in arms]
+    return [
+        []
+        if comparison is None or comparison.mean_difference is None
+        else [difference for difference in comparison.differences if difference is not None]
+        for comparison in comparisons
+    ]
 
 
-def _interquartile_mean(strata: Sequence[Sequence[float]]) -> float | None:
+def _mean_over_workloads(strata: Sequence[Sequence[float]]) -> float | None:
     if not all(strata):
         return None
     return float(interquartile_mean([float(np.mean(differences)) for differences in strata]))
 
 
-def _interval(strata: Sequence[Sequence[float]]) -> Interval | None:
-    def over_workloads(samples: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
-        return interquartile_mean(np.stack([each.mean(axis=-1) for each in samples], axis=-1))
+def _interval_over_workloads(strata: Sequence[Sequence[float]]) -> Interval | None:
+    def statistic(samples: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
+        return interquartile_mean(np.stack([sample.mean(axis=-1) for sample in samples], axis=-1))
 
-    found = stratified_bootstrap(strata, over_workloads, 0.95, np.random.default_rng(BOOTSTRAP_SEED))
-    return None if found is None else Interval(low=found[0], high=found[1])
+    ends = stratified_bootstrap(strata, statistic, 0.95, np.random.default_rng(BOOTSTRAP_SEED))
+    return None if ends is None else Interval(low=ends[0], high=ends[1])

@@ -1,4 +1,4 @@
-"""Comparing every arm with the reference arm: paired over confirm seeds, one family of tests a study."""
+"""Comparisons of all arms with the reference arm: paired by confirm seed, one family of tests per study."""
 
 import math
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ from studies.spec.study import StudySpec
 #: Family-wise level of the tests.
 SIGNIFICANCE = 0.05
 #: Seed of the random flips of each test, so that no comparison depends on another.
-FLIPS_SEED = 0
+SIGN_FLIP_SEED = 0
 
 
 class Verdict(StrEnum):
-    """How an arm fares against the reference arm."""
+    """The outcome of a comparison with the reference arm."""
 
     WIN = "win"
     LOSS = "loss"
@@ -96,6 +96,15 @@ class Comparison(FrozenModel):
     probability_of_improvement: float | None
     search_luck: float | None
 
+    @property
+    def within_search_luck(self) -> bool:
+        """Whether the verdict is a win or a loss by no more than the search luck."""
+        if self.verdict not in {Verdict.WIN, Verdict.LOSS}:
+            return False
+        if self.mean_difference is None or self.search_luck is None:
+            return False
+        return abs(self.mean_difference) <= self.search_luck
+
 
 def confirm_runs(rows: Rows, workload: str, arm: str) -> tuple[Run, ...]:
     """Return an arm's confirm runs on a workload, by seed.
@@ -105,136 +114,142 @@ def confirm_runs(rows: Rows, workload: str, arm: str) -> tuple[Run, ...]:
         workload: The workload's name within the study.
         arm: The arm's name.
     """
-    found = [run for run in rows.runs if (run.workload, run.arm, run.stage) == (workload, arm, Stage.CONFIRM)]
-    return tuple(sorted(found, key=lambda run: run.seed))
+    runs = [run for run in rows.runs if (run.workload, run.arm, run.stage) == (workload, arm, Stage.CONFIRM)]
+    return tuple(sorted(runs, key=lambda run: run.seed))
 
 
-def interval(values: Sequence[float], level: float) -> Interval | None:
+def mean_interval(values: Sequence[float], level: float) -> Interval | None:
     """Return the t-interval of a mean, None for fewer than two values.
 
     Args:
         values: Finite numbers.
         level: Coverage, as in 0.95.
     """
-    found = t_interval(values, level)
-    return None if found is None else Interval(low=found[0], high=found[1])
+    ends = t_interval(values, level)
+    return None if ends is None else Interval(low=ends[0], high=ends[1])
 
 
 def compare(spec: StudySpec, rows: Rows) -> dict[tuple[str, str], Comparison]:
-    """Return the comparisons of a study by (workload, arm), the reference arm left out.
+    """Return the comparisons of a study by (workload, arm), without the reference arm.
 
     Args:
         spec: The study.
         rows: Its rows; the runs need no series.
     """
-    reference, apart = spec.protocol.reference, by_arm(rows)
-    sides = {
-        (workload, arm): _side(spec, apart.get((workload, arm), Rows()), workload, arm) for workload, arm in spec.pairs
+    reference, rows_by_arm = spec.protocol.reference, by_arm(rows)
+    results = {
+        (workload, arm): _arm_results(spec, rows_by_arm.get((workload, arm), Rows()), workload, arm)
+        for workload, arm in spec.pairs
     }
     pairs = {
-        (workload, arm): _paired(mine, sides[workload, reference])
-        for (workload, arm), mine in sides.items()
+        (workload, arm): _pair_results(arm_results, results[workload, reference])
+        for (workload, arm), arm_results in results.items()
         if arm != reference
     }
-    # a test that is still missing counts as 1, so that the final correction can only be milder
-    adjusted = holm_adjusted([1.0 if paired.p is None else paired.p for paired in pairs.values()])
+    # a missing test counts as p = 1, so that the final correction can only be milder
+    adjusted = holm_adjusted([1.0 if pair.p is None else pair.p for pair in pairs.values()])
     return {key: _comparison(spec, pairs[key], p, len(pairs)) for key, p in zip(pairs, adjusted, strict=True)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Side:
-    """An arm on a workload: values by confirm seed, smaller being better, NaN where a run is missing; and its luck."""
+class _ArmResults:
+    """An arm's oriented objective by confirm seed, NaN for a missing run, and the luck of its search."""
 
     values: NDArray[np.floating]
-    luck: float
+    search_luck: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Paired:
-    """An arm beside the reference arm, with their differences by confirm seed, tested once none is missing."""
+class _PairedResults:
+    """An arm and the reference arm with their differences by confirm seed, and the test once no run is missing."""
 
-    mine: _Side
-    theirs: _Side
+    arm: _ArmResults
+    reference: _ArmResults
     differences: NDArray[np.floating]
     test: str | None = None
     p: float | None = None
 
     @property
     def diverged(self) -> NDArray[np.bool_]:
-        """Which pairs have a run that diverged and none that is missing."""
-        return ~np.isnan(self.differences) & (np.isinf(self.mine.values) | np.isinf(self.theirs.values))
+        """Which pairs are complete and have a run that diverged."""
+        return ~np.isnan(self.differences) & (np.isinf(self.arm.values) | np.isinf(self.reference.values))
 
     @property
-    def regular(self) -> bool:
-        """Whether every pair is there and has a number."""
+    def all_finite(self) -> bool:
+        """Whether every pair is complete and finite."""
         return self.p is not None and not self.diverged.any()
 
 
-def _side(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _Side:
+def _arm_results(spec: StudySpec, rows: Rows, workload: str, arm: str) -> _ArmResults:
+    objective = spec.objective
     runs = confirm_runs(rows, workload, arm)
-    found = {run.seed: spec.objective.oriented(final_objective(run, spec.objective)) for run in runs}
-    values = np.array([found.get(seed, np.nan) for seed in spec.confirm_seeds])
-    return _Side(values=values, luck=_luck(spec, rows, workload, arm))
+    values = {run.seed: objective.oriented(final_objective(run, objective)) for run in runs}
+    return _ArmResults(
+        values=np.array([values.get(seed, np.nan) for seed in spec.confirm_seeds]),
+        search_luck=_search_luck(spec, rows, workload, arm),
+    )
 
 
-def _luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
+def _search_luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
     if not spec.arm(arm).search:
         return 0.0
     if spec.protocol.sampler is not Sampler.RANDOM:
         return math.inf
-    whole = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
-    return search_luck([spec.objective.oriented(value) for value in whole])
+    values = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
+    return search_luck([spec.objective.oriented(value) for value in values])
 
 
-def _paired(mine: _Side, theirs: _Side) -> _Paired:
-    paired = _Paired(mine=mine, theirs=theirs, differences=paired_differences(mine.values, theirs.values))
-    if np.isnan(paired.differences).any():
-        return paired
-    values = paired.differences.tolist()
-    if paired.diverged.any():
-        return replace(paired, test="sign_test", p=sign_test(values))
-    return replace(paired, test="sign_flip", p=sign_flip_test(values, np.random.default_rng(FLIPS_SEED)))
+def _pair_results(arm: _ArmResults, reference: _ArmResults) -> _PairedResults:
+    pair = _PairedResults(arm=arm, reference=reference, differences=paired_differences(arm.values, reference.values))
+    if np.isnan(pair.differences).any():
+        return pair
+    differences = pair.differences.tolist()
+    if pair.diverged.any():
+        return replace(pair, test="sign_test", p=sign_test(differences))
+    return replace(pair, test="sign_flip", p=sign_flip_test(differences, np.random.default_rng(SIGN_FLIP_SEED)))
 
 
-def _comparison(spec: StudySpec, paired: _Paired, p_adjusted: float, tests: int) -> Comparison:
+def _comparison(spec: StudySpec, pair: _PairedResults, p_adjusted: float, tests: int) -> Comparison:
     margin = spec.protocol.margin
     # Bonferroni's level is the strictest that Holm's correction can ask of this test
     level = SIGNIFICANCE / tests
-    values = paired.differences.tolist()
-    mine, theirs, luck = paired.mine.values, paired.theirs.values, paired.mine.luck + paired.theirs.luck
-    inner = interval(values, 0.90) if paired.regular else None
-    verdict = _verdict(paired, p_adjusted, inner, margin)
-    estimable = paired.regular and verdict is Verdict.UNDECIDED
+    differences = pair.differences.tolist()
+    luck = pair.arm.search_luck + pair.reference.search_luck
+    interval_90 = mean_interval(differences, 0.90) if pair.all_finite else None
+    verdict = _verdict(pair, p_adjusted, interval_90, margin)
+    estimable = pair.all_finite and verdict is Verdict.UNDECIDED
     return Comparison(
         reference=spec.protocol.reference,
         verdict=verdict,
-        test=paired.test,
-        p=paired.p,
-        p_adjusted=None if paired.p is None else p_adjusted,
+        test=pair.test,
+        p=pair.p,
+        p_adjusted=None if pair.p is None else p_adjusted,
         differences=tuple(
-            None if diverged or math.isnan(value) else value
-            for value, diverged in zip(values, paired.diverged, strict=True)
+            None if diverged or math.isnan(difference) else difference
+            for difference, diverged in zip(differences, pair.diverged, strict=True)
         ),
-        diverged_pairs=int(np.count_nonzero(paired.diverged)),
-        mean_difference=float(np.mean(values)) if paired.regular else None,
-        interval_95=interval(values, 0.95) if paired.regular else None,
-        interval_90=inner,
-        seeds_needed=seeds_needed(values, level, margin) if estimable else None,
-        minimum_detectable_effect=minimum_detectable_effect(values, level) if paired.regular else None,
+        diverged_pairs=int(np.count_nonzero(pair.diverged)),
+        mean_difference=float(np.mean(differences)) if pair.all_finite else None,
+        interval_95=mean_interval(differences, 0.95) if pair.all_finite else None,
+        interval_90=interval_90,
+        seeds_needed=seeds_needed(differences, level, margin) if estimable else None,
+        minimum_detectable_effect=minimum_detectable_effect(differences, level) if pair.all_finite else None,
         probability_of_improvement=(
-            None if paired.p is None else probability_of_improvement(mine.tolist(), theirs.tolist())
+            None
+            if pair.p is None
+            else probability_of_improvement(pair.arm.values.tolist(), pair.reference.values.tolist())
         ),
         search_luck=luck if math.isfinite(luck) else None,
     )
 
 
-def _verdict(paired: _Paired, p_adjusted: float, inner: Interval | None, margin: float) -> Verdict:
-    if paired.p is None:
+def _verdict(pair: _PairedResults, p_adjusted: float, interval_90: Interval | None, margin: float) -> Verdict:
+    if pair.p is None:
         return Verdict.INCOMPLETE
     if p_adjusted <= SIGNIFICANCE:
         # the sign test knows signs only
-        signed = np.sign(paired.differences) if paired.diverged.any() else paired.differences
+        signed = np.sign(pair.differences) if pair.diverged.any() else pair.differences
         return Verdict.WIN if math.fsum(signed) > 0 else Verdict.LOSS
-    if inner is not None and -margin <= inner.low and inner.high <= margin:
+    if interval_90 is not None and -margin <= interval_90.low and interval_90.high <= margin:
         return Verdict.TIE
     return Verdict.UNDECIDED

@@ -1,4 +1,4 @@
-"""What tuning an arm found and when: best so far, expected best of k, break-even with an untuned arm, usable range."""
+"""Tuning curves of a search: best so far, expected best of k trials, break-even with an untuned arm, usable range."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from studies.search.selection import Score, Search
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.study import StudySpec
 
-#: Up to so many trials k is every number, beyond it each is a tenth larger than the one before.
-EVERY_K = 30
-#: A learning rate is usable where a loss is at most so many times the best one's.
+#: Up to this many trials the expected best is given for every k, beyond that for k that grow by a tenth.
+MAX_CONSECUTIVE_K = 30
+#: A value is usable if its loss is at most this many times the best one's.
 USABLE_FACTOR = 2.0
 
 
@@ -30,7 +30,7 @@ class BestSoFar(FrozenModel):
 
 
 class ExpectedBest(FrozenModel):
-    """The best score to be expected of a search of so many trials.
+    """The expected best score of a search of k trials.
 
     Args:
         trials: k.
@@ -44,28 +44,28 @@ class ExpectedBest(FrozenModel):
 
 
 class BreakEven(FrozenModel):
-    """How many trials it takes to match an arm that is not tuned.
+    """How many trials a search needs to match an untuned arm.
 
     Args:
-        arm: The arm that is not tuned.
-        trials: The smallest k whose expected best search score matches that arm's; None where no k's does.
+        arm: The untuned arm.
+        trials: The smallest k whose expected best score matches that arm's search score; None if no k's does.
     """
 
     arm: str
     trials: int | None
 
 
-class Usable(FrozenModel):
-    """The stretch of a hyperparameter around its best value in which the arm does about as well.
+class UsableHyperparameterRange(FrozenModel):
+    """The range of a hyperparameter around its best value in which the arm scores about as well.
 
     Args:
         hyperparameter: Its name.
-        tolerance: By how much a score may be worse than the best, on the comparison scale.
-        low: Smallest value tried in it.
-        high: Largest value tried in it.
+        tolerance: How much worse than the best a score may be, on the comparison scale.
+        low: Smallest value tried in the range.
+        high: Largest value tried in the range.
         decades: log10(high / low).
-        open_below: Whether nothing smaller was tried, so that it may reach further.
-        open_above: Whether nothing larger was tried.
+        open_below: Whether no smaller value was tried, so that the range may extend further.
+        open_above: Whether no larger value was tried.
     """
 
     hyperparameter: str
@@ -78,14 +78,14 @@ class Usable(FrozenModel):
 
 
 class Tuning(FrozenModel):
-    """What the search of an arm found and when.
+    """The tuning curves of an arm on a workload.
 
     Args:
         best_so_far: In the order in which trials were tried.
         expected_best: For numbers of trials up to that of the search; empty for a fixed arm, and where trials are not
-            exchangeable: with the tpe sampler, a pruner, or a search that was cut. Trials of range extensions are left
-            out.
-        break_even: With the arm that is not tuned; None where there is none, or `expected_best` is empty.
+            exchangeable: with the tpe sampler, a pruner, or a search cut by the budget. Trials of range extensions are
+            excluded.
+        break_even: With the untuned arm; None if there is none, or if `expected_best` is empty.
         usable: None unless a single log-scaled hyperparameter is searched without a pruner and a trial has a finite
             score.
     """
@@ -93,104 +93,95 @@ class Tuning(FrozenModel):
     best_so_far: tuple[BestSoFar, ...]
     expected_best: tuple[ExpectedBest, ...]
     break_even: BreakEven | None
-    usable: Usable | None
+    usable: UsableHyperparameterRange | None
 
 
-def tuning(spec: StudySpec, found: Search, untuned: tuple[str, float] | None) -> Tuning:
-    """Return what a search found and when.
+def summarize_tuning(spec: StudySpec, search: Search, untuned: tuple[str, float] | None) -> Tuning:
+    """Return the tuning curves of a search.
 
     Args:
         spec: The study.
-        found: The search.
-        untuned: The arm to break even with, and its search score; None for a fixed arm's own.
+        search: The search.
+        untuned: The arm to break even with and its search score; None if there is none.
     """
-    drawn = _exchangeable(spec, found)
+    scores = _exchangeable_scores(spec, search)
     return Tuning(
-        best_so_far=_best_so_far(spec, found.scores),
+        best_so_far=_best_so_far(spec, search.scores),
         expected_best=tuple(
             ExpectedBest(
-                trials=k, mean=_stated(spec, expected_best(drawn, k)), median=_stated(spec, median_best(drawn, k))
+                trials=k,
+                mean=_from_oriented(spec, expected_best(scores, k)),
+                median=_from_oriented(spec, median_best(scores, k)),
             )
-            for k in _amounts(len(drawn))
+            for k in _trial_counts(len(scores))
         ),
         break_even=None
-        if untuned is None or not drawn
-        else BreakEven(arm=untuned[0], trials=break_even(drawn, spec.objective.oriented(untuned[1]))),
-        usable=_usable(spec, found),
+        if untuned is None or not scores
+        else BreakEven(arm=untuned[0], trials=break_even(scores, spec.objective.oriented(untuned[1]))),
+        usable=_usable_range(spec, search),
     )
 
 
-def _amounts(most: int) -> list[int]:
-    """Return 1, 2, 3 and so on to the most, above `EVERY_K` in larger steps."""
-    found = list(range(1, min(most, EVERY_K) + 1))
-    while found and found[-1] < most:
-        found.append(min(most, math.ceil(1.1 * found[-1])))
-    return found
+def _trial_counts(trials: int) -> list[int]:
+    """Return 1, 2, 3 and so on up to the number of trials, above `MAX_CONSECUTIVE_K` in larger steps."""
+    counts = list(range(1, min(trials, MAX_CONSECUTIVE_K) + 1))
+    while counts and counts[-1] < trials:
+        counts.append(min(trials, math.ceil(1.1 * counts[-1])))
+    return counts
 
 
-def _stated(spec: StudySpec, value: float) -> float | None:
-    """Return what is on that scale in the objective's own unit, None where it is infinite."""
+def _from_oriented(spec: StudySpec, value: float) -> float | None:
+    """Return an oriented value in the objective's own unit, None if infinite."""
     if math.isinf(value):
         return None
     return spec.objective.from_oriented(value)
 
 
-def _scores(spec: StudySpec, scores: Sequence[Score]) -> list[float]:
+def _oriented_scores(spec: StudySpec, scores: Sequence[Score]) -> list[float]:
     return [math.inf if score.stopped else spec.objective.oriented(score.value) for score in scores]
 
 
-def _exchangeable(spec: StudySpec, found: Search) -> list[float]:
-    """Return the scores of trials that any order could have come in, on the comparison scale; none where none are."""
-    first = found.rounds[0]
-    known = [score for score in found.scores if score.trial.number < first.trials]
-    drawn = spec.protocol.sampler is not Sampler.TPE and spec.protocol.pruner is Pruner.NONE
-    whole = first.trials == spec.protocol.trials == len(known)
-    return _scores(spec, known) if first.ranges and drawn and whole else []
+def _exchangeable_scores(spec: StudySpec, search: Search) -> list[float]:
+    """Return the oriented scores of the first round's trials; none if these are not exchangeable."""
+    first = search.rounds[0]
+    scores = [score for score in search.scores if score.trial.number < first.trials]
+    independent = spec.protocol.sampler is not Sampler.TPE and spec.protocol.pruner is Pruner.NONE
+    complete = first.trials == spec.protocol.trials == len(scores)
+    return _oriented_scores(spec, scores) if first.ranges and independent and complete else []
 
 
 def _best_so_far(spec: StudySpec, scores: Sequence[Score]) -> tuple[BestSoFar, ...]:
-    best, steps, found = math.inf, 0, list[BestSoFar]()
+    best, steps, points = math.inf, 0, list[BestSoFar]()
     sign = spec.protocol.direction.sign
     for score in scores:
         steps += score.steps
         better = not score.stopped and sign * score.value < best
         best = sign * score.value if better else best
         if better or score is scores[-1]:
-            stated = None if math.isinf(best) else sign * best
-            found.append(BestSoFar(trial=score.trial.number, steps=steps, score=stated))
-    return tuple(found)
+            value = None if math.isinf(best) else sign * best
+            points.append(BestSoFar(trial=score.trial.number, steps=steps, score=value))
+    return tuple(points)
 
 
-def _usable(spec: StudySpec, found: Search) -> Usable | None:
-    ranges = found.rounds[-1].ranges
+def _usable_range(spec: StudySpec, search: Search) -> UsableHyperparameterRange | None:
+    ranges = search.rounds[-1].ranges
     # a trial that a pruner stopped has no score to compare, good or bad
-    if len(ranges) != 1 or not found.scores or spec.protocol.pruner is not Pruner.NONE:
+    if len(ranges) != 1 or not search.scores or spec.protocol.pruner is not Pruner.NONE:
         return None
-    ((name, searched),) = ranges.items()
-    if not searched.log:
+    ((name, search_range),) = ranges.items()
+    if not search_range.log:
         return None
     tolerance = math.log10(USABLE_FACTOR) if spec.objective.is_loss else spec.protocol.margin
-    values = [score.trial.setting[name] for score in found.scores]
-    stretch = usable_range(values, _scores(spec, found.scores), tolerance)
-    if stretch is None:
+    values = [score.trial.setting[name] for score in search.scores]
+    usable = usable_range(values, _oriented_scores(spec, search.scores), tolerance)
+    if usable is None:
         return None
-    return Usable(
+    return UsableHyperparameterRange(
         hyperparameter=name,
         tolerance=tolerance,
-        low=stretch.low,
-        high=stretch.high,
-        decades=stretch.decades,
-        open_below=stretch.open_below,
-        open_above=stretch.open_above,
+        low=usable.low,
+        high=usable.high,
+        decades=usable.decades,
+        open_below=usable.open_below,
+        open_above=usable.open_above,
     )
-
-
-def decades(usable: Usable) -> str:
-    """Return how wide a usable range is in words, as in `at least 1.2 decades`, or `one value`.
-
-    Args:
-        usable: The range.
-    """
-    if usable.low == usable.high:
-        return "one value"
-    return f"{'at least ' if usable.open_below or usable.open_above else ''}{usable.decades:.2g} decades"

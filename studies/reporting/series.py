@@ -1,4 +1,4 @@
-"""The recorded series of a report: which metrics are followed, and runs aligned by step."""
+"""Recorded series of confirm runs: which metrics have one, and their values aligned by step."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from studies.reporting.report import WorkloadReport
 from studies.spec.objective import is_loss
 
 
-def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
-    """Return the metrics that confirm runs follow, each on test data, else on validation data.
+def recorded_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
+    """Return the metrics that confirm runs recorded a series of, on test data if there is any, else on validation data.
 
     Args:
         workload: The workload's part of the report.
@@ -27,14 +27,16 @@ def followed_metrics(workload: WorkloadReport, rows: Rows) -> list[str]:
     return sorted(tested | only_validated)
 
 
-def aligned(found: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+def align_by_step(series: Sequence[Series]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Return the steps that all series have, (steps,), and the values there, (seeds, steps).
 
     Args:
-        found: One a seed.
+        series: One a seed.
     """
-    if not found:
+    if not series:
         return np.empty(0), np.empty((0, 0))
-    steps = sorted(set(found[0].steps).intersection(*(series.steps for series in found[1:])))
-    held = [dict(zip(series.steps, series.values, strict=True)) for series in found]
-    return np.array(steps, dtype=float), np.array([[values[step] for step in steps] for values in held], dtype=float)
+    steps = sorted(set(series[0].steps).intersection(*(other.steps for other in series[1:])))
+    values_by_step = [dict(zip(one.steps, one.values, strict=True)) for one in series]
+    return np.array(steps, dtype=float), np.array(
+        [[values[step] for step in steps] for values in values_by_step], dtype=float
+    )

@@ -20,7 +20,7 @@ from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
 from studies.validation.resolver import resolve
 from tests.acceptance.http_process import free_port, started, wait_until_alive
-from tests.support.minimal_report import A_REPORT
+from tests.support.minimal_report import MINIMAL_REPORT
 
 pytestmark = pytest.mark.xdist_group("hostile requests")
 
@@ -58,7 +58,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> 
         study_id = store.add_study(resolve(STUDY_JSON, catalogue), NOW)
         claim = store.claim(NOW, 1e6)
         assert claim is not None
-        StudyLedger(store, study_id, claim.token).save_report(A_REPORT)
+        StudyLedger(store, study_id, claim.token).save_report(MINIMAL_REPORT)
         engine.dispose()
         log = home / "api.log"
         yield Deployed(port=port, key=key, study_id=study_id, log=log, process=process.pid)

@@ -15,7 +15,7 @@ from service.cli.serve import run_service
 from service.client.client import Client
 from service.settings import Settings
 from studies.execution.ray_cluster import ENVIRONMENT
-from tests.support.comparable_reports import blanked
+from tests.support.normalized_report import normalize_report
 
 
 def free_port() -> int:
@@ -62,7 +62,7 @@ def settings_of() -> Callable[[Path], Settings]:
 @pytest.fixture
 def comparable() -> Callable[[bytes], bytes]:
     """What blanks a report's ids, times and durations, and nothing else."""
-    return blanked
+    return normalize_report
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from studies.analysis.comparison import Comparison, Verdict, compare
 from studies.analysis.statistics.power import minimum_detectable_effect, paired_t_power, seeds_needed
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 

@@ -1,7 +1,7 @@
-"""A report as small as one can be, for tests of what serves reports."""
+"""The smallest possible report, for tests of what stores and serves reports."""
 
-#: Its files by name.
-A_REPORT = {
+#: The report's files by name.
+MINIMAL_REPORT = {
     "report.json": b'{"provenance": {"study_id": "", "commit": ""}}',
     **{f"report.{form}": b"{}" for form in ("html", "md", "csv", "tex")},
     "curves.svg": b"<svg/>",

@@ -1,4 +1,4 @@
-"""Everything to check a report and to run its study again, as one zip: spec, study file, rows, report, versions."""
+"""Writes and reads bundles: a zip of a report, its spec and rows, and all that it takes to run the study again."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from studies.records.rows import Limit, Rows, Series
 from studies.spec.study import StudySpec
 from studies.validation.minimal_definition import restated
 
-#: Of the files of rows; another number cannot be read here.
+#: Version of the row files; no other can be read.
 FORMAT = 1
 README = """\
 # {name}
@@ -57,16 +57,16 @@ def write_bundle(
     *,
     spec: StudySpec,
     rows: Rows,
-    followed: Iterable[tuple[int, int, Series]],
+    series: Iterable[tuple[int, int, Series]],
     files: Mapping[str, bytes],
 ) -> None:
     """Write a study's bundle, the same bytes for the same study.
 
     Args:
-        target: Where to.
+        target: The file to write to.
         spec: The study.
         rows: Its rows; the runs need no series.
-        followed: Every series with its run's pack and lane, in any order that keeps those of a run in theirs.
+        series: Every series with its run's pack and lane, in any order that keeps those of a run in theirs.
         files: The report's files by name, `constraints.txt` among them where it was kept.
     """
     provenance = json.loads(files["report.json"])["provenance"]
@@ -94,7 +94,7 @@ def write_bundle(
         _write(
             archive, "runs", (*row_files.RUN_COLUMNS, *names), (row_files.run_record(run, names) for run in rows.runs)
         )
-        _write(archive, "series", row_files.SERIES_COLUMNS, row_files.point_records(followed))
+        _write(archive, "series", row_files.SERIES_COLUMNS, row_files.point_records(series))
 
 
 def read_spec(folder: Path) -> StudySpec:
@@ -125,11 +125,11 @@ def read_rows(folder: Path) -> Rows:
         about = json.loads(_text(folder, "rows/about.json"))
         if about["format"] != FORMAT:
             raise BundleError(f"the rows are of format {about['format']}, and this version reads {FORMAT}")
-        followed = row_files.read_series(_records(folder, "series"))
+        series = row_files.read_series(_records(folder, "series"))
         return Rows(
             trials=tuple(row_files.read_trial(record) for record in _records(folder, "trials")),
             packs=tuple(row_files.read_pack(record) for record in _records(folder, "packs")),
-            runs=tuple(row_files.read_run(record, followed) for record in _records(folder, "runs")),
+            runs=tuple(row_files.read_run(record, series) for record in _records(folder, "runs")),
             reached=None if about["reached"] is None else Limit(about["reached"]),
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -139,7 +139,7 @@ def read_rows(folder: Path) -> Rows:
 
 
 def _entry(name: str) -> ZipInfo:
-    # without the time of day, so that the bytes are the same each time
+    # without a time stamp, so that the bytes are reproducible
     entry = ZipInfo(name)
     entry.compress_type = ZIP_DEFLATED
     entry.external_attr = 0o644 << 16

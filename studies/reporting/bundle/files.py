@@ -1,4 +1,4 @@
-"""Writing a report's files into a folder, and nowhere else."""
+"""Writes a report's files into a folder, and nowhere else."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +7,11 @@ from studies.errors import BundleError
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, which is made where there is none; no file where a name leads elsewhere.
+    """Write files into a folder, which is created if missing; no file is written if a name points elsewhere.
 
     Args:
         folder: The folder.
-        files: Contents by name; those of pictures have names of workloads and metrics, which a bundle brings along.
+        files: Contents by name; names of figures contain those of workloads and metrics, which come from a bundle.
 
     Raises:
         BundleError: A name is no plain file name.

@@ -7,43 +7,44 @@ from pathlib import Path
 
 from studies.errors import BundleError
 from studies.records.rows import Rows
+from studies.reporting.builder import build_report
 from studies.reporting.bundle.archive import read_rows, read_spec
 from studies.reporting.bundle.files import write_files
-from studies.reporting.bundle.merge import join_faults, joined_rows, joined_spec
+from studies.reporting.bundle.merge import merge_faults, merge_rows, merge_specs
 from studies.reporting.bundle.rebuild import read_provenance
 from studies.reporting.render import render
-from studies.reporting.report import Provenance, Report, build_report
+from studies.reporting.report import Provenance, Report
 from studies.spec.study import StudySpec
 
 
-def joint_report(studies: Sequence[tuple[StudySpec, Rows, Provenance]]) -> tuple[Report, Rows]:
+def build_joint_report(studies: Sequence[tuple[StudySpec, Rows, Provenance]]) -> tuple[Report, Rows]:
     """Return the report of several studies, and the rows that it is drawn from.
 
     Args:
-        studies: Specs without `join_faults`, rows with series, where each comes from.
+        studies: Specs without `merge_faults`, rows with series, provenances.
     """
-    spec = joined_spec([spec for spec, _, _ in studies])
-    rows = joined_rows([(spec, rows) for spec, rows, _ in studies])
+    spec = merge_specs([spec for spec, _, _ in studies])
+    rows = merge_rows([(spec, rows) for spec, rows, _ in studies])
     sources = [provenance for _, _, provenance in studies]
-    names = dict.fromkeys(name for each in sources for name in each.versions)
-    versions = {name: [each.versions.get(name, "none") for each in sources] for name in names}
-    whole = Provenance(
-        study_id=", ".join(each.study_id for each in sources),
+    names = dict.fromkeys(name for source in sources for name in source.versions)
+    versions = {name: [source.versions.get(name, "none") for source in sources] for name in names}
+    provenance = Provenance(
+        study_id=", ".join(source.study_id for source in sources),
         spec_hash=spec.content_hash,
-        started_at=min(each.started_at for each in sources),
-        ended_at=max(each.ended_at for each in sources),
-        versions={name: _once(found) for name, found in versions.items()},
-        commit=_once([each.commit for each in sources]),
-        hardware=_once([each.hardware for each in sources]),
+        started_at=min(source.started_at for source in sources),
+        ended_at=max(source.ended_at for source in sources),
+        versions={name: _distinct(values) for name, values in versions.items()},
+        commit=_distinct([source.commit for source in sources]),
+        hardware=_distinct([source.hardware for source in sources]),
     )
-    report = build_report(spec, rows, whole)
-    software = _mixed({"commit": [each.commit or "not known" for each in sources]} | versions)
-    return report.model_copy(update={"warnings": (*software, *report.warnings)}), rows
+    report = build_report(spec, rows, provenance)
+    software_warnings = _software_warnings({"commit": [source.commit or "not known" for source in sources]} | versions)
+    return report.model_copy(update={"warnings": (*software_warnings, *report.warnings)}), rows
 
 
-def _mixed(software: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return what must be known where the studies were not run by the same commit and versions."""
-    differing = [f"{name}: {_once(found)}" for name, found in software.items() if len(set(found)) > 1]
+def _software_warnings(software: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return a warning if the studies were not run by the same commit and versions."""
+    differing = [f"{name}: {_distinct(values)}" for name, values in software.items() if len(set(values)) > 1]
     if not differing:
         return ()
     return (
@@ -52,7 +53,7 @@ def _mixed(software: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     )
 
 
-def _once(values: Sequence[str]) -> str:
+def _distinct(values: Sequence[str]) -> str:
     return " or ".join(dict.fromkeys(values))
 
 
@@ -69,11 +70,11 @@ def main() -> int:
     folders: list[Path] = arguments.folders
     try:
         specs = {str(folder): read_spec(folder) for folder in folders}
-        faults = join_faults(specs)
+        faults = merge_faults(specs)
         if faults:
             raise BundleError("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
-        read = [(specs[str(folder)], read_rows(folder), read_provenance(folder)) for folder in folders]
-        report, rows = joint_report(read)
+        studies = [(specs[str(folder)], read_rows(folder), read_provenance(folder)) for folder in folders]
+        report, rows = build_joint_report(studies)
         write_files(arguments.out, render(report, rows))
     except BundleError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,13 +1,14 @@
-"""Computing a report again from the rows of its bundle."""
+"""Rebuilds a report from the rows of its bundle."""
 
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from studies.errors import BundleError
+from studies.reporting.builder import build_report
 from studies.reporting.bundle.archive import read_rows, read_spec
 from studies.reporting.render import render
-from studies.reporting.report import Provenance, build_report
+from studies.reporting.report import Provenance
 
 
 def rebuild_report(folder: Path) -> dict[str, bytes]:
@@ -24,7 +25,7 @@ def rebuild_report(folder: Path) -> dict[str, bytes]:
 
 
 def read_provenance(folder: Path) -> Provenance:
-    """Return where a bundle comes from.
+    """Return the provenance of an unpacked bundle.
 
     Args:
         folder: Of the bundle.

@@ -1,4 +1,4 @@
-"""Curves of a followed quantity, one an arm: center over the confirm seeds with a band from lowest to highest."""
+"""The figure of a recorded series: each arm's mean over the confirm seeds, with a band from lowest to highest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from studies.analysis.comparison import confirm_runs
 from studies.analysis.statistics.series import Band, log_smoothing, minmax_band
 from studies.formatting import label
 from studies.records.rows import Outcome, Rows, Run
-from studies.reporting.figures.style import Look, legend, log_axis, look, new_axes, padded
+from studies.reporting.figures.style import ArmStyle, add_legend, arm_style, create_axes, padded_limits, set_log_axis
 from studies.reporting.report import WorkloadReport
-from studies.reporting.series import aligned
+from studies.reporting.series import align_by_step
 
-#: Markers along a curve, so that it is told apart without colour.
-MARKS = 6
-#: Width of the strip beyond the last step in which final values are drawn, as a share of the steps.
-FINALS = 0.08
+#: Markers along a curve, which tell curves apart without colour.
+MARKERS_PER_CURVE = 6
+#: Width of the strip beyond the last step for the final values, as a share of the steps.
+FINALS_WIDTH = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Scale:
     """How a quantity is averaged over seeds and drawn.
 
     Args:
-        log: Whether its mean is geometric and its axis logarithmic; what is not positive has no place there.
-        floor: Smaller values count as it; 0 for none.
-        ceiling: The axis ends there; infinite for no end.
+        log: Whether the mean is geometric and the axis logarithmic; values that are not positive are left out.
+        floor: Smaller values count as the floor; 0 for none.
+        ceiling: The axis ends there; infinite for none.
     """
 
     log: bool
@@ -38,8 +38,8 @@ class Scale:
     ceiling: float = np.inf
 
 
-def curves(workload: WorkloadReport, rows: Rows, name: str, scale: Scale) -> Figure | None:
-    """Return a picture of a series, None where no confirm run has it.
+def draw_curves(workload: WorkloadReport, rows: Rows, name: str, scale: Scale) -> Figure | None:
+    """Return a figure of a series, None where no confirm run has it.
 
     Args:
         workload: The workload's part of the report.
@@ -48,22 +48,22 @@ def curves(workload: WorkloadReport, rows: Rows, name: str, scale: Scale) -> Fig
         scale: How it is averaged and drawn.
     """
     runs = [confirm_runs(rows, workload.workload, arm.arm) for arm in workload.arms]
-    if not any(series.name == name for own in runs for run in own for series in run.series):
+    if not any(series.name == name for arm_runs in runs for run in arm_runs for series in run.series):
         return None
     labels = [_label(arm) for arm in workload.arms]
-    figure, axes = new_axes(f"{workload.workload}: {label(name)}", "step", label(name), labels)
-    found = [_band(own, name, scale) for own in runs]
+    figure, axes = create_axes(f"{workload.workload}: {label(name)}", "step", label(name), labels)
+    bands = [_band(arm_runs, name, scale) for arm_runs in runs]
     finals = [_finals(arm, name) for arm in workload.arms]
-    for place, (arm, (steps, band)) in enumerate(zip(workload.arms, found, strict=True)):
-        _draw(axes, steps, band, look(place), labels[place], place / len(found), arm.is_reference)
-    last = max((float(steps[-1]) for steps, _ in found if len(steps)), default=0.0)
-    for place, values in enumerate(finals):
-        _draw_finals(axes, values, look(place), last * (1.02 + FINALS * (place + 1) / len(finals)), scale)
+    for index, (arm, (steps, band)) in enumerate(zip(workload.arms, bands, strict=True)):
+        _draw(axes, steps, band, arm_style(index), labels[index], index / len(bands), arm.is_reference)
+    last = max((float(steps[-1]) for steps, _ in bands if len(steps)), default=0.0)
+    for index, values in enumerate(finals):
+        _draw_finals(axes, values, arm_style(index), last * (1.02 + FINALS_WIDTH * (index + 1) / len(finals)), scale)
     if scale.log:
-        values = np.concatenate([*(np.concatenate([band.low, band.high]) for _, band in found), *finals])
+        values = np.concatenate([*(np.concatenate([band.low, band.high]) for _, band in bands), *finals])
         values = np.maximum(values, scale.floor)
-        log_axis(axes, "y", *padded(np.minimum(values[np.isfinite(values)], scale.ceiling).tolist()))
-    legend(figure, labels)
+        set_log_axis(axes, "y", *padded_limits(np.minimum(values[np.isfinite(values)], scale.ceiling).tolist()))
+    add_legend(figure, labels)
     return figure
 
 
@@ -78,7 +78,7 @@ def _label(arm: ArmReport) -> str:
 def _band(runs: Sequence[Run], name: str, scale: Scale) -> tuple[NDArray[np.floating], Band]:
     """Return the steps, and the curves of the seeds that did not diverge as one; empty where there are none."""
     finished = [run for run in runs if run.outcome is Outcome.FINISHED]
-    steps, values = aligned([series for run in finished for series in run.series if series.name == name])
+    steps, values = align_by_step([series for run in finished for series in run.series if series.name == name])
     if not len(steps):
         return steps, Band(center=steps, low=steps, high=steps)
     return steps, minmax_band(log_smoothing(values, scale.floor) if scale.log else values, geometric=scale.log)
@@ -90,18 +90,18 @@ def _finals(arm: ArmReport, name: str) -> NDArray[np.floating]:
     return np.array([value for value in values if value is not None], dtype=float)
 
 
-def _draw_finals(axes: Axes, values: NDArray[np.floating], style: Look, step: float, scale: Scale) -> None:
+def _draw_finals(axes: Axes, values: NDArray[np.floating], style: ArmStyle, step: float, scale: Scale) -> None:
     """Draw every seed's final value as a point beyond the last step."""
-    shown = np.maximum(values, scale.floor) if scale.log else values
+    floored = np.maximum(values, scale.floor) if scale.log else values
     axes.plot(
-        np.full(len(shown), step), shown, style.marker, color=style.colour, ms=2.6, alpha=0.7, mew=0, clip_on=True
+        np.full(len(floored), step), floored, style.marker, color=style.colour, ms=2.6, alpha=0.7, mew=0, clip_on=True
     )
 
 
 def _draw(
-    axes: Axes, steps: NDArray[np.floating], band: Band, style: Look, text: str, offset: float, is_reference: bool
+    axes: Axes, steps: NDArray[np.floating], band: Band, style: ArmStyle, text: str, offset: float, is_reference: bool
 ) -> None:
-    stride = max(1, len(steps) // MARKS)
+    stride = max(1, len(steps) // MARKERS_PER_CURVE)
     axes.fill_between(steps, band.low, band.high, color=style.colour, alpha=0.16, linewidth=0)
     axes.plot(
         steps,

@@ -3,33 +3,33 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from studies.analysis.aggregate import Across
+from studies.analysis.aggregate import Aggregate
 from studies.formatting import number
-from studies.reporting.figures.style import legend, log_axis, look, new_axes
+from studies.reporting.figures.style import add_legend, arm_style, create_axes, set_log_axis
 
-#: Ratios up to it are drawn as they are, larger ones by their logarithms.
-LINEAR = 10.0
+#: With larger ratios the axis is logarithmic.
+MAX_LINEAR_RATIO = 10.0
 
 
-def profile_picture(found: Across) -> Figure | None:
-    """Return the picture, None where no arm reaches a target on any workload.
+def draw_performance_profile(aggregate: Aggregate) -> Figure | None:
+    """Return the figure, None where no arm reaches a target on any workload.
 
     Args:
-        found: What is said across workloads.
+        aggregate: The aggregates over workloads.
     """
-    if all(ratio is None for arm in found.arms for ratio in arm.ratios):
+    if all(ratio is None for arm in aggregate.arms for ratio in arm.ratios):
         return None
-    labels = [f"{arm.arm} ({number(arm.score)})" for arm in found.arms]
-    figure, axes = new_axes(
+    labels = [f"{arm.arm} ({number(arm.score)})" for arm in aggregate.arms]
+    figure, axes = create_axes(
         "Performance profile (score)", "steps to the target, by the fastest arm's", "share of the workloads", labels
     )
-    for place, arm in enumerate(found.arms):
-        style = look(place)
-        ends = [*found.factors, max(found.r_max, found.factors[-1])]
+    for index, arm in enumerate(aggregate.arms):
+        style = arm_style(index)
+        ends = [*aggregate.factors, max(aggregate.r_max, aggregate.factors[-1])]
         axes.plot(
             ends,
             [*arm.profile, arm.profile[-1]],
-            label=labels[place],
+            label=labels[index],
             color=style.colour,
             linestyle=style.dash,
             linewidth=1.5,
@@ -37,13 +37,13 @@ def profile_picture(found: Across) -> Figure | None:
             marker=style.marker,
             markersize=3.5,
         )
-    axes.axvline(found.r_max, color="#808080", linewidth=0.8, linestyle=(0, (4, 3)))
-    most = max(found.r_max, found.factors[-1])
-    if most > LINEAR:
-        log_axis(axes, "x", 0.97, 1.06 * most)
+    axes.axvline(aggregate.r_max, color="#808080", linewidth=0.8, linestyle=(0, (4, 3)))
+    largest = max(aggregate.r_max, aggregate.factors[-1])
+    if largest > MAX_LINEAR_RATIO:
+        set_log_axis(axes, "x", 0.97, 1.06 * largest)
     else:
-        axes.set_xlim(0.95, most + 0.05)
+        axes.set_xlim(0.95, largest + 0.05)
     axes.set_ylim(-0.03, 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    legend(figure, labels)
+    add_legend(figure, labels)
     return figure

@@ -1,42 +1,29 @@
-"""The look of the report's pictures: palette, axes, legends, and SVG that stands alone in light and dark."""
+"""The style of the report's figures: palette, fonts, axes, legends."""
 
-import io
 import math
-import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from xml.sax.saxutils import quoteattr
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.typing import RcKeyType
 
-#: Told apart by people with colour blindness (after Okabe & Ito), each at 3:1 or more against white and near-black.
+#: Distinguishable with colour blindness (after Okabe & Ito), with a contrast of at least 3:1 to white and near-black.
 COLOURS = ("#2b7bba", "#d55e00", "#0a9470", "#b8609a", "#a97a00", "#7a6fd0", "#808080")
 DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
-#: Drawn in place of the text's colour, which the reader's theme decides.
+#: Placeholder for the text's colour, which the reader's theme decides.
 INK = "#010203"
 WIDTH = 4.5
-#: Dots an inch of a PNG, so that it is about 700 wide.
-PNG_DPI = 160
 HEIGHT = 2.9
 LEGEND_ROW = 0.19
-#: Characters that fit beside each other in a legend, and what an entry takes besides its text.
+#: Characters that fit in a row of a legend, and those that an entry takes besides its text.
 LEGEND_CHARACTERS = 58
 ENTRY_CHARACTERS = 8
-
-#: Fonts of the reader's system; they run narrower than the one that text is measured with.
-FONTS = "system-ui, -apple-system, Roboto, Arial, sans-serif"
-THEME = (
-    "<style>.picture{color:#1f2328;color-scheme:light dark}.picture *{stroke-linejoin:round;stroke-linecap:butt}"
-    "@media (prefers-color-scheme:dark){.picture{color:#d7dde4}}</style>"
-)
-STYLE: dict[RcKeyType, Any] = {
+RC_PARAMS: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -64,8 +51,8 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """How an arm is drawn, the same in every picture of a report.
+class ArmStyle:
+    """How an arm is drawn, the same in every figure of a report.
 
     Args:
         colour: Of its lines and points.
@@ -78,20 +65,20 @@ class Look:
     marker: str
 
 
-def look(index: int) -> Look:
-    """Return how the arm at that place in the spec is drawn.
+def arm_style(index: int) -> ArmStyle:
+    """Return the style of the arm at an index of the spec.
 
     Args:
         index: Counts from 0.
     """
-    return Look(
+    return ArmStyle(
         colour=COLOURS[index % len(COLOURS)],
         dash=DASHES[index % len(DASHES)],
         marker=MARKERS[index % len(MARKERS)],
     )
 
 
-def new_axes(title: str, x: str, y: str, labels: Sequence[str]) -> tuple[Figure, Axes]:
+def create_axes(title: str, x: str, y: str, labels: Sequence[str]) -> tuple[Figure, Axes]:
     """Return an empty figure, high enough for a legend of these labels, and its axes.
 
     Args:
@@ -130,28 +117,28 @@ def legend_text(label: str) -> str:
     return textwrap.fill(label, LEGEND_CHARACTERS - ENTRY_CHARACTERS)
 
 
-def legend(figure: Figure, labels: Sequence[str]) -> None:
-    """Put the legend of everything that was labelled below the axes.
+def add_legend(figure: Figure, labels: Sequence[str]) -> None:
+    """Add a legend of everything labelled, below the axes.
 
     Args:
         figure: The figure.
         labels: The legend's, as given to `new_axes`.
     """
-    found = figure.legend(loc="outside lower left", ncols=legend_columns(labels), frameon=False, handlelength=2.6)
-    for text in found.get_texts():
+    legend = figure.legend(loc="outside lower left", ncols=legend_columns(labels), frameon=False, handlelength=2.6)
+    for text in legend.get_texts():
         text.set_text(legend_text(text.get_text()))
 
 
-def log_axis(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
-    """Make an axis logarithmic with few, plainly written ticks.
+def set_log_axis(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
+    """Make an axis logarithmic, with few ticks in plain notation.
 
     Args:
-        axes: Where.
-        which: Its x or y axis.
+        axes: The axes.
+        which: The x or the y axis.
         low: Lower limit, positive.
         high: Upper limit, above it.
     """
-    axes.set(**{f"{which}lim": (low, high)})  # before the scale, which would else look for limits of its own
+    axes.set(**{f"{which}lim": (low, high)})  # before the scale, which would otherwise compute limits of its own
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     decades = math.log10(high) - math.log10(low)
@@ -170,17 +157,17 @@ def log_axis(axes: Axes, which: Literal["x", "y"], low: float, high: float) -> N
 
 
 def _tick(value: float, _: int | None) -> str:
-    return power(value)
+    return format_power(value)
 
 
-def power(value: float) -> str:
+def format_power(value: float) -> str:
     """Return a tick of a logarithmic axis in plain characters.
 
     Args:
         value: Positive.
 
     Example:
-        >>> power(2e-7)
+        >>> format_power(2e-7)
         '2·10⁻⁷'
     """
     if 1e-3 <= value < 1e4:
@@ -190,51 +177,16 @@ def power(value: float) -> str:
     return raised if float(mantissa) == 1 else f"{float(mantissa):g}·{raised}"
 
 
-def padded(values: Sequence[float], *, below: float = 0.05, above: float = 0.05) -> tuple[float, float]:
+def padded_limits(values: Sequence[float], *, below: float = 0.05, above: float = 0.05) -> tuple[float, float]:
     """Return limits of a logarithmic axis around values.
 
     Args:
-        values: Those positive and finite count.
+        values: The values; only positive and finite ones count.
         below: Share of the decades left free below.
         above: Share of the decades left free above.
     """
-    # so far from the ends of floating point there is room for the shares and for matplotlib's own margins
+    # far enough from the limits of floating point for the shares and matplotlib's own margins
     logs = [min(max(math.log10(value), -290.0), 290.0) for value in values if 0 < value < math.inf]
     low, high = (min(logs), max(logs)) if logs else (-1.0, 0.0)
     span = max(high - low, 0.3)
     return 10.0 ** max(low - below * span - 0.02, -300.0), 10.0 ** min(high + above * span + 0.02, 300.0)
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as PNG on white, the same bytes for the same figure and version of matplotlib.
-
-    Args:
-        figure: The figure, which `svg` has laid out.
-    """
-    buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.set_layout_engine("none")  # it is laid out already, and that takes as long as drawing it
-        figure.savefig(buffer, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def svg(figure: Figure, name: str, description: str) -> str:
-    """Return a figure as SVG text that has its theme in it, the same text for the same figure.
-
-    Args:
-        figure: The figure.
-        name: Unique within a report; it salts the ids inside.
-        description: What is seen, for readers who cannot see it.
-    """
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    text = re.sub(r"^.*?(?=<svg )", "", buffer.getvalue(), flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # unlike those of clip paths and markers they repeat between figures
-    text = re.sub(r' width="[^"]*pt" height="[^"]*pt"', "", text, count=1)
-    text = re.sub(r"\s*<defs>\s*<style.*?</defs>", THEME, text, count=1, flags=re.DOTALL)
-    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
-    text = text.replace("font-family: 'DejaVu Sans', sans-serif", f"font-family: {FONTS}").replace(INK, "currentColor")
-    text = text.replace("xlink:href", "href").replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
-    return text.replace("<svg", f'<svg class="picture" role="img" aria-label={quoteattr(description)}', 1)

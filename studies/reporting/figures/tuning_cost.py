@@ -1,4 +1,4 @@
-"""What tuning bought: the best score so far against the steps spent on it, with the arms that are not tuned."""
+"""The figure of tuning cost: best score so far against the steps spent, with untuned arms as level lines."""
 
 import math
 
@@ -7,54 +7,62 @@ from matplotlib.figure import Figure
 
 from studies.analysis.arm_report import ArmReport
 from studies.formatting import label
-from studies.reporting.figures.style import INK, Look, legend, log_axis, look, new_axes, padded
+from studies.reporting.figures.style import (
+    INK,
+    ArmStyle,
+    add_legend,
+    arm_style,
+    create_axes,
+    padded_limits,
+    set_log_axis,
+)
 from studies.reporting.report import WorkloadReport
 from studies.spec.study import StudySpec
 
-#: What the legend explains besides the arms.
-EXPECTED = "expected best of k"
+#: Legend entry besides the arms.
+EXPECTED_BEST_LABEL = "expected best of k"
 
 
-def cost_curve(spec: StudySpec, workload: WorkloadReport, ceiling: float) -> Figure | None:
-    """Return a picture of the best score so far against the steps spent, None where nothing was searched.
+def draw_tuning_cost(spec: StudySpec, workload: WorkloadReport, ceiling: float) -> Figure | None:
+    """Return a figure of the best score so far against the steps spent, None where nothing was searched.
 
     Args:
         spec: The study.
         workload: The workload's part of the report.
-        ceiling: Losses above it have no place.
+        ceiling: Losses above it are left out.
     """
     searched = [arm for arm in workload.arms if arm.search.ranges and arm.tuning.best_so_far]
     if not searched:
         return None
     objective, log = label(spec.protocol.objective), spec.objective.is_loss
-    drawn = any(arm.tuning.expected_best for arm in searched)
-    labels = [*(arm.arm for arm in workload.arms), *((EXPECTED,) if drawn else ())]
+    has_expected_best = any(arm.tuning.expected_best for arm in searched)
+    labels = [*(arm.arm for arm in workload.arms), *((EXPECTED_BEST_LABEL,) if has_expected_best else ())]
     title = f"{workload.workload}: best score so far"
-    figure, axes = new_axes(title, "steps spent on the search", f"best {objective} so far", labels)
+    figure, axes = create_axes(title, "steps spent on the search", f"best {objective} so far", labels)
     floor = spec.protocol.loss_floor if log else -math.inf
-    most = max(arm.tuning.best_so_far[-1].steps for arm in searched)
-    shown: list[float] = []
-    for place, arm in enumerate(workload.arms):
+    total_steps = max(arm.tuning.best_so_far[-1].steps for arm in searched)
+    plotted: list[float] = []
+    for index, arm in enumerate(workload.arms):
         if arm in searched:
-            shown += _draw(axes, arm, look(place), floor, ceiling if log else math.inf, most)
+            plotted += _draw(axes, arm, arm_style(index), floor, ceiling if log else math.inf, total_steps)
         else:
-            shown += _draw_level(axes, arm, look(place), floor)
-    if drawn:
-        axes.plot([], [], color=INK, linewidth=0.9, linestyle=(0, (1, 2)), label=EXPECTED)
-    axes.set_xlim(0, 1.03 * most)
+            plotted += _draw_level(axes, arm, arm_style(index), floor)
+    if has_expected_best:
+        axes.plot([], [], color=INK, linewidth=0.9, linestyle=(0, (1, 2)), label=EXPECTED_BEST_LABEL)
+    axes.set_xlim(0, 1.03 * total_steps)
     if log:
-        log_axis(axes, "y", *padded(shown))
-    legend(figure, labels)
+        set_log_axis(axes, "y", *padded_limits(plotted))
+    add_legend(figure, labels)
     return figure
 
 
-def _draw(axes: Axes, arm: ArmReport, style: Look, floor: float, ceiling: float, most: int) -> list[float]:
-    """Draw an arm that is searched, and return where."""
-    found = [(each.steps, max(each.score, floor)) for each in arm.tuning.best_so_far if each.score is not None]
-    inside = [(steps, score) for steps, score in found if score <= ceiling]
-    steps, scores = [each for each, _ in inside], [each for _, each in inside]
+def _draw(axes: Axes, arm: ArmReport, style: ArmStyle, floor: float, ceiling: float, total_steps: int) -> list[float]:
+    """Draw a searched arm, and return the plotted scores."""
+    points = [(best.steps, max(best.score, floor)) for best in arm.tuning.best_so_far if best.score is not None]
+    inside = [(steps, score) for steps, score in points if score <= ceiling]
+    steps, scores = [steps for steps, _ in inside], [score for _, score in inside]
     axes.plot(
-        [*steps, most] if steps else [],
+        [*steps, total_steps] if steps else [],
         [*scores, scores[-1]] if scores else [],
         label=arm.arm,
         color=style.colour,
@@ -65,18 +73,18 @@ def _draw(axes: Axes, arm: ArmReport, style: Look, floor: float, ceiling: float,
         markersize=3.2,
         markevery=range(len(steps)),
     )
-    each_trial = arm.tuning_cost.steps / len(arm.search.trials)
+    steps_per_trial = arm.tuning_cost.steps / len(arm.search.trials)
     mean = [
-        (each.trials * each_trial, max(each.mean, floor))
-        for each in arm.tuning.expected_best
-        if each.mean is not None and each.mean <= ceiling
+        (expected.trials * steps_per_trial, max(expected.mean, floor))
+        for expected in arm.tuning.expected_best
+        if expected.mean is not None and expected.mean <= ceiling
     ]
     axes.plot([x for x, _ in mean], [y for _, y in mean], color=style.colour, linewidth=0.9, linestyle=(0, (1, 2)))
     return [*scores, *(y for _, y in mean)]
 
 
-def _draw_level(axes: Axes, arm: ArmReport, style: Look, floor: float) -> list[float]:
-    """Draw an arm that is not tuned as a level line, and return where."""
+def _draw_level(axes: Axes, arm: ArmReport, style: ArmStyle, floor: float) -> list[float]:
+    """Draw an untuned arm as a level line, and return its score."""
     axes.plot([], [], label=arm.arm, color=style.colour, linestyle=style.dash, linewidth=1.8)
     if arm.search_score is None:
         return []

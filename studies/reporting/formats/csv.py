@@ -1,4 +1,4 @@
-"""The report as one flat table for spreadsheets and data frames: a row an arm and workload."""
+"""The report as one flat CSV table for spreadsheets and data frames: a row for each arm and workload."""
 
 import csv
 import io
@@ -10,8 +10,8 @@ from studies.reporting.report import Report, WorkloadReport
 Value = str | float | int | None
 
 
-def flat_table(report: Report) -> str:
-    """Return the report as CSV; what does not exist is empty, and what never happens is `inf`.
+def render_csv(report: Report) -> str:
+    """Return the report as CSV; missing values are empty, and what never happens is `inf`.
 
     Args:
         report: The report.
@@ -27,7 +27,7 @@ def flat_table(report: Report) -> str:
 
 def _record(workload: WorkloadReport, arm: ArmReport) -> dict[str, Value]:
     target = workload.target
-    speed = target and target.of(arm.arm)
+    steps = target and target.for_arm(arm.arm)
     record: dict[str, Value] = {
         "workload": workload.workload,
         "arm": arm.arm,
@@ -46,37 +46,37 @@ def _record(workload: WorkloadReport, arm: ArmReport) -> dict[str, Value]:
         "seeds_diverged": arm.diverged,
         "tuning_steps": arm.tuning_cost.steps,
         "tuning_seconds": arm.tuning_cost.seconds,
-        "break_even_trials": arm.tuning.break_even and _or_never(arm.tuning.break_even.trials),
+        "break_even_trials": arm.tuning.break_even and _value_or_inf(arm.tuning.break_even.trials),
         "usable_decades": arm.tuning.usable and arm.tuning.usable.decades,
         "target": target and target.value,
-        "steps_to_target": _or_never(speed.median) if speed and speed.seeds else None,
-        "seeds_at_target": speed.reached if speed and speed.seeds else None,
+        "steps_to_target": _value_or_inf(steps.median) if steps and steps.seeds else None,
+        "seeds_at_target": steps.reached if steps and steps.seeds else None,
     }
     return record | _comparison(arm) | _summaries(arm)
 
 
-def _or_never(value: float | None) -> float:
+def _value_or_inf(value: float | None) -> float:
     return math.inf if value is None else value
 
 
 def _comparison(arm: ArmReport) -> dict[str, Value]:
-    found = arm.comparison
-    if found is None:
+    comparison = arm.comparison
+    if comparison is None:
         return {"verdict": "reference" if arm.is_reference else None}
     return {
-        "verdict": found.verdict.value,
-        "test": found.test,
-        "p": found.p,
-        "p_adjusted": found.p_adjusted,
-        "mean_difference": found.mean_difference,
-        "difference_low_95": found.interval_95 and found.interval_95.low,
-        "difference_high_95": found.interval_95 and found.interval_95.high,
-        "difference_low_90": found.interval_90 and found.interval_90.low,
-        "difference_high_90": found.interval_90 and found.interval_90.high,
-        "seeds_needed": found.seeds_needed,
-        "minimum_detectable_effect": found.minimum_detectable_effect,
-        "probability_of_improvement": found.probability_of_improvement,
-        "search_luck": found.search_luck,
+        "verdict": comparison.verdict.value,
+        "test": comparison.test,
+        "p": comparison.p,
+        "p_adjusted": comparison.p_adjusted,
+        "mean_difference": comparison.mean_difference,
+        "difference_low_95": comparison.interval_95 and comparison.interval_95.low,
+        "difference_high_95": comparison.interval_95 and comparison.interval_95.high,
+        "difference_low_90": comparison.interval_90 and comparison.interval_90.low,
+        "difference_high_90": comparison.interval_90 and comparison.interval_90.high,
+        "seeds_needed": comparison.seeds_needed,
+        "minimum_detectable_effect": comparison.minimum_detectable_effect,
+        "probability_of_improvement": comparison.probability_of_improvement,
+        "search_luck": comparison.search_luck,
     }
 
 

@@ -1,4 +1,4 @@
-"""The report as one HTML page that asks for nothing outside."""
+"""The report as one self-contained HTML page."""
 
 import json
 from collections.abc import Sequence
@@ -7,30 +7,26 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from studies.records.rows import Rows
-from studies.reporting.figures.gallery import Picture
+from studies.reporting.figures.gallery import RenderedFigure
 from studies.reporting.report import Report
-from studies.reporting.tables.aggregate import across_table
+from studies.reporting.tables.aggregate import aggregate_table
+from studies.reporting.tables.comparison import comparison_table
 from studies.reporting.tables.cost import cost_table
+from studies.reporting.tables.measurements import measurement_table, seed_table
 from studies.reporting.tables.milestones import milestone_tables
-from studies.reporting.tables.summary import (
-    comparison_table,
-    measurement_table,
-    overview_table,
-    seed_table,
-    summary_table,
-)
-from studies.reporting.tables.tuning import speed_table, tuning_table
+from studies.reporting.tables.summary import overview_table, summary_table
+from studies.reporting.tables.tuning import steps_to_target_table, tuning_table
 
-#: HTML knows an inner SVG without being told.
+#: HTML does not need the namespace of an inline SVG.
 NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 
 
-def page(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:
-    """Return the report as HTML, its pictures within.
+def render_html(report: Report, figures: Sequence[RenderedFigure], rows: Rows) -> str:
+    """Return the report as HTML, with its figures inline.
 
     Args:
         report: The report.
-        drawn: Its pictures.
+        figures: Its figures.
         rows: The rows it was computed from, the runs with their series.
     """
     environment = Environment(
@@ -42,31 +38,31 @@ def page(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:
     )
     sections = [
         {
-            "place": place,
+            "index": index,
             "workload": workload,
             "summary": summary_table(report, workload),
             "milestones": milestone_tables(report, workload, rows),
-            "speeds": speed_table(workload),
+            "steps_to_target": steps_to_target_table(workload),
             "tuning": tuning_table(report, workload),
             "comparison": comparison_table(report, workload),
             "measurements": measurement_table(workload),
             "seeds": seed_table(report, workload),
-            "pictures": _pictures(drawn, workload.workload),
+            "figures": _figures(figures, workload.workload),
         }
-        for place, workload in enumerate(report.workloads)
+        for index, workload in enumerate(report.workloads)
     ]
     return environment.get_template("report.html").render(
         report=report,
         warnings=[*report.warnings, *((report.provenance.mixed,) if report.provenance.mixed else ())],
         overview=overview_table(report),
         sections=sections,
-        across=across_table(report),
-        across_pictures=_pictures(drawn, ""),
+        aggregate=aggregate_table(report),
+        aggregate_figures=_figures(figures, ""),
         spec=json.dumps(report.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
         cost=cost_table(report),
     )
 
 
-def _pictures(drawn: Sequence[Picture], workload: str) -> list[tuple[Markup, str]]:
-    own = [picture for picture in drawn if picture.workload == workload]
-    return [(Markup(picture.svg.replace(NAMESPACE, "")), picture.caption) for picture in own]
+def _figures(figures: Sequence[RenderedFigure], workload: str) -> list[tuple[Markup, str]]:
+    workload_figures = [figure for figure in figures if figure.workload == workload]
+    return [(Markup(figure.svg.replace(NAMESPACE, "")), figure.caption) for figure in workload_figures]

@@ -1,4 +1,4 @@
-"""The report's tables for a paper: LaTeX, with the package booktabs."""
+"""The report's tables in LaTeX, for a paper; they need the package booktabs."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _HEADINGS: tuple[str, ...] = (
 )
 
 
-def latex(report: Report) -> str:
+def render_latex(report: Report) -> str:
     """Return a table for each workload, and one of the verdicts on all of them.
 
     Args:
@@ -89,20 +89,20 @@ def _overview(report: Report) -> str:
 
 
 def _diverged(workloads: Sequence[WorkloadReport]) -> str:
-    """Return which arms' seeds diverged, as a sentence for a caption; nothing where none did."""
+    """Return which arms' seeds diverged, as a sentence for a caption; empty if none did."""
     several = len(workloads) > 1
-    found = [
+    diverged = [
         f"{arm.arm} {arm.diverged} of {len(arm.seeds)}{f' on {workload.workload}' if several else ''}"
         for workload in workloads
         for arm in workload.arms
         if arm.diverged
     ]
     left_out = "" if several else ", which means leave out"
-    return f" Seeds that diverged{left_out}: {listing(found)}." if found else ""
+    return f" Seeds that diverged{left_out}: {listing(diverged)}." if diverged else ""
 
 
 def _table(caption: str, name: str, headings: Sequence[str], rows: Sequence[tuple[str, ...]], columns: str) -> str:
-    cells = ([_text(each) for each in headings], *([_text(row[0]), *map(_number, row[1:])] for row in rows))
+    cells = ([_text(heading) for heading in headings], *([_text(row[0]), *map(_number, row[1:])] for row in rows))
     lines = [" & ".join(row) + r" \\" for row in cells]
     return "\n".join(
         (
@@ -123,19 +123,19 @@ def _table(caption: str, name: str, headings: Sequence[str], rows: Sequence[tupl
 
 
 def _text(text: str) -> str:
-    """Return text with what LaTeX would take for its own escaped."""
-    return "".join(_SPECIAL.get(each, each) for each in text)
+    """Return text with LaTeX's special characters escaped."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
 
 
 def _number(text: str) -> str:
-    """Return a cell that is no name, with powers of ten and a minus as mathematics."""
+    """Return a number's cell, with powers of ten and the minus in math mode."""
     escaped = _text(text)
     if re.fullmatch(r"-[\d.]+", escaped):
         return f"$-${escaped[1:]}"
     return re.sub(r"(?<![\w.])([+-]?)(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", _power, escaped)
 
 
-def _power(found: re.Match[str]) -> str:
-    sign, mantissa, negative, exponent = found.groups()
+def _power(match: re.Match[str]) -> str:
+    sign, mantissa, negative, exponent = match.groups()
     minus = "-" if negative == "-" else ""
     return rf"${sign}{mantissa} \cdot 10^{{{minus}{exponent}}}$"

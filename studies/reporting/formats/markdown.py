@@ -1,29 +1,31 @@
-"""The report as Markdown, its pictures beside it."""
+"""The report as Markdown that links its figures."""
 
 from collections.abc import Sequence
 
 from studies.records.rows import Rows
-from studies.reporting.figures.gallery import Picture
+from studies.reporting.figures.gallery import RenderedFigure
 from studies.reporting.report import Report
-from studies.reporting.tables.aggregate import across_table
+from studies.reporting.tables.aggregate import aggregate_table
+from studies.reporting.tables.comparison import comparison_table
 from studies.reporting.tables.cost import cost_table
 from studies.reporting.tables.milestones import milestone_tables
-from studies.reporting.tables.summary import Table, comparison_table, overview_table, summary_table
-from studies.reporting.tables.tuning import speed_table, tuning_table
+from studies.reporting.tables.summary import overview_table, summary_table
+from studies.reporting.tables.table import Table
+from studies.reporting.tables.tuning import steps_to_target_table, tuning_table
 
 
-def markdown(report: Report, drawn: Sequence[Picture], rows: Rows) -> str:
+def render_markdown(report: Report, figures: Sequence[RenderedFigure], rows: Rows) -> str:
     """Return the report as Markdown.
 
     Args:
         report: The report.
-        drawn: Its pictures, which are linked as `<name>.svg`.
+        figures: Its figures, linked as `<name>.svg`.
         rows: The rows it was computed from, the runs with their series.
     """
-    return "\n".join((*_first(report), *_workloads(report, drawn, rows), *_last(report))) + "\n"
+    return "\n".join((*_opening(report), *_workloads(report, figures, rows), *_closing(report))) + "\n"
 
 
-def _first(report: Report) -> list[str]:
+def _opening(report: Report) -> list[str]:
     lines = [f"# {report.spec.name}", ""]
     if report.spec.shortened:
         lines += [f"# ⚠ {report.spec.shortened}.", ""]
@@ -41,25 +43,25 @@ def _first(report: Report) -> list[str]:
     return lines
 
 
-def _workloads(report: Report, drawn: Sequence[Picture], rows: Rows) -> list[str]:
+def _workloads(report: Report, figures: Sequence[RenderedFigure], rows: Rows) -> list[str]:
     lines: list[str] = []
     for workload in report.workloads:
         lines += [f"## {workload.workload}", "", *_table(summary_table(report, workload)), ""]
-        lines += _pictures(drawn, workload.workload)
+        lines += _figures(figures, workload.workload)
         for milestones in milestone_tables(report, workload, rows):
             lines += ["### Along the way", "", *_table(milestones), ""]
-        speeds = speed_table(workload)
-        if speeds is not None:
-            lines += ["### Steps to the target", "", *_table(speeds), ""]
+        steps_to_target = steps_to_target_table(workload)
+        if steps_to_target is not None:
+            lines += ["### Steps to the target", "", *_table(steps_to_target), ""]
         lines += ["### Tuning", "", *_table(tuning_table(report, workload)), ""]
         lines += ["### Searches and tests", "", *_table(comparison_table(report, workload)), ""]
-    across = across_table(report)
-    if across is not None:
-        lines += ["## Across workloads", "", *_table(across), "", *_pictures(drawn, "")]
+    aggregate = aggregate_table(report)
+    if aggregate is not None:
+        lines += ["## Across workloads", "", *_table(aggregate), "", *_figures(figures, "")]
     return lines
 
 
-def _last(report: Report) -> list[str]:
+def _closing(report: Report) -> list[str]:
     lines = ["## How to read this", "", *(f"- {note}" for note in report.notes), ""]
     lines += ["## Methods", "", *(f"{paragraph}\n" for paragraph in report.methods)]
     cost = cost_table(report)
@@ -70,9 +72,9 @@ def _last(report: Report) -> list[str]:
     return lines
 
 
-def _pictures(drawn: Sequence[Picture], workload: str) -> list[str]:
-    own = [picture for picture in drawn if picture.workload == workload]
-    return [line for picture in own for line in (f"![{picture.caption}]({picture.name}.svg)", "")]
+def _figures(figures: Sequence[RenderedFigure], workload: str) -> list[str]:
+    links = [f"![{figure.caption}]({figure.name}.svg)" for figure in figures if figure.workload == workload]
+    return [line for link in links for line in (link, "")]
 
 
 def _table(table: Table) -> list[str]:

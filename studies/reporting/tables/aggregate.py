@@ -1,31 +1,28 @@
-"""The report's table across workloads, one row an arm."""
+"""The table of aggregates over workloads."""
 
 from studies.analysis.statistics.intervals import MIN_BOOTSTRAP_VALUES
 from studies.formatting import number, signed
 from studies.reporting.report import Report, WorkloadReport
-from studies.reporting.tables.summary import Cell, Table, interval_text
+from studies.reporting.tables.table import Cell, Table, interval_text
 
-#: Fewer workloads are all kept by an interquartile mean.
-FEWEST_CUT = 4
+#: With fewer workloads the interquartile mean cuts none.
+MIN_CUT_WORKLOADS = 4
 
 
-def across_table(report: Report) -> Table | None:
-    """Return what is said across workloads, one row an arm; None for a single workload or arm.
+def aggregate_table(report: Report) -> Table | None:
+    """Return the aggregates over workloads, one row an arm; None for a single workload or arm.
 
     Args:
         report: The report.
     """
-    found = report.across
-    if found is None:
+    aggregate = report.across
+    if aggregate is None:
         return None
     spec = report.spec
-    kind = "interquartile mean" if len(spec.workloads) >= FEWEST_CUT else "mean"
+    kind = "interquartile mean" if len(spec.workloads) >= MIN_CUT_WORKLOADS else "mean"
     unit = "decades" if spec.objective.is_loss else "the objective's unit"
-    seeds = (
-        ""
-        if spec.protocol.confirm_seeds >= MIN_BOOTSTRAP_VALUES
-        else f"; no intervals for fewer than {MIN_BOOTSTRAP_VALUES} seeds"
-    )
+    has_intervals = spec.protocol.confirm_seeds >= MIN_BOOTSTRAP_VALUES
+    seeds = "" if has_intervals else f"; no intervals for fewer than {MIN_BOOTSTRAP_VALUES} seeds"
     names = [workload.name for workload in spec.workloads]
     return Table(
         caption=f"Across workloads: median steps to the target by those of the fastest arm, the score of these "
@@ -35,7 +32,7 @@ def across_table(report: Report) -> Table | None:
             (
                 Cell(text=arm.arm),
                 *(
-                    Cell(text=_ratio(workload, arm.arm, ratio))
+                    Cell(text=_ratio_text(workload, arm.arm, ratio))
                     for workload, ratio in zip(report.workloads, arm.ratios, strict=True)
                 ),
                 Cell(text=number(arm.score)),
@@ -44,12 +41,12 @@ def across_table(report: Report) -> Table | None:
                     lines=(interval_text(arm.iqm_interval_95),) if arm.iqm_interval_95 is not None else (),
                 ),
             )
-            for arm in found.arms
+            for arm in aggregate.arms
         ),
     )
 
 
-def _ratio(workload: WorkloadReport, arm: str, ratio: float | None) -> str:
-    if workload.target is None or not workload.target.of(arm).seeds:
+def _ratio_text(workload: WorkloadReport, arm: str, ratio: float | None) -> str:
+    if workload.target is None or not workload.target.for_arm(arm).seeds:
         return "–"
     return "never" if ratio is None else number(ratio)

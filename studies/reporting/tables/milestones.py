@@ -1,4 +1,4 @@
-"""The report's table of a metric along the way, as the paper's tables have it after an epoch and later ones."""
+"""Tables of a metric during training, as the paper states it after an epoch and later ones."""
 
 import numpy as np
 
@@ -6,22 +6,22 @@ from studies.analysis.comparison import confirm_runs
 from studies.formatting import label, metric
 from studies.records.rows import Outcome, Rows
 from studies.reporting.report import Report, WorkloadReport
-from studies.reporting.series import aligned, followed_metrics
-from studies.reporting.tables.summary import Cell, Table
+from studies.reporting.series import align_by_step, recorded_metrics
+from studies.reporting.tables.table import Cell, Table
 
-#: Where a metric is stated besides its first point and its last, as a share of the run.
+#: Share of the run after which a metric is stated, besides its first and last point.
 MIDDLE = 1 / 3
 
 
 def milestone_tables(report: Report, workload: WorkloadReport, rows: Rows) -> tuple[Table, ...]:
-    """Return for each followed metric its mean at the first point, after a third, and at the end; one row an arm.
+    """Return for each recorded metric its mean at the first point, after a third, and at the end; one row an arm.
 
     Args:
         report: The report.
         workload: Its part on that workload.
         rows: The study's rows, the runs with their series.
     """
-    return tuple(_table(report, workload, rows, name) for name in followed_metrics(workload, rows))
+    return tuple(_table(report, workload, rows, name) for name in recorded_metrics(workload, rows))
 
 
 def _table(report: Report, workload: WorkloadReport, rows: Rows, name: str) -> Table:
@@ -36,18 +36,20 @@ def _table(report: Report, workload: WorkloadReport, rows: Rows, name: str) -> T
         ]
         for arm in workload.arms
     }
-    steps, _ = aligned([series for own in finished.values() for series in own])
-    places = sorted({0, int(np.argmin(np.abs(steps - MIDDLE * steps[-1]))), len(steps) - 1}) if len(steps) else []
-    chosen = [steps[place] for place in places]
+    steps, _ = align_by_step([series for arm_series in finished.values() for series in arm_series])
+    indices = sorted({0, int(np.argmin(np.abs(steps - MIDDLE * steps[-1]))), len(steps) - 1}) if len(steps) else []
+    milestones = [steps[index] for index in indices]
     cells: list[tuple[Cell, ...]] = []
-    for arm, own in finished.items():
-        held, values = aligned(own)
-        found = [values[:, int(np.searchsorted(held, step))] if own else np.empty(0) for step in chosen]
-        cells.append((Cell(text=arm), *(_cell(each) for each in found)))
+    for arm, arm_series in finished.items():
+        arm_steps, values = align_by_step(arm_series)
+        columns = [
+            values[:, int(np.searchsorted(arm_steps, step))] if arm_series else np.empty(0) for step in milestones
+        ]
+        cells.append((Cell(text=arm), *(_cell(column) for column in columns)))
     return Table(
         caption=f"{workload.workload}: {label(name)} along the way, mean over the confirm seeds that did not diverge, "
         "lowest to highest below",
-        headings=("arm", *(_place(int(step), epoch) for step in chosen)),
+        headings=("arm", *(_step_label(int(step), epoch) for step in milestones)),
         rows=tuple(cells),
     )
 
@@ -60,5 +62,5 @@ def _cell(values: np.ndarray[tuple[int], np.dtype[np.floating]]) -> Cell:
     )
 
 
-def _place(step: int, epoch: int) -> str:
+def _step_label(step: int, epoch: int) -> str:
     return f"step {step:,}" if epoch == 1 or step % epoch else f"epoch {step // epoch:,}"

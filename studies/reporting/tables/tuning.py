@@ -1,13 +1,14 @@
-"""The report's tables of what tuning cost and bought, and of when each arm reached the target."""
+"""Tables of the tuning of each arm, and of its steps to the target."""
 
 from collections.abc import Sequence
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.time_to_target import StepsToTarget
-from studies.analysis.tuning import Usable, decades
+from studies.analysis.tuning import UsableHyperparameterRange
 from studies.formatting import duration, label, number, signed
 from studies.reporting.report import Report, WorkloadReport
-from studies.reporting.tables.summary import Cell, Table
+from studies.reporting.tables.table import Cell, Table
+from studies.reporting.text.phrases import usable_range_width
 from studies.spec.study import StudySpec
 
 
@@ -37,7 +38,7 @@ def tuning_table(report: Report, workload: WorkloadReport) -> Table:
     )
 
 
-def speed_table(workload: WorkloadReport) -> Table | None:
+def steps_to_target_table(workload: WorkloadReport) -> Table | None:
     """Return when each arm reached the target, one row an arm; None where there is no target.
 
     Args:
@@ -46,7 +47,7 @@ def speed_table(workload: WorkloadReport) -> Table | None:
     target = workload.target
     if target is None:
         return None
-    timed = any(each.seconds is not None for each in target.steps)
+    timed = any(steps.seconds is not None for steps in target.steps)
     return Table(
         caption=f"{workload.workload}: steps to the target, {number(target.value)}, where more than half of the seeds "
         f"of {target.arm} end",
@@ -57,7 +58,7 @@ def speed_table(workload: WorkloadReport) -> Table | None:
             f"times the steps of {target.arm}",
             *(("seconds, where trained alone",) if timed else ()),
         ),
-        rows=tuple(_speed_row(each)[: 5 if timed else 4] for each in target.steps),
+        rows=tuple(_steps_row(steps)[: 5 if timed else 4] for steps in target.steps),
     )
 
 
@@ -71,56 +72,57 @@ def _tuning_row(spec: StudySpec, arm: ArmReport, arms: Sequence[ArmReport]) -> t
         Cell(text=number(arm.search_score)),
         Cell(text=number(arm.confirm_score)),
         Cell(text=signed(arm.optimism_gap)),
-        _usable(tuning.usable) if searched else Cell(text="–"),
-        Cell(text=_break_even(spec, arm, arms)),
-        _diverged(arm),
+        _usable_cell(tuning.usable) if searched else Cell(text="–"),
+        Cell(text=_break_even_text(spec, arm, arms)),
+        _diverged_cell(arm),
     )
 
 
-def _usable(usable: Usable | None) -> Cell:
+def _usable_cell(usable: UsableHyperparameterRange | None) -> Cell:
     if usable is None:
         return Cell(text="–")
     ends = dict.fromkeys((number(usable.low), number(usable.high)))
-    return Cell(text=decades(usable), lines=(f"{label(usable.hyperparameter)} {' to '.join(ends)}",))
+    return Cell(text=usable_range_width(usable), lines=(f"{label(usable.hyperparameter)} {' to '.join(ends)}",))
 
 
-def _break_even(spec: StudySpec, arm: ArmReport, arms: Sequence[ArmReport]) -> str:
-    found = arm.tuning.break_even
-    if found is None:
+def _break_even_text(spec: StudySpec, arm: ArmReport, arms: Sequence[ArmReport]) -> str:
+    break_even = arm.tuning.break_even
+    if break_even is None:
         return "–"
-    if found.trials is not None:
-        return f"{found.trials}"
-    own, untuned = arm.search_score, next(each.search_score for each in arms if each.arm == found.arm)
+    if break_even.trials is not None:
+        return f"{break_even.trials}"
+    score = arm.search_score
+    untuned = next(other.search_score for other in arms if other.arm == break_even.arm)
     sign = spec.protocol.direction.sign
-    if own is not None and (untuned is None or sign * own <= sign * untuned):
+    if score is not None and (untuned is None or sign * score <= sign * untuned):
         return "only after its range was extended"
     return "not within this search"
 
 
-def _diverged(arm: ArmReport) -> Cell:
-    found = arm.divergence
-    if found is None:
+def _diverged_cell(arm: ArmReport) -> Cell:
+    divergence = arm.divergence
+    if divergence is None:
         return Cell(text="–")
-    ends = f"95 %: {100 * found.interval_95.low:.0f} to {100 * found.interval_95.high:.0f} %"
-    return Cell(text=f"{found.diverged} of {found.runs}", lines=(ends,))
+    ends = f"95 %: {100 * divergence.interval_95.low:.0f} to {100 * divergence.interval_95.high:.0f} %"
+    return Cell(text=f"{divergence.diverged} of {divergence.runs}", lines=(ends,))
 
 
-def _speed_row(found: StepsToTarget) -> tuple[Cell, ...]:
+def _steps_row(steps: StepsToTarget) -> tuple[Cell, ...]:
     ends = (
         ()
-        if found.lowest is None
-        else (f"{found.lowest:,} to {'never' if found.highest is None else f'{found.highest:,}'}",)
+        if steps.lowest is None
+        else (f"{steps.lowest:,} to {'never' if steps.highest is None else f'{steps.highest:,}'}",)
     )
     return (
-        Cell(text=found.arm),
-        Cell(text=f"{found.reached} of {len(found.seeds)}"),
-        Cell(text=_median(found), lines=ends),
-        Cell(text=number(found.ratio)),
-        Cell(text="–" if found.seconds is None else duration(found.seconds)),
+        Cell(text=steps.arm),
+        Cell(text=f"{steps.reached} of {len(steps.seeds)}"),
+        Cell(text=_median_text(steps), lines=ends),
+        Cell(text=number(steps.ratio)),
+        Cell(text="–" if steps.seconds is None else duration(steps.seconds)),
     )
 
 
-def _median(found: StepsToTarget) -> str:
-    if not found.seeds:
+def _median_text(steps: StepsToTarget) -> str:
+    if not steps.seeds:
         return "–"
-    return "never" if found.median is None else f"{found.median:,.0f}"
+    return "never" if steps.median is None else f"{steps.median:,.0f}"

@@ -1,4 +1,4 @@
-"""How a study was done, as a paragraph for a paper, from its spec alone."""
+"""The methods section of a report, ready for a paper, from the study's spec alone."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,23 +17,23 @@ SAMPLERS = {
 }
 
 
-def methods(spec: StudySpec) -> tuple[str, ...]:
-    """Return what was done, in a few paragraphs.
+def methods_paragraphs(spec: StudySpec) -> tuple[str, ...]:
+    """Return the methods section, by paragraph.
 
     Args:
         spec: The study.
     """
-    return " ".join(_trained(spec)), " ".join(_searched(spec)), " ".join(_compared(spec))
+    return " ".join(_training_sentences(spec)), " ".join(_search_sentences(spec)), " ".join(_comparison_sentences(spec))
 
 
-def _trained(spec: StudySpec) -> Iterator[str]:
+def _training_sentences(spec: StudySpec) -> Iterator[str]:
     kinds = {"untuned": [arm for arm in spec.arms if not arm.search], "tuned": [arm for arm in spec.arms if arm.search]}
-    said = [f"the {kind} {listing([_arm(arm) for arm in arms])}" for kind, arms in kinds.items() if arms]
-    on = listing([_workload(workload) for workload in spec.workloads])
-    yield f"Compared are {', and '.join(said)}, on {on}."
+    groups = [f"the {kind} {listing([_arm(arm) for arm in arms])}" for kind, arms in kinds.items() if arms]
+    workloads = listing([_workload(workload) for workload in spec.workloads])
+    yield f"Compared are {', and '.join(groups)}, on {workloads}."
     for arm in spec.arms:
-        for name, each in arm.schedule.items():
-            yield f"The {label(name)} of {arm.name} had a {each.kind.value} schedule."
+        for name, schedule in arm.schedule.items():
+            yield f"The {label(name)} of {arm.name} had a {schedule.kind.value} schedule."
     if spec.protocol.precision is not Precision.FLOAT32:
         yield f"Matrix products of a training step were computed in {spec.protocol.precision.value}."
 
@@ -47,14 +47,14 @@ def _arm(arm: ArmSpec) -> str:
 
 def _workload(workload: WorkloadSpec) -> str:
     epochs = workload.steps / workload.steps_per_epoch
-    lasts = f"{count(workload.steps, 'step')}{f', {epochs:g} epochs' if workload.steps_per_epoch > 1 else ''}"
+    length = f"{count(workload.steps, 'step')}{f', {epochs:g} epochs' if workload.steps_per_epoch > 1 else ''}"
     options = ", ".join(
         f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in workload.options.items()
     )
-    return f"{workload.name} ({lasts}{f'; {options}' if options else ''})"
+    return f"{workload.name} ({length}{f'; {options}' if options else ''})"
 
 
-def _searched(spec: StudySpec) -> Iterator[str]:
+def _search_sentences(spec: StudySpec) -> Iterator[str]:
     protocol = spec.protocol
     if not any(arm.search for arm in spec.arms):
         yield "Nothing was searched."
@@ -76,11 +76,11 @@ def _searched(spec: StudySpec) -> Iterator[str]:
     )
     if protocol.budget is not None:
         limits = protocol.budget.model_dump(exclude_none=True)
-        said = [f"{value:,} {name.replace('_', ' ')}" for name, value in limits.items()]
-        yield f"The whole study had a budget of {listing(said)}."
+        amounts = [f"{value:,} {name.replace('_', ' ')}" for name, value in limits.items()]
+        yield f"The whole study had a budget of {listing(amounts)}."
 
 
-def _compared(spec: StudySpec) -> Iterator[str]:
+def _comparison_sentences(spec: StudySpec) -> Iterator[str]:
     protocol, seeds = spec.protocol, spec.confirm_seeds
     tests = (len(spec.arms) - 1) * len(spec.workloads)
     yield (

@@ -1,33 +1,30 @@
-"""The report's sentences: a verdict for each workload, warnings, and the notes that every report carries."""
+"""Sentences of the report: verdicts, warnings, and notes on how to read the numbers."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from studies.analysis.arm_report import ArmReport
 from studies.analysis.comparison import SIGNIFICANCE, Comparison, Verdict
-from studies.formatting import count, label, listing, number, signed
+from studies.formatting import count, label, listing, number
 from studies.records.rows import Limit
+from studies.reporting.text.phrases import difference_size
 from studies.spec.definition import Pruner
 from studies.spec.parameters import Direction, Precision
 from studies.spec.study import StudySpec
 
-#: Factors above this are stated in decades.
-LARGEST_FACTOR = 1000.0
 
-
-def verdict(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
+def workload_verdict(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
     """Return the finding on one workload in plain sentences.
 
     Args:
         spec: The study.
         arms: Every arm on that workload.
     """
-    sentences = [_best(spec, arms)]
+    sentences = [_best_sentence(spec, arms)]
     compared = [(arm.arm, arm.comparison) for arm in arms if arm.comparison is not None]
     if not compared:
         sentences.append("There is a single arm, so nothing is compared.")
     else:
-        clauses = [clause for kind in Verdict if (clause := _clause(spec, kind, compared))]
+        clauses = [clause for kind in Verdict if (clause := _verdict_clause(spec, kind, compared))]
         sentences.append(f"Against the reference {spec.protocol.reference}: {'; '.join(clauses)}.")
     cut = [arm.arm for arm in arms if arm.search.cut]
     if cut:
@@ -35,17 +32,19 @@ def verdict(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
     return " ".join(sentences)
 
 
-def cut_short(spec: StudySpec, arms: Mapping[str, Sequence[ArmReport]], reached: Limit | None) -> str:
-    """Return what the budget left out of a study; nothing where it left out nothing.
+def describe_budget_cut(spec: StudySpec, arms: Mapping[str, Sequence[ArmReport]], reached: Limit | None) -> str:
+    """Return what the budget left out of a study; empty if nothing.
 
     Args:
         spec: The study.
         arms: Every arm, by workload.
-        reached: The budget of time that ended the searches; None where none did.
+        reached: The time limit that ended the searches; None if none did.
     """
-    every = [(f"{arm.arm} on {workload}", arm) for workload, each in arms.items() for arm in each]
-    searches = [f"{name} {len(arm.search.trials)} of {arm.search.asked}" for name, arm in every if arm.search.cut]
-    missing = sum(spec.protocol.confirm_seeds - len(arm.seeds) for _, arm in every) if reached else 0
+    named_arms = [
+        (f"{arm.arm} on {workload}", arm) for workload, workload_arms in arms.items() for arm in workload_arms
+    ]
+    searches = [f"{name} {len(arm.search.trials)} of {arm.search.asked}" for name, arm in named_arms if arm.search.cut]
+    missing = sum(spec.protocol.confirm_seeds - len(arm.seeds) for _, arm in named_arms) if reached else 0
     if not searches and not missing:
         return ""
     limits = spec.protocol.budget.model_dump(exclude_none=True) if spec.protocol.budget else {}
@@ -54,42 +53,31 @@ def cut_short(spec: StudySpec, arms: Mapping[str, Sequence[ArmReport]], reached:
         for name in limits
         if name == reached or (reached is None and name in {"trials", "run_steps"})
     ]
-    found = [f"trials done: {', '.join(searches)}"] if searches else []
-    found += [f"{count(missing, 'confirm run')} missing"] if missing else []
-    return f"The budget of {listing(named)} ended the study early; {'; '.join(found)}"
+    parts = [f"trials done: {', '.join(searches)}"] if searches else []
+    parts += [f"{count(missing, 'confirm run')} missing"] if missing else []
+    return f"The budget of {listing(named)} ended the study early; {'; '.join(parts)}"
 
 
-def warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple[str, ...]:
-    """Return what a reader must know before believing a workload's numbers.
+def workload_warnings(spec: StudySpec, workload: str, arms: Sequence[ArmReport]) -> tuple[str, ...]:
+    """Return the warnings about a workload's numbers.
 
     Args:
         spec: The study.
         workload: The workload's name within the study.
         arms: Every arm on that workload.
     """
-    found = [f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm)]
-    lucky = [arm.arm for arm in arms if arm.comparison is not None and owed_to_luck(arm.comparison)]
+    texts = [f"{workload}, {arm.arm}: {text}" for arm in arms for text in _arm_warnings(spec, arm)]
+    lucky = [arm.arm for arm in arms if arm.comparison is not None and arm.comparison.within_search_luck]
     if lucky:
-        found.append(
+        texts.append(
             f"{workload}: {listing(lucky)} {'wins or loses' if len(lucky) == 1 else 'win or lose'} by less than the "
             "searches owe to luck: a difference of the chosen settings, not surely of the optimizers."
         )
-    return tuple(found)
+    return tuple(texts)
 
 
-def owed_to_luck(found: Comparison) -> bool:
-    """Return whether a win or loss is by less than the searches owe to luck.
-
-    Args:
-        found: The comparison.
-    """
-    difference, luck = found.mean_difference, found.search_luck
-    decided = found.verdict in {Verdict.WIN, Verdict.LOSS}
-    return decided and difference is not None and luck is not None and abs(difference) <= luck
-
-
-def mixed(hosts: Sequence[str]) -> str:
-    """Return what a reader must know of the machines; empty where they are alike.
+def mixed_hardware_warning(hosts: Sequence[str]) -> str:
+    """Return a warning if packs were trained on several kinds of machines; empty otherwise.
 
     Args:
         hosts: Machines and devices that trained packs.
@@ -99,8 +87,8 @@ def mixed(hosts: Sequence[str]) -> str:
     return f"Mixed hardware, packs trained on {listing(hosts)}: last digits, and seconds, may differ between them"
 
 
-def notes(spec: StudySpec) -> tuple[str, ...]:
-    """Return how the numbers are to be read.
+def reading_notes(spec: StudySpec) -> tuple[str, ...]:
+    """Return notes on how to read the numbers.
 
     Args:
         spec: The study.
@@ -153,23 +141,23 @@ def _search_notes(spec: StudySpec) -> tuple[str, ...]:
     )
 
 
-def _best(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
+def _best_sentence(spec: StudySpec, arms: Sequence[ArmReport]) -> str:
     sign = spec.protocol.direction.sign
     objective = label(spec.protocol.objective)
-    found = [
+    candidates = [
         (sign * arm.objective.center, arm.arm) for arm in arms if arm.objective and arm.complete and not arm.diverged
     ]
-    if not found:
+    if not candidates:
         return f"No arm has a final {objective} on every confirm seed."
-    value = min(found)[0]
-    leaders = [name for center, name in found if center == value]
+    value = min(candidates)[0]
+    leaders = [name for center, name in candidates if center == value]
     kind = "lowest" if spec.protocol.direction is Direction.MINIMIZE else "highest"
     some = any(arm.complete and arm.diverged for arm in arms)
     start = f"Of the arms without a diverged seed, the {kind}" if some else f"The {kind}"
     return f"{start} final {objective} is that of {listing(leaders)}, {number(sign * value)}."
 
 
-def _clause(spec: StudySpec, kind: Verdict, compared: Sequence[tuple[str, Comparison]]) -> str:
+def _verdict_clause(spec: StudySpec, kind: Verdict, compared: Sequence[tuple[str, Comparison]]) -> str:
     of_kind = [(name, comparison) for name, comparison in compared if comparison.verdict is kind]
     if not of_kind:
         return ""
@@ -181,39 +169,20 @@ def _clause(spec: StudySpec, kind: Verdict, compared: Sequence[tuple[str, Compar
         Verdict.UNDECIDED: "is undecided" if one else "are undecided",
         Verdict.INCOMPLETE: "is incomplete" if one else "are incomplete",
     }
-    details = [_detail(spec, comparison) for _, comparison in of_kind]
+    details = [_comparison_detail(spec, comparison) for _, comparison in of_kind]
     named = [f"{name}{f' ({detail})' if detail else ''}" for (name, _), detail in zip(of_kind, details, strict=True)]
     return f"{listing(named)} {verbs[kind]}"
 
 
-def _detail(spec: StudySpec, comparison: Comparison) -> str:
+def _comparison_detail(spec: StudySpec, comparison: Comparison) -> str:
     if comparison.verdict is Verdict.INCOMPLETE:
         return ""
     if comparison.diverged_pairs:
         return f"a run diverged in {comparison.diverged_pairs} of {count(len(comparison.differences), 'pair')}"
     if comparison.verdict is Verdict.UNDECIDED:
         return "" if comparison.seeds_needed is None else f"it would take about {comparison.seeds_needed} seeds"
-    better = comparison.mean_difference
-    return "" if better is None else difference_size(spec, comparison.verdict, better)
-
-
-def difference_size(spec: StudySpec, verdict: Verdict, difference: float) -> str:
-    """Return how large a difference is in words, as in `loss 3.2 times lower`.
-
-    Args:
-        spec: The study.
-        verdict: What was found.
-        difference: On the comparison scale, positive where it is better.
-    """
-    if not spec.objective.is_loss:
-        return f"by {signed(difference)}"
-    if verdict is Verdict.TIE:
-        return f"by {signed(difference)} decades"
-    way = "lower" if difference > 0 else "higher"
-    decades = abs(difference)
-    if decades < math.log10(LARGEST_FACTOR):
-        return f"loss {10.0**decades:.3g} times {way}"
-    return f"loss {decades:.1f} decades {way}"
+    difference = comparison.mean_difference
+    return "" if difference is None else difference_size(spec, comparison.verdict, difference)
 
 
 def _arm_warnings(spec: StudySpec, arm: ArmReport) -> Iterator[str]:

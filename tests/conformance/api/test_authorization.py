@@ -27,7 +27,7 @@ from service.states import State
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from tests.conformance.api.stored_studies import NOW, problem_of
-from tests.support.minimal_report import A_REPORT
+from tests.support.minimal_report import MINIMAL_REPORT
 
 
 class As(StrEnum):
@@ -150,7 +150,7 @@ def study_id(store: Store, spec: StudySpec) -> str:
     study_id = store.add_study(spec, NOW, owner="owner")
     claim = store.claim(NOW, 1e6)
     assert claim is not None
-    StudyLedger(store, study_id, claim.token).save_report(A_REPORT)
+    StudyLedger(store, study_id, claim.token).save_report(MINIMAL_REPORT)
     store.release(study_id, claim.token)
     return study_id
 

@@ -18,8 +18,8 @@ from service.states import State
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.registry import build_catalogue
+from studies.reporting.builder import build_report
 from studies.reporting.render import render
-from studies.reporting.report import build_report
 from studies.validation.resolver import resolve
 from tests.conformance.api.stored_studies import problem_of
 from tests.support.planted_studies import Planted, planted_rows, provenance

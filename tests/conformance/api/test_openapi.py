@@ -20,7 +20,7 @@ from studies.records.rows import Lane, Outcome, Pack, Run, Trial
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from tests.support.http_server import served
-from tests.support.minimal_report import A_REPORT
+from tests.support.minimal_report import MINIMAL_REPORT
 
 #: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused. And
 #: what was posted twice with one key is one study, which is gone for both once it was deleted by either's id.
@@ -54,7 +54,7 @@ def known_study(store: Store, spec: StudySpec) -> str:
     )
     ledger.add_plan([trial], [pack])
     ledger.finish_pack(pack, [run])
-    ledger.save_report(A_REPORT)
+    ledger.save_report(MINIMAL_REPORT)
     store.transition(study_id, State.SUCCEEDED, "")  # of a study that goes on, events are streamed for ever
     return study_id
 

@@ -20,7 +20,7 @@ from studies.execution.driver import Driver
 from studies.execution.jobs import Place
 from studies.execution.worker import work
 from studies.registry import build_catalogue
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve

@@ -22,7 +22,7 @@ from service.storage.entities import Claim
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.registry import build_catalogue
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from tests.support.http_server import served
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from service.cli.report_table import report_tables
 from studies.records.rows import Rows
-from studies.reporting.report import Report, build_report
+from studies.reporting.builder import build_report
+from studies.reporting.report import Report
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 

@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from studies.analysis.aggregate import Across
+from studies.analysis.aggregate import Aggregate
 from studies.records.rows import Outcome
-from studies.reporting.figures.gallery import pictures
-from studies.reporting.report import Report, build_report
-from studies.reporting.tables.aggregate import across_table
+from studies.reporting.builder import build_report
+from studies.reporting.figures.gallery import render_figures
+from studies.reporting.report import Report
+from studies.reporting.tables.aggregate import aggregate_table
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
@@ -23,13 +24,13 @@ def reported(seeds: int, workloads: tuple[str, ...] = ("bowl", "valley")) -> Rep
     return build_report(spec, planted_rows(spec, ARMS), provenance(spec))
 
 
-def across_of(report: Report) -> Across:
+def aggregate_of(report: Report) -> Aggregate:
     assert report.across is not None
     return report.across
 
 
 def test_the_fastest_arm_has_ratio_and_score_1_and_one_that_never_gets_there_0() -> None:
-    l4, adam, sgd = across_of(reported(12)).arms
+    l4, adam, sgd = aggregate_of(reported(12)).arms
     assert l4.ratios == (1.0, 1.0)
     assert (l4.score, sgd.score) == (1.0, 0.0)
     assert sgd.ratios == (None, None)
@@ -38,7 +39,7 @@ def test_the_fastest_arm_has_ratio_and_score_1_and_one_that_never_gets_there_0()
 
 
 def test_the_profile_rises_at_the_ratios() -> None:
-    found = across_of(reported(12))
+    found = aggregate_of(reported(12))
     l4, adam, sgd = found.arms
     assert found.factors[0] == 1.0
     assert found.factors == tuple(sorted({1.0, *(ratio for ratio in adam.ratios if ratio is not None)}))
@@ -48,14 +49,14 @@ def test_the_profile_rises_at_the_ratios() -> None:
 
 
 def test_differences_have_an_interval_from_ten_seeds_up_the_same_each_time() -> None:
-    reference, adam, _ = across_of(reported(12)).arms
+    reference, adam, _ = aggregate_of(reported(12)).arms
     assert (reference.iqm, reference.iqm_interval_95) == (None, None)
     assert adam.iqm == pytest.approx(-2.0, abs=0.1)
     assert adam.iqm_interval_95 is not None
     assert adam.iqm is not None
     assert adam.iqm_interval_95.low < adam.iqm < adam.iqm_interval_95.high
-    assert across_of(reported(12)) == across_of(reported(12))
-    few = across_of(reported(9)).arms[1]
+    assert aggregate_of(reported(12)) == aggregate_of(reported(12))
+    few = aggregate_of(reported(9)).arms[1]
     assert few.iqm is not None
     assert few.iqm_interval_95 is None
 
@@ -71,25 +72,25 @@ def test_a_workload_without_a_target_counts_for_no_arm_and_is_named_and_counted(
     )
     rows = replace(rows, runs=runs)
     report = build_report(spec, rows, provenance(spec))
-    found = across_of(report)
+    found = aggregate_of(report)
     assert found.workloads == ("bowl", "valley")
     assert [arm.ratios[1] for arm in found.arms] == [None, None, None]
     assert (found.arms[0].score, found.arms[0].profile[-1]) == (0.5, 0.5)
-    (profile,) = [each for each in pictures(report, rows) if each.name == "performance_profile"]
+    (profile,) = [each for each in render_figures(report, rows) if each.name == "performance_profile"]
     assert "On which share of the 2 workloads an arm's" in profile.caption
     assert "a workload without a target counts for no arm" in profile.caption
-    table = across_table(report)
+    table = aggregate_table(report)
     assert table is not None
     assert [row[2].text for row in table.rows] == ["–", "–", "–"]
 
 
 def test_a_single_workload_has_nothing_across() -> None:
     assert reported(12, ("bowl",)).across is None
-    assert across_table(reported(12, ("bowl",))) is None
+    assert aggregate_table(reported(12, ("bowl",))) is None
 
 
 def test_the_table_says_what_it_is_and_what_is_left_out() -> None:
-    table = across_table(reported(9))
+    table = aggregate_table(reported(9))
     assert table is not None
     assert "no intervals for fewer than 10 seeds" in table.caption
     assert table.headings == ("arm", "bowl", "valley", "score", "mean difference (95 %)")
@@ -98,6 +99,8 @@ def test_the_table_says_what_it_is_and_what_is_left_out() -> None:
 
 def test_an_arm_of_which_a_run_diverged_has_no_mean_difference() -> None:
     spec = planted_spec(OUTCOMES)
-    arms = {arm.arm: arm for arm in across_of(build_report(spec, planted_rows(spec, OUTCOMES), provenance(spec))).arms}
+    arms = {
+        arm.arm: arm for arm in aggregate_of(build_report(spec, planted_rows(spec, OUTCOMES), provenance(spec))).arms
+    }
     assert arms["shaky"].iqm is None
     assert arms["better"].iqm is not None

@@ -7,7 +7,8 @@ import pytest
 
 from studies.analysis.time_to_target import Target
 from studies.records.rows import Lane, Pack, Rows, Run, Series
-from studies.reporting.report import Report, build_report
+from studies.reporting.builder import build_report
+from studies.reporting.report import Report
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import STEPS, Planted, planted_rows, planted_spec, provenance
 
@@ -41,7 +42,7 @@ def target() -> Target:
 
 
 def test_the_best_tuned_arm_sets_it_so_that_more_than_half_of_its_seeds_get_there(target: Target) -> None:
-    own = target.of("tuned")
+    own = target.for_arm("tuned")
     assert target.arm == "tuned"
     assert target.value == pytest.approx(1e-4, rel=0.3)
     assert (own.reached, len(own.seeds), own.ratio) == (7, 12, 1.0)
@@ -50,7 +51,7 @@ def test_the_best_tuned_arm_sets_it_so_that_more_than_half_of_its_seeds_get_ther
 
 
 def test_an_arm_that_falls_faster_is_there_sooner_and_one_that_ends_above_never(target: Target) -> None:
-    fast, slow = target.of("fast"), target.of("slow")
+    fast, slow = target.for_arm("fast"), target.of("slow")
     assert fast.reached == 12
     assert fast.median is not None
     assert fast.lowest is not None

@@ -4,7 +4,7 @@ import pytest
 
 from studies.analysis.tuning import Tuning
 from studies.records.rows import Limit
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance

@@ -17,7 +17,8 @@ from studies.execution.jobs import Failure, Job, Place
 from studies.execution.ledger import Ledger
 from studies.planning.throughput import Speed
 from studies.records.rows import Lane, Limit, Mode, Pack, Rows
-from studies.reporting.report import Report, build_report
+from studies.reporting.builder import build_report
+from studies.reporting.report import Report
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import provenance

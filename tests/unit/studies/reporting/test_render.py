@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 import pytest
 
 from studies.records.rows import Rows
+from studies.reporting.builder import build_report
 from studies.reporting.render import render
-from studies.reporting.report import Report, build_report
+from studies.reporting.report import Report
 from studies.spec.definition import Budget
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance

@@ -8,7 +8,8 @@ import pytest
 
 from studies.analysis.arm_report import ArmReport
 from studies.records.rows import Rows
-from studies.reporting.report import Report, build_report
+from studies.reporting.builder import build_report
+from studies.reporting.report import Report
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance

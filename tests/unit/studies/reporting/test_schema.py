@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 from studies.records.rows import Rows
+from studies.reporting.builder import build_report
 from studies.reporting.render import render
-from studies.reporting.report import SCHEMA_VERSION, build_report
+from studies.reporting.report import SCHEMA_VERSION
 from studies.reporting.schema import report_schema
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 

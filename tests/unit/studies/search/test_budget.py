@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studies.records.rows import Lane, Pack, Rows, by_arm
 from studies.registry import build_catalogue
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from studies.search.budget import beyond, faults, in_turn, most_trials, share, warnings
 from studies.search.selection import search
 from studies.spec.parameters import Stage

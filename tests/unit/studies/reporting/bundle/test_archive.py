@@ -13,10 +13,10 @@ import pytest
 from studies.errors import BundleError
 from studies.records.csv import series_of
 from studies.records.rows import Limit, Rows
+from studies.reporting.builder import build_report
 from studies.reporting.bundle.archive import read_rows, read_spec, write_bundle
 from studies.reporting.bundle.rebuild import rebuild_report
 from studies.reporting.render import render
-from studies.reporting.report import build_report
 from studies.spec.definition import StudyDefinition
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
@@ -27,7 +27,7 @@ ROWS = planted_rows(SPEC, OUTCOMES)
 def bundled(rows: Rows) -> bytes:
     files = render(build_report(SPEC, rows, provenance(SPEC)), rows) | {"constraints.txt": b"torch==2.13.0\n"}
     file = io.BytesIO()
-    write_bundle(file, spec=SPEC, rows=rows, followed=series_of(rows.runs), files=files)
+    write_bundle(file, spec=SPEC, rows=rows, series=series_of(rows.runs), files=files)
     return file.getvalue()
 
 

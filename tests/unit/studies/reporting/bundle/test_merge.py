@@ -4,9 +4,8 @@ from dataclasses import replace
 import pytest
 
 from studies.records.rows import Rows
-from studies.reporting.bundle.joint import joint_report
-from studies.reporting.bundle.merge import join_faults, joined_rows, joined_spec
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
+from studies.reporting.bundle.merge import merge_faults, merge_rows, merge_specs
 from studies.spec.definition import Budget
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
@@ -27,7 +26,7 @@ def changed(spec: StudySpec, **protocol: object) -> StudySpec:
 
 def test_a_joint_report_is_that_of_a_study_with_all_the_arms() -> None:
     (one, ours), (two, theirs) = study(FIRST), study(SECOND)
-    report, _ = joint_report([(one, ours, provenance(one, "a")), (two, theirs, provenance(two, "b"))])
+    report, _ = build_joint_report([(one, ours, provenance(one, "a")), (two, theirs, provenance(two, "b"))])
     whole, rows = study(BOTH)
     expected = build_report(whole, rows, provenance(whole))
     assert report.workloads == expected.workloads
@@ -37,8 +36,8 @@ def test_a_joint_report_is_that_of_a_study_with_all_the_arms() -> None:
 
 def test_an_arm_that_both_have_counts_once_and_packs_keep_apart() -> None:
     (one, ours), (two, theirs) = study(FIRST), study(SECOND)
-    rows = joined_rows([(one, ours), (two, theirs)])
-    assert [arm.name for arm in joined_spec([one, two]).arms] == ["l4", "better", "worse", "same"]
+    rows = merge_rows([(one, ours), (two, theirs)])
+    assert [arm.name for arm in merge_specs([one, two]).arms] == ["l4", "better", "worse", "same"]
     assert len({pack.number for pack in rows.packs}) == len(rows.packs)
     assert len([run for run in rows.runs if run.arm == "l4"]) == len([run for run in ours.runs if run.arm == "l4"])
     numbers = {pack.number: pack.arm for pack in rows.packs}
@@ -47,8 +46,8 @@ def test_an_arm_that_both_have_counts_once_and_packs_keep_apart() -> None:
 
 def test_the_reference_is_the_first_ones() -> None:
     one, two = planted_spec(FIRST), planted_spec(SECOND, reference="same")
-    assert join_faults({"a": one, "b": two}) == ()
-    assert joined_spec([one, two]).protocol.reference == "l4"
+    assert merge_faults({"a": one, "b": two}) == ()
+    assert merge_specs([one, two]).protocol.reference == "l4"
 
 
 SPEC = planted_spec(FIRST)
@@ -83,7 +82,7 @@ SPEC = planted_spec(FIRST)
     ],
 )
 def test_what_cannot_be_compared_is_refused_by_field_with_both_values(other: StudySpec, pointer: str) -> None:
-    (fault,) = join_faults({"a": SPEC, "b": other})
+    (fault,) = merge_faults({"a": SPEC, "b": other})
     assert fault.pointer == pointer
     assert "a has" in fault.detail
     assert "b has" in fault.detail
@@ -92,7 +91,7 @@ def test_what_cannot_be_compared_is_refused_by_field_with_both_values(other: Stu
 @pytest.mark.parametrize("budget", [Budget(trials=30), Budget(run_steps=10**6), Budget(seconds=5.0)])
 def test_studies_with_a_budget_are_refused_though_it_is_the_same(budget: Budget) -> None:
     one, two = (changed(planted_spec(arms), budget=budget) for arms in (FIRST, SECOND))
-    (fault,) = join_faults({"a": one, "b": two})
+    (fault,) = merge_faults({"a": one, "b": two})
     assert fault.pointer == "/protocol/budget"
     assert fault.detail.startswith(f"a has {budget.model_dump(mode='json', exclude_none=True)}, b has {{")
 
@@ -100,9 +99,11 @@ def test_studies_with_a_budget_are_refused_though_it_is_the_same(budget: Budget)
 def test_other_versions_or_another_commit_are_warned_of() -> None:
     (one, ours), (two, theirs) = study(FIRST), study(SECOND)
     here, there = provenance(one, "a"), provenance(two, "b")
-    assert not any("commit" in each for each in joint_report([(one, ours, here), (two, theirs, there)])[0].warnings)
+    assert not any(
+        "commit" in each for each in build_joint_report([(one, ours, here), (two, theirs, there)])[0].warnings
+    )
     other = there.model_copy(update={"commit": "fedcba9", "versions": {"torch": "2.14.0", "ray": "2.60.0"}})
-    report, _ = joint_report([(one, ours, here), (two, theirs, other)])
+    report, _ = build_joint_report([(one, ours, here), (two, theirs, other)])
     assert report.warnings[0] == (
         "The studies were not run by the same software, commit: 0123abc or fedcba9; torch: 2.13.0 or 2.14.0; "
         "ray: none or 2.60.0. A difference between arms of two studies may come from that."
@@ -112,13 +113,16 @@ def test_other_versions_or_another_commit_are_warned_of() -> None:
 
 def test_every_fault_is_named_at_once_and_lanes_are_none() -> None:
     other = changed(SPEC, trials=5, margin=0.5)
-    assert [fault.pointer for fault in join_faults({"a": SPEC, "b": other})] == ["/protocol/trials", "/protocol/margin"]
+    assert [fault.pointer for fault in merge_faults({"a": SPEC, "b": other})] == [
+        "/protocol/trials",
+        "/protocol/margin",
+    ]
     packed = SPEC.model_copy(update={"workloads": tuple(w.model_copy(update={"lanes": 4}) for w in SPEC.workloads)})
-    assert join_faults({"a": SPEC, "b": packed}) == ()
+    assert merge_faults({"a": SPEC, "b": packed}) == ()
 
 
 def test_what_is_missing_in_one_is_missing_in_the_whole() -> None:
     (one, ours), (two, theirs) = study(FIRST), study(SECOND)
     part = replace(theirs, runs=theirs.runs[:3])
-    report, _ = joint_report([(one, ours, provenance(one)), (two, part, provenance(two))])
+    report, _ = build_joint_report([(one, ours, provenance(one)), (two, part, provenance(two))])
     assert not report.complete

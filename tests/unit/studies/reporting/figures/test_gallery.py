@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from studies.records.rows import Rows, Run
-from studies.reporting.figures.gallery import Picture, pictures
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
+from studies.reporting.figures.gallery import RenderedFigure
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
@@ -18,19 +18,19 @@ L4 = Planted(log_loss=-3.0)
 
 def drawn(
     arms: Mapping[str, Planted], *, workloads: Sequence[str] = ("bowl",), objective: str = "train_loss"
-) -> dict[str, Picture]:
+) -> dict[str, RenderedFigure]:
     spec = planted_spec(arms, workloads=workloads, objective=objective)
     rows = planted_rows(spec, arms)
-    return {picture.name: picture for picture in pictures(build_report(spec, rows, provenance(spec)), rows)}
+    return {picture.name: picture for picture in render_figures(build_report(spec, rows, provenance(spec)), rows)}
 
 
 @pytest.fixture(scope="module")
-def bowl() -> dict[str, Picture]:
+def bowl() -> dict[str, RenderedFigure]:
     """The pictures of the planted study."""
     return drawn(OUTCOMES)
 
 
-def words(picture: Picture) -> list[str]:
+def words(picture: RenderedFigure) -> list[str]:
     return ["".join(text.itertext()) for text in ElementTree.fromstring(picture.svg).iter(f"{SVG}text")]
 
 
@@ -43,29 +43,29 @@ def test_every_workload_has_its_pictures() -> None:
 
 
 @pytest.mark.parametrize("name", ["bowl-train_loss", "bowl-test_accuracy", "bowl-effective_lr", "bowl-sensitivity-lr"])
-def test_a_picture_stands_alone_and_names_every_arm(bowl: dict[str, Picture], name: str) -> None:
+def test_a_picture_stands_alone_and_names_every_arm(bowl: dict[str, RenderedFigure], name: str) -> None:
     picture = bowl[name]
     assert [text.split(" (")[0] for text in words(picture) if text.split(" (")[0] in OUTCOMES] == list(OUTCOMES)
     assert set(re.findall(r"https?://[^\"']*", picture.svg)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_axes_are_labelled(bowl: dict[str, Picture]) -> None:
+def test_axes_are_labelled(bowl: dict[str, RenderedFigure]) -> None:
     assert {"step", "training loss"} <= set(words(bowl["bowl-train_loss"]))
     assert {"learning rate", "training loss", "chosen", "off the scale"} <= set(words(bowl["bowl-sensitivity-lr"]))
 
 
-def test_the_legend_says_who_diverged(bowl: dict[str, Picture]) -> None:
+def test_the_legend_says_who_diverged(bowl: dict[str, RenderedFigure]) -> None:
     assert "shaky (2 diverged)" in words(bowl["bowl-train_loss"])
     lost = replace(OUTCOMES["shaky"], diverged_seeds=99, diverges_above=0.0)
     assert "lost (all diverged)" in words(drawn({"l4": L4, "lost": lost})["bowl-train_loss"])
 
 
-def test_ids_do_not_clash_between_pictures_of_one_page(bowl: dict[str, Picture]) -> None:
+def test_ids_do_not_clash_between_pictures_of_one_page(bowl: dict[str, RenderedFigure]) -> None:
     ids = [i for picture in bowl.values() for i in re.findall(r' id="([^"]+)"', picture.svg)]
     assert len(ids) == len(set(ids)) > 0
 
 
-def test_the_same_rows_give_the_same_bytes(bowl: dict[str, Picture]) -> None:
+def test_the_same_rows_give_the_same_bytes(bowl: dict[str, RenderedFigure]) -> None:
     assert drawn(OUTCOMES) == bowl
 
 
@@ -112,9 +112,9 @@ def test_rows_without_series_or_without_runs_give_what_there_is() -> None:
     assert [picture.name for picture in searched] == ["bowl-sensitivity-lr", "bowl-tuning_cost"]
 
 
-def changed(change: Callable[[Run], Run | None]) -> tuple[Picture, ...]:
+def changed(change: Callable[[Run], Run | None]) -> tuple[RenderedFigure, ...]:
     spec = planted_spec(OUTCOMES, workloads=("bowl",))
     rows = planted_rows(spec, OUTCOMES)
     runs = tuple(found for run in rows.runs if (found := change(run)) is not None)
     rows = Rows(trials=rows.trials, packs=rows.packs, runs=runs)
-    return pictures(build_report(spec, rows, provenance(spec)), rows)
+    return render_figures(build_report(spec, rows, provenance(spec)), rows)

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.reporting.figures.style import COLOURS, INK, STYLE, legend, log_axis, look, new_axes, padded, power, svg
+from studies.reporting.figures.style import (
+    COLOURS,
+    RC_PARAMS,
+    arm_style,
+    create_axes,
+    format_power,
+    padded_limits,
+    set_log_axis,
+)
 
 
 def luminance(colour: str) -> float:
@@ -20,47 +28,26 @@ def test_every_colour_is_seen_on_light_and_on_dark(colour: str) -> None:
 
 
 def test_many_arms_look_different() -> None:
-    assert len({look(place) for place in range(50)}) == 50
+    assert len({arm_style(index) for index in range(50)}) == 50
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [(1e-7, "10⁻⁷"), (2e-7, "2·10⁻⁷"), (0.02, "0.02"), (1.0, "1"), (1e20, "10²⁰")]
 )
 def test_ticks_are_plain_characters(value: float, expected: str) -> None:
-    assert power(value) == expected
+    assert format_power(value) == expected
 
 
 @given(st.lists(st.floats(0, allow_nan=False)))
 def test_limits_are_a_proper_logarithmic_range(values: list[float]) -> None:
-    low, high = padded(values)
+    low, high = padded_limits(values)
     assert 0 < low < high < float("inf")
 
 
 @pytest.mark.parametrize(("low", "high"), [(1e-30, 1.0), (0.01, 0.02), (0.1, 0.9), (0.1, 50.0), (1e-300, 1e300)])
 def test_a_logarithmic_axis_has_a_few_ticks(low: float, high: float) -> None:
-    with mpl.rc_context(STYLE):
-        _, axes = new_axes("title", "x", "y", ["a"])
-        log_axis(axes, "y", low, high)
+    with mpl.rc_context(RC_PARAMS):
+        _, axes = create_axes("title", "x", "y", ["a"])
+        set_log_axis(axes, "y", low, high)
         ticks = [tick for tick in axes.yaxis.get_majorticklocs() if low <= tick <= high]
     assert 2 <= len(ticks) <= 9
-
-
-def test_a_long_name_is_broken_within_the_picture() -> None:
-    name = "arm-" + "W" * 60
-    with mpl.rc_context(STYLE):
-        figure, axes = new_axes("title", "x", "y", [name])
-        axes.plot([0, 1], [0, 1], label=name)
-        legend(figure, [name])
-        text = svg(figure, "long", "a line")
-    assert name not in text
-    assert text.count("WWWWWWWWWW") >= 2
-
-
-def test_a_picture_takes_the_ink_of_its_theme() -> None:
-    with mpl.rc_context(STYLE):
-        figure, _ = new_axes("title", "x", "y", ["a"])
-        text = svg(figure, "empty", 'nothing & "nobody"')
-    assert INK not in text
-    assert "currentColor" in text
-    assert "prefers-color-scheme:dark" in text
-    assert "nothing &amp;" in text

@@ -5,8 +5,8 @@ import io
 from dataclasses import replace
 
 from studies.records.rows import Rows
-from studies.reporting.formats.csv import flat_table
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
+from studies.reporting.formats.csv import render_csv
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
@@ -21,7 +21,7 @@ NAMES = ("break_even_trials", "steps_to_target", "seeds_at_target")
 
 def told(spec: StudySpec, rows: Rows) -> dict[str, list[str]]:
     """What is told of each arm under those names."""
-    table = csv.DictReader(io.StringIO(flat_table(build_report(spec, rows, provenance(spec)))))
+    table = csv.DictReader(io.StringIO(render_csv(build_report(spec, rows, provenance(spec)))))
     return {row["arm"]: [row[name] for name in NAMES] for row in table}
 
 

@@ -3,12 +3,11 @@ import re
 import pytest
 
 from studies.records.rows import Rows
-from studies.reporting.formats.latex import latex
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES)
-TEXT = latex(build_report(SPEC, planted_rows(SPEC, OUTCOMES), provenance(SPEC)))
+TEXT = render_latex(build_report(SPEC, planted_rows(SPEC, OUTCOMES), provenance(SPEC)))
 
 
 def test_there_is_a_table_for_each_workload_and_one_of_the_verdicts() -> None:
@@ -32,7 +31,7 @@ def test_what_latex_would_take_for_its_own_is_escaped() -> None:
             "workloads": tuple(each.model_copy(update={"name": f"{each.name}_a"}) for each in SPEC.workloads),
         }
     )
-    text = latex(build_report(spec, Rows(), provenance(spec)))
+    text = render_latex(build_report(spec, Rows(), provenance(spec)))
     assert r"bowl\_a: final training loss" in text
     assert "tab:bowl_a" in text
 
@@ -40,7 +39,7 @@ def test_what_latex_would_take_for_its_own_is_escaped() -> None:
 def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
     arms = {"l4": OUTCOMES["l4"], "sgd-1e-3": OUTCOMES["better"], "0.5": OUTCOMES["worse"]}
     spec = planted_spec(arms, reference="sgd-1e-3")
-    text = latex(build_report(spec, planted_rows(spec, arms), provenance(spec)))
+    text = render_latex(build_report(spec, planted_rows(spec, arms), provenance(spec)))
     assert text.count("sgd-1e-3 &") == 3
     assert text.count("    0.5 &") == 3
     assert "differences to sgd-1e-3," in text
@@ -56,7 +55,7 @@ def test_seeds_that_diverged_are_told_under_every_table() -> None:
     assert captions[2].endswith("Seeds that diverged: shaky 2 of 12 on bowl and shaky 2 of 12 on valley.")
     whole = {name: OUTCOMES[name] for name in ("l4", "better")}
     spec = planted_spec(whole)
-    assert "diverged" not in latex(build_report(spec, planted_rows(spec, whole), provenance(spec)))
+    assert "diverged" not in render_latex(build_report(spec, planted_rows(spec, whole), provenance(spec)))
 
 
 @pytest.mark.parametrize("text", [r"$3.44 \cdot 10^{-7}$"])

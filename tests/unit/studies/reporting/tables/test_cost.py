@@ -7,8 +7,9 @@ import pytest
 from studies.planning.estimate import Basis, Pace, estimate
 from studies.planning.throughput import Speed
 from studies.records.rows import Mode, Rows
+from studies.reporting.builder import build_report
 from studies.reporting.render import render
-from studies.reporting.report import Report, build_report
+from studies.reporting.report import Report
 from studies.reporting.tables.cost import cost_table
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from studies.records.rows import Rows
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from studies.reporting.tables.milestones import milestone_tables
-from studies.reporting.tables.summary import Table
+from studies.reporting.tables.table import Table
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES, workloads=("bowl",))

@@ -1,6 +1,6 @@
 """Tables of the findings."""
 
-from studies.reporting.report import build_report
+from studies.reporting.builder import build_report
 from studies.reporting.tables.summary import overview_table
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from studies.reporting.report import Report, build_report
-from studies.reporting.tables.aggregate import across_table
-from studies.reporting.tables.tuning import speed_table, tuning_table
+from studies.reporting.builder import build_report
+from studies.reporting.report import Report
+from studies.reporting.tables.aggregate import aggregate_table
+from studies.reporting.tables.tuning import steps_to_target_table, tuning_table
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
 
@@ -24,7 +25,7 @@ def test_an_arm_that_never_gets_there_is_told_from_one_whose_runs_are_not_all_do
     found = [
         (speed.rows[0][2].text, across.rows[0][1].text)
         for report in (reported(12), reported(5))
-        if (speed := speed_table(report.workloads[0])) and (across := across_table(report))
+        if (speed := steps_to_target_table(report.workloads[0])) and (across := aggregate_table(report))
     ]
     assert found == [("never", "never"), ("–", "–")]
 

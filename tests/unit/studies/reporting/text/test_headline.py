@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from studies.records.rows import Outcome, Rows
-from studies.reporting.report import Report, build_report
+from studies.reporting.builder import build_report
+from studies.reporting.report import Report
 from studies.spec.definition import Sampler
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import Planted, planted_rows, planted_spec, provenance
@@ -128,7 +129,7 @@ def test_nothing_is_said_of_the_speed_of_an_arm_whose_runs_are_not_all_done(kept
         "l4, untuned, against adam, tuned with 9 trials, on final training loss: not all seeds are done."
     )
     assert found.workloads[0].target is not None
-    assert found.workloads[0].target.of("l4").ratio is None
+    assert found.workloads[0].target.for_arm("l4").ratio is None
 
 
 def test_no_arm_sets_a_target_while_a_tuned_one_that_may_is_not_done() -> None:

@@ -1,4 +1,3 @@
-from studies.reporting.text.methods import methods
 from studies.spec.definition import Budget, Pruner, Sampler
 from studies.spec.parameters import Precision
 from studies.spec.study import StudySpec
@@ -9,11 +8,11 @@ SPEC = planted_spec(OUTCOMES)
 
 def text(**protocol: object) -> str:
     spec = SPEC.model_copy(update={"protocol": SPEC.protocol.model_copy(update=protocol)})
-    return " ".join(methods(spec))
+    return " ".join(methods_paragraphs(spec))
 
 
 def test_it_says_what_was_trained_searched_and_compared() -> None:
-    trained, searched, compared = methods(SPEC)
+    trained, searched, compared = methods_paragraphs(SPEC)
     assert trained.startswith(
         "Compared are the untuned l4 (alpha = 0.15) and same (alpha = 0.15), and the tuned better ("
     )
@@ -33,13 +32,13 @@ def test_it_says_what_a_protocol_changes() -> None:
     assert "computed in tf32" in text(precision=Precision.TF32)
     assert "a budget of 44 trials and 60.0 seconds" in text(budget=Budget(trials=44, seconds=60.0))
     assert "validation accuracy, which is to be high" in " ".join(
-        methods(planted_spec(OUTCOMES, objective="validation_accuracy"))
+        methods_paragraphs(planted_spec(OUTCOMES, objective="validation_accuracy"))
     )
 
 
 def test_without_a_search_it_says_so() -> None:
     fixed: StudySpec = planted_spec({"l4": OUTCOMES["l4"]})
-    trained, searched, compared = methods(fixed)
+    trained, searched, compared = methods_paragraphs(fixed)
     assert "tuned better" not in trained
     assert searched == "Nothing was searched."
     assert "Holm" not in compared
