@@ -88,8 +88,8 @@ def _render_figure(workload: str, kind: str, caption: str, figure: Figure) -> Re
 def _profile_caption(aggregate: Aggregate) -> str:
     return (
         f"On which share of the {len(aggregate.workloads)} workloads an arm's median steps to the target are at most "
-        "so many times those of the fastest arm; a workload without a target counts for no arm. In brackets: the area to "
-        f"{aggregate.r_max:g}, the dashed line, from 0 to 1."
+        "so many times those of the fastest arm; a workload without a target counts for no arm. In brackets: the area "
+        f"to {aggregate.r_max:g}, the dashed line, from 0 to 1."
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from studies.records.rows import Rows
 from studies.reporting.builder import build_report
+from studies.reporting.bundle.joint import build_joint_report
 from studies.reporting.bundle.merge import merge_faults, merge_rows, merge_specs
 from studies.spec.definition import Budget
 from studies.spec.study import StudySpec

@@ -8,7 +8,7 @@ import pytest
 
 from studies.records.rows import Rows, Run
 from studies.reporting.builder import build_report
-from studies.reporting.figures.gallery import RenderedFigure
+from studies.reporting.figures.gallery import RenderedFigure, render_figures
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 

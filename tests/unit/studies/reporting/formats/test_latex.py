@@ -4,6 +4,7 @@ import pytest
 
 from studies.records.rows import Rows
 from studies.reporting.builder import build_report
+from studies.reporting.formats.latex import render_latex
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 SPEC = planted_spec(OUTCOMES)

@@ -1,3 +1,4 @@
+from studies.reporting.text.methods import methods_paragraphs
 from studies.spec.definition import Budget, Pruner, Sampler
 from studies.spec.parameters import Precision
 from studies.spec.study import StudySpec
