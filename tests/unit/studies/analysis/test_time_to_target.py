@@ -51,7 +51,7 @@ def test_the_best_tuned_arm_sets_it_so_that_more_than_half_of_its_seeds_get_ther
 
 
 def test_an_arm_that_falls_faster_is_there_sooner_and_one_that_ends_above_never(target: Target) -> None:
-    fast, slow = target.for_arm("fast"), target.of("slow")
+    fast, slow = target.for_arm("fast"), target.for_arm("slow")
     assert fast.reached == 12
     assert fast.median is not None
     assert fast.lowest is not None
@@ -65,14 +65,14 @@ def test_an_arm_that_falls_faster_is_there_sooner_and_one_that_ends_above_never(
 def test_of_a_maximised_metric_the_highest_is_the_best() -> None:
     found = target_of(reported(ARMS, objective="validation_accuracy"))
     assert found.arm == "tuned"
-    assert found.of("fast").reached == 12
-    assert found.of("slow").reached == 0
+    assert found.for_arm("fast").reached == 12
+    assert found.for_arm("slow").reached == 0
 
 
 def test_without_series_targets_are_reached_at_the_end_only() -> None:
     found = target_of(reported(ARMS, series=False))
-    assert set(found.of("fast").seeds) == {STEPS}
-    assert found.of("fast").ratio == 1.0
+    assert set(found.for_arm("fast").seeds) == {STEPS}
+    assert found.for_arm("fast").ratio == 1.0
 
 
 def test_where_no_arm_is_tuned_the_best_of_all_sets_it() -> None:
@@ -86,7 +86,7 @@ def test_a_run_that_diverges_never_gets_there_whatever_it_passed_on_its_way() ->
     runs = tuple(
         _with(run, dip) if run.arm == "fast" and not math.isfinite(run.train_loss) else run for run in rows.runs
     )
-    found = target_of(build_report(spec, replace(rows, runs=runs), provenance(spec))).of("fast")
+    found = target_of(build_report(spec, replace(rows, runs=runs), provenance(spec))).for_arm("fast")
     assert found.seeds[:3] == (None, None, None)
     assert (found.reached, found.highest) == (9, None)
 
@@ -116,8 +116,8 @@ def test_a_single_batch_below_the_target_does_not_reach_it() -> None:
     found = target_of(build_report(spec, replace(rows, runs=confirmed), provenance(spec)))
     ends = [run.train_loss for run in confirmed if (run.arm, run.stage) == ("b", Stage.CONFIRM)]
     assert found.arm == "a"
-    assert found.of("b").reached <= sum(end <= found.value for end in ends) + 1
-    assert found.of("a").reached >= 7
+    assert found.for_arm("b").reached <= sum(end <= found.value for end in ends) + 1
+    assert found.for_arm("a").reached >= 7
 
 
 def test_there_is_none_where_nothing_is_complete_or_all_diverge() -> None:
@@ -132,7 +132,7 @@ def test_there_is_none_where_nothing_is_complete_or_all_diverge() -> None:
 def test_seconds_are_stated_of_runs_that_were_trained_alone_only() -> None:
     spec = planted_spec(ARMS, workloads=("bowl",), reference="fast")
     rows = planted_rows(spec, ARMS)
-    assert target_of(build_report(spec, rows, provenance(spec))).of("fast").seconds is None
+    assert target_of(build_report(spec, rows, provenance(spec))).for_arm("fast").seconds is None
     own = [run for run in rows.runs if (run.arm, run.stage) == ("fast", Stage.CONFIRM)]
     packs = {run.seed: 1000 + place for place, run in enumerate(own)}
     alone = tuple(
@@ -151,8 +151,8 @@ def test_seconds_are_stated_of_runs_that_were_trained_alone_only() -> None:
     runs = tuple(replace(run, pack=packs[run.seed], lane=0) if run in own else run for run in rows.runs)
     rows = replace(rows, runs=runs, packs=(*rows.packs, *alone))
     found = target_of(build_report(spec, rows, provenance(spec)))
-    assert found.of("fast").median is not None
-    assert found.of("fast").seconds == pytest.approx((found.of("fast").median or 0) * 20.0 / STEPS)
-    assert found.of("tuned").seconds is None
+    assert found.for_arm("fast").median is not None
+    assert found.for_arm("fast").seconds == pytest.approx((found.for_arm("fast").median or 0) * 20.0 / STEPS)
+    assert found.for_arm("tuned").seconds is None
     dead = replace(rows, packs=(*rows.packs[: -len(alone)], *(replace(pack, width=8) for pack in alone)))
-    assert target_of(build_report(spec, dead, provenance(spec))).of("fast").seconds is None
+    assert target_of(build_report(spec, dead, provenance(spec))).for_arm("fast").seconds is None
