@@ -65,7 +65,7 @@ class ChildProcess:
 
     @property
     def stopped_on_request(self) -> bool:
-        """Whether it ended because it was asked to; SIGTERM may also end its subreaper before that is set up."""
+        """Whether it ended on request; SIGTERM may also hit its subreaper while that is exiting."""
         return self._stop_requested and self.exit_status in (128 + signal.SIGTERM, -signal.SIGTERM)
 
     def require_running(self) -> None:
