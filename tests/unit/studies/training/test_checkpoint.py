@@ -47,7 +47,7 @@ def trained(
     torch.set_num_threads(1)
     workload = replace(NET, replacement=replacement)
     return train(
-        replace(TASK, pruning=judged),
+        replace(TASK, pruning=pruning),
         workload,
         MOMENTUM,
         Path(),
