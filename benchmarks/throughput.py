@@ -159,9 +159,9 @@ def measure(case: Case, rounds: int, cores: int) -> Bars:
         number=-1,
         optimizer=case.optimizer,
         task=case.task(1),
-        lanes=registry.load_workload(case.workload).lanes,
-        least=1,
-        most=64,
+        start_lanes=registry.load_workload(case.workload).lanes,
+        min_lanes=1,
+        max_lanes=64,
         lane_steps=10**9,
         threads=1,
         data_dir=case.data_dir,
@@ -172,7 +172,7 @@ def measure(case: Case, rounds: int, cores: int) -> Bars:
     speeds = calibrate(probe, "cpu")
     best = fastest(speeds)
     for speed in speeds:
-        made = f", compiled in {speed.making:.1f} s" if speed.making else ""
+        made = f", compiled in {speed.compile_seconds:.1f} s" if speed.compile_seconds else ""
         print(f"    {speed.lanes:3} lanes {speed.mode:9} {1e3 * speed.lane_seconds:9.3f} ms a step of a lane{made}")
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, list[Connection]] = {}

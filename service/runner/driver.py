@@ -30,9 +30,9 @@ from service.storage.repositories.studies import Store
 from studies.environment import Environment, current_environment, pip_constraints
 from studies.errors import StoppedError, StudiesError
 from studies.execution import ray_cluster, ray_tune
-from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.execution.driver import Driver
-from studies.execution.jobs import Place
+from studies.execution.jobs import TrainingSite
 from studies.execution.ray_cluster import machines
 from studies.records.rows import Rows
 from studies.reporting.builder import build_report
@@ -61,7 +61,7 @@ def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopp
     """
     store = Store(open_engine(settings.database_url))
     ledger = StudyLedger(store, study_id, token)
-    with ray_cluster.joined(ray_address):
+    with ray_cluster.connected(ray_address):
         try:
             _train_or_fail(settings, store, ledger, study_id, stopping)
         except StoppedError as stopped:
@@ -90,28 +90,28 @@ def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
-        place=Place(
+        site=TrainingSite(
             data_dir=settings.data_dir.absolute(),
             programs=(settings.home / "programs").absolute(),
             hardware=training_machines.hardware,
             workers=training_machines.workers,
             gpus=training_machines.gpus,
         ),
-        weights=Weights(folder=settings.parameters_folder(study_id)),
-        checkpoints=Checkpoints(folder=settings.checkpoints_folder(study_id).absolute()),
+        parameters=ParameterStore(folder=settings.parameters_folder(study_id)),
+        checkpoints=CheckpointStore(folder=settings.checkpoints_folder(study_id).absolute()),
         paused=_CachedRead(lambda: store.state(study_id) is State.PAUSED),
     )
     retry_on_disconnect(lambda: store.set_environment(study_id, runtime.model_dump()))
     ledger.keep_estimate(retry_on_disconnect(lambda: estimate_study(store, row.spec, catalogue)))
-    ray_tune.run(
+    ray_tune.run_experiment(
         driver,
         name=f"{study_id}-{row.attempt}",
         storage=settings.study_folder(study_id) / "tune",
         stopping=stopping.is_set,
-        gpus=settings.gpus_per_pack,
-        most=_pack_limit(settings, store, study_id),
+        gpus_per_pack=settings.gpus_per_pack,
+        max_packs=_pack_limit(settings, store, study_id),
     )
-    if not driver.complete():
+    if not driver.is_complete():
         log.info("paused")
         ledger.release()
         return
@@ -136,7 +136,7 @@ def _save_report(ledger: StudyLedger, row: StudyRow, runtime: Environment, rows:
         versions=runtime.versions,
         commit=runtime.commit,
         hardware=runtime.hardware,
-        elapsed_seconds=ledger.elapsed(),
+        elapsed_seconds=ledger.elapsed_seconds(),
         estimate=ledger.estimate(),
     )
     report = build_report(row.spec, rows, provenance)

@@ -57,7 +57,7 @@ class StudyLedger:
         """
         self._write(lambda connection: _finish_pack(connection, self._study_id, pack, runs))
 
-    def got_further(self) -> None:
+    def record_progress(self) -> None:
         """Write that the study got further, as `finish_pack` does: its driver was not in vain.
 
         Raises:
@@ -79,11 +79,11 @@ class StudyLedger:
 
         self._write(change)
 
-    def elapsed(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Return for how many seconds the study has been RUNNING."""
         return self._read(lambda connection: read_elapsed(connection, self._study_id, datetime.now(UTC)))
 
-    def reach(self, limit: Limit, reason: str) -> None:
+    def record_limit(self, limit: Limit, reason: str) -> None:
         """Write that a budget ends the searches, and why; once it is written nothing happens.
 
         Raises:
@@ -116,7 +116,7 @@ class StudyLedger:
         """
         self._write(lambda connection: replace_speeds(connection, subject, speeds))
 
-    def note_wait(self, reason: str) -> None:
+    def record_wait(self, reason: str) -> None:
         """Write what the study's next pack waits for, in plain words; empty where none waits for long.
 
         Raises:

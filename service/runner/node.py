@@ -62,7 +62,7 @@ def ray_start_command(settings: Settings, role: str) -> tuple[str, ...]:
         f"--min-worker-port={WORKER_PORTS[0]}",
         f"--max-worker-port={WORKER_PORTS[-1]}",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
-        f"--labels={cluster.label()}",
+        f"--labels={cluster.code_label()}",
     )
 
 

@@ -232,7 +232,7 @@ def main() -> int:
         runner, failure = Runner(settings, store, ray_address), ""
         try:
             while not stopping.wait(_POLL_SECONDS):
-                if not settings.ray_address and not cluster.local_ray_lives():
+                if not settings.ray_address and not cluster.is_local_ray_alive():
                     failure = "a process of Ray died"
                     log.error("%s; this runner ends, for another one to start with a new Ray", failure)
                     return 1
@@ -243,7 +243,7 @@ def main() -> int:
         finally:
             runner.stop(failure)
     finally:
-        cluster.stop()
+        cluster.disconnect()
     return 0
 
 

@@ -21,7 +21,7 @@ from service.storage.repositories.studies import Store
 from service.tracking.mlflow import StudyTracker, delete_experiment
 from service.tracking.sync_state import SyncState
 from studies.environment import Environment
-from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.artifacts import CheckpointStore, ParameterStore
 
 log = logging.getLogger("service.tracking.recorder")  # as a program its name is `__main__`
 
@@ -101,20 +101,20 @@ class Recorder:
         study = self._store.study(study_id)  # before its runs: once it has ended there come no more
         if study_id not in self._trackers:
             self._trackers[study_id] = self._open(study)
-        tracker, weights = self._trackers[study_id], Weights(folder=self._settings.parameters_folder(study_id))
+        tracker, weights = self._trackers[study_id], ParameterStore(folder=self._settings.parameters_folder(study_id))
         rows = self._sync_state.untracked_runs(study_id, _RUNS_PER_PASS)
         for row in rows:
             if self._stopping():
                 return False
             tracker.record(row.run, row.setting, weights.path(row.run))
             self._sync_state.mark_tracked(study_id, row.run)
-            weights.drop(row.run)
+            weights.delete(row.run)
         if rows or study.state not in ENDED:
             return bool(rows)
         files = {file: self._store.report_file(study_id, file) for file in self._store.report_files(study_id)}
         tracker.close(files, _MLFLOW_STATUS[study.state])
         if study.state is not State.FAILED:  # a study that failed may be tried again, and goes on from them
-            Checkpoints(folder=self._settings.checkpoints_folder(study_id)).clear()
+            CheckpointStore(folder=self._settings.checkpoints_folder(study_id)).delete_all()
         self._sync_state.finish(study, datetime.now(UTC))
         del self._trackers[study_id]
         log.info("study %s is %s, and MLflow has all of it", study_id, study.state, extra={"study": study_id})

@@ -1,4 +1,4 @@
-"""The checkpoints of one study's packs in training, as files."""
+"""Files of one study: checkpoints of packs in training, and final parameters of confirm runs."""
 
 import contextlib
 import os
@@ -9,18 +9,18 @@ from studies.records.rows import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoints:
+class CheckpointStore:
     """A folder of one study's checkpoints.
 
     Args:
         folder: Where the files are.
-        every: Seconds of a pack's training from one to the next, and to the first.
-        share: At most this share of the time goes into checkpoints; those that take longer are written more rarely.
+        interval_seconds: Seconds of a pack's training from one to the next, and to the first.
+        max_overhead: The largest share of the time that checkpoints may take; slow ones are written more rarely.
     """
 
     folder: Path
-    every: float = 60.0
-    share: float = 0.01
+    interval_seconds: float = 60.0
+    max_overhead: float = 0.01
 
     def path(self, pack: int) -> Path:
         """Return where a pack's checkpoint is, whether or not it is there.
@@ -30,7 +30,7 @@ class Checkpoints:
         """
         return self.folder / f"pack-{pack:05d}.checkpoint"
 
-    def written(self, pack: int) -> int:
+    def modified_ns(self, pack: int) -> int:
         """Return when a pack's checkpoint was written, in nanoseconds of the files' clock; 0 where there is none.
 
         Args:
@@ -41,7 +41,7 @@ class Checkpoints:
         except FileNotFoundError:
             return 0
 
-    def newest(self) -> int:
+    def latest_modified_ns(self) -> int:
         """Return when the last of all was written, as `written` has it."""
         found = 0
         for file in self.folder.glob("pack-*.checkpoint"):
@@ -49,7 +49,7 @@ class Checkpoints:
                 found = max(found, file.stat().st_mtime_ns)
         return found
 
-    def drop(self, pack: int) -> None:
+    def delete(self, pack: int) -> None:
         """Remove a pack's checkpoint, and what was left of writing one.
 
         Args:
@@ -58,14 +58,14 @@ class Checkpoints:
         for file in self.folder.glob(f"pack-{pack:05d}.*"):
             file.unlink(missing_ok=True)
 
-    def clear(self) -> None:
+    def delete_all(self) -> None:
         """Remove those of all packs."""
         for file in self.folder.glob("pack-*"):
             file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class ParameterStore:
     """A folder of one study's final parameters.
 
     Args:
@@ -95,7 +95,7 @@ class Weights:
         partial.write_bytes(parameters)
         os.replace(partial, path)
 
-    def drop(self, run: Run) -> None:
+    def delete(self, run: Run) -> None:
         """Remove a run's parameters, where they are.
 
         Args:

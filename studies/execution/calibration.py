@@ -21,11 +21,11 @@ from studies.workloads.datasets.download import download_files
 
 log = logging.getLogger(__name__)
 #: A measurement takes at least so many steps after the first, and about so many seconds.
-STEPS, SECONDS = 5, 0.5
+MIN_STEPS, MIN_SECONDS = 5, 0.5
 #: Another size of pack is tried while a gain of this fraction would repay what it takes to try.
-GAIN = 0.1
+MIN_GAIN = 0.1
 #: Seconds that each operation of a step adds to `COMPILING` it; benchmarks/throughput.py measures both.
-COMPILING_OPERATION = 0.012
+COMPILE_SECONDS_PER_OPERATION = 0.012
 
 
 def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
@@ -49,38 +49,38 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         return probe.lane_steps * speed.lane_seconds
 
     def eagerly(lanes: int) -> Speed:
-        start = _start(probe, lanes, device)
+        start = _initial_state(probe, lanes, device)
         return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, EagerStepper(start.step, start.lanes)))
 
-    eager = _climbed(probe, eagerly, lambda speed: GAIN * left(speed) > SECONDS, device)
-    save = saved(eager) * left(fastest(eager))
+    eager = _search_lane_counts(probe, eagerly, lambda speed: MIN_GAIN * left(speed) > MIN_SECONDS, device)
+    save = expected_saving(eager) * left(fastest(eager))
     if save < COMPILING:
         return eager
 
     def compiled(lanes: int) -> Speed | None:
         file = program_file(probe.programs, probe.optimizer, probe.task, lanes, probe.threads, device)
-        start = _start(probe, lanes, device)
+        start = _initial_state(probe, lanes, device)
         made = 0.0
         if not file.exists():
             started = time.monotonic()
             graph = trace_step(start.step, clone_lanes(start.lanes), *start.batches(), start.hyperparameters_at(0))
-            if save < COMPILING + COMPILING_OPERATION * len(graph.graph.nodes):
+            if save < COMPILING + COMPILE_SECONDS_PER_OPERATION * len(graph.graph.nodes):
                 return None
             save_program(graph, file)
             made = time.monotonic() - started
         seconds = _step_seconds(start, CompiledStepper(start.step, start.lanes, file))
-        return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, making=made)
+        return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, compile_seconds=made)
 
     try:
-        return eager + _climbed(
-            probe, compiled, lambda speed: GAIN * left(speed) > max(speed.making, COMPILING), device
+        return eager + _search_lane_counts(
+            probe, compiled, lambda speed: MIN_GAIN * left(speed) > max(speed.compile_seconds, COMPILING), device
         )
     except CompilationError as error:
         log.warning("%s; %s trains eagerly", error, probe.task.workload)
         return eager
 
 
-def saved(eager: Sequence[Speed]) -> float:
+def expected_saving(eager: Sequence[Speed]) -> float:
     """Return the share of the fastest eager pack's time that a compiled step is expected to save.
 
     What a step takes with no lanes at all, by the smallest and the largest pack that were measured, is dispatch: a
@@ -91,7 +91,7 @@ def saved(eager: Sequence[Speed]) -> float:
 
     Example:
         >>> speeds = [Speed(lanes=lanes, mode=Mode.EAGER, seconds=1.0 + 0.1 * lanes) for lanes in (2, 4)]
-        >>> round(saved(speeds), 2)
+        >>> round(expected_saving(speeds), 2)
         0.71
     """
     small, large = min(eager, key=lambda speed: speed.lanes), max(eager, key=lambda speed: speed.lanes)
@@ -102,11 +102,11 @@ def saved(eager: Sequence[Speed]) -> float:
     return min(1.0, max(SAVED, dispatch / fastest(eager).seconds))
 
 
-def _climbed(
+def _search_lane_counts(
     probe: Probe, measure: Callable[[int], Speed | None], worthwhile: Callable[[Speed], bool], device: str
 ) -> tuple[Speed, ...]:
     """Return what was measured at the lanes to start with and, as far as it helps and is worthwhile, at others."""
-    first = _told(probe, measure, min(probe.lanes, probe.most), device)
+    first = _measure(probe, measure, min(probe.start_lanes, probe.max_lanes), device)
     if first is None:
         return ()
     found = [first]
@@ -114,10 +114,10 @@ def _climbed(
         before = first
         while worthwhile(before):
             lanes = int(before.lanes * factor)
-            if not probe.least <= lanes <= probe.most:
+            if not probe.min_lanes <= lanes <= probe.max_lanes:
                 break
             try:
-                following = _told(probe, measure, lanes, device)
+                following = _measure(probe, measure, lanes, device)
             except OutOfMemoryError as error:
                 log.info("no larger packs: %s", error)
                 break
@@ -132,12 +132,12 @@ def _climbed(
     return tuple(found)
 
 
-def _told(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, device: str) -> Speed | None:
+def _measure(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, device: str) -> Speed | None:
     with raise_out_of_memory(lanes, probe.task.workload, device):
         return measure(lanes)
 
 
-def _start(probe: Probe, lanes: int, device: str) -> InitialState:
+def _initial_state(probe: Probe, lanes: int, device: str) -> InitialState:
     one = probe.task.lanes[0]
     task = replace(probe.task, lanes=tuple(replace(one, seed=one.seed + lane) for lane in range(lanes)))
     workload, optimizer = registry.load_workload(task.workload), registry.load_optimizer(probe.optimizer)
@@ -147,7 +147,7 @@ def _start(probe: Probe, lanes: int, device: str) -> InitialState:
 def _step_seconds(start: InitialState, stepper: Stepper) -> float:
     """Return the seconds of a step, its batch included: the least of several, as other work only adds to them."""
     taken: list[float] = []
-    while len(taken) < 1 + STEPS or sum(taken[1:]) < SECONDS:
+    while len(taken) < 1 + MIN_STEPS or sum(taken[1:]) < MIN_SECONDS:
         started = time.perf_counter()
         losses, _ = stepper.advance(*start.batches(), start.hyperparameters_at(0))
         losses.tolist()  # waits for the device

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from studies.errors import PackFailedError
-from studies.execution.artifacts import Checkpoints, Weights
-from studies.execution.jobs import Failure, Job, Place, Probe, Trained, task_of
+from studies.execution.artifacts import CheckpointStore, ParameterStore
+from studies.execution.jobs import FailureKind, Job, PackResult, Probe, TrainingSite, build_task
 from studies.execution.ledger import Ledger
-from studies.execution.probes import Pacing
-from studies.execution.time_budget import Spending, confirming, searching, something_left
+from studies.execution.probes import ThroughputProbes
+from studies.execution.time_budget import TimeBudget, confirm_cost, has_open_searches, has_untrained_runs
 from studies.planning import planner as plan
 from studies.planning.throughput import Speed
 from studies.records.rows import Limit, Outcome, Pack, Rows, Run, by_arm
@@ -26,7 +26,7 @@ from studies.training.task import LaneTask, Pruning
 log = logging.getLogger(__name__)
 
 #: A pack whose worker died is handed out again this often, and as often again once it has got further.
-RETRIES = 2
+MAX_RETRIES = 2
 
 
 class Driver:
@@ -35,8 +35,8 @@ class Driver:
     Args:
         spec: The study.
         ledger: Its rows.
-        place: Where it is trained.
-        weights: Where final parameters of confirm runs wait for MLflow.
+        site: Where it is trained.
+        parameters: Where final parameters of confirm runs wait for MLflow.
         checkpoints: From where packs go on whose workers died.
         paused: Asked all the time: whether nothing new may be handed out now.
     """
@@ -46,51 +46,51 @@ class Driver:
         *,
         spec: StudySpec,
         ledger: Ledger,
-        place: Place,
-        weights: Weights,
-        checkpoints: Checkpoints,
+        site: TrainingSite,
+        parameters: ParameterStore,
+        checkpoints: CheckpointStore,
         paused: Callable[[], bool],
     ) -> None:
         """Read the rows: what an earlier driver planned and did not finish is handed out first."""
-        self._spec, self._ledger, self._place, self._weights = spec, ledger, place, weights
+        self._spec, self._ledger, self._site, self._parameters = spec, ledger, site, parameters
         self._checkpoints, self._paused = checkpoints, paused
         rows = ledger.rows()
-        self._reached: Limit | None = None
+        self._reached_limit: Limit | None = None
         self._rows = by_arm(rows)
         self._waiting = self._ordered([pack for pack in rows.packs if not pack.done])
         self._training: dict[int, Pack] = {}
-        self._tries: dict[int, int] = {}
-        self._written: dict[int, int] = {}
-        self._newest: int | None = checkpoints.newest()
-        self._pacing = Pacing(spec, ledger, place)
-        self._spending = Spending(spec, ledger, place)
+        self._attempts: dict[int, int] = {}
+        self._checkpointed_at: dict[int, int] = {}
+        self._latest_checkpoint: int | None = checkpoints.latest_modified_ns()
+        self._probes = ThroughputProbes(spec, ledger, site)
+        self._spending = TimeBudget(spec, ledger, site)
         self._pack_seconds = math.fsum(pack.seconds or 0.0 for pack in rows.packs)
         if rows.reached is not None:
             self._end_searches(rows.reached)
 
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all of the study is trained, or all that its budget allows."""
-        if self._over():
-            return not self._training and not self._pacing.measuring
+        if self._is_time_up():
+            return not self._training and not self._probes.is_measuring
         self._plan()
-        return not self._waiting and not self._training and not self._pacing.asking
+        return not self._waiting and not self._training and not self._probes.is_pending
 
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether there is nothing left to hand out, now or later."""
         if self._paused():
-            return not self._training and not self._pacing.measuring
-        return self.complete()
+            return not self._training and not self._probes.is_measuring
+        return self.is_complete()
 
-    def take(self) -> Job | Probe | None:
+    def next_job(self) -> Job | Probe | None:
         """Return the next pack or probe, or None where it depends on what is being trained or measured."""
-        if self._paused() or self._over():
+        if self._paused() or self._is_time_up():
             return None
         # what confirming takes has to be known in time, and no search is to be far ahead of one that cannot begin
-        if is_timed(self._spec) and (probe := self._pacing.take()) is not None:
+        if is_timed(self._spec) and (probe := self._probes.next_probe()) is not None:
             return probe
         self._plan()
         if not self._waiting:
-            return self._pacing.take()
+            return self._probes.next_probe()
         pack = self._waiting.pop(0)
         self._training[pack.number] = pack
         log.info(
@@ -104,16 +104,16 @@ class Driver:
         )
         return self._job(pack)
 
-    def trained(self, pack: int, result: Trained) -> None:
+    def record_result(self, pack: int, result: PackResult) -> None:
         """Write a pack's runs, in one transaction."""
         done = replace(self._training.pop(pack), done=True, mode=result.mode, seconds=result.seconds, host=result.host)
         runs = tuple(_run(done, lane, result) for lane in range(len(done.lanes)))
         if done.stage is Stage.CONFIRM:
             # before the rows: a run in the database always has its parameters
             for run, parameters in zip(runs, result.parameters, strict=True):
-                self._weights.save(run, parameters)
+                self._parameters.save(run, parameters)
         self._ledger.finish_pack(done, runs)
-        self._checkpoints.drop(pack)
+        self._checkpoints.delete(pack)
         log.info("pack %s is done: %s runs in %.1f s", pack, len(runs), result.seconds, extra={"pack": pack})
         own = self._rows[done.workload, done.arm]
         packs = tuple(done if each.number == pack else each for each in own.packs)
@@ -121,51 +121,51 @@ class Driver:
         self._pack_seconds += result.seconds
         self._rows[done.workload, done.arm] = replace(own, packs=packs, runs=own.runs + kept)
 
-    def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
+    def record_speeds(self, probe: int, speeds: Sequence[Speed]) -> None:
         """Take what a probe found, for this study and those to come."""
-        self._pacing.measured(probe, speeds)
+        self._probes.record_speeds(probe, speeds)
 
-    def waits(self, reason: str) -> None:
+    def record_wait(self, reason: str) -> None:
         """Write what the next pack waits for; empty where none waits for long."""
-        self._ledger.note_wait(reason)
+        self._ledger.record_wait(reason)
 
-    def failed(self, number: int, reason: str, failure: Failure) -> None:
+    def handle_failure(self, number: int, reason: str, failure: FailureKind) -> None:
         """Hand a lost pack or probe out again, halve one that did not fit into memory, or give the study up.
 
         Raises:
             PackFailedError: Where trying again is of no use.
         """
         if number not in self._training:
-            self._pacing.failed(number, reason, failure)
+            self._probes.handle_failure(number, reason, failure)
             return
         failed = self._training.pop(number)
-        if failure is Failure.MEMORY and len(failed.lanes) > 1:
+        if failure is FailureKind.MEMORY and len(failed.lanes) > 1:
             log.warning("pack %s is halved: %s", number, reason, extra={"pack": number})
             self._halve(failed)
             return
-        before, written = self._written.get(number, 0), self._checkpoints.written(number)
-        tries = 1 if written > before else self._tries.get(number, 0) + 1
-        self._tries[number], self._written[number] = tries, written
-        if failure is not Failure.LOST or tries > RETRIES:
+        before, written = self._checkpointed_at.get(number, 0), self._checkpoints.modified_ns(number)
+        tries = 1 if written > before else self._attempts.get(number, 0) + 1
+        self._attempts[number], self._checkpointed_at[number] = tries, written
+        if failure is not FailureKind.LOST or tries > MAX_RETRIES:
             raise PackFailedError(f"{failed.arm} on {failed.workload} ({failed.stage}): {reason}")
         log.warning("pack %s is handed out again: %s", number, reason, extra={"pack": number})
         self._waiting.insert(0, failed)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Write, once, that a pack got further than ever before: this driver was not in vain, however it ends."""
-        if self._newest is not None and self._checkpoints.newest() > self._newest:
-            self._newest = None
-            self._ledger.got_further()
+        if self._latest_checkpoint is not None and self._checkpoints.latest_modified_ns() > self._latest_checkpoint:
+            self._latest_checkpoint = None
+            self._ledger.record_progress()
 
     def _halve(self, pack: Pack) -> None:
-        self._pacing.too_large(pack.workload, pack.arm, pack.width or len(pack.lanes))
+        self._probes.exclude_lanes(pack.workload, pack.arm, pack.width or len(pack.lanes))
         middle = -(-len(pack.lanes) // 2)
         smaller = replace(pack, width=None if pack.width is None else -(-pack.width // 2))
         first = replace(smaller, lanes=pack.lanes[:middle])
         number = sum(len(own.packs) for own in self._rows.values())
         second = replace(smaller, lanes=pack.lanes[middle:], number=number)
         self._ledger.split_pack(first, second)
-        self._checkpoints.drop(pack.number)
+        self._checkpoints.delete(pack.number)
         own = self._rows[pack.workload, pack.arm]
         packs = tuple(first if each.number == pack.number else each for each in own.packs)
         self._rows[pack.workload, pack.arm] = replace(own, packs=(*packs, second))
@@ -175,31 +175,31 @@ class Driver:
         """Return packs in the order of their training: time that runs out is to find all searches equally far."""
         return in_turn(packs) if is_timed(self._spec) else packs
 
-    def _over(self) -> bool:
+    def _is_time_up(self) -> bool:
         """Whether a budget of time is used up, so that nothing more is handed out; sooner, it ends the searches."""
         if not is_timed(self._spec):
             return False
-        if (limit := self._spending.reached(self._pack_seconds)) is not None:
-            if self._reached is None and something_left(self._spec, self._rows, self._training):
-                self._reach(limit, "what is in training is finished, and nothing more begun")
+        if (limit := self._spending.reached_limit(self._pack_seconds)) is not None:
+            if self._reached_limit is None and has_untrained_runs(self._spec, self._rows, self._training):
+                self._record_limit(limit, "what is in training is finished, and nothing more begun")
             return True
-        if self._reached is None:
-            reserve = confirming(self._spec, self._rows, self._training, self._pacing.known, self._place.workers)
-            limit = self._spending.reached(self._pack_seconds, reserve)
-            if limit is not None and searching(self._spec, self._rows):
-                self._reach(limit, "the searches end here, and the best that they found is confirmed")
-        if self._reached is not None:
-            self._end_searches(self._reached)  # a pack that was lost, or halved, waits again
+        if self._reached_limit is None:
+            reserve = confirm_cost(self._spec, self._rows, self._training, self._probes.speeds, self._site.workers)
+            limit = self._spending.reached_limit(self._pack_seconds, reserve)
+            if limit is not None and has_open_searches(self._spec, self._rows):
+                self._record_limit(limit, "the searches end here, and the best that they found is confirmed")
+        if self._reached_limit is not None:
+            self._end_searches(self._reached_limit)  # a pack that was lost, or halved, waits again
         return False
 
-    def _reach(self, limit: Limit, what: str) -> None:
-        self._ledger.reach(limit, f"the budget of {limit.value.replace('_', ' ')}: {what}")
+    def _record_limit(self, limit: Limit, what: str) -> None:
+        self._ledger.record_limit(limit, f"the budget of {limit.value.replace('_', ' ')}: {what}")
         log.info("the budget of %s: %s", limit.value, what)
         self._end_searches(limit)
 
     def _end_searches(self, limit: Limit) -> None:
         """Give up what waits of searches; that packs of it count as done keeps their numbers from being given again."""
-        self._reached = limit
+        self._reached_limit = limit
         given_up = {
             pack.number for pack in self._waiting if pack.stage is Stage.SEARCH and self._spec.arm(pack.arm).search
         }
@@ -212,7 +212,7 @@ class Driver:
     def _plan(self) -> None:
         if self._waiting:
             return
-        added = plan.additions(self._spec, self._rows, self._pacing.known, self._suggest)
+        added = plan.additions(self._spec, self._rows, self._probes.speeds, self._suggest)
         if not added.packs:
             return
         self._ledger.add_plan(added.trials, added.packs)
@@ -231,7 +231,7 @@ class Driver:
         settings = {trial.number: trial.setting for trial in self._rows[pack.workload, pack.arm].trials}
         members = [LaneTask(setting=settings[lane.trial], seed=lane.seed) for lane in pack.lanes]
         judges = pack.stage is Stage.SEARCH and workload.rungs
-        task = task_of(self._spec, workload, arm, members, pack.stage)
+        task = build_task(self._spec, workload, arm, members, pack.stage)
         return Job(
             number=pack.number,
             optimizer=arm.optimizer,
@@ -239,8 +239,8 @@ class Driver:
             threads=pack.threads,
             mode=pack.mode,
             width=pack.width,
-            data_dir=self._place.data_dir,
-            programs=self._place.programs,
+            data_dir=self._site.data_dir,
+            programs=self._site.programs,
             checkpoints=self._checkpoints,
         )
 
@@ -257,7 +257,7 @@ class Driver:
         )
 
 
-def _run(pack: Pack, lane: int, result: Trained) -> Run:
+def _run(pack: Pack, lane: int, result: PackResult) -> Run:
     measured = result.measurements[lane]
     return Run(
         workload=pack.workload,

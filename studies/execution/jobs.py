@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from studies.execution.artifacts import Checkpoints
+from studies.execution.artifacts import CheckpointStore
 from studies.records.rows import Mode
 from studies.spec.parameters import Stage
 from studies.spec.schedule import Schedule
@@ -14,7 +14,7 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
 
 
-def task_of(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], stage: Stage) -> Task:
+def build_task(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], stage: Stage) -> Task:
     """Return the task of a pack; what its runs are judged by is left to a study's rows.
 
     Args:
@@ -36,7 +36,7 @@ def task_of(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Sequen
     )
 
 
-class Failure(StrEnum):
+class FailureKind(StrEnum):
     """What kept a pack from being trained."""
 
     #: Its worker died; trying again may help.
@@ -71,11 +71,11 @@ class Job:
     width: int | None
     data_dir: Path
     programs: Path
-    checkpoints: Checkpoints
+    checkpoints: CheckpointStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class PackResult:
     """A trained pack as it travels back.
 
     Args:
@@ -101,9 +101,9 @@ class Probe:
         number: Of the request, counting down from -1: packs count up from 0.
         optimizer: The registered optimizer's name.
         task: What is to be trained; one lane, its setting any.
-        lanes: Where to start.
-        least: Fewer lanes than this are not to be tried.
-        most: Nor are more.
+        start_lanes: Where to start.
+        min_lanes: Fewer lanes than this are not to be tried.
+        max_lanes: Nor are more.
         lane_steps: Steps of one lane that are to be trained in all.
         threads: Threads of the training process.
         data_dir: The data directory.
@@ -113,9 +113,9 @@ class Probe:
     number: int
     optimizer: str
     task: Task
-    lanes: int
-    least: int
-    most: int
+    start_lanes: int
+    min_lanes: int
+    max_lanes: int
     lane_steps: int
     threads: int
     data_dir: Path
@@ -123,7 +123,7 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class TrainingSite:
     """Where a study is trained.
 
     Args:

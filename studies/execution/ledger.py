@@ -26,7 +26,7 @@ class Ledger(Protocol):
         """Write a trained pack's runs and mark it done; a pack that is already done is left as it is."""
         ...
 
-    def got_further(self) -> None:
+    def record_progress(self) -> None:
         """Write that the study got further, as `finish_pack` does: its driver was not in vain."""
         ...
 
@@ -34,11 +34,11 @@ class Ledger(Protocol):
         """Write a pack with fewer lanes than it had, and one that has the others."""
         ...
 
-    def elapsed(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Return for how many seconds the study has been RUNNING."""
         ...
 
-    def reach(self, limit: Limit, reason: str) -> None:
+    def record_limit(self, limit: Limit, reason: str) -> None:
         """Write that a budget ends the searches, and why; once it is written nothing happens."""
         ...
 
@@ -50,7 +50,7 @@ class Ledger(Protocol):
         """Write what was measured of a subject, in place of what was before."""
         ...
 
-    def note_wait(self, reason: str) -> None:
+    def record_wait(self, reason: str) -> None:
         """Write what the study's next pack waits for, in plain words; empty where none waits for long."""
         ...
 

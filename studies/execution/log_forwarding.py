@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 
 @contextmanager
-def overheard(pack: int | None) -> Generator[SimpleQueue[LogRecord]]:
+def capture_logs(pack: int | None) -> Generator[SimpleQueue[LogRecord]]:
     """Give a queue of what this process logs meanwhile, each record with the field `pack`.
 
     Args:
@@ -34,12 +34,12 @@ def overheard(pack: int | None) -> Generator[SimpleQueue[LogRecord]]:
         everybody.removeHandler(handler)
 
 
-def drained(said: SimpleQueue[LogRecord]) -> list[LogRecord]:
+def drain(said: SimpleQueue[LogRecord]) -> list[LogRecord]:
     """Return what is in a queue, as it can travel."""
     return [said.get() for _ in range(said.qsize())]
 
 
-def say_again(records: Iterable[LogRecord]) -> None:
+def replay_logs(records: Iterable[LogRecord]) -> None:
     """Log what a worker logged."""
     for record in records:
         logging.getLogger(record.name).handle(record)

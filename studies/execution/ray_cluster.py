@@ -23,7 +23,7 @@ def machines(gpus_per_pack: float | None) -> Machines:
     Args:
         gpus_per_pack: As the settings have it.
     """
-    workers, gpus = size(gpus_per_pack)
+    workers, gpus = cluster_size(gpus_per_pack)
     # what was measured on a processor says nothing of a GPU
     where = describe_hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
     return Machines(hardware=where, code=sources_digest(), workers=workers, gpus=gpus)
@@ -39,9 +39,9 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 #: What Ray's nodes are labelled with.
-LABEL = "l4-code"
+CODE_LABEL = "l4-code"
 #: So long a head may take to be reached, and to answer.
-_REACHED_SECONDS, _ANSWER_SECONDS = 5.0, 10
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 5.0, 10
 
 
 def start_local(cpus: int | None) -> str:
@@ -54,15 +54,15 @@ def start_local(cpus: int | None) -> str:
     return ray.get_runtime_context().gcs_address
 
 
-def local_ray_lives() -> bool:
+def is_local_ray_alive() -> bool:
     """Whether the Ray that `start_local` started in this process is whole, as far as its processes tell."""
     node = ray._private.worker._global_node  # pyright: ignore
     return node is not None and node.remaining_processes_alive()
 
 
-def label() -> str:
+def code_label() -> str:
     """Return what a node of a cluster is labelled with: of which code and torch it is."""
-    return f"{LABEL}={code_version()}"
+    return f"{CODE_LABEL}={code_version()}"
 
 
 def require_same_code(address: str) -> None:
@@ -77,15 +77,15 @@ def require_same_code(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), _REACHED_SECONDS).close()  # Ray's client waits for 40 s
-        nodes = GcsClient(address=address).get_all_node_info(timeout=_ANSWER_SECONDS)
+        socket.create_connection((host, int(port)), _CONNECT_TIMEOUT).close()  # Ray's client waits for 40 s
+        nodes = GcsClient(address=address).get_all_node_info(timeout=_ANSWER_TIMEOUT)
     except AuthenticationError as error:
         raise ClusterError(
             f"the Ray head at {address} refuses this machine's token; give it the token of the head's machine"
         ) from error
     except (OSError, RpcError) as error:
         raise ClusterError(f"no Ray head answers at {address} ({error}); start it, and open its ports") from error
-    heads = [dict(node.labels).get(LABEL, "none") for node in nodes.values() if node.is_head_node]
+    heads = [dict(node.labels).get(CODE_LABEL, "none") for node in nodes.values() if node.is_head_node]
     if not heads:
         raise ClusterError(f"the Ray head at {address} is still starting")
     if code_version() not in heads:
@@ -101,7 +101,7 @@ def code_version() -> str:
 
 
 @contextlib.contextmanager
-def joined(address: str) -> Generator[None]:
+def connected(address: str) -> Generator[None]:
     """Be in a cluster.
 
     What SIGTERM is not to cut off is done inside: while a process leaves Ray, the signal ends it, whatever its handler.
@@ -116,28 +116,28 @@ def joined(address: str) -> Generator[None]:
     try:
         yield
     finally:
-        stop()
+        disconnect()
 
 
-def size(gpus: float | None) -> tuple[int, float]:
+def cluster_size(gpus: float | None) -> tuple[int, float]:
     """Return how many packs the cluster that this process is in trains at once, and the GPUs of each of them.
 
     Args:
-        gpus: As for `run`.
+        gpus: As for `run_experiment`.
     """
-    there, share = ray.cluster_resources(), gpu_share(gpus)
+    there, share = ray.cluster_resources(), resolve_gpus_per_pack(gpus)
     cpus = int(there.get("CPU", 0))
     workers = min(cpus, int(there.get("GPU", 0) / share)) if share else cpus
     return max(1, workers), share
 
 
-def stop() -> None:
+def disconnect() -> None:
     """Leave Ray, and end it where this process started it."""
-    with _own_signals():
+    with _preserve_sigterm():
         ray.shutdown()
 
 
-def gpu_share(gpus: float | None) -> float:
+def resolve_gpus_per_pack(gpus: float | None) -> float:
     """Return the GPUs of each pack: what was chosen, else one where the cluster has any."""
     return float(cluster_gpus() >= 1) if gpus is None else gpus
 
@@ -148,12 +148,12 @@ def cluster_gpus() -> float:
 
 
 def _init(**options: Any) -> None:
-    with _own_signals():
+    with _preserve_sigterm():
         ray.init(**options)
 
 
 @contextlib.contextmanager
-def _own_signals() -> Generator[None]:
+def _preserve_sigterm() -> Generator[None]:
     """Leave SIGTERM with who had it: Ray takes it when it is joined, and has it end the process when it is left."""
     before = signal.getsignal(signal.SIGTERM)
     try:

@@ -17,25 +17,25 @@ from ray.tune.stopper import Stopper
 
 from studies.errors import OtherCodeError, OutOfMemoryError, StoppedError, StudiesError
 from studies.execution.calibration import calibrate
-from studies.execution.jobs import Failure, Job, Probe, Trained
-from studies.execution.log_forwarding import drained, overheard, say_again
-from studies.execution.pack_source import Guard, Source
-from studies.execution.ray_cluster import cluster_gpus, code_version, gpu_share
-from studies.execution.worker import work
+from studies.execution.jobs import FailureKind, Job, PackResult, Probe
+from studies.execution.log_forwarding import capture_logs, drain, replay_logs
+from studies.execution.pack_source import ErrorCapturingSource, JobSource
+from studies.execution.ray_cluster import cluster_gpus, code_version, resolve_gpus_per_pack
+from studies.execution.worker import train_pack
 from studies.training.device import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
 
-def run(
-    source: Source,
+def run_experiment(
+    source: JobSource,
     *,
     name: str,
     storage: Path,
     stopping: Callable[[], bool],
-    gpus: float | None = None,
-    most: Callable[[float], int | None] = lambda share: None,
-    train: Callable[[Job, str], Trained] = work,
+    gpus_per_pack: float | None = None,
+    max_packs: Callable[[float], int | None] = lambda share: None,
+    train: Callable[[Job, str], PackResult] = train_pack,
 ) -> None:
     """Train everything a source hands out, as one Tune experiment on the cluster that this process is in.
 
@@ -44,19 +44,19 @@ def run(
         name: The experiment's name.
         storage: Folder for what Tune itself writes.
         stopping: Asked all the time; True ends the experiment.
-        gpus: GPUs of each pack, a part of one or a whole number; None for one where the cluster has any, else none.
-        most: From the GPUs of a pack to how many packs may be out at once, asked all the time; None for any number.
+        gpus_per_pack: A part of one or a whole number; None for one where the cluster has any, else none.
+        max_packs: From the GPUs of a pack to how many packs may be out at once; None for any number.
         train: Trains a pack in a worker, on a device as torch names it.
 
     Raises:
         StoppedError: Where `stopping` ended it.
     """
-    guard = Guard(source, stopping, train, most, _needs)
-    share = guard.share = gpu_share(gpus)
+    guard = ErrorCapturingSource(source, stopping, train, max_packs, _describe_requirement)
+    share = guard.gpus_per_pack = resolve_gpus_per_pack(gpus_per_pack)
     tuner = Tuner(
         tune.with_resources(_Worker, {"cpu": 1, "gpu": share}),
         tune_config=TuneConfig(
-            search_alg=_Planned(guard),
+            search_alg=_PackSearcher(guard),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_pack_name,
@@ -66,8 +66,8 @@ def run(
             name=name,
             storage_path=str(storage.absolute()),
             verbose=0,
-            callbacks=[_Sink(guard)],
-            stop=_Stop(guard),
+            callbacks=[_ResultCallback(guard)],
+            stop=_ExperimentStopper(guard),
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
         ),
     )
@@ -78,14 +78,14 @@ def run(
         raise StoppedError("the study was asked to stop")
 
 
-def _needs(share: float) -> str:
+def _describe_requirement(share: float) -> str:
     return f"{share:g} GPU, and the cluster has {cluster_gpus():g}" if share else "a CPU"
 
 
-class _Stop(Stopper):
+class _ExperimentStopper(Stopper):
     """Ends the experiment when the guard says so."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: ErrorCapturingSource) -> None:
         """Keep the guard."""
         self._guard = guard
 
@@ -95,8 +95,8 @@ class _Stop(Stopper):
 
     def stop_all(self) -> bool:
         """Whether to stop all packs; asked all the time while there are any."""
-        self._guard.look()
-        return self._guard.ended()
+        self._guard.poll()
+        return self._guard.should_end()
 
 
 class _Worker(Trainable):
@@ -106,8 +106,8 @@ class _Worker(Trainable):
         """Take the first pack."""
         keep_freed_memory()
         self._job: Job | Probe = config["job"]
-        self._train: Callable[[Job, str], Trained] = config["train"]
-        self._driver: str = config["code"]
+        self._train: Callable[[Job, str], PackResult] = config["train"]
+        self._driver_code: str = config["code"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack."""
@@ -116,45 +116,45 @@ class _Worker(Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train the pack; what goes wrong on purpose travels back in words."""
-        with overheard(None if isinstance(self._job, Probe) else self._job.number) as said:
-            result = self._result()
-        return {"done": True, "said": drained(said)} | result
+        with capture_logs(None if isinstance(self._job, Probe) else self._job.number) as said:
+            result = self._run_job()
+        return {"done": True, "said": drain(said)} | result
 
-    def _result(self) -> dict[str, Any]:
+    def _run_job(self) -> dict[str, Any]:
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         try:
-            if self._driver != code_version():
+            if self._driver_code != code_version():
                 raise OtherCodeError(
-                    f"{socket.gethostname()} has {code_version()}, and the study is driven by {self._driver}: "
+                    f"{socket.gethostname()} has {code_version()}, and the study is driven by {self._driver_code}: "
                     "train with the same images (or installation) on all machines"
                 )
             if isinstance(self._job, Probe):
                 return {"speeds": calibrate(self._job, device)}
             return {"trained": self._train(self._job, device)}
         except OutOfMemoryError as error:
-            return {"fault": str(error), "failure": Failure.MEMORY}
+            return {"fault": str(error), "failure": FailureKind.MEMORY}
         except StudiesError as error:
-            return {"fault": str(error), "failure": Failure.FAULT}
+            return {"fault": str(error), "failure": FailureKind.FAULT}
 
 
-class _Planned(Searcher):
+class _PackSearcher(Searcher):
     """Suggests the packs that a source hands out."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: ErrorCapturingSource) -> None:
         """Keep the guarded source."""
         super().__init__()
         self._guard = guard
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack, None for later, or that there are no more."""
-        self._guard.look()  # with no pack out, this is all that is asked
-        if self._guard.call(lambda source: source.finished(), True):
-            self._guard.line.held_back("")
+        self._guard.poll()  # with no pack out, this is all that is asked
+        if self._guard.call(lambda source: source.is_finished(), True):
+            self._guard.in_flight.throttled("")
             return Searcher.FINISHED
-        job = None if self._guard.held_back() else self._guard.call(lambda source: source.take(), None)
+        job = None if self._guard.is_throttled() else self._guard.call(lambda source: source.next_job(), None)
         if job is None:
             return None
-        self._guard.line.handed_out(job.number)
+        self._guard.in_flight.submitted(job.number)
         return {"job": job, "train": self._guard.train, "code": code_version()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -167,52 +167,52 @@ class _Planned(Searcher):
         """Restore nothing."""
 
 
-class _Sink(Callback):
+class _ResultCallback(Callback):
     """Hands measurements and failures to a source."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: ErrorCapturingSource) -> None:
         """Keep the guarded source."""
         self._guard = guard
 
     def on_trial_start(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Note that a pack has its worker."""
-        self._guard.line.started(_number(trial))
+        self._guard.in_flight.started(_number(trial))
 
     def on_trial_result(
         self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Take a pack's result out of Tune's hands, so that Tune does not keep it."""
         number = _number(trial)
-        self._guard.line.came_back(number)
-        say_again(result.pop("said"))
+        self._guard.in_flight.completed(number)
+        replay_logs(result.pop("said"))
         if "fault" in result:
-            self._guard.call(lambda source: source.failed(number, result["fault"], result["failure"]), None)
+            self._guard.call(lambda source: source.handle_failure(number, result["fault"], result["failure"]), None)
         elif "speeds" in result:
             speeds = result.pop("speeds")
-            self._guard.call(lambda source: source.measured(number, speeds), None)
+            self._guard.call(lambda source: source.record_speeds(number, speeds), None)
         else:
             trained = result.pop("trained")
-            self._guard.call(lambda source: source.trained(number, trained), None)
+            self._guard.call(lambda source: source.record_result(number, trained), None)
 
     def on_trial_error(self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Say in plain words why a pack failed."""
         number = _number(trial)
-        self._guard.line.came_back(number)
+        self._guard.in_flight.completed(number)
         error = trial.get_pickled_error()
         log.error("pack %s failed", number, exc_info=error, extra={"pack": number})
-        reason, failure = _plain(error)
-        self._guard.call(lambda source: source.failed(number, reason, failure), None)
+        reason, failure = _describe_failure(error)
+        self._guard.call(lambda source: source.handle_failure(number, reason, failure), None)
 
 
-def _plain(error: BaseException | None) -> tuple[str, Failure]:
+def _describe_failure(error: BaseException | None) -> tuple[str, FailureKind]:
     """Return a failure in plain words, and of which kind it is."""
     if isinstance(error, WorkerKilledForMemory):
         reason = "the worker was ended because its machine ran out of memory; make the workload smaller"
-        return reason, Failure.MEMORY
+        return reason, FailureKind.MEMORY
     if isinstance(error, RayActorError) or error is None:
-        return "the worker process died (killed, or its machine was lost)", Failure.LOST
+        return "the worker process died (killed, or its machine was lost)", FailureKind.LOST
     lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__, Failure.FAULT
+    return lines[-1] if lines else type(error).__name__, FailureKind.FAULT
 
 
 def _number(trial: TuneTrial) -> int:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Container, Mapping, Sequence
 from typing import final
 
-from studies.execution.jobs import Place
+from studies.execution.jobs import TrainingSite
 from studies.execution.ledger import Ledger
 from studies.planning.estimate import Taken, stage_taken
 from studies.planning.throughput import Speed
@@ -15,15 +15,15 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
 #: The time that passed is asked for so often at most.
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 #: The rows of a study, by (workload, arm).
 RowsByArm = Mapping[tuple[str, str], Rows]
-_NOTHING = Taken(pack_seconds=0.0, seconds=0.0)
+_NO_COST = Taken(pack_seconds=0.0, seconds=0.0)
 
 
 @final
-class Spending:
+class TimeBudget:
     """Says which budget of time a study has reached.
 
     Args:
@@ -32,12 +32,12 @@ class Spending:
         place: Where it is trained.
     """
 
-    def __init__(self, spec: StudySpec, ledger: Ledger, place: Place) -> None:
+    def __init__(self, spec: StudySpec, ledger: Ledger, place: TrainingSite) -> None:
         """Look at the first call."""
         self._budget, self._ledger, self._place = spec.protocol.budget, ledger, place
         self._elapsed, self._next = 0.0, 0.0
 
-    def reached(self, pack_seconds: float, reserve: Taken = _NOTHING) -> Limit | None:
+    def reached_limit(self, pack_seconds: float, reserve: Taken = _NO_COST) -> Limit | None:
         """Return a budget that is used up but for a reserve, which is half of it at most; None where none is.
 
         Args:
@@ -57,12 +57,12 @@ class Spending:
 
     def _time(self) -> float:
         if time.monotonic() >= self._next:
-            self._elapsed = self._ledger.elapsed()
-            self._next = time.monotonic() + LOOK_SECONDS
+            self._elapsed = self._ledger.elapsed_seconds()
+            self._next = time.monotonic() + POLL_SECONDS
         return self._elapsed
 
 
-def searching(spec: StudySpec, rows: RowsByArm) -> bool:
+def has_open_searches(spec: StudySpec, rows: RowsByArm) -> bool:
     """Say whether any search has trials to come, or in training.
 
     Args:
@@ -72,7 +72,7 @@ def searching(spec: StudySpec, rows: RowsByArm) -> bool:
     return any(not search(spec, rows.get(key, Rows()), *key).done for key in spec.pairs if spec.arm(key[1]).search)
 
 
-def something_left(spec: StudySpec, rows: RowsByArm, training: Container[int]) -> bool:
+def has_untrained_runs(spec: StudySpec, rows: RowsByArm, training: Container[int]) -> bool:
     """Say whether anything has neither been trained nor is in training.
 
     Args:
@@ -80,10 +80,10 @@ def something_left(spec: StudySpec, rows: RowsByArm, training: Container[int]) -
         rows: Its rows.
         training: The numbers of the packs in training.
     """
-    return any(_confirmed(rows.get(key, Rows()), training) < spec.protocol.confirm_seeds for key in spec.pairs)
+    return any(_confirm_runs_begun(rows.get(key, Rows()), training) < spec.protocol.confirm_seeds for key in spec.pairs)
 
 
-def confirming(
+def confirm_cost(
     spec: StudySpec,
     rows: RowsByArm,
     training: Container[int],
@@ -104,40 +104,40 @@ def confirming(
     found = [
         stage_taken(
             known,
-            spec.protocol.confirm_seeds - _confirmed(rows.get(key, Rows()), ()),
+            spec.protocol.confirm_seeds - _confirm_runs_begun(rows.get(key, Rows()), ()),
             spec.workload(key[0]).steps,
             workers,
         )
         for key, known in speeds.items()
     ]
     found += [
-        _pack_taken(spec, pack, known)
+        _pack_cost(spec, pack, known)
         for key, known in speeds.items()
         for pack in rows.get(key, Rows()).packs
         if pack.stage is Stage.SEARCH and pack.number in training
     ]
-    slower = _slower(spec, rows, speeds)
+    slower = _slowdown(spec, rows, speeds)
     pack_seconds = slower * math.fsum(each.pack_seconds for each in found)
     longest = slower * max((each.seconds for each in found), default=0.0)
     return Taken(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
 
 
-def _slower(spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]]) -> float:
+def _slowdown(spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]]) -> float:
     """Return how many times as long as by their speeds the packs that are done took; at least 1."""
     taken = expected = 0.0
     for key, known in speeds.items():
         for pack in rows.get(key, Rows()).packs:
             if pack.seconds is not None:
                 taken += pack.seconds
-                expected += _pack_taken(spec, pack, known).pack_seconds
+                expected += _pack_cost(spec, pack, known).pack_seconds
     return max(1.0, taken / expected) if expected else 1.0
 
 
-def _pack_taken(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> Taken:
+def _pack_cost(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> Taken:
     return stage_taken(known, len(pack.lanes), spec.workload(pack.workload).length(pack.stage), 1)
 
 
-def _confirmed(own: Rows, training: Container[int]) -> int:
+def _confirm_runs_begun(own: Rows, training: Container[int]) -> int:
     """Return how many confirm runs of an arm on a workload are done or in training."""
     begun = [pack for pack in own.packs if pack.stage is Stage.CONFIRM and (pack.done or pack.number in training)]
     return sum(len(pack.lanes) for pack in begun)

@@ -8,7 +8,7 @@ import torch
 
 from studies import registry
 from studies.errors import CompilationError
-from studies.execution.jobs import Job, Trained
+from studies.execution.jobs import Job, PackResult
 from studies.records.rows import Mode
 from studies.training.checkpoint import CheckpointWriter
 from studies.training.compilation.compiled_step import CompiledStepper
@@ -22,7 +22,7 @@ from studies.workloads.datasets.download import download_files
 log = logging.getLogger(__name__)
 
 
-def work(job: Job, device: str) -> Trained:
+def train_pack(job: Job, device: str) -> PackResult:
     """Train a job's pack in this process.
 
     Args:
@@ -39,12 +39,12 @@ def work(job: Job, device: str) -> Trained:
     host = describe_host(device)
     log.info("pack %s: %s lanes for %s steps on %s", job.number, len(job.task.lanes), job.task.steps, host)
     with raise_out_of_memory(len(job.task.lanes), job.task.workload, device):
-        trained = _trained(job, device)
-    _tell(job, trained.measurements)
+        trained = _train(job, device)
+    _log_early_ends(job, trained.measurements)
     return trained
 
 
-def _trained(job: Job, device: str) -> Trained:
+def _train(job: Job, device: str) -> PackResult:
     def compiled(step: StackedStep, start: Lanes) -> CompiledStepper:
         lanes = len(start.alive)
         return CompiledStepper(
@@ -53,13 +53,13 @@ def _trained(job: Job, device: str) -> Trained:
 
     if job.mode is Mode.COMPILED:
         try:
-            return _trained_in(Mode.COMPILED, job, device, compiled, job.width)
+            return _train_in_mode(Mode.COMPILED, job, device, compiled, job.width)
         except CompilationError as error:
             log.warning("%s; pack %s trains eagerly", error, job.number)
-    return _trained_in(Mode.EAGER, job, device, EagerStepper, None)
+    return _train_in_mode(Mode.EAGER, job, device, EagerStepper, None)
 
 
-def _trained_in(mode: Mode, job: Job, device: str, make: StepperFactory, width: int | None) -> Trained:
+def _train_in_mode(mode: Mode, job: Job, device: str, make: StepperFactory, width: int | None) -> PackResult:
     workload, optimizer = registry.load_workload(job.task.workload), registry.load_optimizer(job.optimizer)
     # all that a result depends on, but for the data, which have known hashes or come from the seeds
     what = [
@@ -73,7 +73,9 @@ def _trained_in(mode: Mode, job: Job, device: str, make: StepperFactory, width: 
         sources_digest(),
     ]
     kept = job.checkpoints
-    keeper = CheckpointWriter(kept.path(job.number), what, interval=kept.every, max_time_share=kept.share)
+    keeper = CheckpointWriter(
+        kept.path(job.number), what, interval=kept.interval_seconds, max_time_share=kept.max_overhead
+    )
     measured = train(
         job.task,
         workload,
@@ -84,16 +86,16 @@ def _trained_in(mode: Mode, job: Job, device: str, make: StepperFactory, width: 
         width=width,
         checkpoint_writer=keeper,
     )
-    return Trained(
+    return PackResult(
         measurements=tuple(replace(each, parameters={}) for each in measured),
-        parameters=tuple(_saved(each) for each in measured),
+        parameters=tuple(_serialized_parameters(each) for each in measured),
         mode=mode,
         seconds=keeper.seconds,
         host=describe_host(device),
     )
 
 
-def _tell(job: Job, measured: tuple[Measurement, ...]) -> None:
+def _log_early_ends(job: Job, measured: tuple[Measurement, ...]) -> None:
     """Log how each run ended that did not come to its end."""
     for lane, (member, each) in enumerate(zip(job.task.lanes, measured, strict=True)):
         if each.diverged or each.stopped:
@@ -108,7 +110,7 @@ def _tell(job: Job, measured: tuple[Measurement, ...]) -> None:
             )
 
 
-def _saved(measured: Measurement) -> bytes:
+def _serialized_parameters(measured: Measurement) -> bytes:
     file = io.BytesIO()
     torch.save(dict(measured.parameters), file)
     return file.getvalue()

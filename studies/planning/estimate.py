@@ -124,7 +124,7 @@ def stage_taken(speeds: Sequence[Speed], runs: int, steps: int, workers: int) ->
         return Taken(pack_seconds=0.0, seconds=0.0)
     known = fitting(speeds, runs)
     speed = narrowed(known, runs, steps)
-    making = 0.0 if speed.lanes == known.lanes else speed.making
+    making = 0.0 if speed.lanes == known.lanes else speed.compile_seconds
     whole, (packs, rest) = steps * speed.seconds, divmod(runs, speed.lanes)
     last = steps * (eager_seconds(speeds, rest) if speed.mode is Mode.EAGER else speed.seconds) if rest else 0.0
     turns, left = divmod(packs, workers)

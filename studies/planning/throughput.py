@@ -73,7 +73,7 @@ class Speed:
     lanes: int
     mode: Mode
     seconds: float
-    making: float = 0.0
+    compile_seconds: float = 0.0
 
     @property
     def lane_seconds(self) -> float:
@@ -139,7 +139,7 @@ def narrowed(speed: Speed, runs: int, steps: int) -> Speed:
     while lanes % 2 == 0 and lanes // 2 >= runs:
         lanes //= 2
     saved = steps * (speed.lanes - lanes) * speed.lane_seconds
-    if not speed.making or saved < max(speed.making, COMPILING):
+    if not speed.compile_seconds or saved < max(speed.compile_seconds, COMPILING):
         return speed
     return replace(speed, lanes=lanes, seconds=lanes * speed.lane_seconds)
 

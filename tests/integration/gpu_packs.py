@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studies.execution import ray_cluster, ray_tune
-from studies.execution.jobs import Failure, Job, Trained
+from studies.execution.jobs import FailureKind, Job, PackResult
 from studies.planning.throughput import Speed
 from studies.records.rows import Mode
 from tests.unit.studies.execution.test_worker import job
@@ -22,12 +22,12 @@ from tests.unit.studies.execution.test_worker import job
 PACKS = 5
 
 
-def wait(job: Job, device: str) -> Trained:
+def wait(job: Job, device: str) -> PackResult:
     """Train a pack: say which GPU it has, and wait."""
     (job.data_dir / f"pack-{job.number}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
     while not (job.data_dir / "go").exists():
         time.sleep(0.05)
-    return Trained(measurements=(), parameters=(), mode=Mode.EAGER, seconds=0.0, host=device)
+    return PackResult(measurements=(), parameters=(), mode=Mode.EAGER, seconds=0.0, host=device)
 
 
 class Source:
@@ -43,11 +43,11 @@ class Source:
         self._left = list(range(PACKS))
         self._out: set[int] = set()
 
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether all came back."""
         return not self._left and not self._out
 
-    def take(self) -> Job | None:
+    def next_job(self) -> Job | None:
         """Hand out the next."""
         if not self._left:
             return None
@@ -55,23 +55,23 @@ class Source:
         self._out.add(number)
         return replace(job(), number=number, data_dir=self._folder)
 
-    def trained(self, pack: int, result: Trained) -> None:
+    def record_result(self, pack: int, result: PackResult) -> None:
         """Take one back."""
         assert result.host == "cuda"
         self._out.remove(pack)
 
-    def measured(self, probe: int, speeds: Sequence[Speed]) -> None:
+    def record_speeds(self, probe: int, speeds: Sequence[Speed]) -> None:
         """No probes are handed out."""
         raise AssertionError(probe)
 
-    def failed(self, number: int, reason: str, failure: Failure) -> None:
+    def handle_failure(self, number: int, reason: str, failure: FailureKind) -> None:
         """None may fail."""
         raise AssertionError(reason)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """There is nothing to look at."""
 
-    def waits(self, reason: str) -> None:
+    def record_wait(self, reason: str) -> None:
         """Write what is told."""
         with (self._folder / "waits").open("a") as file:
             file.write(reason + "\n")
@@ -79,5 +79,7 @@ class Source:
 
 if __name__ == "__main__":
     address, folder = sys.argv[1], Path(sys.argv[2])
-    with ray_cluster.joined(address):
-        ray_tune.run(Source(folder), name="gpus", storage=folder / "tune", stopping=lambda: False, gpus=0.5, train=wait)
+    with ray_cluster.connected(address):
+        ray_tune.run_experiment(
+            Source(folder), name="gpus", storage=folder / "tune", stopping=lambda: False, gpus_per_pack=0.5, train=wait
+        )

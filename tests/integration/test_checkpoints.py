@@ -20,10 +20,10 @@ from service.runner.ledger import StudyLedger
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.execution import ray_cluster, ray_tune
-from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.execution.driver import Driver
-from studies.execution.jobs import Job, Place
-from studies.execution.worker import work
+from studies.execution.jobs import Job, TrainingSite
+from studies.execution.worker import train_pack
 from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
@@ -51,10 +51,14 @@ class Unprobed:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self.finished, self.trained, self.measured = driver.finished, driver.trained, driver.measured
-        self.failed, self.waits, self.look = driver.failed, driver.waits, driver.look
+        self.is_finished, self.record_result, self.record_speeds = (
+            driver.is_finished,
+            driver.record_result,
+            driver.record_speeds,
+        )
+        self.handle_failure, self.record_wait, self.poll = driver.handle_failure, driver.record_wait, driver.poll
 
-    def take(self) -> Job | None:
+    def next_job(self) -> Job | None:
         return next_pack(self._driver, lanes=2)
 
 
@@ -69,9 +73,9 @@ def opened(folder: Path) -> tuple[Driver, StudyLedger]:
     driver = Driver(
         spec=spec,
         ledger=ledger,
-        place=Place(data_dir=folder, programs=folder / "programs", hardware="here"),
-        weights=Weights(folder=folder / "parameters"),
-        checkpoints=Checkpoints(folder=folder / "checkpoints", every=0.2, share=0.5),
+        site=TrainingSite(data_dir=folder, programs=folder / "programs", hardware="here"),
+        parameters=ParameterStore(folder=folder / "parameters"),
+        checkpoints=CheckpointStore(folder=folder / "checkpoints", interval_seconds=0.2, max_overhead=0.5),
         paused=lambda: False,
     )
     return driver, ledger
@@ -123,7 +127,7 @@ def test_killed_in_every_pack_a_study_ends_as_an_undisturbed_one(tmp_path: Path)
     (tmp_path / "whole").mkdir()
     driver, ledger = opened(tmp_path / "whole")
     while (job := next_pack(driver, lanes=2)) is not None:
-        driver.trained(job.number, work(job, "cpu"))
+        driver.record_result(job.number, train_pack(job, "cpu"))
 
     folder = tmp_path / "cut"
     killed: list[int] = []
@@ -154,14 +158,14 @@ def own_ray(folder: Path) -> None:
             [sys.executable, "-m", "tests.integration.test_checkpoints", "drive", str(folder), address], check=True
         )
     finally:
-        ray_cluster.stop()
+        ray_cluster.disconnect()
 
 
 def drive(folder: Path, address: str) -> None:
     """Train the study, and write its rows."""
     driver, ledger = opened(folder)
-    with ray_cluster.joined(address):
-        ray_tune.run(Unprobed(driver), name="cut", storage=folder / "tune", stopping=lambda: False)
+    with ray_cluster.connected(address):
+        ray_tune.run_experiment(Unprobed(driver), name="cut", storage=folder / "tune", stopping=lambda: False)
     (folder / "rows").write_text(rows(ledger))
 
 

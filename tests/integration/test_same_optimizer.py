@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from studies.analysis.comparison import Comparison, Verdict, compare
-from studies.execution.worker import work
+from studies.execution.worker import train_pack
 from studies.records.rows import Rows
 from studies.registry import build_catalogue
 from studies.search.selection import scores
@@ -34,8 +34,8 @@ def trained(spec: StudySpec, folder: Path) -> Rows:
     _, ledger = opened(folder, spec)
     source = driver(spec, ledger, folder)
     while (job := next_pack(source, 16)) is not None:
-        source.trained(job.number, work(job, "cpu"))
-    assert source.finished()
+        source.record_result(job.number, train_pack(job, "cpu"))
+    assert source.is_finished()
     return ledger.rows()
 
 

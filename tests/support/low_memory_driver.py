@@ -14,10 +14,10 @@ from service.runner.ledger import StudyLedger
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.errors import OutOfMemoryError
-from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.execution.driver import Driver
-from studies.execution.jobs import Failure, Place
-from studies.execution.worker import work
+from studies.execution.jobs import FailureKind, TrainingSite
+from studies.execution.worker import train_pack
 from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.progress import progress_of
@@ -44,17 +44,17 @@ def main(folder: Path) -> None:
     claim = store.claim(datetime.now(UTC), 1000)
     assert claim is not None
     ledger = StudyLedger(store, claim.study_id, claim.token)
-    place = Place(data_dir=folder, programs=folder / "programs", hardware="here")
+    place = TrainingSite(data_dir=folder, programs=folder / "programs", hardware="here")
     source = Driver(
         spec=spec,
         ledger=ledger,
-        place=place,
-        weights=Weights(folder=folder / "parameters"),
-        checkpoints=Checkpoints(folder=folder / "checkpoints"),
+        site=place,
+        parameters=ParameterStore(folder=folder / "parameters"),
+        checkpoints=CheckpointStore(folder=folder / "checkpoints"),
         paused=lambda: False,
     )
     tried: list[int] = []
-    while not source.finished():
+    while not source.is_finished():
         job = next_pack(source, lanes=8)
         assert job is not None
         tried.append(len(job.task.lanes))
@@ -62,11 +62,11 @@ def main(folder: Path) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (now + LEFT, hard))
         try:
-            trained = work(job, "cpu")
+            trained = train_pack(job, "cpu")
         except OutOfMemoryError as error:
-            source.failed(job.number, str(error), Failure.MEMORY)
+            source.handle_failure(job.number, str(error), FailureKind.MEMORY)
         else:
-            source.trained(job.number, trained)
+            source.record_result(job.number, trained)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     rows = ledger.rows()

@@ -10,9 +10,9 @@ from typing import Any
 from service.runner.ledger import StudyLedger
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
-from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.execution.driver import Driver
-from studies.execution.jobs import Job, Place, Trained
+from studies.execution.jobs import Job, PackResult, TrainingSite
 from studies.records.rows import Mode, Rows
 from studies.registry import build_catalogue
 from studies.spec.study import StudySpec
@@ -57,16 +57,16 @@ def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, gpus: float = 
     return Driver(
         spec=spec,
         ledger=ledger,
-        place=Place(data_dir=folder, programs=folder, hardware="here", workers=2, gpus=gpus),
-        weights=Weights(folder=folder / "weights"),
-        checkpoints=Checkpoints(folder=folder / "checkpoints"),
+        site=TrainingSite(data_dir=folder, programs=folder, hardware="here", workers=2, gpus=gpus),
+        parameters=ParameterStore(folder=folder / "weights"),
+        checkpoints=CheckpointStore(folder=folder / "checkpoints"),
         paused=lambda: False,
     )
 
 
-def answered(job: Job) -> Trained:
+def answered(job: Job) -> PackResult:
     """Return what a pack would measure if every loss fell by how near its learning rate is to 0.01."""
-    return Trained(
+    return PackResult(
         measurements=tuple(_measured(lane, job.task.steps) for lane in job.task.lanes),
         parameters=tuple(b"" for _ in job.task.lanes),
         mode=Mode.EAGER,
@@ -103,10 +103,10 @@ def go_on(
         while len(training) < (1 if order is None else 2) and (job := next_pack(source, 2)) is not None:
             training.append(job)
         if not training:
-            assert source.finished()
+            assert source.is_finished()
             return
         job = training.pop(0 if order is None else order.randrange(len(training)))
-        source.trained(job.number, answered(job))
+        source.record_result(job.number, answered(job))
         after()
         packs = None if packs is None else packs - 1
 

@@ -35,6 +35,6 @@ def next_pack(source: Driver, lanes: int = 4) -> Job | None:
         source: The driver.
         lanes: Lanes of a pack, as its probes are answered.
     """
-    while (taken := source.take()) is not None and not isinstance(taken, Job):
-        source.measured(taken.number, eager(lanes))
+    while (taken := source.next_job()) is not None and not isinstance(taken, Job):
+        source.record_speeds(taken.number, eager(lanes))
     return taken

@@ -75,7 +75,7 @@ def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Sp
                 "lanes": speed.lanes,
                 "mode": speed.mode.value,
                 "seconds": speed.seconds,
-                "making": speed.making,
+                "making": speed.compile_seconds,
                 "about": subject.key,
             }
             for speed in speeds
@@ -84,7 +84,7 @@ def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Sp
 
 
 def _speed_from_row(row: Row[*tuple[Any, ...]]) -> Speed:
-    return Speed(lanes=row.lanes, mode=Mode(row.mode), seconds=row.seconds, making=row.making)
+    return Speed(lanes=row.lanes, mode=Mode(row.mode), seconds=row.seconds, compile_seconds=row.making)
 
 
 def _digest(subject: Subject) -> str:

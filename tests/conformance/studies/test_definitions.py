@@ -15,10 +15,10 @@ from service.schemas.studies import StudyResponse
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies import registry
-from studies.execution.artifacts import Checkpoints, Weights
+from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.execution.driver import Driver
-from studies.execution.jobs import Place
-from studies.execution.worker import work
+from studies.execution.jobs import TrainingSite
+from studies.execution.worker import train_pack
 from studies.registry import build_catalogue
 from studies.reporting.builder import build_report
 from studies.spec.parameters import Stage
@@ -117,19 +117,19 @@ def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypat
 
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
-    place = Place(data_dir=found, programs=tmp_path / "programs", hardware="here")
+    place = TrainingSite(data_dir=found, programs=tmp_path / "programs", hardware="here")
     source = Driver(
         spec=spec,
         ledger=ledger,
-        place=place,
-        weights=Weights(folder=tmp_path / "weights"),
-        checkpoints=Checkpoints(folder=tmp_path / "checkpoints"),
+        site=place,
+        parameters=ParameterStore(folder=tmp_path / "weights"),
+        checkpoints=CheckpointStore(folder=tmp_path / "checkpoints"),
         paused=lambda: False,
     )
-    while not source.finished():
+    while not source.is_finished():
         job = next_pack(source)
         assert job is not None
-        source.trained(job.number, work(job, "cpu"))
+        source.record_result(job.number, train_pack(job, "cpu"))
 
     rows = ledger.rows(series=True)
     confirmed = {(run.workload, run.arm) for run in rows.runs if run.stage is Stage.CONFIRM}

@@ -17,7 +17,7 @@ from service.tracking.mlflow import StudyTracker
 from service.tracking.recorder import Recorder, lock
 from service.tracking.sync_state import SyncState
 from studies.environment import current_environment
-from studies.execution.artifacts import Weights
+from studies.execution.artifacts import ParameterStore
 from studies.records.rows import Lane, Pack, Run
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -51,7 +51,7 @@ class Study:
         self.store, self.settings = store, settings
         self.id = store.add_study(spec, NOW)
         self.claim()
-        self.weights = Weights(folder=settings.parameters_folder(self.id))
+        self.weights = ParameterStore(folder=settings.parameters_folder(self.id))
         store.set_environment(self.id, current_environment().model_dump())
         self.ledger.add_plan([some_trial()], [])
         self.train(0, Stage.SEARCH)

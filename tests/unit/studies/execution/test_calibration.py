@@ -8,8 +8,8 @@ from torch._inductor import config
 
 from studies import registry
 from studies.errors import OutOfMemoryError
-from studies.execution import calibration as calibrating
-from studies.execution.calibration import calibrate, saved
+from studies.execution import calibration
+from studies.execution.calibration import calibrate, expected_saving
 from studies.execution.jobs import Probe
 from studies.planning.throughput import SAVED, Speed
 from studies.records.rows import Mode
@@ -24,9 +24,9 @@ def probe(tmp_path: Path) -> Probe:
         number=-1,
         optimizer="sgd",
         task=Task(workload="digits_mlp", options=options, steps=5, steps_per_epoch=5, test=False, lanes=lanes),
-        lanes=4,
-        least=1,
-        most=8,
+        start_lanes=4,
+        min_lanes=1,
+        max_lanes=8,
         lane_steps=1,
         threads=1,
         data_dir=tmp_path,
@@ -36,32 +36,32 @@ def probe(tmp_path: Path) -> Probe:
 
 def test_little_to_train_is_measured_once(probe: Probe) -> None:
     (only,) = calibrate(probe, "cpu")
-    assert (only.lanes, only.mode, only.making) == (4, Mode.EAGER, 0.0)
+    assert (only.lanes, only.mode, only.compile_seconds) == (4, Mode.EAGER, 0.0)
     assert only.seconds > 0
     assert not probe.programs.exists()
 
 
 def test_no_more_lanes_than_runs(probe: Probe) -> None:
-    (only,) = calibrate(replace(probe, most=3), "cpu")
+    (only,) = calibrate(replace(probe, max_lanes=3), "cpu")
     assert only.lanes == 3
 
 
 def test_more_to_train_repays_trying_other_sizes(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrating, "COMPILING", float("inf"))
+    monkeypatch.setattr(calibration, "COMPILING", float("inf"))
     found = calibrate(replace(probe, lane_steps=10**9), "cpu")
     assert {speed.mode for speed in found} == {Mode.EAGER}
     assert [speed.lanes for speed in found][:2] == [4, 8]
-    assert all(probe.least <= speed.lanes <= probe.most for speed in found)
+    assert all(probe.min_lanes <= speed.lanes <= probe.max_lanes for speed in found)
 
 
 def test_much_to_train_repays_compiling(probe: Probe) -> None:
-    chosen = replace(probe, lane_steps=10**9, lanes=2, least=2, most=2)
+    chosen = replace(probe, lane_steps=10**9, start_lanes=2, min_lanes=2, max_lanes=2)
     eager, compiled = calibrate(chosen, "cpu")
     assert (eager.mode, compiled.mode) == (Mode.EAGER, Mode.COMPILED)
-    assert compiled.making > 0
+    assert compiled.compile_seconds > 0
     assert len(list(probe.programs.glob("*.program"))) == 1
     again = calibrate(chosen, "cpu")[1]
-    assert (again.lanes, again.mode, again.making) == (2, Mode.COMPILED, 0.0)
+    assert (again.lanes, again.mode, again.compile_seconds) == (2, Mode.COMPILED, 0.0)
 
 
 def eager(seconds: dict[int, float]) -> list[Speed]:
@@ -79,12 +79,12 @@ def eager(seconds: dict[int, float]) -> list[Speed]:
     ],
 )
 def test_compiling_saves_what_does_not_grow_with_the_lanes(seconds: dict[int, float], share: float) -> None:
-    assert saved(eager(seconds)) == pytest.approx(min(share, 1.0))
+    assert expected_saving(eager(seconds)) == pytest.approx(min(share, 1.0))
 
 
 def test_measures_eager_packs_alone_where_there_is_no_compiler(probe: Probe, caplog: pytest.LogCaptureFixture) -> None:
     with config.patch({"cpp.cxx": ("no-such-compiler",)}):
-        found = calibrate(replace(probe, lane_steps=10**9, lanes=2, least=2, most=2), "cpu")
+        found = calibrate(replace(probe, lane_steps=10**9, start_lanes=2, min_lanes=2, max_lanes=2), "cpu")
     assert [speed.mode for speed in found] == [Mode.EAGER]
     assert "digits_mlp trains eagerly" in caplog.text
 

@@ -16,10 +16,10 @@ from service.storage.engine import open_engine
 from service.storage.entities import Claim
 from service.storage.repositories.studies import Store
 from studies.errors import PackFailedError
-from studies.execution.artifacts import Checkpoints, Weights
-from studies.execution.driver import RETRIES, Driver
-from studies.execution.jobs import Failure, Job, Place
-from studies.execution.worker import work
+from studies.execution.artifacts import CheckpointStore, ParameterStore
+from studies.execution.driver import MAX_RETRIES, Driver
+from studies.execution.jobs import FailureKind, Job, TrainingSite
+from studies.execution.worker import train_pack
 from studies.records.rows import Outcome, Rows
 from studies.registry import build_catalogue
 from studies.spec.parameters import Precision, Stage
@@ -28,7 +28,7 @@ from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
 from tests.support.throughput import next_pack
 
-PLACE = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
+PLACE = TrainingSite(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def ledger(store: Store, claim: Claim) -> StudyLedger:
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Weights:
-    return Weights(folder=tmp_path / "parameters")
+def weights(tmp_path: Path) -> ParameterStore:
+    return ParameterStore(folder=tmp_path / "parameters")
 
 
 def claimed(store: Store, spec: StudySpec) -> Claim:
@@ -66,18 +66,18 @@ def claimed(store: Store, spec: StudySpec) -> Claim:
     return claim
 
 
-def checkpoints_of(weights: Weights) -> Checkpoints:
-    return Checkpoints(folder=weights.folder / "checkpoints")
+def checkpoints_of(weights: ParameterStore) -> CheckpointStore:
+    return CheckpointStore(folder=weights.folder / "checkpoints")
 
 
 def driver(
-    spec: StudySpec, ledger: StudyLedger, weights: Weights, paused: Callable[[], bool] = lambda: False
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore, paused: Callable[[], bool] = lambda: False
 ) -> Driver:
     return Driver(
         spec=spec,
         ledger=ledger,
-        place=PLACE,
-        weights=weights,
+        site=PLACE,
+        parameters=weights,
         checkpoints=checkpoints_of(weights),
         paused=paused,
     )
@@ -85,10 +85,10 @@ def driver(
 
 def drive(source: Driver, packs: int | None = None) -> None:
     """Train one pack after another: all, or so many."""
-    while not source.finished() and packs != 0:
+    while not source.is_finished() and packs != 0:
         job = next_pack(source)
         assert job is not None
-        source.trained(job.number, work(job, "cpu"))
+        source.record_result(job.number, train_pack(job, "cpu"))
         packs = None if packs is None else packs - 1
 
 
@@ -96,7 +96,7 @@ def results(rows: Rows) -> set[tuple[object, ...]]:
     return {(run.workload, run.arm, run.stage, run.trial, run.seed, run.train_loss) for run in rows.runs}
 
 
-def test_trains_everything_once(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+def test_trains_everything_once(spec: StudySpec, ledger: StudyLedger, weights: ParameterStore) -> None:
     drive(driver(spec, ledger, weights))
     rows = ledger.rows()
     assert all(pack.done and pack.seconds is not None and pack.host for pack in rows.packs)
@@ -119,7 +119,7 @@ def test_trains_everything_once(spec: StudySpec, ledger: StudyLedger, weights: W
 
 @pytest.mark.parametrize("packs", [1, 4, 7])
 def test_a_new_driver_goes_on_to_the_same_results(
-    spec: StudySpec, ledger: StudyLedger, weights: Weights, store: Store, claim: Claim, packs: int
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore, store: Store, claim: Claim, packs: int
 ) -> None:
     first = driver(spec, ledger, weights)
     drive(first, packs)
@@ -133,16 +133,16 @@ def test_a_new_driver_goes_on_to_the_same_results(
     assert results(ledger.rows()) == results(whole.rows())
 
 
-def test_the_next_batch_waits_for_the_one_before(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+def test_the_next_batch_waits_for_the_one_before(spec: StudySpec, ledger: StudyLedger, weights: ParameterStore) -> None:
     source = driver(spec, ledger, weights)
     taken: list[Job] = []
     while (job := next_pack(source)) is not None:
         taken.append(job)
     # for each workload: the fixed arm's one trial, and the first three of the search
     assert sorted(len(job.task.lanes) for job in taken) == [1, 1, 3, 3]
-    assert not source.finished()
+    assert not source.is_finished()
     searched = next(job for job in taken if job.optimizer == "sgd")
-    source.trained(searched.number, work(searched, "cpu"))
+    source.record_result(searched.number, train_pack(searched, "cpu"))
     following = next_pack(source)
     assert following is not None
     assert following.optimizer == "sgd"
@@ -150,76 +150,80 @@ def test_the_next_batch_waits_for_the_one_before(spec: StudySpec, ledger: StudyL
 
 
 def test_a_paused_study_takes_what_is_in_training_and_hands_nothing_out(
-    spec: StudySpec, ledger: StudyLedger, weights: Weights
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore
 ) -> None:
     pause: list[bool] = []
     source = driver(spec, ledger, weights, lambda: bool(pause))
     job = next_pack(source)
     assert job is not None
     pause.append(True)
-    assert (source.take(), source.finished(), source.complete()) == (None, False, False)
-    source.trained(job.number, work(job, "cpu"))
-    assert (source.take(), source.finished(), source.complete()) == (None, True, False)
+    assert (source.next_job(), source.is_finished(), source.is_complete()) == (None, False, False)
+    source.record_result(job.number, train_pack(job, "cpu"))
+    assert (source.next_job(), source.is_finished(), source.is_complete()) == (None, True, False)
     pause.clear()
-    assert not source.finished()
+    assert not source.is_finished()
     drive(source)
-    assert source.complete()
+    assert source.is_complete()
     pause.append(True)
-    assert source.complete()
+    assert source.is_complete()
 
 
-def test_a_lost_pack_is_trained_again_a_few_times(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+def test_a_lost_pack_is_trained_again_a_few_times(
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore
+) -> None:
     source = driver(spec, ledger, weights)
     first = next_pack(source)
     assert first is not None
-    for _ in range(RETRIES):
-        source.failed(first.number, "the worker died", Failure.LOST)
+    for _ in range(MAX_RETRIES):
+        source.handle_failure(first.number, "the worker died", FailureKind.LOST)
         again = next_pack(source)
         assert again == first
     with pytest.raises(PackFailedError, match=r"l4mom on linear_regression \(search\): the worker died"):
-        source.failed(first.number, "the worker died", Failure.LOST)
+        source.handle_failure(first.number, "the worker died", FailureKind.LOST)
 
 
-def test_a_lost_pack_that_got_further_is_trained_on(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+def test_a_lost_pack_that_got_further_is_trained_on(
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore
+) -> None:
     source, checkpoints = driver(spec, ledger, weights), checkpoints_of(weights)
     job = next_pack(source)
     assert job is not None
     assert job.checkpoints == checkpoints
     checkpoints.folder.mkdir(parents=True)
-    for death in range(3 * RETRIES):
-        if death % RETRIES == 0:  # it wrote one before it died
+    for death in range(3 * MAX_RETRIES):
+        if death % MAX_RETRIES == 0:  # it wrote one before it died
             checkpoints.path(job.number).touch()
             os.utime(checkpoints.path(job.number), ns=(death + 1, death + 1))
-        source.failed(job.number, "the worker died", Failure.LOST)
+        source.handle_failure(job.number, "the worker died", FailureKind.LOST)
         assert next_pack(source) == job
     with pytest.raises(PackFailedError, match="the worker died"):
-        source.failed(job.number, "the worker died", Failure.LOST)
+        source.handle_failure(job.number, "the worker died", FailureKind.LOST)
 
 
 def test_a_checkpoint_that_was_not_there_before_is_told_once(
-    ledger: StudyLedger, spec: StudySpec, weights: Weights, monkeypatch: pytest.MonkeyPatch
+    ledger: StudyLedger, spec: StudySpec, weights: ParameterStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[StudyLedger] = []
 
-    def got_further(own: StudyLedger) -> None:
+    def record_progress(own: StudyLedger) -> None:
         told.append(own)
 
-    monkeypatch.setattr(StudyLedger, "got_further", got_further)
+    monkeypatch.setattr(StudyLedger, "record_progress", record_progress)
     checkpoints = checkpoints_of(weights)
     checkpoints.folder.mkdir(parents=True)
     checkpoints.path(0).touch()
     source = driver(spec, ledger, weights)
-    source.look()
+    source.poll()
     assert told == []  # an earlier driver's
-    later = checkpoints.newest() + 1
+    later = checkpoints.latest_modified_ns() + 1
     os.utime(checkpoints.path(0), ns=(later, later))
     for _ in range(3):
-        source.look()
+        source.poll()
     assert told == [ledger]
 
 
 def test_checkpoints_are_removed_once_their_packs_are_rows(
-    spec: StudySpec, ledger: StudyLedger, weights: Weights
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore
 ) -> None:
     source, checkpoints = driver(spec, ledger, weights), checkpoints_of(weights)
     checkpoints.folder.mkdir(parents=True)
@@ -229,20 +233,22 @@ def test_checkpoints_are_removed_once_their_packs_are_rows(
     for job in (first, second):
         checkpoints.path(job.number).touch()
     checkpoints.path(first.number).with_suffix(".123.partial").touch()  # of a worker that died at it
-    source.trained(first.number, work(first, "cpu"))
+    source.record_result(first.number, train_pack(first, "cpu"))
     assert list(checkpoints.folder.iterdir()) == [checkpoints.path(second.number)]
 
 
-def test_a_pack_that_fails_for_good_ends_the_study(spec: StudySpec, ledger: StudyLedger, weights: Weights) -> None:
+def test_a_pack_that_fails_for_good_ends_the_study(
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore
+) -> None:
     source = driver(spec, ledger, weights)
     job = next_pack(source)
     assert job is not None
     with pytest.raises(PackFailedError, match="no data"):
-        source.failed(job.number, "no data", Failure.FAULT)
+        source.handle_failure(job.number, "no data", FailureKind.FAULT)
 
 
 def test_a_pack_that_does_not_fit_into_memory_is_halved(
-    spec: StudySpec, ledger: StudyLedger, weights: Weights, store: Store, claim: Claim
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore, store: Store, claim: Claim
 ) -> None:
     source = driver(spec, ledger, weights)
     jobs = [job for _ in range(4) if (job := next_pack(source)) is not None]
@@ -250,7 +256,7 @@ def test_a_pack_that_does_not_fit_into_memory_is_halved(
     checkpoint = checkpoints_of(weights).path(large.number)
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
-    source.failed(large.number, "no memory", Failure.MEMORY)
+    source.handle_failure(large.number, "no memory", FailureKind.MEMORY)
     assert not checkpoint.exists()
     first, second = next_pack(source), next_pack(source)
     assert first is not None
@@ -259,7 +265,7 @@ def test_a_pack_that_does_not_fit_into_memory_is_halved(
     assert len(first.task.lanes) == 2
     assert [len(pack.lanes) for pack in ledger.rows().packs] == [1, 2, 1, 3, 1]
     for job in (*(job for job in jobs if job is not large), first, second):
-        source.trained(job.number, work(job, "cpu"))
+        source.record_result(job.number, train_pack(job, "cpu"))
     drive(source)
     packs = [pack for pack in ledger.rows().packs if (pack.workload, pack.arm) == ("linear_regression", "sgd")]
     assert max(len(pack.lanes) for pack in packs) == 2  # from then on as well
@@ -272,14 +278,14 @@ def test_a_pack_that_does_not_fit_into_memory_is_halved(
 
 
 def test_a_single_run_that_does_not_fit_into_memory_ends_the_study(
-    spec: StudySpec, ledger: StudyLedger, weights: Weights
+    spec: StudySpec, ledger: StudyLedger, weights: ParameterStore
 ) -> None:
     source = driver(spec, ledger, weights)
     job = next_pack(source)
     assert job is not None
     assert len(job.task.lanes) == 1
     with pytest.raises(PackFailedError, match="no memory"):
-        source.failed(job.number, "no memory", Failure.MEMORY)
+        source.handle_failure(job.number, "no memory", FailureKind.MEMORY)
 
 
 def test_a_study_ends_whole_where_memory_is_short(tmp_path: Path) -> None:
@@ -307,9 +313,9 @@ def halved_rows(folder: Path, lanes: int) -> Rows:
     store, spec = Store(open_engine(f"sqlite:///{folder / 'studies.db'}")), resolve(HALVED, build_catalogue())
     store.migrate()
     claim = claimed(store, spec)
-    ledger, weights = StudyLedger(store, claim.study_id, claim.token), Weights(folder=folder)
+    ledger, weights = StudyLedger(store, claim.study_id, claim.token), ParameterStore(folder=folder)
     while (job := next_pack(source := driver(spec, ledger, weights), lanes)) is not None:
-        source.trained(job.number, work(job, "cpu"))
+        source.record_result(job.number, train_pack(job, "cpu"))
     return ledger.rows()
 
 
@@ -329,7 +335,7 @@ def test_search_runs_that_are_behind_are_stopped_however_they_are_packed(tmp_pat
     assert {run.trial for run in packed.runs if (run.arm, run.stage) == ("sgd", Stage.CONFIRM)} == {best}
 
 
-def test_search_runs_may_be_shorter(store: Store, weights: Weights) -> None:
+def test_search_runs_may_be_shorter(store: Store, weights: ParameterStore) -> None:
     short = resolve(
         {
             "name": "short",
@@ -358,7 +364,7 @@ def test_products_are_computed_in_what_the_study_says(tmp_path: Path) -> None:
         store.migrate()
         claim = claimed(store, spec)
         ledger = StudyLedger(store, claim.study_id, claim.token)
-        drive(driver(spec, ledger, Weights(folder=tmp_path)))
+        drive(driver(spec, ledger, ParameterStore(folder=tmp_path)))
         found.append({(run.workload, run.stage): run.train_loss for run in ledger.rows().runs})
     full, tensor_cores, half = found
     assert full == tensor_cores  # there are none here

@@ -5,12 +5,12 @@ import pickle
 
 import pytest
 
-from studies.execution.log_forwarding import drained, overheard, say_again
+from studies.execution.log_forwarding import capture_logs, drain, replay_logs
 
 
 def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     ours, other = logging.getLogger("studies.execution.worker"), logging.getLogger("some.library")
-    with overheard(7) as said:
+    with capture_logs(7) as said:
         ours.info("lane %s diverged", 2, extra={"run": "7-2"})
         other.debug("not worth telling")
         other.warning("odd")
@@ -19,10 +19,10 @@ def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest
         except ValueError:
             ours.exception("it failed")
     ours.warning("nobody listens any more")
-    records = pickle.loads(pickle.dumps(drained(said)))
+    records = pickle.loads(pickle.dumps(drain(said)))
 
     caplog.clear()
-    say_again(records)
+    replay_logs(records)
     assert [(each.name, each.levelname) for each in caplog.records] == [
         ("studies.execution.worker", "INFO"),
         ("some.library", "WARNING"),
@@ -35,7 +35,7 @@ def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest
 
 
 def test_what_is_about_no_pack_says_so() -> None:
-    with overheard(None) as said:
+    with capture_logs(None) as said:
         logging.getLogger("studies.execution.calibration").info("measured")
-    (record,) = drained(said)
+    (record,) = drain(said)
     assert "pack" not in vars(record)

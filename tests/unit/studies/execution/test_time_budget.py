@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 from service.runner.ledger import StudyLedger
 from service.storage.repositories.studies import Store
 from service.storage.tables import events
-from studies.execution import time_budget as spending
+from studies.execution import time_budget
 from studies.execution.driver import Driver
-from studies.execution.jobs import Failure, Job, Place
+from studies.execution.jobs import FailureKind, Job, TrainingSite
 from studies.execution.ledger import Ledger
 from studies.planning.throughput import Speed
 from studies.records.rows import Lane, Limit, Mode, Pack, Rows
@@ -30,7 +30,7 @@ from tests.support.throughput import next_pack
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time be asked for at every turn."""
-    monkeypatch.setattr(spending, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(time_budget, "POLL_SECONDS", 0.0)
 
 
 def passing(store: Store, seconds: float) -> Callable[[], None]:
@@ -60,11 +60,11 @@ def test_the_searches_end_in_time_for_the_best_to_be_confirmed(tmp_path: Path) -
     store, ledger = opened(tmp_path, spec)
     source = driver(spec, ledger, tmp_path)
     go_on(source, after=passing(store, 30.0))
-    assert source.finished()
-    assert source.complete()
+    assert source.is_finished()
+    assert source.is_complete()
     rows, report = reported(spec, ledger)
     assert rows.reached is Limit.SECONDS
-    assert ledger.elapsed() < 1000 + 60
+    assert ledger.elapsed_seconds() < 1000 + 60
     assert confirmed(rows) == 6 * 4
     found = progress_of(spec, rows)
     assert found.done == found.total == len(rows.runs)
@@ -95,7 +95,7 @@ def test_a_budget_that_is_used_up_ends_all_of_it(tmp_path: Path) -> None:
     assert not report.complete
     # a driver that comes after a restart has nothing to do, and says so
     again = driver(spec, ledger, tmp_path)
-    assert (again.take(), again.finished(), again.complete()) == (None, True, True)
+    assert (again.next_job(), again.is_finished(), again.is_complete()) == (None, True, True)
 
 
 def test_what_is_in_training_is_finished_and_counts(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_what_is_in_training_is_finished_and_counts(tmp_path: Path) -> None:
     source = driver(spec, ledger, tmp_path)
     jobs = [job for _ in range(3) if (job := next_pack(source, 2)) is not None]
     passing(store, 200.0)()
-    assert (source.take(), source.finished(), source.complete()) == (None, False, False)
+    assert (source.next_job(), source.is_finished(), source.is_complete()) == (None, False, False)
     for job in jobs:
-        source.trained(job.number, answered(job))
-    assert (source.take(), source.finished(), source.complete()) == (None, True, True)
+        source.record_result(job.number, answered(job))
+    assert (source.next_job(), source.is_finished(), source.is_complete()) == (None, True, True)
     assert {pack.number for pack in ledger.rows().packs if pack.done} == {job.number for job in jobs}
 
 
@@ -119,13 +119,13 @@ def test_a_search_pack_that_is_lost_after_the_end_of_its_search_is_given_up(tmp_
     lost = next(job for job in jobs if job.optimizer == "sgd")
     for job in jobs:
         if job is not lost:
-            source.trained(job.number, answered(job))
+            source.record_result(job.number, answered(job))
     passing(store, 3700.0)()
     after = next_pack(source, 2)
     assert after is not None
     assert ledger.rows().reached is Limit.SECONDS
-    source.trained(after.number, answered(after))
-    source.failed(lost.number, "the worker died", Failure.LOST)
+    source.record_result(after.number, answered(after))
+    source.handle_failure(lost.number, "the worker died", FailureKind.LOST)
     go_on(source)
     rows = ledger.rows()
     assert not next(pack for pack in rows.packs if pack.number == lost.number).done
@@ -143,7 +143,7 @@ def test_restarts_keep_what_was_spent_and_what_was_reached(tmp_path: Path, packs
     go_on(driver(spec, ledger, tmp_path), after=passing(store, 30.0))
     rows, report = reported(spec, ledger)
     assert rows.reached is Limit.SECONDS
-    assert ledger.elapsed() < 1000 + 60
+    assert ledger.elapsed_seconds() < 1000 + 60
     assert confirmed(rows) == 6 * 4
     assert report.cut_short
     keys = [(run.workload, run.arm, run.stage, run.trial, run.seed) for run in rows.runs]
@@ -184,7 +184,7 @@ def test_time_that_ends_with_the_last_packs_ends_nothing_early(tmp_path: Path) -
     while ledger.rows().reached is None and not _all_begun(spec, source, ledger):
         pass
     passing(store, 2e6)()
-    assert source.take() is None
+    assert source.next_job() is None
     assert ledger.rows().reached is None
 
 
@@ -192,7 +192,7 @@ def _all_begun(spec: StudySpec, source: Driver, ledger: StudyLedger) -> bool:
     """Train what comes but the confirm packs, which are only begun; say whether all have."""
     job = next_pack(source, 2)
     if job is not None and job.task.lanes[0].seed in spec.search_seeds:
-        source.trained(job.number, answered(job))
+        source.record_result(job.number, answered(job))
     begun = [pack for pack in ledger.rows().packs if pack.stage is Stage.CONFIRM]
     return job is None and len(begun) == len(spec.pairs)
 
@@ -200,7 +200,7 @@ def _all_begun(spec: StudySpec, source: Driver, ledger: StudyLedger) -> bool:
 def test_half_of_the_time_is_the_searches_at_least() -> None:
     spec = studied({"seconds": 100.0})
     slow = dict.fromkeys(spec.pairs, (Speed(lanes=4, mode=Mode.EAGER, seconds=60.0),))
-    needed = spending.confirming(spec, {}, (), slow, workers=2)
+    needed = time_budget.confirm_cost(spec, {}, (), slow, workers=2)
     assert needed.pack_seconds == 3 * 60.0 * (40 + 100)
     assert needed.seconds == max(needed.pack_seconds / 2, 60.0 * 100) > 100.0
 
@@ -215,19 +215,19 @@ def test_half_of_the_time_is_the_searches_at_least() -> None:
         seconds=3 * 60.0 * 100,
     )
     rows = {("digits_mlp", "adam"): Rows(packs=(whole,))}
-    slower = spending.confirming(spec, rows, (), slow, workers=2)
+    slower = time_budget.confirm_cost(spec, rows, (), slow, workers=2)
     assert slower.pack_seconds == 3 * needed.pack_seconds  # as that pack was
     rows = {("digits_mlp", "adam"): Rows(packs=(replace(whole, done=False, seconds=None),))}
-    with_it = spending.confirming(spec, rows, (0,), slow, workers=2)
+    with_it = time_budget.confirm_cost(spec, rows, (0,), slow, workers=2)
     assert with_it.pack_seconds == needed.pack_seconds + 60.0 * 100  # what is in training has to end first
 
     class Clock:
-        def elapsed(self) -> float:
+        def elapsed_seconds(self) -> float:
             return passed
 
     ledger: Ledger = Clock()  # pyright: ignore[reportAssignmentType]
-    place = Place(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
+    place = TrainingSite(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
     found: dict[float, Limit | None] = {}
     for passed in (49.0, 51.0):
-        found[passed] = spending.Spending(spec, ledger, place).reached(0.0, needed)
+        found[passed] = time_budget.TimeBudget(spec, ledger, place).reached_limit(0.0, needed)
     assert found == {49.0: None, 51.0: Limit.SECONDS}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studies.execution.artifacts import Weights
+from studies.execution.artifacts import ParameterStore
 from studies.records.rows import Outcome, Run
 from studies.spec.parameters import Stage
 
@@ -25,7 +25,7 @@ def run(arm: str = "adam", seed: int = 1000) -> Run:
 
 
 def test_every_run_has_a_file_of_its_own(tmp_path: Path) -> None:
-    weights = Weights(folder=tmp_path)
+    weights = ParameterStore(folder=tmp_path)
     # names may hold dots: joined by dots, two runs could share a file
     runs = [run(), run(seed=1001), run(arm="adam.1", seed=1), run(arm="adam", seed=11)]
     for number, each in enumerate(runs):
@@ -34,15 +34,15 @@ def test_every_run_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_saving_again_replaces_and_leaves_nothing_partial(tmp_path: Path) -> None:
-    weights = Weights(folder=tmp_path)
+    weights = ParameterStore(folder=tmp_path)
     weights.save(run(), b"first")
     weights.save(run(), b"second")
     assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [b"second"]
 
 
 def test_dropping_removes_the_file_where_it_is(tmp_path: Path) -> None:
-    weights = Weights(folder=tmp_path)
+    weights = ParameterStore(folder=tmp_path)
     weights.save(run(), b"first")
-    weights.drop(run())
-    weights.drop(run())
+    weights.delete(run())
+    weights.delete(run())
     assert not weights.path(run()).exists()

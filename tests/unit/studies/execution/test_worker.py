@@ -13,9 +13,9 @@ from torch._inductor import config
 
 from studies import registry
 from studies.errors import DataMissingError, OutOfMemoryError
-from studies.execution.artifacts import Checkpoints
+from studies.execution.artifacts import CheckpointStore
 from studies.execution.jobs import Job
-from studies.execution.worker import work
+from studies.execution.worker import train_pack
 from studies.optimizers._base import Setting
 from studies.records.rows import Mode
 from studies.training.lanes import EagerStepper, Inputs
@@ -36,13 +36,13 @@ def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **op
         width=None,
         data_dir=Path("nowhere"),
         programs=Path("nowhere"),
-        checkpoints=Checkpoints(folder=Path("nowhere")),
+        checkpoints=CheckpointStore(folder=Path("nowhere")),
     )
 
 
 def test_brings_back_what_training_measured() -> None:
     sent = pickle.loads(pickle.dumps(job()))
-    result = pickle.loads(pickle.dumps(work(sent, "cpu")))
+    result = pickle.loads(pickle.dumps(train_pack(sent, "cpu")))
     expected = train(sent.task, registry.load_workload("digits_mlp"), registry.load_optimizer("sgd"), Path("nowhere"))
     assert result.measurements == tuple(replace(each, parameters={}) for each in expected)
     assert result.seconds > 0
@@ -76,21 +76,23 @@ def die_training(sent: Job) -> None:
     with pytest.MonkeyPatch.context() as patched:
         killed_at(sent.task.steps - 1, patched)
         with pytest.raises(Killed):
-            work(sent, "cpu")
+            train_pack(sent, "cpu")
 
 
 def long_job(folder: Path) -> Job:
     """Return a job that writes a checkpoint before every step but the first."""
-    return replace(job(steps=30), checkpoints=Checkpoints(folder=folder, every=0.0, share=math.inf))
+    return replace(
+        job(steps=30), checkpoints=CheckpointStore(folder=folder, interval_seconds=0.0, max_overhead=math.inf)
+    )
 
 
 def test_goes_on_where_another_worker_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = long_job(tmp_path)
     die_training(sent)
     taken = killed_at(1000, monkeypatch)
-    result = work(sent, "cpu")
+    result = train_pack(sent, "cpu")
     assert taken[0] == 1
-    whole = work(job(steps=30), "cpu")
+    whole = train_pack(job(steps=30), "cpu")
     assert (result.measurements, result.parameters) == (whole.measurements, whole.parameters)
 
 
@@ -118,7 +120,7 @@ def test_another_job_or_the_same_one_in_another_way_is_trained_whole(
             file.write_bytes(content)
             with monkeypatch.context() as counting:
                 taken = killed_at(1000, counting)
-                work(other, "cpu")
+                train_pack(other, "cpu")
                 assert taken[0] == 30
     finally:
         torch.set_num_threads(threads)
@@ -132,21 +134,21 @@ def test_a_compiled_pack_goes_on_compiled_and_an_eager_one_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = replace(long_job(tmp_path), mode=Mode.COMPILED, width=2, programs=tmp_path)
-    whole = work(sent, "cpu")
+    whole = train_pack(sent, "cpu")
     written = sent.checkpoints.path(sent.number)
     assert written.exists()
-    again = work(sent, "cpu")  # its last checkpoint is still there
+    again = train_pack(sent, "cpu")  # its last checkpoint is still there
     assert "training goes on after" in caplog.text
     assert (again.measurements, again.parameters) == (whole.measurements, whole.parameters)
     taken = killed_at(1000, monkeypatch)
-    assert work(replace(sent, mode=Mode.EAGER, width=None), "cpu").mode is Mode.EAGER
+    assert train_pack(replace(sent, mode=Mode.EAGER, width=None), "cpu").mode is Mode.EAGER
     assert taken[0] == 30
 
 
 def test_trains_with_the_threads_asked_for() -> None:
     before = torch.get_num_threads()
     try:
-        work(replace(job(), threads=2), "cpu")
+        train_pack(replace(job(), threads=2), "cpu")
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -154,18 +156,18 @@ def test_trains_with_the_threads_asked_for() -> None:
 
 def test_too_large_a_net_is_told_in_plain_words() -> None:
     with pytest.raises(OutOfMemoryError, match="a pack of 2 lanes of digits_mlp did not fit into the memory"):
-        work(job(hidden=10**12), "cpu")
+        train_pack(job(hidden=10**12), "cpu")
 
 
 def test_data_that_are_neither_here_nor_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # nothing listens there: as on a machine without network
     with pytest.raises(DataMissingError, match="L4_DATA_DIR"):
-        work(replace(job("mnist_mlp"), data_dir=tmp_path), "cpu")
+        train_pack(replace(job("mnist_mlp"), data_dir=tmp_path), "cpu")
 
 
 def test_a_compiled_pack_with_dead_lanes_brings_back_its_own_runs(tmp_path: Path) -> None:
-    compiled = work(replace(job(), mode=Mode.COMPILED, width=4, programs=tmp_path), "cpu")
-    eager = work(job(), "cpu")
+    compiled = train_pack(replace(job(), mode=Mode.COMPILED, width=4, programs=tmp_path), "cpu")
+    eager = train_pack(job(), "cpu")
     assert compiled.mode is Mode.COMPILED
     assert [each.train_loss for each in compiled.measurements] == pytest.approx(
         [each.train_loss for each in eager.measurements], rel=1e-4
@@ -178,11 +180,11 @@ def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) ->
     sent = job(test=False, steps=20)
     lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=0) for lr in (0.1, 1e-5, 0.05, 1e-4))
     sent = replace(sent, task=replace(sent.task, lanes=lanes), programs=tmp_path)
-    losses = [sum(loss.series[0].values[:5]) / 5 for loss in work(sent, "cpu").measurements]
+    losses = [sum(loss.series[0].values[:5]) / 5 for loss in train_pack(sent, "cpu").measurements]
     judged = Pruning(steps=(5, 10), limits=(sum(sorted(losses)[1:3]) / 2, None))
     sent = replace(sent, task=replace(sent.task, pruning=judged))
-    eager = work(sent, "cpu").measurements
-    compiled = work(replace(sent, mode=Mode.COMPILED, width=4), "cpu").measurements
+    eager = train_pack(sent, "cpu").measurements
+    compiled = train_pack(replace(sent, mode=Mode.COMPILED, width=4), "cpu").measurements
     assert [each.stopped for each in compiled] == [each.stopped for each in eager] == [False, True, False, True]
     assert [each.steps for each in compiled] == [20, 5, 20, 5]
     for mine, other in zip(compiled, eager, strict=True):
@@ -192,10 +194,10 @@ def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) ->
 
 def test_trains_eagerly_where_there_is_no_compiler(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with config.patch({"cpp.cxx": ("no-such-compiler",)}):
-        result = work(replace(job(), mode=Mode.COMPILED, width=2, programs=tmp_path), "cpu")
+        result = train_pack(replace(job(), mode=Mode.COMPILED, width=2, programs=tmp_path), "cpu")
     assert result.mode is Mode.EAGER
     assert [each.train_loss for each in result.measurements] == [
-        each.train_loss for each in work(job(), "cpu").measurements
+        each.train_loss for each in train_pack(job(), "cpu").measurements
     ]
     (record,) = [each for each in caplog.records if each.name == "studies.execution.worker"]
     assert "could not be compiled" in record.message

@@ -25,7 +25,7 @@ from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.simulated_driver import driven, studied
 
 EAGER = (Speed(lanes=4, mode=Mode.EAGER, seconds=0.004),)
-COMPILED = (*EAGER, Speed(lanes=8, mode=Mode.COMPILED, seconds=0.0008, making=20.0))
+COMPILED = (*EAGER, Speed(lanes=8, mode=Mode.COMPILED, seconds=0.0008, compile_seconds=20.0))
 
 
 def estimated(spec: StudySpec, speeds: tuple[Speed, ...] = EAGER, workers: int = 2, **more: Any) -> Estimate:
@@ -113,7 +113,7 @@ def test_fewer_lanes_save_what_a_lane_was_measured_to_add(
 
 
 def test_a_narrower_step_is_compiled_anew() -> None:
-    wide = (Speed(lanes=8, mode=Mode.COMPILED, seconds=0.8, making=6.0),)
+    wide = (Speed(lanes=8, mode=Mode.COMPILED, seconds=0.8, compile_seconds=6.0),)
     assert stage_taken(wide, 1, 5, 1).pack_seconds == pytest.approx(5 * 0.8)
     assert stage_taken(wide, 1, 500, 1).pack_seconds == pytest.approx(6.0 + 500 * 0.1)
 

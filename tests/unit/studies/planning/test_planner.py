@@ -84,7 +84,7 @@ def test_confirm_runs_are_planned_again_from_the_same_trial(workload: str, arm: 
 
 def test_few_long_runs_get_a_compiled_step_of_their_own_width() -> None:
     """One fixed run in a pack for eight; whether it pays depends on the length."""
-    wide = (Speed(lanes=8, mode=Mode.COMPILED, seconds=0.8, making=6.0),)
+    wide = (Speed(lanes=8, mode=Mode.COMPILED, seconds=0.8, compile_seconds=6.0),)
     speeds = dict.fromkeys(SPEEDS, wide)
 
     def lasting(steps: int) -> StudySpec:

@@ -11,8 +11,8 @@ from studies.spec.parameters import Precision
 SPEEDS = (
     Speed(lanes=1, mode=Mode.EAGER, seconds=5.0),
     Speed(lanes=8, mode=Mode.EAGER, seconds=20.0),
-    Speed(lanes=2, mode=Mode.COMPILED, seconds=3.0, making=10.0),
-    Speed(lanes=8, mode=Mode.COMPILED, seconds=6.0, making=10.0),
+    Speed(lanes=2, mode=Mode.COMPILED, seconds=3.0, compile_seconds=10.0),
+    Speed(lanes=8, mode=Mode.COMPILED, seconds=6.0, compile_seconds=10.0),
 )
 
 
@@ -36,9 +36,11 @@ def test_a_long_pack_gets_a_step_of_its_own_width(runs: int, lanes: int) -> None
 def test_a_narrower_step_is_not_compiled_where_that_takes_longer_than_it_saves() -> None:
     steps = 4  # of 3 s less each: 12 s
     assert narrowed(SPEEDS[3], 4, steps).lanes == 4
-    assert narrowed(replace(SPEEDS[3], making=13.0), 4, steps).lanes == 8
-    assert narrowed(replace(SPEEDS[3], making=0.0), 4, 10**6).lanes == 8  # it was there: who knows how long it takes
-    assert narrowed(replace(SPEEDS[3], making=1.0, seconds=COMPILING / 3), 4, steps).lanes == 8
+    assert narrowed(replace(SPEEDS[3], compile_seconds=13.0), 4, steps).lanes == 8
+    assert (
+        narrowed(replace(SPEEDS[3], compile_seconds=0.0), 4, 10**6).lanes == 8
+    )  # it was there: who knows how long it takes
+    assert narrowed(replace(SPEEDS[3], compile_seconds=1.0, seconds=COMPILING / 3), 4, steps).lanes == 8
     assert narrowed(SPEEDS[1], 4, 10**6) == SPEEDS[1]
 
 

@@ -88,7 +88,7 @@ def test_a_running_study_says_what_its_next_pack_waits_for(store: Store, study: 
     claim = store.claim(NOW, 30.0)
     assert claim is not None
     ledger = StudyLedger(store, study.id, claim.token)
-    ledger.note_wait("the next waits for a CPU")
+    ledger.record_wait("the next waits for a CPU")
     assert conditions(store.study(study.id), {}, 0, NOW) == ("the next waits for a CPU",)
     ledger.release()
     assert conditions(store.study(study.id), {}, 0, NOW) == ("waits for a runner that has room",)

@@ -55,7 +55,7 @@ def test_it_goes_on_where_a_pack_was_trained_in_between(store: Store, study: str
 def test_it_goes_on_where_a_long_pack_got_further(store: Store, study: str) -> None:
     for _ in range(2 * MAX_FAILED_ATTEMPTS):
         claim = claimed(store)
-        StudyLedger(store, study, claim.token).got_further()
+        StudyLedger(store, study, claim.token).record_progress()
         assert store.release(study, claim.token, "it died") is State.QUEUED
 
 

@@ -75,7 +75,7 @@ def trained(store: Store, spec: StudySpec, settings: Settings, key: str) -> str:
     subject = Subject(
         workload="digits_mlp", options={}, optimizer="sgd", precision=Precision.FLOAT32, hardware="here", code="x"
     )
-    ledger.save_speeds(subject, [Speed(lanes=1, mode=Mode.EAGER, seconds=1.0, making=0.0)])
+    ledger.save_speeds(subject, [Speed(lanes=1, mode=Mode.EAGER, seconds=1.0, compile_seconds=0.0)])
     ledger.end(State.SUCCEEDED, "")
     SyncState(store).finish(store.study(study_id), NOW)
     for file in (settings.driver_log(study_id), settings.parameters_folder(study_id) / "digits_mlp" / "parameters.pt"):

@@ -63,13 +63,13 @@ def test_a_budget_is_reached_once_and_by_who_holds_the_study(store: Store, spec:
     ledger = StudyLedger(store, study_id, claim.token)
     assert ledger.rows().reached is None
     for limit in (Limit.SECONDS, Limit.SECONDS, Limit.GPU_HOURS):
-        ledger.reach(limit, f"the budget of {limit}")
+        ledger.record_limit(limit, f"the budget of {limit}")
     assert ledger.rows().reached is Limit.SECONDS
     assert [(each.state, each.reason) for each in store.events(study_id)][2:] == [
         (State.RUNNING, "the budget of seconds")
     ]
     with pytest.raises(StoppedError):
-        StudyLedger(store, study_id, "another").reach(Limit.SECONDS, "")
+        StudyLedger(store, study_id, "another").record_limit(Limit.SECONDS, "")
 
 
 def test_the_first_estimate_stays(store: Store, spec: StudySpec) -> None:
