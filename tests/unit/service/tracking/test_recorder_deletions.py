@@ -136,7 +136,7 @@ def test_an_mlflow_that_is_away_is_asked_again_by_any_later_recorder(
         raise OSError("no MLflow")
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "forget", refuse)
+        patched.setattr(module, "delete_experiment", refuse)
         for _ in range(3):
             record_all(recorder)
     assert asked == [recorded.id]
