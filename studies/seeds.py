@@ -12,7 +12,7 @@ def derive_seed(*axes: str | int) -> int:
         axes: The names, from the outermost in.
 
     Example:
-        >>> derive("mnist_mlp", 3, "order") == derive("mnist_mlp", 3, "order")
+        >>> derive_seed("mnist_mlp", 3, "order") == derive_seed("mnist_mlp", 3, "order")
         True
     """
     digest = hashlib.sha256("\0".join(f"{type(axis).__name__}:{axis}" for axis in axes).encode()).digest()

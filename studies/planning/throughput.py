@@ -131,7 +131,7 @@ def narrowed(speed: Speed, runs: int, steps: int) -> Speed:
         steps: Steps of each.
 
     Example:
-        >>> dnc = Speed(lanes=8, mode=Mode.COMPILED, seconds=0.01, making=80)
+        >>> dnc = Speed(lanes=8, mode=Mode.COMPILED, seconds=0.01, compile_seconds=80)
         >>> narrowed(dnc, 3, 100_000).lanes, narrowed(dnc, 3, 10_000).lanes
         (4, 8)
     """
