@@ -10,7 +10,7 @@ import torch
 from studies import registry
 from studies.errors import CompilationError, OutOfMemoryError
 from studies.execution.jobs import Probe
-from studies.planning.throughput import COMPILING, SAVED, Speed, fastest
+from studies.planning.throughput import MIN_COMPILE_SECONDS, MIN_SAVED_SHARE, Speed, fastest
 from studies.records.rows import Mode
 from studies.training.compilation.compiled_step import CompiledStepper, clone_lanes, save_program, trace_step
 from studies.training.compilation.program_cache import program_file
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MIN_STEPS, MIN_SECONDS = 5, 0.5
 #: Another size of pack is tried while a gain of this fraction would repay what it takes to try.
 MIN_GAIN = 0.1
-#: Seconds that each operation of a step adds to `COMPILING` it; benchmarks/throughput.py measures both.
+#: Seconds that each operation of a step adds to `MIN_COMPILE_SECONDS` it; benchmarks/throughput.py measures both.
 COMPILE_SECONDS_PER_OPERATION = 0.012
 
 
@@ -54,7 +54,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
 
     eager = _search_lane_counts(probe, eagerly, lambda speed: MIN_GAIN * left(speed) > MIN_SECONDS, device)
     save = expected_saving(eager) * left(fastest(eager))
-    if save < COMPILING:
+    if save < MIN_COMPILE_SECONDS:
         return eager
 
     def compiled(lanes: int) -> Speed | None:
@@ -64,7 +64,7 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
         if not file.exists():
             started = time.monotonic()
             graph = trace_step(start.step, clone_lanes(start.lanes), *start.batches(), start.hyperparameters_at(0))
-            if save < COMPILING + COMPILE_SECONDS_PER_OPERATION * len(graph.graph.nodes):
+            if save < MIN_COMPILE_SECONDS + COMPILE_SECONDS_PER_OPERATION * len(graph.graph.nodes):
                 return None
             save_program(graph, file)
             made = time.monotonic() - started
@@ -73,7 +73,10 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
 
     try:
         return eager + _search_lane_counts(
-            probe, compiled, lambda speed: MIN_GAIN * left(speed) > max(speed.compile_seconds, COMPILING), device
+            probe,
+            compiled,
+            lambda speed: MIN_GAIN * left(speed) > max(speed.compile_seconds, MIN_COMPILE_SECONDS),
+            device,
         )
     except CompilationError as error:
         log.warning("%s; %s trains eagerly", error, probe.task.workload)
@@ -96,10 +99,10 @@ def expected_saving(eager: Sequence[Speed]) -> float:
     """
     small, large = min(eager, key=lambda speed: speed.lanes), max(eager, key=lambda speed: speed.lanes)
     if small.lanes == large.lanes:
-        return SAVED
+        return MIN_SAVED_SHARE
     lane = (large.seconds - small.seconds) / (large.lanes - small.lanes)
     dispatch = small.seconds - small.lanes * max(lane, 0.0)
-    return min(1.0, max(SAVED, dispatch / fastest(eager).seconds))
+    return min(1.0, max(MIN_SAVED_SHARE, dispatch / fastest(eager).seconds))
 
 
 def _search_lane_counts(

@@ -11,13 +11,13 @@ from studies.execution.jobs import FailureKind, Job, PackResult, Probe, Training
 from studies.execution.ledger import Ledger
 from studies.execution.probes import ThroughputProbes
 from studies.execution.time_budget import TimeBudget, confirm_cost, has_open_searches, has_untrained_runs
-from studies.planning import planner as plan
+from studies.planning.planner import plan_next_packs
 from studies.planning.throughput import Speed
 from studies.records.rows import Limit, Outcome, Pack, Rows, Run, by_arm
-from studies.search.budget import in_turn, is_timed
+from studies.search.budget import has_time_budget, round_robin
 from studies.search.sampler import suggest
-from studies.search.selection import Search
-from studies.search.successive_halving import limits
+from studies.search.selection import SearchState
+from studies.search.successive_halving import rung_limits
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from studies.training.measurements import Measurement
@@ -86,7 +86,7 @@ class Driver:
         if self._paused() or self._is_time_up():
             return None
         # what confirming takes has to be known in time, and no search is to be far ahead of one that cannot begin
-        if is_timed(self._spec) and (probe := self._probes.next_probe()) is not None:
+        if has_time_budget(self._spec) and (probe := self._probes.next_probe()) is not None:
             return probe
         self._plan()
         if not self._waiting:
@@ -173,11 +173,11 @@ class Driver:
 
     def _ordered(self, packs: list[Pack]) -> list[Pack]:
         """Return packs in the order of their training: time that runs out is to find all searches equally far."""
-        return in_turn(packs) if is_timed(self._spec) else packs
+        return round_robin(packs) if has_time_budget(self._spec) else packs
 
     def _is_time_up(self) -> bool:
         """Whether a budget of time is used up, so that nothing more is handed out; sooner, it ends the searches."""
-        if not is_timed(self._spec):
+        if not has_time_budget(self._spec):
             return False
         if (limit := self._spending.reached_limit(self._pack_seconds)) is not None:
             if self._reached_limit is None and has_untrained_runs(self._spec, self._rows, self._training):
@@ -212,7 +212,7 @@ class Driver:
     def _plan(self) -> None:
         if self._waiting:
             return
-        added = plan.additions(self._spec, self._rows, self._probes.speeds, self._suggest)
+        added = plan_next_packs(self._spec, self._rows, self._probes.speeds, self._suggest)
         if not added.packs:
             return
         self._ledger.add_plan(added.trials, added.packs)
@@ -222,7 +222,7 @@ class Driver:
         self._waiting += self._ordered(list(added.packs))
 
     def _suggest(
-        self, workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
+        self, workload: WorkloadSpec, arm: ArmSpec, found: SearchState, batch: int, count: int
     ) -> tuple[Mapping[str, float], ...]:
         return suggest(self._spec, workload, found, batch, count)
 
@@ -251,7 +251,7 @@ class Driver:
         earlier = [run for run in own.runs if run.stage is Stage.SEARCH and batches[run.trial] < pack.batch]
         return Pruning(
             steps=workload.rungs,
-            limits=limits(len(workload.rungs), earlier, protocol.direction),
+            limits=rung_limits(len(workload.rungs), earlier, protocol.direction),
             objective=protocol.objective,
             direction=protocol.direction,
         )

@@ -8,7 +8,7 @@ from studies import registry
 from studies.errors import PackFailedError
 from studies.execution.jobs import FailureKind, Probe, TrainingSite, build_task
 from studies.execution.ledger import Ledger
-from studies.planning.throughput import Speed, Subject, enough, fastest, subject_of
+from studies.planning.throughput import Speed, Subject, fastest, is_sufficient, subject_of
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from studies.training.compilation.program_cache import sources_digest
@@ -55,7 +55,7 @@ class ThroughputProbes:
         for number, asked in enumerate(self._requests, 1):
             chosen = spec.workload(asked.pairs[0][0]).lanes
             found = [each for each in ledger.speeds(asked.subject) if chosen is None or each.lanes == chosen]
-            if enough(found, asked.probe.lane_steps):
+            if is_sufficient(found, asked.probe.lane_steps):
                 self._speeds |= dict.fromkeys(asked.pairs, tuple(found))
             else:
                 self._waiting.append(replace(asked, probe=replace(asked.probe, number=-number)))
@@ -140,13 +140,13 @@ class ThroughputProbes:
         if known is None:
             return  # a pack that an earlier driver left; its speeds are still to be measured
         asked = next(asked for asked in self._requests if (workload, arm) in asked.pairs)
-        fitting = tuple(speed for speed in known if speed.lanes < lanes)
-        if not fitting:
+        feasible = tuple(speed for speed in known if speed.lanes < lanes)
+        if not feasible:
             largest = fastest(known)
             half = -(-lanes // 2)
-            fitting = (replace(largest, lanes=half, seconds=half * largest.lane_seconds),)
-        self._ledger.save_speeds(asked.subject, fitting)
-        self._speeds |= dict.fromkeys(asked.pairs, fitting)
+            feasible = (replace(largest, lanes=half, seconds=half * largest.lane_seconds),)
+        self._ledger.save_speeds(asked.subject, feasible)
+        self._speeds |= dict.fromkeys(asked.pairs, feasible)
 
 
 def _probe_requests(spec: StudySpec, place: TrainingSite) -> list[_ProbeRequest]:

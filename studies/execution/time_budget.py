@@ -7,10 +7,10 @@ from typing import final
 
 from studies.execution.jobs import TrainingSite
 from studies.execution.ledger import Ledger
-from studies.planning.estimate import Taken, stage_taken
+from studies.planning.estimate import TimeCost, stage_cost
 from studies.planning.throughput import Speed
 from studies.records.rows import Limit, Pack, Rows
-from studies.search.selection import search
+from studies.search.selection import replay_search
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.5
 
 #: The rows of a study, by (workload, arm).
 RowsByArm = Mapping[tuple[str, str], Rows]
-_NO_COST = Taken(pack_seconds=0.0, seconds=0.0)
+_NO_COST = TimeCost(pack_seconds=0.0, seconds=0.0)
 
 
 @final
@@ -37,7 +37,7 @@ class TimeBudget:
         self._budget, self._ledger, self._place = spec.protocol.budget, ledger, place
         self._elapsed, self._next = 0.0, 0.0
 
-    def reached_limit(self, pack_seconds: float, reserve: Taken = _NO_COST) -> Limit | None:
+    def reached_limit(self, pack_seconds: float, reserve: TimeCost = _NO_COST) -> Limit | None:
         """Return a budget that is used up but for a reserve, which is half of it at most; None where none is.
 
         Args:
@@ -69,7 +69,9 @@ def has_open_searches(spec: StudySpec, rows: RowsByArm) -> bool:
         spec: The study.
         rows: Its rows.
     """
-    return any(not search(spec, rows.get(key, Rows()), *key).done for key in spec.pairs if spec.arm(key[1]).search)
+    return any(
+        not replay_search(spec, rows.get(key, Rows()), *key).done for key in spec.pairs if spec.arm(key[1]).search
+    )
 
 
 def has_untrained_runs(spec: StudySpec, rows: RowsByArm, training: Container[int]) -> bool:
@@ -89,7 +91,7 @@ def confirm_cost(
     training: Container[int],
     speeds: Mapping[tuple[str, str], Sequence[Speed]],
     workers: int,
-) -> Taken:
+) -> TimeCost:
     """Return what is in training and the confirm runs that are not done take, by what is known of their speeds.
 
     If the packs that are done took longer than by those speeds, as on a busy machine, so will these.
@@ -102,7 +104,7 @@ def confirm_cost(
         workers: Packs that are trained at once.
     """
     found = [
-        stage_taken(
+        stage_cost(
             known,
             spec.protocol.confirm_seeds - _confirm_runs_begun(rows.get(key, Rows()), ()),
             spec.workload(key[0]).steps,
@@ -119,7 +121,7 @@ def confirm_cost(
     slower = _slowdown(spec, rows, speeds)
     pack_seconds = slower * math.fsum(each.pack_seconds for each in found)
     longest = slower * max((each.seconds for each in found), default=0.0)
-    return Taken(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
+    return TimeCost(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
 
 
 def _slowdown(spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]]) -> float:
@@ -133,8 +135,8 @@ def _slowdown(spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str],
     return max(1.0, taken / expected) if expected else 1.0
 
 
-def _pack_cost(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> Taken:
-    return stage_taken(known, len(pack.lanes), spec.workload(pack.workload).length(pack.stage), 1)
+def _pack_cost(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> TimeCost:
+    return stage_cost(known, len(pack.lanes), spec.workload(pack.workload).length(pack.stage), 1)
 
 
 def _confirm_runs_begun(own: Rows, training: Container[int]) -> int:

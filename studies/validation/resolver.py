@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from studies.search import budget
-from studies.search.successive_halving import rungs
+from studies.search.successive_halving import rung_steps
 from studies.spec.definition import (
     ArmDefinition,
     ProtocolDefinition,
@@ -281,7 +281,7 @@ def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry, protoco
         steps=_scaled(steps, protocol.scale),
         search_steps=search_steps,
         steps_per_epoch=per_epoch,
-        rungs=rungs(search_steps, per_epoch) if protocol.pruner is Pruner.ASHA else (),
+        rungs=rung_steps(search_steps, per_epoch) if protocol.pruner is Pruner.ASHA else (),
         lanes=chosen.lanes,
     )
 

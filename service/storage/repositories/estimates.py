@@ -5,7 +5,7 @@ from statistics import median
 
 from service.storage.repositories.studies import Store
 from service.storage.repositories.throughput import MeasuredSubject, read_workload_speeds
-from studies.planning.estimate import Basis, Estimate, Pace, estimate
+from studies.planning.estimate import ArmSpeeds, Basis, Estimate, estimate
 from studies.planning.throughput import Speed, fastest, subject_of
 from studies.records.rows import Mode
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
@@ -24,31 +24,31 @@ def estimate_study(store: Store, spec: StudySpec, catalogue: Catalogue) -> Estim
         measured_subjects = {
             name: read_workload_speeds(connection, name) for name in {each.workload for each in spec.workloads}
         }
-    paces = {
-        (workload.name, arm.name): _pace(spec, workload, arm, catalogue, measured_subjects[workload.workload])
+    arm_speeds = {
+        (workload.name, arm.name): _known_speeds(spec, workload, arm, catalogue, measured_subjects[workload.workload])
         for workload in spec.workloads
         for arm in spec.arms
     }
     machines = catalogue.machines
     if machines is None:
-        return estimate(spec, paces)
-    return estimate(spec, paces, workers=machines.workers, gpus=machines.gpus)
+        return estimate(spec, arm_speeds)
+    return estimate(spec, arm_speeds, workers=machines.workers, gpus=machines.gpus)
 
 
-def _pace(
+def _known_speeds(
     spec: StudySpec,
     workload: WorkloadSpec,
     arm: ArmSpec,
     catalogue: Catalogue,
     measured_subjects: Sequence[MeasuredSubject],
-) -> Pace:
+) -> ArmSpeeds:
     entry = catalogue.workload(workload.workload)
     assert entry is not None  # the study was checked against the catalogue
     lanes = workload.lanes or entry.lanes
     if catalogue.machines is not None:
         measured = _matching_speeds(spec, workload, arm, catalogue.machines, measured_subjects)
         if measured:
-            return Pace(speeds=measured, basis=Basis.MEASURED, source="measured on this machine")
+            return ArmSpeeds(speeds=measured, basis=Basis.MEASURED, source="measured on this machine")
         on_this_hardware = [each for each in measured_subjects if each.subject.hardware == catalogue.machines.hardware]
         similar = [
             each for each in on_this_hardware if dict(each.subject.options) == workload.options
@@ -78,6 +78,6 @@ def _matching_speeds(
     )
 
 
-def _guess(lanes: int, lane_seconds: float, source: str) -> Pace:
+def _guess(lanes: int, lane_seconds: float, source: str) -> ArmSpeeds:
     speed = Speed(lanes=lanes, mode=Mode.EAGER, seconds=lanes * lane_seconds)
-    return Pace(speeds=(speed,), basis=Basis.GUESS, source=source)
+    return ArmSpeeds(speeds=(speed,), basis=Basis.GUESS, source=source)

@@ -13,9 +13,9 @@ from service.storage.lifecycle import commands
 from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.execution.ledger import Ledger
-from studies.planning.planner import additions
+from studies.planning.planner import plan_next_packs
 from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial, by_arm
-from studies.search.selection import Search
+from studies.search.selection import SearchState
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.progress import progress_of
@@ -242,14 +242,14 @@ def test_ten_thousand_runs_take_seconds_at_most(store: Store, ledger: StudyLedge
 
 
 def suggest_the_middle(
-    workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
+    workload: WorkloadSpec, arm: ArmSpec, found: SearchState, batch: int, count: int
 ) -> list[dict[str, float]]:
     return [{"lr": 0.01}] * count
 
 
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
     speeds = all_eager(spec, {"digits_mlp": 8, "linear_regression": 8})
-    plan = additions(spec, by_arm(ledger.rows()), speeds, suggest_the_middle)
+    plan = plan_next_packs(spec, by_arm(ledger.rows()), speeds, suggest_the_middle)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))

@@ -68,7 +68,7 @@ def test_the_searches_end_in_time_for_the_best_to_be_confirmed(tmp_path: Path) -
     assert confirmed(rows) == 6 * 4
     found = progress_of(spec, rows)
     assert found.done == found.total == len(rows.runs)
-    cut = {key: each for key, each in found.searches.items() if each.cut}
+    cut = {key: each for key, each in found.searches.items() if each.truncated}
     assert cut
     assert all(spec.arm(arm).search for _, arm in cut)
     # the searches are equally far, but for the batch that is next

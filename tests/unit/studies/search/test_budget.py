@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from studies.records.rows import Lane, Pack, Rows, by_arm
 from studies.registry import build_catalogue
 from studies.reporting.builder import build_report
-from studies.search.budget import beyond, faults, in_turn, most_trials, share, warnings
-from studies.search.selection import search
+from studies.search.budget import exceeded_budgets, faults, max_trials, round_robin, trials_per_search, warnings
+from studies.search.selection import replay_search
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.faults import InvalidStudyError
@@ -50,13 +50,18 @@ def trials_of(rows: Rows) -> Counter[tuple[str, str]]:
     ],
 )
 def test_every_search_may_have_as_many_trials(budget: dict[str, Any], left: int | None) -> None:
-    assert share(studied(budget)) == left
+    assert trials_per_search(studied(budget)) == left
 
 
 def test_without_a_budget_nothing_changes() -> None:
     spec = studied()
-    assert (share(spec), faults(spec), warnings(spec), beyond(spec, seconds=1e9, gpu_hours=1e9)) == (None, {}, (), ())
-    assert [most_trials(spec, arm) for arm in spec.arms] == [1, 10, 10]
+    assert (
+        trials_per_search(spec),
+        faults(spec),
+        warnings(spec),
+        exceeded_budgets(spec, seconds=1e9, gpu_hours=1e9),
+    ) == (None, {}, (), ())
+    assert [max_trials(spec, arm) for arm in spec.arms] == [1, 10, 10]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +121,7 @@ def test_what_the_budget_leaves_is_a_warning() -> None:
     assert warnings(studied({"trials": 2 + 4 * 6})) == ()
     (grid,) = warnings(studied({"seconds": 5.0}, sampler="grid"))
     assert "from its low end" in grid
-    assert beyond(studied({"seconds": 5.0}), seconds=60.0, gpu_hours=1.0) == (
+    assert exceeded_budgets(studied({"seconds": 5.0}), seconds=60.0, gpu_hours=1.0) == (
         "the estimate, 60 seconds, is beyond the budget, 5: searches would be cut",
     )
 
@@ -131,7 +136,7 @@ def test_a_study_keeps_to_its_budget_and_confirms_every_arm(
     spec = studied(budget, sampler=sampler)
     rows = driven(spec, tmp_path)
     trials, run_steps = spent(spec, rows)
-    left = share(spec)
+    left = trials_per_search(spec)
     assert left is not None
     assert trials <= budget.get("trials", trials)
     assert run_steps <= budget.get("run_steps", run_steps)
@@ -141,14 +146,14 @@ def test_a_study_keeps_to_its_budget_and_confirms_every_arm(
 
     found = progress_of(spec, rows)
     assert found.done == found.total == len(rows.runs)
-    cut = {key for key, each in found.searches.items() if each.cut}
+    cut = {key for key, each in found.searches.items() if each.truncated}
     if sampler == "grid":
         assert {key for key in spec.pairs if key[1] == "sgd"} <= cut  # its best rate lies beyond its range
     report = build_report(spec, rows, provenance(spec))
     assert report.complete == (not cut)
     assert (report.warnings[0] == report.cut_short) == bool(cut)
     for workload, arm in cut:
-        asked = found.searches[workload, arm].asked
+        asked = found.searches[workload, arm].requested_trials
         done = trials_of(rows)[workload, arm]
         assert f"{arm} on {workload} {done} of {asked}" in report.cut_short
         text = f"{workload}, {arm}: its search was cut by the budget after {done} of {asked} trials"
@@ -163,8 +168,8 @@ def test_a_grid_that_is_cut_spans_its_range_in_wider_steps(tmp_path: Path) -> No
     spec = studied({"trials": 2 + 4 * 3}, sampler="grid")
     own = by_arm(driven(spec, tmp_path))["digits_mlp", "adam"]
     assert [trial.setting["lr"] for trial in own.trials] == [1e-3, 1e-2, 1e-1]
-    found = search(spec, own, "digits_mlp", "adam")
-    assert (found.done, found.closed, found.asked, found.cut) == (True, True, 6, True)
+    found = replay_search(spec, own, "digits_mlp", "adam")
+    assert (found.done, found.is_interior, found.requested_trials, found.truncated) == (True, True, 6, True)
 
 
 def test_a_budget_that_is_not_reached_changes_no_number_of_runs(tmp_path: Path) -> None:
@@ -204,7 +209,7 @@ def test_packs_in_turn_begin_with_one_of_each() -> None:
             for i, arm in enumerate(arms)
         ]
 
-    assert [(each.arm, each.number) for each in in_turn(packs("a", "a", "a", "b", "c", "b"))] == [
+    assert [(each.arm, each.number) for each in round_robin(packs("a", "a", "a", "b", "c", "b"))] == [
         ("a", 0),
         ("b", 3),
         ("c", 4),

@@ -8,7 +8,7 @@ import pytest
 from service.storage.repositories.estimates import estimate_study
 from service.storage.repositories.studies import Store
 from service.storage.repositories.throughput import read_workload_speeds, replace_speeds
-from studies.planning.estimate import STARTING, Basis
+from studies.planning.estimate import STARTUP_SECONDS, Basis
 from studies.planning.throughput import Speed, Subject, subject_of
 from studies.records.rows import Mode
 from studies.spec.study import StudySpec
@@ -90,7 +90,7 @@ def test_the_catalogue_is_the_last_resort(store: Store, spec: StudySpec, here: C
     assert found.workers == 1
     assert {each.basis for each in found.arms} == {Basis.GUESS}
     assert trained(store, spec, catalogue, "sgd") == pytest.approx(1.0 + 2 * 100 * 8 * step_seconds)
-    assert found.expected.seconds >= STARTING
+    assert found.expected.seconds >= STARTUP_SECONDS
 
 
 def test_lanes_that_the_study_gives_are_kept_to(store: Store, spec: StudySpec, here: Catalogue) -> None:

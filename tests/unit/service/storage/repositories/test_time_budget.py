@@ -12,7 +12,7 @@ from service.storage.lifecycle.transitions import transition
 from service.storage.repositories.studies import Store
 from service.storage.repositories.time_budget import read_elapsed, read_estimate, save_estimate
 from studies.errors import StoppedError
-from studies.planning.estimate import Basis, Pace, estimate
+from studies.planning.estimate import ArmSpeeds, Basis, estimate
 from studies.planning.throughput import Speed
 from studies.records.rows import Limit, Mode
 from studies.spec.study import StudySpec
@@ -74,11 +74,11 @@ def test_a_budget_is_reached_once_and_by_who_holds_the_study(store: Store, spec:
 
 def test_the_first_estimate_stays(store: Store, spec: StudySpec) -> None:
     study_id = store.add_study(spec, START)
-    paces = [
-        Pace(speeds=(Speed(lanes=1, mode=Mode.EAGER, seconds=each),), basis=Basis.GUESS, source="a guess")
+    known_speeds = [
+        ArmSpeeds(speeds=(Speed(lanes=1, mode=Mode.EAGER, seconds=each),), basis=Basis.GUESS, source="a guess")
         for each in (0.1, 0.2)
     ]
-    first, second = (estimate(spec, dict.fromkeys(spec.pairs, pace)) for pace in paces)
+    first, second = (estimate(spec, dict.fromkeys(spec.pairs, known)) for known in known_speeds)
     with store.writing() as connection:
         assert read_estimate(connection, study_id) is None
         save_estimate(connection, study_id, first)
