@@ -97,7 +97,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> int:
         stopping: Set when this process is asked to stop.
 
     Raises:
-        OtherCodeError: The head has other code.
+        CodeMismatchError: The head has other code.
     """
     if not _wait_for_head(settings.ray_address, stopping.is_set):
         return 0

@@ -12,7 +12,7 @@ from ray._raylet import GcsClient  # pyright: ignore
 from ray.exceptions import AuthenticationError, RpcError
 
 from studies.environment import describe_hardware, package_version
-from studies.errors import ClusterError, OtherCodeError
+from studies.errors import ClusterError, CodeMismatchError
 from studies.training.compilation.program_cache import sources_digest
 from studies.validation.catalogue import Machines
 
@@ -73,7 +73,7 @@ def require_same_code(address: str) -> None:
 
     Raises:
         ClusterError: It does not answer yet, or refuses this machine's token.
-        OtherCodeError: It has other code.
+        CodeMismatchError: It has other code.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -89,7 +89,7 @@ def require_same_code(address: str) -> None:
     if not heads:
         raise ClusterError(f"the Ray head at {address} is still starting")
     if code_version() not in heads:
-        raise OtherCodeError(
+        raise CodeMismatchError(
             f"this machine has {code_version()}, and the Ray head at {address} has {', '.join(heads)}: "
             "train with the same images (or installation) on all machines"
         )

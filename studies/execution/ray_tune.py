@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from studies.errors import OtherCodeError, OutOfMemoryError, StoppedError, StudiesError
+from studies.errors import CodeMismatchError, OutOfMemoryError, StoppedError, StudiesError
 from studies.execution.calibration import calibrate
 from studies.execution.jobs import FailureKind, Job, PackResult, Probe
 from studies.execution.log_forwarding import capture_logs, drain, replay_logs
@@ -124,7 +124,7 @@ class _Worker(Trainable):
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         try:
             if self._driver_code != code_version():
-                raise OtherCodeError(
+                raise CodeMismatchError(
                     f"{socket.gethostname()} has {code_version()}, and the study is driven by {self._driver_code}: "
                     "train with the same images (or installation) on all machines"
                 )
