@@ -1,4 +1,4 @@
-"""Removing from MLflow what it has of deleted studies: once, whatever interrupts it, and nothing of another study."""
+"""Deletion of MLflow experiments of deleted studies: completed despite interruptions, other studies unaffected."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +12,6 @@ from service.settings import Settings
 from service.states import State
 from service.storage.repositories.deletions import Deletions
 from service.storage.repositories.studies import Store
-from service.tracking import recorder as module
 from service.tracking.recorder import Recorder
 from service.tracking.sync_state import SyncState
 from studies.spec.study import StudySpec
@@ -136,7 +135,7 @@ def test_an_mlflow_that_is_away_is_asked_again_by_any_later_recorder(
         raise OSError("no MLflow")
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "delete_experiment", refuse)
+        patched.setattr("service.tracking.recorder.delete_experiment", refuse)
         for _ in range(3):
             record_all(recorder)
     assert asked == [recorded.id]

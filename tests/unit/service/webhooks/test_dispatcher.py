@@ -1,4 +1,4 @@
-"""Deliveries to a real receiver: signed, in order, again until they are taken, and none lost."""
+"""Webhook deliveries to a real receiver: signed, in order, retried until accepted, none lost."""
 
 import subprocess
 import sys
@@ -14,7 +14,6 @@ from service.storage.engine import open_engine
 from service.storage.entities import Webhook
 from service.storage.lifecycle import commands, outbox
 from service.storage.repositories.studies import Store
-from service.webhooks import dispatcher as dispatcher_module
 from service.webhooks import http_client
 from service.webhooks.dispatcher import WebhookDispatcher
 from service.webhooks.http_client import WebhookClient
@@ -30,22 +29,22 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short."""
-    monkeypatch.setattr(dispatcher_module, "_POLL_SECONDS", 0.02)
+    """Shorten polling and backoff."""
+    monkeypatch.setattr("service.webhooks.dispatcher._POLL_SECONDS", 0.02)
     monkeypatch.setattr(outbox, "INITIAL_BACKOFF_SECONDS", 0.1)
 
 
 @pytest.fixture
 def hook() -> Iterator[Receiver]:
-    with receiver() as made:
-        yield made
+    with receiver() as hook:
+        yield hook
 
 
 @pytest.fixture
 def dispatcher(store: Store) -> Iterator[WebhookDispatcher]:
-    made = WebhookDispatcher(store, WebhookClient(allow_private=True))
-    yield made
-    made.stop()
+    dispatcher = WebhookDispatcher(store, WebhookClient(allow_private=True))
+    yield dispatcher
+    dispatcher.stop()
 
 
 def added(store: Store, hook: Receiver, *states: State) -> Webhook:
@@ -53,7 +52,7 @@ def added(store: Store, hook: Receiver, *states: State) -> Webhook:
 
 
 def told(store: Store, spec: StudySpec) -> str:
-    """Have a study queued, running, paused, cancelled."""
+    """Add a study that is queued, running, paused and failed in turn; return its id."""
     study_id = store.add_study(spec, datetime.now(UTC))
     claim = store.claim(NOW, 30)
     assert claim is not None
@@ -72,7 +71,7 @@ def until(condition: Callable[[], bool]) -> None:
 def test_what_happens_is_told_in_its_order_and_signed(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
-    told(store, spec)  # nobody wants to know yet
+    told(store, spec)  # before any webhook is registered
     webhook = added(store, hook)
     dispatcher.start()
     ids = [told(store, spec) for _ in range(2)]
@@ -190,9 +189,9 @@ def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receive
     now, waits = datetime.now(UTC), list[float]()
     for _ in range(20):
         with store.writing() as connection:
-            found = outbox.next_delivery(connection, webhook.id, now, 30)
-            assert found is not None
-            assert not outbox.mark_failed(connection, found, "answered 500", now)
+            delivery = outbox.next_delivery(connection, webhook.id, now, 30)
+            assert delivery is not None
+            assert not outbox.mark_failed(connection, delivery, "answered 500", now)
             outbox.release_webhook(connection, webhook.id)
         due = 0.05
         while not _taken(store, now + timedelta(seconds=due)):
@@ -204,10 +203,10 @@ def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receive
 
 def _taken(store: Store, now: datetime) -> bool:
     with store.writing() as connection:
-        found = outbox.lease_due_webhooks(connection, now, 30, 10)
-        for each in found:
-            outbox.release_webhook(connection, each)
-    return bool(found)
+        webhook_ids = outbox.lease_due_webhooks(connection, now, 30, 10)
+        for webhook_id in webhook_ids:
+            outbox.release_webhook(connection, webhook_id)
+    return bool(webhook_ids)
 
 
 def test_two_dispatchers_tell_everything_once(
@@ -260,7 +259,7 @@ def test_a_process_that_is_killed_loses_nothing(
     dispatcher.start()
     states = [each.said["data"]["state"] for each in hook.until(5)]
     assert states == ["QUEUED", "RUNNING", "RUNNING", "PAUSED", "FAILED"]
-    assert hook.got[1].message == hook.got[2].message  # its answer was lost: the receiver knows it by its id
+    assert hook.got[1].message == hook.got[2].message  # its response was lost; the id marks the duplicate
 
 
 def test_a_change_that_is_not_kept_is_not_told(store: Store, spec: StudySpec, hook: Receiver) -> None:
@@ -279,7 +278,7 @@ def test_a_change_that_is_not_kept_is_not_told(store: Store, spec: StudySpec, ho
 def test_what_changes_at_once_is_all_told(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, database: str
 ) -> None:
-    """PostgreSQL numbers rows in another order than that in which others come to see them."""
+    """PostgreSQL's sequence order is not its commit order."""
     added(store, hook, State.FAILED)
     dispatcher.start()
     ids = [store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(30)]
