@@ -235,12 +235,12 @@ class Store:
 
         Args:
             study_id: The study.
-            token: Of the claim.
+            token: The claim's token.
             now: The present time.
-            lease_seconds: How long it holds from now.
+            lease_seconds: New duration, from now.
 
         Returns:
-            RUNNING, or PAUSED or CANCELLING where the study was asked to pause or to stop.
+            The study's state: RUNNING, PAUSED or CANCELLING.
 
         Raises:
             StoppedError: The lease was lost.

@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 def with_other_digit(text: str, place: int) -> str:
-    """Return a key that differs in one digit."""
+    """Return a key with one digit changed."""
     return text[:place] + ("1" if text[place] == "0" else "0") + text[place + 1 or len(text) :]
 
 

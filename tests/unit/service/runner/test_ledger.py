@@ -1,4 +1,4 @@
-"""One study's rows: round trips, guards, idempotence, speed."""
+"""A driver's ledger: round trips, checks of the claim, idempotence, speed."""
 
 import math
 from dataclasses import replace
@@ -105,14 +105,14 @@ def test_numbers_that_are_not_finite_survive(ledger: StudyLedger) -> None:
     ledger.add_plan([some_trial()], [pack])
     ledger.finish_pack(done(pack), [run])
 
-    found = ledger.rows(series=True).runs[0]
+    stored = ledger.rows(series=True).runs[0]
 
-    assert math.isnan(found.start_loss)
-    assert found.train_loss == math.inf
-    assert math.isnan(found.metrics["a"])
-    assert (found.metrics["b"], found.metrics["c"]) == (-math.inf, math.inf)
-    assert found.series[0].values[:2] == (math.inf, -math.inf)
-    assert math.isnan(found.series[0].values[2])
+    assert math.isnan(stored.start_loss)
+    assert stored.train_loss == math.inf
+    assert math.isnan(stored.metrics["a"])
+    assert (stored.metrics["b"], stored.metrics["c"]) == (-math.inf, math.inf)
+    assert stored.series[0].values[:2] == (math.inf, -math.inf)
+    assert math.isnan(stored.series[0].values[2])
 
 
 def test_rows_are_in_order_whatever_they_were_written_in(ledger: StudyLedger) -> None:
@@ -242,7 +242,7 @@ def test_ten_thousand_runs_take_seconds_at_most(store: Store, ledger: StudyLedge
 
 
 def suggest_the_middle(
-    workload: WorkloadSpec, arm: ArmSpec, found: SearchState, batch: int, count: int
+    workload: WorkloadSpec, arm: ArmSpec, state: SearchState, batch: int, count: int
 ) -> list[dict[str, float]]:
     return [{"lr": 0.01}] * count
 
@@ -255,8 +255,8 @@ def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: St
         ledger.finish_pack(done(pack), runs_of(pack))
 
     study = store.study(only_study(store))
-    found = store.progress(study)
+    progress = store.progress(study)
 
-    assert found == progress_of(spec, store.rows(study.id))
-    assert found.done == 2 * (1 + 4)
-    assert found.total >= 2 * (1 + 4 + 2 * 6)
+    assert progress == progress_of(spec, store.rows(study.id))
+    assert progress.done == 2 * (1 + 4)
+    assert progress.total >= 2 * (1 + 4 + 2 * 6)

@@ -1,4 +1,4 @@
-"""What a study has taken, by its events, and which budget of time it reached."""
+"""A study's elapsed time, reached budget and estimate."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,12 +39,12 @@ def test_time_passes_only_while_a_study_runs(store: Store, spec: StudySpec) -> N
     assert first is not None
     assert elapsed(15) == 5.0
     with store.writing() as connection:
-        release(connection, study_id, first.token, "", at(20))  # its runner stops
+        release(connection, study_id, first.token, "", at(20))  # the runner stops
     assert elapsed(90) == 10.0
     with store.writing() as connection:
         assert claim_next(connection, at(100), 1.0, None) is not None
     with store.writing() as connection:
-        again = claim_next(connection, at(110), 1e6, None)  # its lease ran out
+        again = claim_next(connection, at(110), 1e6, None)  # the lease expired
     assert again is not None
     assert elapsed(115) == 25.0
     with store.writing() as connection:
