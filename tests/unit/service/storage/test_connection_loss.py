@@ -15,7 +15,7 @@ from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.records.rows import Rows
 from studies.spec.study import StudySpec
-from tests.support import postgres as postgresql
+from tests.support.postgres import address
 from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -34,7 +34,7 @@ class Cut:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         """Listen to the engine's statements and commits."""
-        self._other = create_engine(postgresql.address(folder, "postgres"), isolation_level="AUTOCOMMIT")
+        self._other = create_engine(address(folder, "postgres"), isolation_level="AUTOCOMMIT")
         self.before, self.done, self._count = 0, False, 0
         self.unheard = False
         event.listen(engine, "before_cursor_execute", self._statement)
