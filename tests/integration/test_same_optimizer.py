@@ -16,7 +16,7 @@ from studies.search.selection import score_trials
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
-from tests.support.simulated_driver import driver, opened
+from tests.support.simulated_driver import driver, open_study
 from tests.support.throughput import next_pack
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def studied(workloads: list[dict[str, Any]], arms: list[dict[str, Any]], **proto
 
 def trained(spec: StudySpec, folder: Path) -> Rows:
     """Return the rows of the study, driven and trained in this process from its start to its end."""
-    _, ledger = opened(folder, spec)
+    _, ledger = open_study(folder, spec)
     source = driver(spec, ledger, folder)
     while (job := next_pack(source, 16)) is not None:
         source.record_result(job.number, train_pack(job, "cpu"))
