@@ -1,4 +1,4 @@
-"""A FastAPI service with one route that does nothing: what there is to compare a request with.
+"""A FastAPI service with one route that does nothing, as a baseline for the time of a request.
 
 Usage: uvicorn empty_route:app --port PORT
 """
@@ -10,5 +10,5 @@ app = FastAPI()
 
 @app.get("/")
 def empty() -> dict[str, str]:
-    """Answer."""
+    """Return an empty object."""
     return {}

@@ -1,12 +1,12 @@
-"""Many clients at once: 200 for a minute, who read, submit and follow studies, while a study trains on the machine.
+"""A load test: 200 clients read, submit and follow studies for a minute, while a study trains on the machine.
 
 Usage: python benchmarks/load.py [--clients N] [--seconds S]
 
-The service is started as `l4-studies serve` does it, with a home of its own that is removed afterwards. Of each ten
-clients six read; one submits studies, each with a key; two follow the events of a study; and one asks a FastAPI service
-with one empty route, a process of its own. In between they pause for half a second to one and a half, as a page does
-that is alive. Printed are the median and the 99th percentile of each kind of request, their ratio to the empty route's,
-how often each status came, and how many studies that were submitted are not there at the end.
+The service starts as with `l4-studies serve`, in a temporary home. Of ten clients, six read, one submits studies with
+idempotency keys, two follow the events of a study, and one requests an empty route of a separate FastAPI process.
+Between requests they pause for 0.5 to 1.5 seconds, as a live page does. The output is the median and the 99th
+percentile of each kind of request, their ratio to the empty route's, the number of responses by status, and the number
+of submitted studies that are missing at the end.
 """
 
 import argparse
@@ -32,8 +32,8 @@ from service.client.client import Client
 from service.settings import Settings
 from service.states import State
 
-#: What trains meanwhile; longer than the minute.
-TRAINED: dict[str, Any] = {
+#: The study that trains during the test; it takes longer than a minute.
+BACKGROUND_STUDY: dict[str, Any] = {
     "name": "trains meanwhile",
     "workloads": [{"name": "digits_mlp", "steps": 4000, "lanes": 4}],
     "arms": [{"name": "l4adam"}, {"name": "sgd", "search": {"lr": {"low": 1e-4, "high": 1e-1}}}],
@@ -45,24 +45,24 @@ SMALL: dict[str, Any] = {
     "arms": [{"name": "l4mom"}],
     "protocol": {"confirm_seeds": 6},
 }
-#: Of ten clients, how many do what.
+#: Number of clients of each kind, of ten.
 READERS, SUBMITTERS, FOLLOWERS, EMPTY = 6, 1, 2, 1
 PAUSE = (0.5, 1.5)
 FOLLOWED_SECONDS = 5.0
 
 
 class Load:
-    """What the clients do, and what they met.
+    """The clients' requests, and their recorded responses.
 
     Args:
-        client: Of the service.
-        empty: Where the empty route is.
-        ended: A study that has a report.
-        trained: One that is in training.
+        client: A client of the service.
+        empty: URL of the empty route.
+        ended: Id of a study that has a report.
+        trained: Id of a study that is training.
     """
 
     def __init__(self, client: httpx.AsyncClient, empty: str, ended: str, trained: str) -> None:
-        """Start with nothing met."""
+        """Start without any responses."""
         self._client, self._empty = client, empty
         self._reads = (
             "/studies",
@@ -79,25 +79,25 @@ class Load:
         self.statuses: Counter[int] = Counter()
         self.events = 0
 
-    async def read(self, drawn: random.Random) -> None:
-        """Ask for one thing that people look at."""
-        path = drawn.choice(self._reads)
+    async def read(self, rng: random.Random) -> None:
+        """Request a random resource."""
+        path = rng.choice(self._reads)
         await self._timed(self._name(f"GET {path}"), self._client.get(path))
 
-    async def ask_the_empty_route(self, drawn: random.Random) -> None:
-        """Ask for nothing."""
+    async def request_empty_route(self, rng: random.Random) -> None:
+        """Request the empty route."""
         await self._timed("the empty route", self._client.get(self._empty))
 
-    async def submit(self, drawn: random.Random) -> None:
+    async def submit(self, rng: random.Random) -> None:
         """Submit a study."""
-        headers = {"Idempotency-Key": drawn.randbytes(8).hex()}
+        headers = {"Idempotency-Key": rng.randbytes(8).hex()}
         answer = await self._timed("POST /studies", self._client.post("/studies", json=SMALL, headers=headers))
         if answer is not None and answer.status_code == 202:
             self.submitted.append(answer.json()["id"])
 
-    async def follow(self, drawn: random.Random) -> None:
+    async def follow(self, rng: random.Random) -> None:
         """Follow a study for some seconds."""
-        path = f"/studies/{drawn.choice(self.submitted)}/events"
+        path = f"/studies/{rng.choice(self.submitted)}/events"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOWED_SECONDS), self._client.stream("GET", path) as answer:
                 self.statuses[answer.status_code] += 1
@@ -116,30 +116,30 @@ class Load:
         return answer
 
     def _name(self, name: str) -> str:
-        for study_id, shown in self._names.items():
-            name = name.replace(study_id, shown)
+        for study_id, placeholder in self._names.items():
+            name = name.replace(study_id, placeholder)
         return name
 
 
-async def crowd(load: Load, clients: int, seconds: float) -> None:
-    """Let clients do what they do, for so long."""
-    kinds = [load.read] * READERS + [load.submit] * SUBMITTERS + [load.follow] * FOLLOWERS
-    kinds += [load.ask_the_empty_route] * EMPTY
+async def run_clients(load: Load, clients: int, seconds: float) -> None:
+    """Run clients of all kinds for some seconds."""
+    actions = [load.read] * READERS + [load.submit] * SUBMITTERS + [load.follow] * FOLLOWERS
+    actions += [load.request_empty_route] * EMPTY
     until = time.monotonic() + seconds
 
     async def client(number: int, act: Callable[[random.Random], Awaitable[None]]) -> None:
-        drawn = random.Random(number)
-        await asyncio.sleep(drawn.uniform(0.0, PAUSE[1]))
+        rng = random.Random(number)
+        await asyncio.sleep(rng.uniform(0.0, PAUSE[1]))
         while time.monotonic() < until:
-            await act(drawn)
-            await asyncio.sleep(drawn.uniform(*PAUSE))
+            await act(rng)
+            await asyncio.sleep(rng.uniform(*PAUSE))
 
-    await asyncio.gather(*(client(number, kinds[number % len(kinds)]) for number in range(clients)))
+    await asyncio.gather(*(client(number, actions[number % len(actions)]) for number in range(clients)))
 
 
 @contextlib.contextmanager
 def empty_route() -> Generator[str]:
-    """Serve the empty route, and yield where."""
+    """Serve the empty route, and yield its URL."""
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", "empty_route:app", "--port", str(port), "--log-level", "warning"]
     with subprocess.Popen(command, cwd=Path(__file__).parent) as process:
@@ -154,23 +154,23 @@ def empty_route() -> Generator[str]:
 
 
 async def measure(url: str, empty: str, ended: str, trained: str, clients: int, seconds: float) -> Load:
-    """Return what the clients met."""
+    """Run the clients, and return their recorded responses."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30.0, limits=limits) as client:
         load = Load(client, empty, ended, trained)
-        await crowd(load, clients, seconds)
+        await run_clients(load, clients, seconds)
     return load
 
 
-def show(load: Load, there: set[str]) -> None:
-    """Print what was met."""
+def show(load: Load, existing: set[str]) -> None:
+    """Print the recorded responses."""
     base = _percentile(load.seconds["the empty route"])
     print(f"{'':40s}{'requests':>9s}{'median, ms':>12s}{'p99, ms':>9s}{'/ empty':>9s}")
     for name, seconds in sorted(load.seconds.items()):
         p99 = _percentile(seconds)
         print(f"{name:40s}{len(seconds):9d}{1e3 * statistics.median(seconds):12.1f}{1e3 * p99:9.1f}{p99 / base:9.1f}")
     print("statuses:", ", ".join(f"{status} {count} times" for status, count in sorted(load.statuses.items())))
-    lost = set(load.submitted) - there
+    lost = set(load.submitted) - existing
     print(f"{len(load.submitted)} studies submitted, {len(lost)} lost; {load.events} events received")
 
 
@@ -189,18 +189,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        # all clients have one address, and share its allowance
+        # all clients have one address, so a rate limit would count them together
         settings = Settings(home=Path(home), port=_free_port(), mlflow_port=_free_port(), cpus=1, rate_limit=0)
         with run_service(settings, Console()), Client(settings.url) as client, empty_route() as empty:
             ended = client.submit(SMALL).id
             for _ in client.watch(ended):
                 pass
-            trained = client.submit(TRAINED).id
+            trained = client.submit(BACKGROUND_STUDY).id
             while client.study(trained).progress.done == 0:
                 time.sleep(0.2)
-            load = asyncio.run(measure(settings.url, empty, ended, trained, chosen.clients, chosen.seconds))
+            load = asyncio.run(measure(settings.url, empty, ended, trained, options.clients, options.seconds))
             assert client.study(trained).state is State.RUNNING, "it was too short"
             show(load, {study.id for study in client.studies()})
 

@@ -1,4 +1,4 @@
-"""The time of an optimizer's step, L4's beside torch's own in one run, on one thread.
+"""The time of an optimizer's step: L4's and torch's optimizers, measured in turns on one thread.
 
 Usage: python benchmarks/optimizer_step.py [--compiled] [--training] [--rounds N]
 """
@@ -21,12 +21,12 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """An L4 optimizer and the one that it is measured against.
+    """An L4 optimizer and its counterpart in torch.
 
     Args:
         ours: The name of the L4 optimizer.
         peer: The name of torch's.
-        goals: The largest ratio of their times that is aimed at, for each case.
+        goals: Target for the ratio of their times, for each case.
     """
 
     ours: str
@@ -45,7 +45,7 @@ class Block(nn.Module):
     """A residual block of two convolutions, batch norm in front of each (He et al., 2016)."""
 
     def __init__(self, width_in: int, width: int) -> None:
-        """Make the layers; a projection where the width changes."""
+        """Create the layers, with a projection if the width changes."""
         super().__init__()
         self.stride = 1 if width_in == width else 2
         self.norm1, self.norm2 = nn.BatchNorm2d(width_in), nn.BatchNorm2d(width)
@@ -81,35 +81,35 @@ def stepper(name: str, params: list[nn.Parameter], *, compiled: bool) -> Step:
     """Return a function that takes one step of a new optimizer."""
     loss = torch.tensor(1.0)
     if name in ("L4Adam", "L4Mom"):
-        l4 = {"L4Adam": L4Adam, "L4Mom": L4Mom}[name](params, alpha=1e-6)
+        l4_optimizer = {"L4Adam": L4Adam, "L4Mom": L4Mom}[name](params, alpha=1e-6)
 
-        def ours() -> None:
-            l4.step(loss=loss)
+        def l4_step() -> None:
+            l4_optimizer.step(loss=loss)
 
-        return torch.compile(ours) if compiled else ours
-    torchs = (
+        return torch.compile(l4_step) if compiled else l4_step
+    torch_optimizer = (
         torch.optim.Adam(params, lr=1e-6, foreach=True)
         if name == "Adam"
         else torch.optim.SGD(params, lr=1e-6, momentum=0.9, foreach=True)
     )
 
-    def theirs() -> None:
-        torchs.step()
+    def torch_step() -> None:
+        torch_optimizer.step()
 
-    return torch.compile(theirs) if compiled else theirs
+    return torch.compile(torch_step) if compiled else torch_step
 
 
-def parameters(of: list[torch.Size]) -> list[nn.Parameter]:
+def parameters(sizes: list[torch.Size]) -> list[nn.Parameter]:
     """Return parameters of given shapes, with gradients."""
     generator = torch.Generator().manual_seed(0)
-    found = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in of]
-    for each in found:
-        each.grad = torch.randn(each.shape, generator=generator)
-    return found
+    params = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in sizes]
+    for param in params:
+        param.grad = torch.randn(param.shape, generator=generator)
+    return params
 
 
 def training(name: str) -> Step:
-    """Return a function that takes one whole training step of the ResNet-32, batch 128."""
+    """Return a function that takes one full training step of the ResNet-32, with batch size 128."""
     generator = torch.Generator().manual_seed(0)
     model = resnet32()
     x = torch.randn(128, 3, 32, 32, generator=generator)
@@ -129,7 +129,7 @@ def training(name: str) -> Step:
 
 
 def compare(ours: Step, peer: Step, rounds: int, steps: int) -> tuple[float, float, float]:
-    """Return the median seconds a step of both, and the median of the rounds' ratios; taken in turns."""
+    """Measure two steps in turns; return the median seconds of both, and the median of the rounds' ratios."""
     for step in (ours, peer):
         for _ in range(5):
             step()

@@ -1,4 +1,4 @@
-"""What a study came to, and how it travels from a peer's process as JSON."""
+"""The outcome of a benchmarked study, and its JSON form."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,14 +7,14 @@ from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirmed:
-    """An arm on a workload, confirmed.
+class ArmResult:
+    """The confirm runs of an arm on a workload.
 
     Args:
         workload: The workload.
         arm: The arm.
-        lr: The chosen learning rate; 0 where the arm has none.
-        losses: Final training losses by seed; +inf where a run diverged.
+        lr: The selected learning rate; 0 if the arm has none.
+        losses: Final training losses by seed; +inf for a run that diverged.
     """
 
     workload: str
@@ -25,20 +25,20 @@ class Confirmed:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A study, done.
+    """A finished study.
 
     Args:
-        seconds: Wall-clock.
-        runs: Trained.
-        confirmed: In the spec's order.
+        seconds: Wall-clock time.
+        runs: Number of trained runs.
+        arms: Results in the spec's order.
     """
 
     seconds: float
     runs: int
-    confirmed: tuple[Confirmed, ...]
+    arms: tuple[ArmResult, ...]
 
 
-def written(outcome: Outcome) -> str:
+def to_json(outcome: Outcome) -> str:
     """Return an outcome as JSON, with infinities as Python writes them.
 
     Args:
@@ -47,10 +47,10 @@ def written(outcome: Outcome) -> str:
     return json.dumps(asdict(outcome))
 
 
-def read(text: str) -> Outcome:
-    """Return what `written` was given.
+def from_json(text: str) -> Outcome:
+    """Return an outcome from its JSON form.
 
     Args:
-        text: What it gave.
+        text: From `to_json`.
     """
     return TypeAdapter(Outcome).validate_json(text)

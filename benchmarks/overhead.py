@@ -1,12 +1,12 @@
-"""What a run costs besides its training: a study of runs of one step, on the real service, from POST to report.
+"""The service's overhead for each run: a study of runs of one step, from POST to report.
 
 Usage: python benchmarks/overhead.py [--runs N] [--sampler grid|random|tpe] [--only-report]
 
-The service is started as `l4-studies serve` does it, with a home of its own that is removed afterwards. The study has
-workloads with different options, three searched arms of 100 trials each and a fixed one, and 10 confirm seeds: 341 runs
-for each workload. Printed are the time from POST to report, the driver's memory above that at its first pack, how much
-later MLflow is complete, and the requests that a run makes to MLflow. The steps themselves and the start of the workers
-are counted in; a driver waits ready, as for the first study of any service that was idle.
+The service starts as with `l4-studies serve`, in a temporary home. The study has workloads with different options,
+three searched arms of 100 trials each and a fixed one, and 10 confirm seeds: 341 runs for each workload. The output is
+the time from POST to report, the driver's memory above that at its first pack, the time until MLflow is complete, and
+the requests of a run to MLflow. Times include the steps and the start of the workers, but not the start of the driver,
+since an idle service keeps one ready.
 """
 
 import argparse
@@ -33,25 +33,25 @@ from service.storage.repositories.studies import Store
 from service.tracking.mlflow import StudyTracker
 from studies.spec.parameters import Stage
 
-#: With the quarter more of one extension, since all trials of a search are equally good, 100 trials a search.
+#: 100 trials a search in the end: all trials are equally good, so the range is extended once, by a quarter more trials.
 TRIALS = 75
 CONFIRM_SEEDS = 10
 RUNS_A_WORKLOAD = 3 * (100 + CONFIRM_SEEDS) + 1 + CONFIRM_SEEDS
-#: Seconds that the service is left alone before the study is posted: its first driver is ready by then.
+#: Seconds before the study is posted, in which the service starts its first driver.
 IDLE = 10.0
-#: Runs of each stage whose requests are counted.
+#: Number of runs of each stage whose requests are counted.
 RECORDED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What was measured of a study.
+class Measurement:
+    """The measurements of a study.
 
     Args:
         study_id: Its id.
-        runs: How many it had.
+        runs: Its number of runs.
         report: Seconds from POST to report.
-        memory: Bytes of the driver at its peak, above those at its first pack.
+        memory: Peak memory of the driver in bytes, above that at its first pack.
     """
 
     study_id: str
@@ -61,17 +61,17 @@ class Measured:
 
 
 def study(runs: int, sampler: str) -> dict[str, Any]:
-    """Return a study of about so many runs of one step."""
+    """Return the definition of a study with about this many runs of one step."""
     count = max(1, round(runs / RUNS_A_WORKLOAD))
     options = [
-        {"workload": "digits_mlp", "options": {"hidden": 8 + place}}
-        if place % 2
-        else {"workload": "linear_regression", "options": {"condition": 10.0 + place}}
-        for place in range(count)
+        {"workload": "digits_mlp", "options": {"hidden": 8 + index}}
+        if index % 2
+        else {"workload": "linear_regression", "options": {"condition": 10.0 + index}}
+        for index in range(count)
     ]
     return {
         "name": f"overhead of {count * RUNS_A_WORKLOAD} runs",
-        "workloads": [{"name": f"w{place}", "steps": 1, **each} for place, each in enumerate(options)],
+        "workloads": [{"name": f"w{index}", "steps": 1, **workload} for index, workload in enumerate(options)],
         "arms": [
             {"name": "l4adam"},
             *({"name": name, "search": {"lr": {"low": 1e-6, "high": 1e-2}}} for name in ("sgd", "momentum", "adam")),
@@ -80,22 +80,22 @@ def study(runs: int, sampler: str) -> dict[str, Any]:
     }
 
 
-def measure(settings: Settings, definition: dict[str, Any]) -> Measured:
+def measure(settings: Settings, definition: dict[str, Any]) -> Measurement:
     """Post a study and wait for its report."""
     with Client(settings.url) as client:
         posted = time.perf_counter()
         study_id = client.submit(definition).id
         first = peak = runs = 0
-        for look in client.watch(study_id):
-            peak, runs = max(peak, _driver_bytes(settings, study_id)), look.progress.done
+        for status in client.watch(study_id):
+            peak, runs = max(peak, _driver_bytes(settings, study_id)), status.progress.done
             first = first or (peak if runs else 0)
         client.report(study_id)
         report = time.perf_counter() - posted
-    return Measured(study_id=study_id, runs=runs, report=report, memory=peak - first)
+    return Measurement(study_id=study_id, runs=runs, report=report, memory=peak - first)
 
 
-def behind(settings: Settings, study_id: str) -> float:
-    """Return the seconds until MLflow has all of a study."""
+def mlflow_delay(settings: Settings, study_id: str) -> float:
+    """Wait until MLflow has all of a study, and return the seconds."""
     start = time.perf_counter()
     tracking = MlflowClient(settings.tracking_uri)
     while not _is_tracked(tracking, study_id):
@@ -104,13 +104,13 @@ def behind(settings: Settings, study_id: str) -> float:
 
 
 def requests(settings: Settings, study_id: str, stage: Stage) -> tuple[Counter[str], float]:
-    """Record some runs of a stage once more, in another experiment; return the requests and the seconds of one."""
-    found: Counter[str] = Counter()
+    """Record some runs of a stage in another experiment; return the requests and the seconds of one run."""
+    counts: Counter[str] = Counter()
 
-    def note(record: logging.LogRecord) -> bool:
+    def count_request(record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) > 4:
             method, path = str(record.args[3]), str(record.args[4])
-            found[f"{method} {'artifact' if 'artifacts' in path else re.sub('[?].*', '', path)}"] += 1
+            counts[f"{method} {'artifact' if 'artifacts' in path else re.sub('[?].*', '', path)}"] += 1
         return False
 
     store = Store(open_engine(settings.database_url))
@@ -120,26 +120,29 @@ def requests(settings: Settings, study_id: str, stage: Stage) -> tuple[Counter[s
     parameters.write_bytes(bytes(10_000))
     logger = logging.getLogger("urllib3.connectionpool")
     logger.setLevel(logging.DEBUG)
-    logger.addFilter(note)
+    logger.addFilter(count_request)
     start = time.perf_counter()
     for run in runs:
         tracker.record(run, {"lr": 0.1}, parameters)
     seconds = time.perf_counter() - start
-    logger.removeFilter(note)
-    return Counter({name: count // len(runs) for name, count in found.items()}), seconds / len(runs)
+    logger.removeFilter(count_request)
+    return Counter({name: count // len(runs) for name, count in counts.items()}), seconds / len(runs)
 
 
 def _is_tracked(tracking: MlflowClient, study_id: str) -> bool:
-    ids = [found.experiment_id for found in tracking.search_experiments(filter_string=f"name LIKE '%[{study_id}]'")]
+    ids = [
+        experiment.experiment_id
+        for experiment in tracking.search_experiments(filter_string=f"name LIKE '%[{study_id}]'")
+    ]
     parents = tracking.search_runs(ids, filter_string=f"tags.`l4.run` = '{study_id}'") if ids else []
     return [parent.info.status for parent in parents] == ["FINISHED"]
 
 
 def _driver_bytes(settings: Settings, study_id: str) -> int:
-    """Return the most memory that the driver has had so far, 0 where there is none."""
+    """Return the driver's peak memory so far; 0 if it is not running."""
     with contextlib.suppress(OSError):  # it has not started, or has ended
-        said = settings.driver_log(study_id).read_text()
-        if process := re.search(r"process (\d+) drives", said):
+        log_text = settings.driver_log(study_id).read_text()
+        if process := re.search(r"process (\d+) drives", log_text):
             status = Path(f"/proc/{process[1]}/status").read_text()
             return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     return 0
@@ -155,25 +158,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder), data_dir=Path(folder, "data"), port=_free(), mlflow_port=_free())
         with run_service(settings, Console(quiet=True)):
-            os.environ.update(child_environment(settings))  # as the recorder has it
+            os.environ.update(child_environment(settings))  # the recorder's environment
             time.sleep(IDLE)
-            found = measure(settings, study(options.runs, options.sampler))
-            print(f"{found.runs} runs")
-            _show("from POST to report", found.report, found.runs)
-            print(f"driver's memory     {found.memory / 2**20:8.0f} MiB above its first pack", flush=True)
+            measurement = measure(settings, study(options.runs, options.sampler))
+            print(f"{measurement.runs} runs")
+            _show("from POST to report", measurement.report, measurement.runs)
+            print(f"driver's memory     {measurement.memory / 2**20:8.0f} MiB above its first pack", flush=True)
             if not options.only_report:
-                _show("MLflow later by", behind(settings, found.study_id), found.runs)
-                _show_requests(settings, found.study_id)
+                _show("MLflow later by", mlflow_delay(settings, measurement.study_id), measurement.runs)
+                _show_requests(settings, measurement.study_id)
 
 
-def _show(what: str, seconds: float, runs: int) -> None:
-    print(f"{what:20}{seconds:8.1f} s   {seconds / runs * 1e3:7.1f} ms a run", flush=True)
+def _show(label: str, seconds: float, runs: int) -> None:
+    print(f"{label:20}{seconds:8.1f} s   {seconds / runs * 1e3:7.1f} ms a run", flush=True)
 
 
 def _show_requests(settings: Settings, study_id: str) -> None:
     for stage in Stage:
-        made, seconds = requests(settings, study_id, stage)
-        listed = ", ".join(f"{count} {name}" for name, count in sorted(made.items()))
+        counts, seconds = requests(settings, study_id, stage)
+        listed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
         print(f"a {stage} run to MLflow: {seconds * 1e3:.0f} ms, {listed}")
 
 

@@ -1,11 +1,11 @@
-"""How long the HTTP service takes for its pages where the database is large, beside an empty route of the same server.
+"""Response times of the HTTP service with a large database, beside those of an empty route.
 
 Usage: python benchmarks/pages.py [--studies N] [--rounds N] [--database ADDRESS]
 
 A database is filled with 5,000 studies and about 200,000 runs: one of 9,889 runs with four series each, and all others
-of 38 runs, each with its report. The service's own process and one that has nothing but an empty FastAPI route answer
-one request after the other, each kind once a round. Then the large study is deleted while another connection writes
-again and again, as a runner does that renews its leases, and the longest that it had to wait is printed.
+of 38 runs, each with its report. The service and a process with one empty FastAPI route answer one request at a
+time, each kind once a round. Then the large study is deleted while another connection writes repeatedly, as a runner
+does to renew its leases; the output includes the longest time that it had to wait.
 """
 
 import argparse
@@ -51,9 +51,9 @@ from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-#: Runs of the large study, and lanes of a pack.
+#: Number of runs of the large study, and of lanes of a pack.
 LARGE, LANES = 10_000, 8
-#: How studies ended or stand, as often as this.
+#: States of the studies, in proportion to their frequency.
 STATES = (
     *[State.SUCCEEDED] * 60,
     *[State.FAILED] * 15,
@@ -72,13 +72,13 @@ WORDS = ("sweep", "ablation", "baseline", "seeds", "retry of", "final")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filled:
-    """What is in the database.
+class DatabaseContent:
+    """The content of the filled database.
 
     Args:
         large: Id of the study of many runs.
         small: Ids of all others, oldest first.
-        runs: How many runs there are.
+        runs: Number of runs.
     """
 
     large: str
@@ -86,26 +86,26 @@ class Filled:
     runs: int
 
 
-def whole(spec: StudySpec, *, followed: bool) -> Rows:
-    """Return the rows of a study that has ended; the best learning rate lies within its range.
+def finished_rows(spec: StudySpec, *, with_series: bool) -> Rows:
+    """Return the rows of a finished study, whose best learning rate lies within its range.
 
     Args:
         spec: The study.
-        followed: Whether its runs have series.
+        with_series: Whether its runs have series.
     """
     points = Series(name="train_loss", steps=tuple(range(1, 201)), values=tuple(1 / step for step in range(1, 201)))
-    kept = tuple(
+    run_series = tuple(
         Series(name=name, steps=points.steps, values=points.values)
         for name in ("train_loss", "effective_lr", "validation_loss", "validation_accuracy")
     )
-    found_trials: list[Trial] = []
-    found_packs: list[Pack] = []
-    found_runs: list[Run] = []
+    all_trials: list[Trial] = []
+    all_packs: list[Pack] = []
+    all_runs: list[Run] = []
     for workload in spec.workloads:
         for arm in spec.arms:
             count = spec.protocol.trials if arm.search else 1
             settings = [dict(arm.fixed) | dict.fromkeys(arm.search, 10 ** (-6 + 4 * i / count)) for i in range(count)]
-            found_trials += [
+            all_trials += [
                 Trial(workload=workload.name, arm=arm.name, number=i, batch=0, setting=setting)
                 for i, setting in enumerate(settings)
             ]
@@ -115,7 +115,7 @@ def whole(spec: StudySpec, *, followed: bool) -> Rows:
             ):
                 for start in range(0, len(lanes), LANES):
                     pack = Pack(
-                        number=len(found_packs),
+                        number=len(all_packs),
                         workload=workload.name,
                         arm=arm.name,
                         stage=stage,
@@ -125,8 +125,8 @@ def whole(spec: StudySpec, *, followed: bool) -> Rows:
                         seconds=1.0,
                         host="here",
                     )
-                    found_packs.append(pack)
-                    found_runs += [
+                    all_packs.append(pack)
+                    all_runs += [
                         Run(
                             workload=workload.name,
                             arm=arm.name,
@@ -139,46 +139,46 @@ def whole(spec: StudySpec, *, followed: bool) -> Rows:
                             train_loss=1e-3 * (1 + abs(lane.trial - count // 2) + math.sin(lane.seed) / 10),
                             metrics={"validation_loss": 0.25, "validation_accuracy": 0.9375},
                             pack=pack.number,
-                            lane=place,
-                            series=kept if followed else (),
+                            lane=index,
+                            series=run_series if with_series else (),
                         )
-                        for place, lane in enumerate(pack.lanes)
+                        for index, lane in enumerate(pack.lanes)
                     ]
-    return Rows(trials=tuple(found_trials), packs=tuple(found_packs), runs=tuple(found_runs))
+    return Rows(trials=tuple(all_trials), packs=tuple(all_packs), runs=tuple(all_runs))
 
 
-def fill(store: Store, count: int) -> Filled:
+def fill(store: Store, count: int) -> DatabaseContent:
     """Fill an empty database.
 
     Args:
         store: The database.
-        count: How many studies.
+        count: Number of studies.
     """
-    known = build_catalogue()
-    Runners(store).publish(known)
-    small, large = resolve(SMALL, known), resolve(large_study(LARGE, "grid"), known)
-    small_rows, large_rows = whole(small, followed=False), whole(large, followed=True)
+    catalogue = build_catalogue()
+    Runners(store).publish(catalogue)
+    small, large = resolve(SMALL, catalogue), resolve(large_study(LARGE, "grid"), catalogue)
+    small_rows, large_rows = finished_rows(small, with_series=False), finished_rows(large, with_series=True)
     small_report, large_report = report(small, small_rows), report(large, large_rows)
-    chosen = random.Random(0)
+    rng = random.Random(0)
     ids: list[str] = []
     for start in range(0, count - 1, 100):
         with store.writing() as connection:
             for number in range(start, min(start + 100, count - 1)):
                 name = f"{WORDS[number % len(WORDS)]} {number} of {count}"
                 at = NOW + timedelta(minutes=number)
-                ids.append(add(connection, small.model_copy(update={"name": name}), chosen.choice(STATES), at))
+                ids.append(add(connection, small.model_copy(update={"name": name}), rng.choice(STATES), at))
             added = ids[start:]
             add_rows(connection, added, small_rows)
-            connection.execute(insert(reports), [_report_record(each, small_report) for each in added])
+            connection.execute(insert(reports), [_report_record(study_id, small_report) for study_id in added])
     with store.writing() as connection:
-        big = add(connection, large, State.SUCCEEDED, NOW + timedelta(minutes=count))
-        add_rows(connection, [big], large_rows)
-        connection.execute(insert(reports), [_report_record(big, large_report)])
-    return Filled(large=big, small=ids, runs=len(ids) * len(small_rows.runs) + len(large_rows.runs))
+        large_id = add(connection, large, State.SUCCEEDED, NOW + timedelta(minutes=count))
+        add_rows(connection, [large_id], large_rows)
+        connection.execute(insert(reports), [_report_record(large_id, large_report)])
+    return DatabaseContent(large=large_id, small=ids, runs=len(ids) * len(small_rows.runs) + len(large_rows.runs))
 
 
 def add(connection: Connection, spec: StudySpec, state: State, at: datetime) -> str:
-    """Add a study in some state, without rows, and return its id."""
+    """Add a study in a state, without rows, and return its id."""
     study_id, ended = new_id(at), state in ENDED
     connection.execute(
         insert(studies).values(
@@ -195,19 +195,21 @@ def add(connection: Connection, spec: StudySpec, state: State, at: datetime) -> 
             attempt=1,
         )
     )
-    passed = (State.QUEUED, State.RUNNING, state)
-    connection.execute(insert(events), [{"study": study_id, "at": at, "kind": each, "message": ""} for each in passed])
+    past_states = (State.QUEUED, State.RUNNING, state)
+    connection.execute(
+        insert(events), [{"study": study_id, "at": at, "kind": past, "message": ""} for past in past_states]
+    )
     return study_id
 
 
 def add_rows(connection: Connection, ids: Sequence[str], rows: Rows) -> None:
-    """Add the same rows to some studies."""
-    connection.execute(insert(trials), [trial_record(each, trial) for each in ids for trial in rows.trials])
-    connection.execute(insert(packs), [pack_record(each, pack) for each in ids for pack in rows.packs])
-    connection.execute(insert(runs), [run_record(each, run) for each in ids for run in rows.runs])
-    followed = [record for each in ids for run in rows.runs for record in series_records(each, run)]
-    if followed:
-        connection.execute(insert(series), followed)
+    """Add the same rows to several studies."""
+    connection.execute(insert(trials), [trial_record(study_id, trial) for study_id in ids for trial in rows.trials])
+    connection.execute(insert(packs), [pack_record(study_id, pack) for study_id in ids for pack in rows.packs])
+    connection.execute(insert(runs), [run_record(study_id, run) for study_id in ids for run in rows.runs])
+    points = [record for study_id in ids for run in rows.runs for record in series_records(study_id, run)]
+    if points:
+        connection.execute(insert(series), points)
 
 
 def report(spec: StudySpec, rows: Rows) -> bytes:
@@ -231,7 +233,7 @@ def _report_record(study_id: str, content: bytes) -> Record:
 @contextmanager
 def serving(settings: Settings, empty_port: int) -> Generator[None]:
     """Run the service's process, and one with an empty route."""
-    empty = multiprocessing.get_context("spawn").Process(target=serve_nothing, args=(empty_port,))
+    empty = multiprocessing.get_context("spawn").Process(target=serve_empty_route, args=(empty_port,))
     empty.start()
     log = (settings.home / "api.log").open("wb")
     service = subprocess.Popen([sys.executable, "-m", "service.app"], env=child_environment(settings), stderr=log)
@@ -247,7 +249,7 @@ def serving(settings: Settings, empty_port: int) -> Generator[None]:
         empty.join()
 
 
-def serve_nothing(port: int) -> None:
+def serve_empty_route(port: int) -> None:
     """Serve an application with one empty route."""
     app = FastAPI()
 
@@ -270,10 +272,10 @@ def _wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
-def pages(settings: Settings, filled: Filled, empty_port: int) -> dict[str, str]:
-    """Return the addresses that are asked for, by what they are."""
-    base, middle = f"{settings.url}/studies", filled.small[len(filled.small) // 2]
-    large = f"{base}/{filled.large}"
+def pages(settings: Settings, content: DatabaseContent, empty_port: int) -> dict[str, str]:
+    """Return the URLs of the requests by their description."""
+    base, middle = f"{settings.url}/studies", content.small[len(content.small) // 2]
+    large = f"{base}/{content.large}"
     return {
         "an empty route": f"http://127.0.0.1:{empty_port}/",
         "studies, first page of 50": base,
@@ -291,34 +293,34 @@ def pages(settings: Settings, filled: Filled, empty_port: int) -> dict[str, str]
         "runs of it, a page near the end": f"{large}/runs?cursor=1100-0",
         "for browsers: the list of studies": f"{settings.url}/",
         "for browsers: a study of 38 runs": f"{settings.url}/pages/studies/{middle}",
-        "for browsers: a study of 9,889 runs": f"{settings.url}/pages/studies/{filled.large}",
-        "for browsers: what changes of it": f"{settings.url}/pages/studies/{filled.large}/now",
+        "for browsers: a study of 9,889 runs": f"{settings.url}/pages/studies/{content.large}",
+        "for browsers: what changes of it": f"{settings.url}/pages/studies/{content.large}/now",
         "for browsers: curves of it": f"{large}/workloads/w0/curves",
         "report.json of 38 runs": f"{base}/{middle}/report.json",
         "report.json of 9,889 runs": f"{large}/report.json",
     }
 
 
-def measure(wanted: Mapping[str, str], rounds: int) -> None:
-    """Print the time of each page, and of its first request."""
-    taken: dict[str, list[float]] = {what: [] for what in wanted}
+def measure(urls: Mapping[str, str], rounds: int) -> None:
+    """Print the times of each request, the first one separately."""
+    taken: dict[str, list[float]] = {name: [] for name in urls}
     sizes: dict[str, int] = {}
     with httpx.Client(trust_env=False, timeout=60) as client:
         for _ in range(rounds + 1):
-            for what, url in wanted.items():
+            for name, url in urls.items():
                 start = time.perf_counter()
                 answer = client.get(url)
-                taken[what].append(time.perf_counter() - start)
+                taken[name].append(time.perf_counter() - start)
                 answer.raise_for_status()
-                sizes[what] = len(answer.content)
+                sizes[name] = len(answer.content)
     print("| page | median ms | p99 ms | first ms | KiB |\n| --- | --- | --- | --- | --- |")
-    for what, (first, *others) in taken.items():
+    for name, (first, *others) in taken.items():
         figures = (statistics.median(others), sorted(others)[math.ceil(0.99 * len(others)) - 1], first)
-        print(f"| {what} | {' | '.join(f'{1e3 * each:.1f}' for each in figures)} | {sizes[what] / 1024:.1f} |")
+        print(f"| {name} | {' | '.join(f'{1e3 * seconds:.1f}' for seconds in figures)} | {sizes[name] / 1024:.1f} |")
 
 
-def delete(settings: Settings, store: Store, filled: Filled) -> None:
-    """Delete the large study, and print how long that took and how long another writer had to wait at most."""
+def delete(settings: Settings, store: Store, content: DatabaseContent) -> None:
+    """Delete the large study, and print its time and the longest wait of another writer."""
     longest, stop = [0.0], threading.Event()
 
     def write() -> None:
@@ -333,7 +335,7 @@ def delete(settings: Settings, store: Store, filled: Filled) -> None:
     time.sleep(1.0)
     undisturbed, longest[0] = longest[0], 0.0
     start = time.perf_counter()
-    answer = httpx.delete(f"{settings.url}/studies/{filled.large}", trust_env=False, timeout=600)
+    answer = httpx.delete(f"{settings.url}/studies/{content.large}", trust_env=False, timeout=600)
     seconds = time.perf_counter() - start
     stop.set()
     writer.join()
@@ -343,7 +345,7 @@ def delete(settings: Settings, store: Store, filled: Filled) -> None:
 
 
 def main() -> None:
-    """Fill a database, and print what its pages take."""
+    """Fill a database, measure, and print the times."""
     parser = argparse.ArgumentParser(description="How long pages of a large database take.")
     parser.add_argument("--studies", type=int, default=5000, help="default: 5000")
     parser.add_argument("--rounds", type=int, default=200, help="requests of each page (default: 200)")
@@ -355,20 +357,20 @@ def main() -> None:
         store = Store(engine)
         store.migrate()
         start = time.perf_counter()
-        filled = fill(store, options.studies)
+        content = fill(store, options.studies)
         seconds = time.perf_counter() - start
         if engine.dialect.name == "postgresql":
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM ANALYZE")  # as it does itself within minutes
+                connection.exec_driver_sql("VACUUM ANALYZE")  # as autovacuum does within minutes
         print(
-            f"{engine.dialect.name}: {options.studies} studies, {filled.runs} runs, filled in {seconds:.0f} s\n",
+            f"{engine.dialect.name}: {options.studies} studies, {content.runs} runs, filled in {seconds:.0f} s\n",
             flush=True,
         )
         os.environ |= child_environment(settings)
         empty_port = _free()
         with serving(settings, empty_port):
-            measure(pages(settings, filled, empty_port), options.rounds)
-            delete(settings, store, filled)
+            measure(pages(settings, content, empty_port), options.rounds)
+            delete(settings, store, content)
         engine.dispose()
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import ray
 import torch
-from outcome import Confirmed, Outcome, written
-from plain_training import ClassTrial, Material, Problem, Run, function_trial
+from outcome import ArmResult, Outcome, to_json
+from plain_training import ClassTrial, Problem, Run, SharedData, function_trial
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune import CheckpointConfig, ResultGrid, RunConfig, TuneConfig, Tuner
@@ -29,15 +29,15 @@ from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A study with what all its Tune experiments share.
+    """A study as a series of Tune experiments.
 
     Args:
         spec: The study.
-        trainable: What trains a run, with its material and resources.
-        reuse_actors: Whether trials follow each other in one process.
-        cpus: Trials at the same time.
+        trainable: The trainable of a run, with its shared data and resources.
+        reuse_actors: Whether a process runs several trials in turn.
+        cpus: Number of concurrent trials.
         tracking_uri: The MLflow server.
-        storage: Folder for what Tune itself writes.
+        storage: Folder for Tune's own files.
     """
 
     spec: StudySpec
@@ -47,16 +47,16 @@ class Peer:
     tracking_uri: str
     storage: Path
 
-    def study(self) -> Outcome:
-        """Search, choose and confirm."""
-        began = time.perf_counter()
+    def run(self) -> Outcome:
+        """Search, select and confirm."""
+        start = time.perf_counter()
         chosen = {
-            (workload.name, arm.name): self._searched(workload, arm) if arm.search else 0.0
+            (workload.name, arm.name): self._search(workload, arm) if arm.search else 0.0
             for workload in self.spec.workloads
             for arm in self.spec.arms
         }
         seeds = {"search": self.spec.search_seeds, "confirm": self.spec.confirm_seeds}
-        # what depends on no suggestion is one experiment, so that no processor waits for the last of every arm
+        # runs that need no suggestions are one experiment, so that no processor waits at the end of every arm
         runs = [
             Run(workload=workload, arm=arm, stage=stage, seed=seed, lr=lr)
             for (workload, arm), lr in chosen.items()
@@ -64,10 +64,10 @@ class Peer:
             for seed in seeds[stage]
         ]
         done = self._fit("confirm", {"run": tune.grid_search([asdict(run) for run in runs])}, None, 1)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         losses = {Run(**config["run"]): loss for config, loss in _scores(done)}
 
-        def confirmed(workload: str, arm: str) -> tuple[float, ...]:
+        def confirm_losses(workload: str, arm: str) -> tuple[float, ...]:
             return tuple(
                 losses[run] for run in runs if (run.workload, run.arm, run.stage) == (workload, arm, "confirm")
             )
@@ -76,13 +76,13 @@ class Peer:
         return Outcome(
             seconds=seconds,
             runs=searches * self.spec.protocol.trials + len(losses),
-            confirmed=tuple(
-                Confirmed(workload=workload, arm=arm, lr=lr, losses=confirmed(workload, arm))
+            arms=tuple(
+                ArmResult(workload=workload, arm=arm, lr=lr, losses=confirm_losses(workload, arm))
                 for (workload, arm), lr in chosen.items()
             ),
         )
 
-    def _searched(self, workload: WorkloadSpec, arm: ArmSpec) -> float:
+    def _search(self, workload: WorkloadSpec, arm: ArmSpec) -> float:
         """Return the best learning rate of a grid."""
         ends, trials = arm.search["lr"], self.spec.protocol.trials
         run = Run(workload=workload.name, arm=arm.name, stage="search", seed=self.spec.search_seeds[0], lr=0.0)
@@ -91,7 +91,7 @@ class Peer:
         points = [{"run/lr": min(max(float(f"{lr:.6g}"), ends.low), ends.high)} for lr in grid]
         search = OptunaSearch(metric="train_loss", mode="min", points_to_evaluate=points)
         done = _scores(self._fit(f"{workload.name}-{arm.name}", space, search, trials))
-        return min(done, key=lambda each: each[1])[0]["run"]["lr"]
+        return min(done, key=lambda score: score[1])[0]["run"]["lr"]
 
     def _fit(self, name: str, space: Mapping[str, object], search: Searcher | None, samples: int) -> ResultGrid:
         tuner = Tuner(
@@ -100,7 +100,7 @@ class Peer:
             tune_config=TuneConfig(
                 search_alg=search,
                 num_samples=samples,
-                max_concurrent_trials=self.cpus,  # not set, the next trial waits until one has started
+                max_concurrent_trials=self.cpus,  # by default the next trial waits until one has started
                 reuse_actors=self.reuse_actors,
             ),
             run_config=RunConfig(
@@ -121,12 +121,12 @@ def _scores(done: ResultGrid) -> Sequence[tuple[dict[str, Any], float]]:
     return [(result.config or {}, (result.metrics or {})["train_loss"]) for result in done]
 
 
-def material(spec: StudySpec, reports: int) -> Material:
-    """Return what the trials of a study share.
+def build_shared_data(spec: StudySpec, reports: int) -> SharedData:
+    """Build the data that all trials of a study share.
 
     Args:
         spec: The study.
-        reports: Most reports of a run, at ends of epochs and at its end.
+        reports: Largest number of reports of a run, at ends of epochs and at its end.
     """
     problems: dict[tuple[str, int], Problem] = {}
     for chosen in spec.workloads:
@@ -135,13 +135,13 @@ def material(spec: StudySpec, reports: int) -> Material:
         for seed in (*spec.search_seeds, *spec.confirm_seeds):
             module = workload.model(chosen.options).to(workload.dtype)
             workload.initialise(module, seeded_generator(chosen.workload, seed, "init"))
-            drawn = seeded_generator(chosen.workload, seed, "problem")
+            generator = seeded_generator(chosen.workload, seed, "problem")
             first = problems.get((chosen.name, spec.search_seeds[0]))
             problems[chosen.name, seed] = Problem(
                 module=module,
                 data=first.data
                 if first and not workload.data_per_seed
-                else workload.data(chosen.options, Path(), drawn),
+                else workload.data(chosen.options, Path(), generator),
                 loss=workload.loss,
                 measures=workload.measures,
                 batch_size=int(chosen.options.get("batch_size", 0)),
@@ -149,7 +149,7 @@ def material(spec: StudySpec, reports: int) -> Material:
                 epoch=chosen.steps_per_epoch,
                 stride=chosen.steps_per_epoch * math.ceil(epochs / reports),
             )
-    return Material(problems=problems, fixed={arm.name: arm.fixed for arm in spec.arms})
+    return SharedData(problems=problems, fixed={arm.name: arm.fixed for arm in spec.arms})
 
 
 def main() -> None:
@@ -166,19 +166,19 @@ def main() -> None:
     spec = StudySpec.model_validate_json(options.spec.read_bytes())
     ray.init(address="local", num_cpus=options.cpus, include_dashboard=False, log_to_driver=False)
     trial = function_trial if options.trials == "function" else ClassTrial
-    shared = tune.with_parameters(trial, material=material(spec, options.reports))
+    trainable = tune.with_parameters(trial, shared=build_shared_data(spec, options.reports))
     with tempfile.TemporaryDirectory() as storage:
         peer = Peer(
             spec=spec,
-            trainable=tune.with_resources(shared, {"cpu": 1}),
+            trainable=tune.with_resources(trainable, {"cpu": 1}),
             reuse_actors=options.trials == "class",
             cpus=options.cpus,
             tracking_uri=options.tracking_uri,
             storage=Path(storage),
         )
-        outcome = peer.study()
+        outcome = peer.run()
     ray.shutdown()
-    options.outcome.write_text(written(outcome))
+    options.outcome.write_text(to_json(outcome))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The study's trainings as plain PyTorch loops, as a Tune function and as a Tune class; all that a trial imports."""
+"""Plain PyTorch training of a run, as a Tune function and as a Tune class; trials import only this module."""
 
 import copy
 import math
@@ -23,14 +23,14 @@ Step = Callable[[Tensor], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one Tune trial trains; its fields are the trial's config, and so the parameters in MLflow.
+    """The run of one Tune trial; its fields are the trial's config, and therefore the parameters in MLflow.
 
     Args:
         workload: The workload.
         arm: The arm.
         stage: `search` or `confirm`; only confirm runs measure test data.
         seed: The run's seed.
-        lr: The learning rate; 0 where the arm has none.
+        lr: The learning rate; 0 if the arm has none.
     """
 
     workload: str
@@ -45,11 +45,11 @@ class Problem:
     """A workload with the initialisation and data of one seed.
 
     Args:
-        module: Initialised.
+        module: The initialised module.
         data: Its data.
         loss: From (outputs, targets) to the loss.
-        measures: What is measured besides the loss.
-        batch_size: Examples of a step; all where 0.
+        measures: Metrics besides the loss.
+        batch_size: Examples of a step; 0 for all.
         steps: Length of the run.
         epoch: Steps of an epoch, over whose last one the training loss is averaged.
         stride: Steps between two reports.
@@ -66,12 +66,12 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
-    """What all trials share; put into Ray's object store once.
+class SharedData:
+    """Data that all trials share, put into Ray's object store once.
 
     Args:
         problems: By workload and seed.
-        fixed: The hyperparameters that are not searched, by arm.
+        fixed: Fixed hyperparameters by arm.
     """
 
     problems: Mapping[tuple[str, int], Problem]
@@ -80,32 +80,32 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a run reports at one step.
+    """A report of a run at one step.
 
     Args:
         metrics: Values by name; the training loss is +inf where it is not finite.
-        last: Whether the run ends with it.
+        last: Whether it is the run's last.
     """
 
     metrics: Mapping[str, float]
     last: bool
 
 
-def training(run: Run, material: Material) -> Iterator[Report]:
-    """Train a run, and yield a report at every stride and at the end, which a loss that is not finite makes early.
+def training(run: Run, shared: SharedData) -> Iterator[Report]:
+    """Train a run, and yield a report at every stride and at the end; a loss that is not finite ends the run.
 
     Args:
-        run: What to train.
-        material: What all trials share.
+        run: The run.
+        shared: Data that all trials share.
     """
     torch.set_num_threads(1)
-    problem = material.problems[run.workload, run.seed]
+    problem = shared.problems[run.workload, run.seed]
     module, loss_of = copy.deepcopy(problem.module), problem.loss
-    optimizer, step = _optimizer(run, material.fixed[run.arm], module)
-    following = _batches(run, problem)
+    optimizer, step = _optimizer(run, shared.fixed[run.arm], module)
+    batches = _batches(run, problem)
     recent: deque[Tensor] = deque(maxlen=problem.epoch)
     for t in range(1, problem.steps + 1):
-        inputs, targets = next(following)
+        inputs, targets = next(batches)
         optimizer.zero_grad()
         loss = loss_of(module(inputs), targets)
         loss.backward()
@@ -118,32 +118,32 @@ def training(run: Run, material: Material) -> Iterator[Report]:
         last = t == problem.steps or not finite
         metrics = {"train_loss": train_loss if finite else math.inf}
         if problem.data.validation is not None:
-            metrics |= _measured("validation", module, problem.data.validation, problem)
+            metrics |= _measure("validation", module, problem.data.validation, problem)
         if problem.data.test is not None and last and run.stage == "confirm":
-            metrics |= _measured("test", module, problem.data.test, problem)
+            metrics |= _measure("test", module, problem.data.test, problem)
         yield Report(metrics=metrics, last=last)
         if last:
             return
 
 
-def function_trial(config: dict[str, Any], material: Material) -> None:
+def function_trial(config: dict[str, Any], shared: SharedData) -> None:
     """Train the run of a config, as a Tune function."""
-    for report in training(Run(**config["run"]), material):
+    for report in training(Run(**config["run"]), shared):
         tune.report(dict(report.metrics))
 
 
 class ClassTrial(Trainable):
     """Trains the run of a config, one report a step, and then that of the next config in the same process."""
 
-    def setup(self, config: dict[str, Any], material: Material | None = None) -> None:
-        """Take the first run; `tune.with_parameters` gives the material."""
-        assert material is not None
-        self._material = material
+    def setup(self, config: dict[str, Any], shared: SharedData | None = None) -> None:
+        """Take the first run; `tune.with_parameters` passes the shared data."""
+        assert shared is not None
+        self._shared = shared
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next run."""
-        self._reports = training(Run(**new_config["run"]), self._material)
+        self._reports = training(Run(**new_config["run"]), self._shared)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -156,11 +156,11 @@ def _optimizer(run: Run, fixed: Mapping[str, float], module: nn.Module) -> tuple
     """Return the arm's optimizer, torch's own wherever torch has it."""
     params = list(module.parameters())
     if run.arm in ("l4adam", "l4mom"):
-        l4 = L4Adam(params) if run.arm == "l4adam" else L4Mom(params)  # at the defaults, as the study's arms are
+        l4 = L4Adam(params) if run.arm == "l4adam" else L4Mom(params)  # at the defaults, as in the study's arms
         return l4, lambda loss: l4.step(loss=loss)
     if run.arm == "adam":
         betas = fixed["beta1"], fixed["beta2"]
-        # fused is the fastest of its three forms on the CPU too; SGD's plain form is the fastest of its
+        # the fused form is the fastest of Adam on the CPU too; for SGD the plain form is
         optimizer = torch.optim.Adam(params, lr=run.lr, betas=betas, eps=fixed["eps"], fused=True)
     else:
         optimizer = torch.optim.SGD(params, lr=run.lr, momentum=fixed.get("momentum", 0.0))
@@ -172,7 +172,7 @@ def _optimizer(run: Run, fixed: Mapping[str, float], module: nn.Module) -> tuple
 
 
 def _batches(run: Run, problem: Problem) -> Iterator[Examples]:
-    """Yield the batches in the order of the run's seed, for ever."""
+    """Yield the batches in the order of the run's seed, without end."""
     train = problem.data.train
     if not problem.batch_size:
         while True:
@@ -184,7 +184,7 @@ def _batches(run: Run, problem: Problem) -> Iterator[Examples]:
 
 
 @torch.inference_mode()
-def _measured(part: str, module: nn.Module, examples: Examples, problem: Problem) -> dict[str, float]:
+def _measure(part: str, module: nn.Module, examples: Examples, problem: Problem) -> dict[str, float]:
     outputs = module(examples.inputs)
-    measured = {"loss": problem.loss} | {measure.metric.name: measure.function for measure in problem.measures}
-    return {f"{part}_{name}": float(of(outputs, examples.targets)) for name, of in measured.items()}
+    functions = {"loss": problem.loss} | {measure.metric.name: measure.function for measure in problem.measures}
+    return {f"{part}_{name}": float(function(outputs, examples.targets)) for name, function in functions.items()}

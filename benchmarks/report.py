@@ -1,6 +1,6 @@
-"""How long it takes to compute the report of a large study, and how large the page is: `python -m benchmarks.report`.
+"""The time to compute the report of a large study, and the size of its page: `python -m benchmarks.report`.
 
-The rows are made up: losses as a quadratic of the logarithm of the learning rate, with noise over seeds.
+The rows are synthetic: log losses are a quadratic of the logarithm of the learning rate, with noise over seeds.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from studies.validation.resolver import resolve
 SEEDS = 20
 SEARCHED, FIXED = ("adam", "momentum", "sgd"), ("l4adam", "l4mom")
 WORKLOADS = ("digits_mlp", "mnist_mlp")
-#: Points of each series.
+#: Number of points of each series.
 POINTS = 200
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def study(runs: int) -> StudySpec:
-    """Return a study of about so many runs.
+    """Return a study of about this many runs.
 
     Args:
-        runs: Of all arms, workloads and stages.
+        runs: Number of runs of all arms, workloads and stages.
     """
     confirm = len(WORKLOADS) * len((*SEARCHED, *FIXED)) * SEEDS
     trials = max(2, (runs - confirm) // (len(WORKLOADS) * len(SEARCHED)))
@@ -45,8 +45,8 @@ def study(runs: int) -> StudySpec:
     return resolve(body, build_catalogue())
 
 
-def made_up(spec: StudySpec) -> Rows:
-    """Return the rows of a study as if it had been trained, the confirm runs and search runs with series.
+def synthetic_rows(spec: StudySpec) -> Rows:
+    """Return synthetic rows of a finished study, with series for all runs.
 
     Args:
         spec: The study.
@@ -55,21 +55,21 @@ def made_up(spec: StudySpec) -> Rows:
     trials: list[Trial] = []
     packs: list[Pack] = []
     runs: list[Run] = []
-    for place, (workload, arm) in enumerate(spec.pairs):
+    for pair, (workload, arm) in enumerate(spec.pairs):
         searched = spec.arm(arm).search
         low, high = (searched["lr"].low, searched["lr"].high) if searched else (0.1, 0.1)
         rates = np.sort(10.0 ** generator.uniform(math.log10(low), math.log10(high), spec.protocol.trials))
         rates = rates if searched else rates[:1]
         best = rates[len(rates) // 2]
-        lanes = [Lane(trial=number, seed=0) for number in range(len(rates))]
-        confirm = [Lane(trial=len(rates) // 2, seed=seed) for seed in spec.confirm_seeds]
+        search_lanes = [Lane(trial=number, seed=0) for number in range(len(rates))]
+        confirm_lanes = [Lane(trial=len(rates) // 2, seed=seed) for seed in spec.confirm_seeds]
         trials += [
             Trial(
                 workload=workload, arm=arm, number=number, batch=0, setting={**spec.arm(arm).fixed, "lr": float(rate)}
             )
             for number, rate in enumerate(rates)
         ]
-        for stage, own in ((Stage.SEARCH, lanes), (Stage.CONFIRM, confirm)):
+        for stage, lanes in ((Stage.SEARCH, search_lanes), (Stage.CONFIRM, confirm_lanes)):
             number = len(packs)
             packs.append(
                 Pack(
@@ -78,31 +78,31 @@ def made_up(spec: StudySpec) -> Rows:
                     arm=arm,
                     stage=stage,
                     batch=0,
-                    lanes=tuple(own),
+                    lanes=tuple(lanes),
                     done=True,
                     seconds=10.0,
                     host="made up",
                 )
             )
-            for lane, each in enumerate(own):
-                away = math.log10(rates[each.trial] / best) ** 2
-                loss = 10.0 ** (away - 2 - 0.1 * place + 0.1 * float(generator.standard_normal()))
-                runs.append(_run(workload, arm, stage, number, lane, each, loss))
+            for index, lane in enumerate(lanes):
+                distance = math.log10(rates[lane.trial] / best) ** 2
+                loss = 10.0 ** (distance - 2 - 0.1 * pair + 0.1 * float(generator.standard_normal()))
+                runs.append(_run(workload, arm, stage, number, index, lane, loss))
     return Rows(trials=tuple(trials), packs=tuple(packs), runs=tuple(runs))
 
 
 _STEPS = tuple(range(100, 20_001, 20_000 // POINTS))
 
 
-def _run(workload: str, arm: str, stage: Stage, pack: int, lane: int, each: Lane, loss: float) -> Run:
-    falling = tuple(2.0 * (loss / 2.0) ** (step / 20_000) for step in _STEPS)
+def _run(workload: str, arm: str, stage: Stage, pack: int, index: int, lane: Lane, loss: float) -> Run:
+    values = tuple(2.0 * (loss / 2.0) ** (step / 20_000) for step in _STEPS)
     names = ["train_loss", "effective_lr", "validation_loss", "validation_accuracy"]
     names += ["test_loss", "test_accuracy"] if stage is Stage.CONFIRM else []
     return Run(
         workload=workload,
         arm=arm,
-        trial=each.trial,
-        seed=each.seed,
+        trial=lane.trial,
+        seed=lane.seed,
         stage=stage,
         outcome=Outcome.FINISHED,
         steps=20_000,
@@ -110,8 +110,8 @@ def _run(workload: str, arm: str, stage: Stage, pack: int, lane: int, each: Lane
         train_loss=loss,
         metrics=dict.fromkeys((name for name in names[2:]), loss),
         pack=pack,
-        lane=lane,
-        series=tuple(Series(name=name, steps=_STEPS, values=falling) for name in names),
+        lane=index,
+        series=tuple(Series(name=name, steps=_STEPS, values=values) for name in names),
     )
 
 
@@ -126,8 +126,8 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for amount in arguments.runs:
         spec = study(amount)
-        rows = made_up(spec)
-        where = Provenance(
+        rows = synthetic_rows(spec)
+        provenance = Provenance(
             study_id="0",
             spec_hash=spec.content_hash,
             started_at=NOW,
@@ -137,14 +137,14 @@ def main() -> None:
             hardware="made up",
         )
         start = time.perf_counter()
-        report = build_report(spec, rows, where)
+        report = build_report(spec, rows, provenance)
         middle = time.perf_counter()
         files = render(report, rows)
         end = time.perf_counter()
         page, data = (len(files[name]) / 1e6 for name in ("report.html", "report.json"))
-        whole = sum(map(len, files.values())) / 1e6
+        total = sum(map(len, files.values())) / 1e6
         times = f"{middle - start:.2f} | {end - middle:.2f}"
-        print(f"| {len(rows.runs):,} | {times} | {page:.2f} | {data:.2f} | {whole:.2f} |", flush=True)
+        print(f"| {len(rows.runs):,} | {times} | {page:.2f} | {data:.2f} | {total:.2f} |", flush=True)
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -1,11 +1,11 @@
-"""How far a compiled step is from what the machine can do: operations and bytes beside measured peaks, and its parts.
+"""Roofline of compiled steps: their operations and bytes a second beside the machine's measured peaks.
 
 Usage: python benchmarks/roofline.py [--optimizer NAME] [WORKLOAD...]
 
-One process of one thread on the CPU. Operations are those of matrix products and convolutions; bytes are the least that
-a step must move: parameters and optimizer state read and written, gradients written and read, the batch read. The peaks
-are a large matrix product, by the faster of MKL and oneDNN, and a large copy, measured first. The parts of a step are
-its batch, the libraries' products, and the rest, which is the loops that were compiled.
+Uses one process of one thread on the CPU. Operations are those of matrix products and convolutions; bytes are the least
+that a step must move: parameters and optimizer state read and written, gradients written and read, the batch read. The
+peaks are those of a large matrix product, by the faster of MKL and oneDNN, and of a large copy. The parts of a step are
+its batch, the libraries' products, and the compiled loops.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from throughput import WANTED, Case
+from throughput import REQUIRED_RATIOS, Case
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._pytree import tree_leaves
@@ -31,37 +31,37 @@ from studies.training.device import keep_freed_memory
 from studies.training.initial_state import InitialState, build_initial_state
 from studies.training.lanes import EagerStepper
 
-#: Seconds of a measurement; at least so many repetitions.
-SECONDS, LEAST = 2.0, 5
+#: Seconds of a measurement, and its least number of repetitions.
+SECONDS, MIN_REPETITIONS = 2.0, 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peaks:
-    """What the machine can do with one thread.
+    """Peak rates of the machine with one thread.
 
     Args:
-        operations: Of a second in matrix products, by type.
-        bytes: That a copy reads and writes in a second, both counted.
+        operations: Operations a second of matrix products, by dtype.
+        bytes: Bytes a second that a copy reads and writes.
     """
 
     operations: dict[torch.dtype, float]
     bytes: float
 
 
-def seconds(repeated: Callable[[], object]) -> float:
-    """Return the median seconds of something."""
-    repeated()
+def seconds(function: Callable[[], object]) -> float:
+    """Return the median seconds of a call."""
+    function()
     taken: list[float] = []
     until = time.perf_counter() + SECONDS
-    while len(taken) < LEAST or time.perf_counter() < until:
+    while len(taken) < MIN_REPETITIONS or time.perf_counter() < until:
         started = time.perf_counter()
-        repeated()
+        function()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
 
 
 def peaks() -> Peaks:
-    """Measure the machine."""
+    """Measure the machine's peaks."""
     operations: dict[torch.dtype, float] = {}
     for dtype in (torch.float32, torch.float64):
         matrix = torch.randn(1024, 1024, dtype=dtype)
@@ -71,8 +71,8 @@ def peaks() -> Peaks:
             taken = min(taken, seconds(lambda a=matrix: torch.ops.mkldnn._linear_pointwise(a, a, None, "none", [], "")))
         operations[dtype] = 2 * 1024**3 / taken
     large = torch.zeros(64 * 2**20)
-    to = torch.empty_like(large)
-    return Peaks(operations=operations, bytes=2 * _size(large) / seconds(lambda: to.copy_(large)))
+    copy = torch.empty_like(large)
+    return Peaks(operations=operations, bytes=2 * _size(large) / seconds(lambda: copy.copy_(large)))
 
 
 def step_operations(start: InitialState) -> int:
@@ -86,10 +86,10 @@ def step_operations(start: InitialState) -> int:
 
 def step_bytes(start: InitialState) -> int:
     """Return the bytes that a step of all lanes must move."""
-    carried = sum(_size(leaf) for leaf in tree_leaves((start.lanes.params, start.lanes.buffers, start.lanes.state)))
-    gradients = sum(_size(each) for each in start.lanes.params)
+    state = sum(_size(leaf) for leaf in tree_leaves((start.lanes.params, start.lanes.buffers, start.lanes.state)))
+    gradients = sum(_size(param) for param in start.lanes.params)
     inputs, targets = start.batches()
-    return 2 * carried + 2 * gradients + sum(_size(each) for each in (*inputs, targets))
+    return 2 * state + 2 * gradients + sum(_size(tensor) for tensor in (*inputs, targets))
 
 
 def measure(case: Case, lanes: int, machine: Peaks) -> str:
@@ -97,23 +97,24 @@ def measure(case: Case, lanes: int, machine: Peaks) -> str:
     workload, optimizer = registry.load_workload(case.workload), registry.load_optimizer(case.optimizer)
     task = case.task(lanes)
     start = build_initial_state(task, workload, optimizer, case.data_dir, device="cpu")
-    operations, least = step_operations(start), step_bytes(start)
+    operations, moved_bytes = step_operations(start), step_bytes(start)
     file = program_file(case.programs, case.optimizer, task, lanes, 1, "cpu")
     stepper = CompiledStepper(start.step, start.lanes, file)
     batch, setting = start.batches(), start.hyperparameters_at(0)
     program, gathered = seconds(lambda: stepper.advance(*batch, setting)), seconds(start.batches)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        for _ in range(LEAST):
+        for _ in range(MIN_REPETITIONS):
             stepper.advance(*batch, setting)
-    products = [each for each in profiled.key_averages() if each.key.startswith(("aten::", "mkldnn"))]
-    library = 1e-6 / LEAST * sum(each.self_cpu_time_total for each in products)
-    whole = program + gathered
-    floor = max(operations / machine.operations[workload.dtype], least / machine.bytes)
+    products = [event for event in profiled.key_averages() if event.key.startswith(("aten::", "mkldnn"))]
+    library = 1e-6 / MIN_REPETITIONS * sum(event.self_cpu_time_total for event in products)
+    total = program + gathered
+    floor = max(operations / machine.operations[workload.dtype], moved_bytes / machine.bytes)
     parts = gathered, min(library, program), max(program - library, 0.0)
     return (
-        f"{case.workload:22} {lanes:5} {1e3 * whole / lanes:10.4f} {operations / whole / 1e9:9.1f} "
-        f"{operations / whole / machine.operations[workload.dtype]:7.0%} {least / whole / 1e9:7.1f} "
-        f"{least / whole / machine.bytes:7.0%} {whole / floor:7.1f}   " + "  ".join(f"{p / whole:5.0%}" for p in parts)
+        f"{case.workload:22} {lanes:5} {1e3 * total / lanes:10.4f} {operations / total / 1e9:9.1f} "
+        f"{operations / total / machine.operations[workload.dtype]:7.0%} {moved_bytes / total / 1e9:7.1f} "
+        f"{moved_bytes / total / machine.bytes:7.0%} {total / floor:7.1f}   "
+        + "  ".join(f"{p / total:5.0%}" for p in parts)
     )
 
 
@@ -122,11 +123,11 @@ def _size(tensor: Tensor) -> int:
 
 
 def main() -> None:
-    """Measure the workloads asked for."""
+    """Measure the requested workloads."""
     parser = argparse.ArgumentParser(description="Compiled steps beside what the machine can do.")
-    parser.add_argument("workloads", nargs="*", default=[*WANTED], metavar="WORKLOAD")
+    parser.add_argument("workloads", nargs="*", default=[*REQUIRED_RATIOS], metavar="WORKLOAD")
     parser.add_argument("--optimizer", default="adam")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()  # as a worker does
     machine = peaks()
@@ -139,8 +140,8 @@ def main() -> None:
     )
     data_dir = read_settings().data_dir
     with tempfile.TemporaryDirectory() as folder:
-        for name in asked.workloads:
-            case = Case(workload=name, optimizer=asked.optimizer, data_dir=data_dir, programs=Path(folder) / name)
+        for name in options.workloads:
+            case = Case(workload=name, optimizer=options.optimizer, data_dir=data_dir, programs=Path(folder) / name)
             print(measure(case, registry.load_workload(name).lanes, machine), flush=True)
 
 

@@ -1,12 +1,12 @@
-"""One whole study from POST to report, beside the same trainings in plain Ray Tune with OptunaSearch and MLflow.
+"""A full study from POST to report, beside the same training in plain Ray Tune with OptunaSearch and MLflow.
 
-Two workloads, three arms with 24 trials of a grid each, two fixed arms, five confirm seeds: 198 runs. Ours twice in
-one service, first with an empty compile cache (cold) and then with what that left (warm). Then two peers, each with a
-process and an MLflow server of its own: function trials, and a class with `reuse_actors=True`. Clocks start when the
-service, or the peer's Ray cluster and MLflow server, is ready: imports of our driver are counted, a peer's are not.
+Two workloads, three arms with 24 trials of a grid each, two fixed arms, five confirm seeds: 198 runs. Ours runs twice
+in one service, first with an empty compile cache (cold), then with a filled one (warm). Then two peers run, each with
+its own process and MLflow server: function trials, and a class with `reuse_actors=True`. Times start when the service,
+or the peer's Ray cluster and MLflow server, is ready: they include our driver's imports, but not a peer's.
 
-Peers record less than ours: at most 40 reports of a run where ours has 200 points, test data at the end only, no
-effective learning rates, no final parameters. And a run of theirs that diverges ends at its next report.
+Peers record less than ours: at most 40 reports of a run instead of 200 points, test metrics only at the end, no
+effective learning rates and no final parameters. A diverging run of theirs ends at its next report.
 
 Usage: python benchmarks/study.py [--steps-scale X] [--trials N] [--seeds N] [--reports N] [--cpus N] [--peers KIND ...]
 """
@@ -21,8 +21,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from outcome import Confirmed, Outcome
-from peer import peer
+from outcome import ArmResult, Outcome
+from peer_process import run_peer
 from rich.console import Console
 
 from service.cli.serve import run_service
@@ -43,18 +43,18 @@ from studies.spec.study import StudySpec
 
 SEARCHED, FIXED = ("sgd", "momentum", "adam"), ("l4adam", "l4mom")
 LOW, HIGH = 1e-6, 1e1
-#: The workloads' own lengths.
+#: Default lengths of the workloads.
 STEPS = {"linear_regression": 20_000, "digits_mlp": 900}
 GOALS = {"function": 10.0, "class": 3.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lengths:
-    """How long the study is.
+    """The length of the study.
 
     Args:
-        scale: Of the runs' steps, 1 for the workloads' own.
-        trials: Of each search.
+        scale: Factor of the runs' steps.
+        trials: Trials of each search.
         seeds: Confirm seeds.
     """
 
@@ -64,42 +64,43 @@ class Lengths:
 
 
 def definition(name: str, lengths: Lengths) -> StudyDefinition:
-    """Return the study.
+    """Return the study's definition.
 
     Args:
         name: Its title.
-        lengths: How long it is.
+        lengths: Its length.
     """
     searched = {"lr": RangeDefinition(low=LOW, high=HIGH)}
     return StudyDefinition(
         name=name,
         workloads=tuple(
-            WorkloadDefinition(name=each, steps=max(1, round(whole * lengths.scale))) for each, whole in STEPS.items()
+            WorkloadDefinition(name=workload, steps=max(1, round(steps * lengths.scale)))
+            for workload, steps in STEPS.items()
         ),
         arms=(
-            *(ArmDefinition(name=each) for each in FIXED),
-            *(ArmDefinition(name=each, search=searched) for each in SEARCHED),
+            *(ArmDefinition(name=arm) for arm in FIXED),
+            *(ArmDefinition(name=arm, search=searched) for arm in SEARCHED),
         ),
         protocol=ProtocolDefinition(trials=lengths.trials, confirm_seeds=lengths.seeds),
     )
 
 
-def ours(client: Client, study: StudyDefinition) -> tuple[StudySpec, Outcome]:
+def run_ours(client: Client, study: StudyDefinition) -> tuple[StudySpec, Outcome]:
     """Post a study, wait for it and fetch its report.
 
     Args:
-        client: Of a service that is ready.
+        client: Client of a running service.
         study: The study.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     posted = client.submit(study)
     answer = deque(client.watch(posted.id), maxlen=1).pop()
     if answer.state is not State.SUCCEEDED:
         raise SystemExit(f"the study is {answer.state}: {answer.reason}")
     report = Report.model_validate_json(client.report(answer.id, ReportFormat.JSON))
-    seconds = time.perf_counter() - began
-    confirmed = tuple(
-        Confirmed(
+    seconds = time.perf_counter() - start
+    arms = tuple(
+        ArmResult(
             workload=workload.workload,
             arm=arm.arm,
             lr=(arm.setting or {}).get("lr", 0.0),
@@ -108,11 +109,11 @@ def ours(client: Client, study: StudyDefinition) -> tuple[StudySpec, Outcome]:
         for workload in report.workloads
         for arm in workload.arms
     )
-    return answer.spec, Outcome(seconds=seconds, runs=answer.progress.done, confirmed=confirmed)
+    return answer.spec, Outcome(seconds=seconds, runs=answer.progress.done, arms=arms)
 
 
 def main() -> None:
-    """Measure all and print the tables."""
+    """Measure all, and print the tables."""
     parser = argparse.ArgumentParser(description="A whole study, ours beside plain Ray Tune.")
     parser.add_argument("--steps-scale", type=float, default=1.0, help="of the runs' steps (default: 1)")
     parser.add_argument("--trials", type=int, default=24, help="of each search (default: 24)")
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--cpus", type=int, default=2, help="of all (default: 2)")
     parser.add_argument("--peers", nargs="*", choices=GOALS, default=list(GOALS), help="which (default: both)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing that was started is left behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all child processes are stopped
     lengths = Lengths(scale=options.steps_scale, trials=options.trials, seeds=options.seeds)
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as name:
@@ -129,14 +130,14 @@ def main() -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
         settings = _settings(folder, "ours", options.cpus)
         with run_service(settings, console), Client(settings.url) as client:
-            spec, cold = ours(client, definition("Cold", lengths))
-            spec, warm = ours(client, definition("Warm", lengths))
-        found = {"ours, cold": cold, "ours, warm": warm}
+            spec, cold = run_ours(client, definition("Cold", lengths))
+            spec, warm = run_ours(client, definition("Warm", lengths))
+        outcomes = {"ours, cold": cold, "ours, warm": warm}
         for kind in options.peers:
             console.print(f"Running the peer with {kind} trials ...")
-            found[kind] = peer(kind, spec, options.reports, _settings(folder, kind, options.cpus))
-    _show_times(found, warm, cold)
-    _show_results(found)
+            outcomes[kind] = run_peer(kind, spec, options.reports, _settings(folder, kind, options.cpus))
+    _show_times(outcomes, warm, cold)
+    _show_results(outcomes)
 
 
 def _settings(folder: Path, name: str, cpus: int) -> Settings:
@@ -147,26 +148,26 @@ def _settings(folder: Path, name: str, cpus: int) -> Settings:
     return Settings(home=folder / name, data_dir=folder / "data", port=ports[0], mlflow_port=ports[1], cpus=cpus)
 
 
-def _show_times(found: dict[str, Outcome], warm: Outcome, cold: Outcome) -> None:
+def _show_times(outcomes: dict[str, Outcome], warm: Outcome, cold: Outcome) -> None:
     print(f"{'':24} {'seconds':>9} {'runs':>6} {'/ warm':>8} {'/ cold':>8}")
-    for name, each in found.items():
-        to_warm, to_cold = each.seconds / warm.seconds, each.seconds / cold.seconds
-        line = f"{name:24} {each.seconds:9.1f} {each.runs:6} {to_warm:8.2f} {to_cold:8.2f}"
+    for name, outcome in outcomes.items():
+        to_warm, to_cold = outcome.seconds / warm.seconds, outcome.seconds / cold.seconds
+        line = f"{name:24} {outcome.seconds:9.1f} {outcome.runs:6} {to_warm:8.2f} {to_cold:8.2f}"
         if name in GOALS:
             line += f"  goal {GOALS[name]:.0f} {'reached' if to_warm >= GOALS[name] else 'NOT REACHED'}"
         print(line)
 
 
-def _show_results(found: dict[str, Outcome]) -> None:
-    """Print what each found, which is the same where they trained the same."""
+def _show_results(outcomes: dict[str, Outcome]) -> None:
+    """Print the selected learning rates and losses, which agree if the training does."""
     print("\nchosen learning rate and final training loss, geometric mean of the confirm seeds")
-    print(f"{'':30} " + " ".join(f"{name:>22}" for name in found))
-    for rows in zip(*(each.confirmed for each in found.values()), strict=True):
-        print(f"{rows[0].workload + ' ' + rows[0].arm:30} " + " ".join(f"{_result(each):>22}" for each in rows))
+    print(f"{'':30} " + " ".join(f"{name:>22}" for name in outcomes))
+    for rows in zip(*(outcome.arms for outcome in outcomes.values()), strict=True):
+        print(f"{rows[0].workload + ' ' + rows[0].arm:30} " + " ".join(f"{_result(arm):>22}" for arm in rows))
 
 
-def _result(confirmed: Confirmed) -> str:
-    return f"{confirmed.lr:.6g}  {geometric_mean(confirmed.losses, 1e-30):.4e}"
+def _result(arm: ArmResult) -> str:
+    return f"{arm.lr:.6g}  {geometric_mean(arm.losses, 1e-30):.4e}"
 
 
 if __name__ == "__main__":

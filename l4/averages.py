@@ -1,9 +1,9 @@
-"""Bias-corrected exponential moving averages, the estimates L4 is made of (section 2.3 of the paper)."""
+"""Exponential moving averages and their bias correction (section 2.3 of the paper)."""
 
 import torch
 from torch import Tensor
 
-#: A number, or a 0-dim tensor where lanes have their own.
+#: A number, or a 0-dim tensor where every lane has its own value.
 Scalar = float | Tensor
 
 
@@ -16,7 +16,7 @@ def ema(average: Tensor, value: Tensor, tau: Scalar) -> Tensor:
         tau: Timescale in steps, at least 1.
 
     Returns:
-        The next average, not corrected for its start at zero.
+        The next average, without bias correction.
 
     Example:
         >>> import torch
@@ -27,13 +27,13 @@ def ema(average: Tensor, value: Tensor, tau: Scalar) -> Tensor:
 
 
 def correction(tau: Scalar, t: Tensor) -> Tensor:
-    """Return what an average is divided by so that its start at zero is forgotten, 1 - (1 - 1/tau)^t.
+    """Return the bias correction of an average that starts at zero: its divisor, 1 - (1 - 1/tau)^t.
 
     Args:
         tau: Timescale in steps.
-        t: Number of values averaged, counting from 1; a 0-dim float64 tensor.
+        t: Number of averaged values, counted from 1; 0-dim float64.
 
     Returns:
         A 0-dim float64 tensor.
     """
-    return torch.rsub(torch.pow(1 - 1 / tau, t), 1)  # 1 - x in one call
+    return torch.rsub(torch.pow(1 - 1 / tau, t), 1)  # 1 - x in one operation

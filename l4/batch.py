@@ -1,4 +1,4 @@
-"""Parameters that are updated together, and the way that they go."""
+"""Batches: parameters that one update moves together, and the update itself."""
 
 from typing import Any, NamedTuple
 
@@ -9,16 +9,16 @@ from l4.sharding import is_dtensor, to_local
 
 
 class Batch(NamedTuple):
-    """Parameters of one group, device, type and age, that are updated together; real, and local where spread.
+    """Parameters of one group, device, dtype and step count, as real and local tensors.
 
     Args:
         group: Their parameter group.
         params: theta.
         grads: The gradients.
         buffers: The averages, one list for each of the optimizer's buffers.
-        t: How many gradients they have had, this one included; 0-dim float64, a view of their count.
-        step_count: The count; of shape (1,).
-        like: The first of them as it is, to know how it is spread.
+        t: Number of gradients they have received, this one included; 0-dim float64, a view of `step_count`.
+        step_count: The same number, of shape (1,), as the optimizer's state holds it.
+        reference_param: The first parameter in its original form, from which a DTensor's layout is read.
     """
 
     group: dict[str, Any]
@@ -31,12 +31,12 @@ class Batch(NamedTuple):
 
 
 class Update(NamedTuple):
-    """Where a batch goes: v is the vectors by the divisor.
+    """The update direction of a batch: v = vectors / divisor.
 
     Args:
-        vectors: One for each parameter; they may be buffers, and are not changed.
+        vectors: One for each parameter; they may be the buffers themselves, so nothing may write into them.
         divisor: 0-dim float64, on the batch's device.
-        inner: The batch's part of g.v; 0-dim float64.
+        inner: The batch's share of g.v; 0-dim float64.
     """
 
     vectors: list[Tensor]
@@ -45,33 +45,37 @@ class Update(NamedTuple):
 
 
 def make_batch(
-    group: dict[str, Any], params: list[Tensor], grads: list[Tensor], buffers: tuple[list[Tensor], ...], age: Tensor
+    group: dict[str, Any],
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: tuple[list[Tensor], ...],
+    step_count: Tensor,
 ) -> Batch:
-    """Return a batch of real, local tensors.
+    """Build a batch from the tensors as the optimizer holds them.
 
     Args:
         group: The parameter group.
-        params: Its members of one device, type and age.
+        params: Members of the group with one device, dtype and step count.
         grads: Their gradients.
         buffers: Their averages, one list for each of the optimizer's buffers.
-        age: Their count of gradients; of shape (1,), float64.
+        step_count: Number of gradients they have received; of shape (1,), float64.
 
     Returns:
-        Views, so that what is written to them is written to the parameters and buffers.
+        A batch of views: writing to them writes to the parameters and buffers.
     """
-    like = params[0]
+    reference_param = params[0]
 
-    def real(tensors: list[Tensor]) -> list[Tensor]:
-        if is_dtensor(like):
-            tensors = [to_local(each, whole) for each, whole in zip(tensors, params, strict=True)]
-        return [torch.view_as_real(each) for each in tensors] if like.is_complex() else tensors
+    def as_real_local(tensors: list[Tensor]) -> list[Tensor]:
+        if is_dtensor(reference_param):
+            tensors = [to_local(tensor, param) for tensor, param in zip(tensors, params, strict=True)]
+        return [torch.view_as_real(tensor) for tensor in tensors] if reference_param.is_complex() else tensors
 
     return Batch(
         group=group,
-        params=real(params),
-        grads=real(grads),
-        buffers=tuple(real(buffer) for buffer in buffers),
-        t=age.view(()),
-        step_count=age,
-        reference_param=like,
+        params=as_real_local(params),
+        grads=as_real_local(grads),
+        buffers=tuple(as_real_local(buffer) for buffer in buffers),
+        t=step_count.view(()),
+        step_count=step_count,
+        reference_param=reference_param,
     )

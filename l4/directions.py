@@ -1,4 +1,4 @@
-"""The directions of L4Mom and L4Adam: pure functions of their averages."""
+"""Update directions: those of L4Mom and L4Adam, and the base class for others."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -7,34 +7,34 @@ from torch import Tensor
 
 from l4.averages import Scalar, correction, ema
 
-#: Timescale of the gradient estimate g, whatever the direction's own is, and defaults of the directions' (section 4).
+#: Timescale of the gradient estimate g, for every direction, and the directions' defaults (section 4).
 TAU_G, TAU_M, TAU_S, ADAM_EPS = 10.0, 10.0, 1000.0, 1e-4
 
 
 def momentum(m: tuple[Tensor, ...], tau: Scalar, t: Tensor) -> tuple[Tensor, ...]:
-    """Return the corrected average of gradients, both the estimate g and L4Mom's direction.
+    """Return the bias-corrected averages of gradients: the estimate g, and L4Mom's direction.
 
     Args:
-        m: Averages of the gradients.
+        m: Averages of the gradients, one tensor a parameter.
         tau: Their timescale in steps.
-        t: The number of this step, counting from 1; 0-dim float64.
+        t: The number of this step, counted from 1; 0-dim float64.
     """
     scale = correction(tau, t)
-    return tuple(each / scale for each in m)
+    return tuple(average / scale for average in m)
 
 
 def adam(
     m: tuple[Tensor, ...], s: tuple[Tensor, ...], tau_m: Scalar, tau_s: Scalar, eps: Scalar, t: Tensor
 ) -> tuple[Tensor, ...]:
-    """Return L4Adam's direction, m / (sqrt(s) + eps): eps is outside the root, both averages are corrected.
+    """Return L4Adam's direction, m / (sqrt(s) + eps) of the bias-corrected averages; eps is outside the root.
 
     Args:
-        m: Averages of the gradients.
+        m: Averages of the gradients, one tensor a parameter.
         s: Averages of the squared gradients.
         tau_m: Timescale of m in steps.
         tau_s: Timescale of s in steps.
-        eps: Added to the root.
-        t: The number of this step, counting from 1; 0-dim float64.
+        eps: Added to the root of s.
+        t: The number of this step, counted from 1; 0-dim float64.
     """
     scale_m, scale_s = correction(tau_m, t), correction(tau_s, t)
     return tuple((a / scale_m) / ((b / scale_s).sqrt() + eps) for a, b in zip(m, s, strict=True))
@@ -58,23 +58,23 @@ class Direction(ABC):
         ((tensor([-1.,  1.]),), ())
     """
 
-    #: How many buffers of a parameter's shape it keeps; they start at zero.
+    #: Number of buffers for each parameter, of its shape; they start at zero.
     buffers: int
 
     @abstractmethod
     def advance(self, grads: Tensors, buffers: tuple[Tensors, ...], t: Tensor) -> tuple[Tensors, tuple[Tensors, ...]]:
-        """Return the vectors of this step and the buffers of the next.
+        """Return the vectors of this step, and the buffers for the next.
 
         Args:
             grads: The gradients; complex ones as real pairs.
-            buffers: What the step before left, `self.buffers` tuples as long as grads.
-            t: The number of gradients these parameters have had, counting from 1; 0-dim float64.
+            buffers: Those that the previous step returned: `self.buffers` tuples, each as long as `grads`.
+            t: Number of gradients that these parameters have received, counted from 1; 0-dim float64.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Direction):
-    """The corrected average of gradients: the paper's g, and L4Mom's v.
+    """The bias-corrected average of gradients: the paper's g, and L4Mom's v.
 
     Args:
         tau: Timescale in steps.
@@ -86,18 +86,18 @@ class Momentum(Direction):
     def advance(self, grads: Tensors, buffers: tuple[Tensors, ...], t: Tensor) -> tuple[Tensors, tuple[Tensors, ...]]:
         """Return m / (1 - (1 - 1/tau)^t) and m."""
         (averages,) = buffers
-        m = tuple(ema(each, grad, self.tau) for each, grad in zip(averages, grads, strict=True))
+        m = tuple(ema(average, grad, self.tau) for average, grad in zip(averages, grads, strict=True))
         return momentum(m, self.tau, t), (m,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(Direction):
-    """Adam's direction, with timescales for betas.
+    """Adam's direction, with timescales instead of betas.
 
     Args:
         tau_m: Timescale of the average of gradients in steps.
         tau_s: Timescale of the average of squared gradients in steps.
-        eps: Added to the root.
+        eps: Added to the root of s.
     """
 
     tau_m: float = TAU_M
@@ -106,10 +106,10 @@ class Adam(Direction):
     buffers = 2
 
     def advance(self, grads: Tensors, buffers: tuple[Tensors, ...], t: Tensor) -> tuple[Tensors, tuple[Tensors, ...]]:
-        """Return m / (sqrt(s) + eps), both averages corrected, and the averages m and s."""
+        """Return m / (sqrt(s) + eps), both averages bias-corrected, and the averages m and s."""
         averages, squares = buffers
-        m = tuple(ema(each, grad, self.tau_m) for each, grad in zip(averages, grads, strict=True))
-        s = tuple(ema(each, grad * grad, self.tau_s) for each, grad in zip(squares, grads, strict=True))
+        m = tuple(ema(average, grad, self.tau_m) for average, grad in zip(averages, grads, strict=True))
+        s = tuple(ema(square, grad * grad, self.tau_s) for square, grad in zip(squares, grads, strict=True))
         return adam(m, s, self.tau_m, self.tau_s, self.eps, t), (m, s)
 
 

@@ -1,16 +1,16 @@
-"""What this package raises."""
+"""The exceptions of this package."""
 
 
 class L4Error(Exception):
-    """Anything that went wrong in l4."""
+    """Base class of this package's exceptions."""
 
 
 class BadHyperparameterError(L4Error, ValueError):
-    """A hyperparameter is not admitted."""
+    """A hyperparameter has an invalid value."""
 
 
 class BadLossError(L4Error, TypeError):
-    """`step` was not given exactly one loss, or one that is not a number."""
+    """`step` got no loss, two, or one that is not a number."""
 
 
 class SparseGradientError(L4Error, RuntimeError):
@@ -22,4 +22,4 @@ class NonFiniteError(L4Error, ArithmeticError):
 
 
 class NegativeLossError(L4Error, ArithmeticError):
-    """A loss is below the floor that the step size counts from."""
+    """A loss is below its floor."""

@@ -1,7 +1,8 @@
-"""An estimate of a loss's floor, for losses that cannot reach zero: it rises while steps gain less than they promise.
+"""An estimate of a loss's floor, for losses that cannot reach zero.
 
-Not of the paper. As in Polyak step sizes with an unknown optimum, a goal that is not reached is raised towards the best
-value seen (Goffin and Kiwiel, 1999; Hazan and Kakade, 2019); here step by step, and judged by averages.
+The floor rises while steps decrease the loss by less than its linearisation predicts. This is not part of the paper. As
+in Polyak step sizes with an unknown optimum, a goal that is not reached is raised towards the best value seen (Goffin
+and Kiwiel, 1999; Hazan and Kakade, 2019); here in every step, decided by moving averages.
 """
 
 from typing import NamedTuple
@@ -11,19 +12,20 @@ from torch import Tensor
 
 from l4.averages import ema
 
-#: Timescale in steps of the averages and of the rise, that of the gradient estimate; and the part of what a step
-#: promises that it has to gain: half, as even exact line searches gain half of the linear prediction.
-TAU_FLOOR, ENOUGH = 10.0, 0.5
+#: Timescale in steps of the averages and of the rise, that of the gradient estimate.
+TAU_FLOOR = 10.0
+#: Least share of the predicted decrease that steps have to reach: on a quadratic, exact line searches reach half.
+MIN_GAIN = 0.5
 
 
 class Floor(NamedTuple):
-    """What is known of the floor; all 0-dim float64.
+    """State of the floor's estimate; all 0-dim float64.
 
     Args:
         floor: The estimate.
-        last: The loss of the step before; NaN before the first.
-        gained: Average of the losses' decreases.
-        promised: Average of the decreases that the linearised loss had, eta g.v.
+        last: The loss of the previous step; NaN before the first.
+        gained: Average of the loss's decrease in a step.
+        promised: Average of the linearised loss's decrease in a step, eta g.v.
     """
 
     floor: Tensor
@@ -32,20 +34,20 @@ class Floor(NamedTuple):
     promised: Tensor
 
 
-def follow(known: Floor, loss: Tensor, promise: Tensor, l_min: Tensor) -> tuple[Floor, Tensor]:
-    """Return what is known after one more loss, and L_min above the new floor.
+def update_floor(state: Floor, loss: Tensor, promise: Tensor, l_min: Tensor) -> tuple[Floor, Tensor]:
+    """Return the state after one more loss, and L_min above the new floor.
 
     Args:
-        known: What was known.
+        state: The state before.
         loss: The batch loss.
-        promise: eta g.v of the step before.
+        promise: eta g.v of the previous step.
         l_min: L_min above the old floor.
     """
-    begun = ~known.last.isnan()
-    gained = torch.where(begun, ema(known.gained, known.last - loss, TAU_FLOOR), 0.0)
-    promised = torch.where(begun, ema(known.promised, promise, TAU_FLOOR), 0.0)
-    drop = torch.clamp(loss - known.floor, max=0.0)
-    stalled = begun & (gained < ENOUGH * promised)
-    rise = torch.where(stalled, torch.minimum(l_min, loss - known.floor) / TAU_FLOOR, 0.0).clamp(min=0.0)
+    has_previous = ~state.last.isnan()
+    gained = torch.where(has_previous, ema(state.gained, state.last - loss, TAU_FLOOR), 0.0)
+    promised = torch.where(has_previous, ema(state.promised, promise, TAU_FLOOR), 0.0)
+    drop = torch.clamp(loss - state.floor, max=0.0)
+    stalled = has_previous & (gained < MIN_GAIN * promised)
+    rise = torch.where(stalled, torch.minimum(l_min, loss - state.floor) / TAU_FLOOR, 0.0).clamp(min=0.0)
     change = torch.where(drop < 0, drop, rise)
-    return Floor(floor=known.floor + change, last=loss, gained=gained, promised=promised), l_min - change
+    return Floor(floor=state.floor + change, last=loss, gained=gained, promised=promised), l_min - change

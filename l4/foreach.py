@@ -1,10 +1,10 @@
-"""The fast forms of the averages and directions: whole lists of tensors at once, in place, with no waiting.
+"""Fast forms of the averages and directions: in place, on whole lists of tensors, without synchronizing the device.
 
-torch.compile writes the results of functions of lists to memory, and fuses those of single tensors: what is needed only
-once is written for it one by one.
+torch.compile stores the results of functions of lists, but fuses operations on single tensors. When compiling, values
+that are used only once are therefore computed tensor by tensor.
 """
 
-# torch has no other names for the functions of lists of tensors
+# torch has no public names for its functions of lists of tensors
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 import torch
@@ -12,18 +12,18 @@ from torch import Tensor
 
 from l4.averages import correction
 
-#: Element types whose sums need a wider type.
+#: Dtypes whose sums need a wider dtype.
 _HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
-def on(device: torch.device, tensor: Tensor) -> Tensor:
-    """Return a tensor on a device; nothing waits for the copy, where there is one.
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; a copy does not block.
 
     Args:
-        device: Where it is needed.
-        tensor: Any.
+        tensor: Any tensor.
+        device: The device.
     """
-    # a call of `to` that changes nothing costs as much as a sum of two scalars
+    # a call of `to` without effect costs as much as an addition of two scalars
     return tensor if tensor.device == device else tensor.to(device, non_blocking=True)
 
 
@@ -43,7 +43,7 @@ def ema_of_squares_(averages: list[Tensor], values: list[Tensor], tau: float) ->
 
     Args:
         averages: The averages so far.
-        values: What is squared and averaged.
+        values: The new values, squared here.
         tau: Timescale in steps.
     """
     torch._foreach_mul_(averages, 1 - 1 / tau)
@@ -51,19 +51,19 @@ def ema_of_squares_(averages: list[Tensor], values: list[Tensor], tau: float) ->
 
 
 def fusion_barrier(scalar: Tensor) -> Tensor:
-    """Return a scalar that a compiled step computes by itself, and not again for each element that it is used with.
+    """Return a scalar that a compiled step computes once, not again for every element that uses it.
 
     Args:
-        scalar: 0-dim.
+        scalar: A 0-dim tensor.
     """
-    # the compiler never puts a cumulative sum into another loop
+    # the compiler never fuses a cumulative sum into another loop
     return scalar.view(1).cumsum(0).view(()) if torch.compiler.is_compiling() else scalar
 
 
 def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tuple[list[Tensor], Tensor]:
     """Return sqrt(s) + eps sqrt(c) and sqrt(c), whose quotient is sqrt(s / c) + eps.
 
-    With the correction c of s outside, only a scalar has to be divided by it, and not every element.
+    c is the bias correction of s: applied to the quotient, it divides one scalar and not every element.
 
     Args:
         s: Averages of squared gradients.
@@ -73,11 +73,11 @@ def adam_denominators(s: list[Tensor], tau: float, eps: float, t: Tensor) -> tup
     """
     root = fusion_barrier(correction(tau, t).sqrt())
     if torch.compiler.is_compiling():
-        return [each.sqrt() + (eps * root).to(each.dtype) for each in s], root
-    found = list(torch._foreach_sqrt(s))
-    # without alpha the tensor would be taken for a number, and its value waited for
-    torch._foreach_add_(found, (eps * root).to(found[0].dtype), alpha=1)
-    return found, root
+        return [average.sqrt() + (eps * root).to(average.dtype) for average in s], root
+    denominators = list(torch._foreach_sqrt(s))
+    # without alpha torch converts the tensor to a number, and waits for its value
+    torch._foreach_add_(denominators, (eps * root).to(denominators[0].dtype), alpha=1)
+    return denominators, root
 
 
 def divide_into(numerators: list[Tensor], denominators: list[Tensor]) -> list[Tensor]:
@@ -85,10 +85,10 @@ def divide_into(numerators: list[Tensor], denominators: list[Tensor]) -> list[Te
 
     Args:
         numerators: Tensors of any shapes.
-        denominators: As many, of the same shapes; overwritten.
+        denominators: As many, of the same shapes; overwritten with the quotients.
     """
-    for numerator, each in zip(numerators, denominators, strict=True):
-        torch.div(numerator, each, out=each)
+    for numerator, denominator in zip(numerators, denominators, strict=True):
+        torch.div(numerator, denominator, out=denominator)
     return denominators
 
 
@@ -102,8 +102,8 @@ def inner_product(left: list[Tensor], right: list[Tensor]) -> Tensor:
     if torch.compiler.is_compiling():
         return sum_elements([_upcast(a) * _upcast(b) for a, b in zip(left, right, strict=True)])
     if left is right:
-        wide = torch.float32 if left[0].dtype in _HALF_PRECISION else left[0].dtype
-        norms = torch.stack(torch._foreach_norm(left, 2, dtype=wide)).double()
+        norm_dtype = torch.float32 if left[0].dtype in _HALF_PRECISION else left[0].dtype
+        norms = torch.stack(torch._foreach_norm(left, 2, dtype=norm_dtype)).double()
         return torch.dot(norms, norms)
     return torch.stack([_dot(a, b) for a, b in zip(left, right, strict=True)]).sum(dtype=torch.float64)
 
@@ -114,7 +114,7 @@ def sum_elements(tensors: list[Tensor]) -> Tensor:
     Args:
         tensors: Tensors of any shapes.
     """
-    return torch.stack([each.sum() for each in tensors]).sum(dtype=torch.float64)
+    return torch.stack([tensor.sum() for tensor in tensors]).sum(dtype=torch.float64)
 
 
 def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None:
@@ -129,7 +129,7 @@ def subtract_(params: list[Tensor], vectors: list[Tensor], rate: Tensor) -> None
     if torch.compiler.is_compiling():
         for param, vector in zip(params, vectors, strict=True):
             param.sub_(vector * rate)
-    elif params[0].is_cpu:  # broadcasting saves a copy of all vectors there, and costs the fused kernel elsewhere
+    elif params[0].is_cpu:  # on a CPU broadcasting avoids a copy of all vectors; on a GPU it prevents the fused kernel
         torch._foreach_addcmul_(params, vectors, [rate] * len(params), -1)
     else:
         torch._foreach_sub_(params, torch._foreach_mul(vectors, rate))

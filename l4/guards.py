@@ -1,4 +1,4 @@
-"""Guards of the step size, all off by default: what a step does that the paper's rule would not survive."""
+"""Guards, off by default: detection of losses and gradients that the paper's rule cannot use."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from l4.errors import NegativeLossError, NonFiniteError
-from l4.foreach import on
+from l4.foreach import to_device
 
-#: What to do about a loss or a gradient that the rule cannot use: what the paper's rule does, leave the step out and
-#: count it, or raise at once (which waits for the device).
+#: Reaction to a loss or gradient that the rule cannot use: apply the rule regardless, skip the step and count it, or
+#: raise at once (which synchronizes with the device).
 GuardAction = Literal["propagate", "skip", "raise"]
 GUARD_ACTIONS: tuple[str, ...] = get_args(GuardAction)
 
 
 class InvalidStep(NamedTuple):
-    """Why a step is left out; both 0-dim bool.
+    """Whether and why a step is invalid; both 0-dim bool.
 
     Args:
         nonfinite: The loss or a gradient is infinite or NaN.
@@ -27,33 +27,33 @@ class InvalidStep(NamedTuple):
 
 
 def find_invalid(loss: Tensor, grads: list[Tensor], on_nonfinite: GuardAction, on_negative: GuardAction) -> InvalidStep:
-    """Return whether a step has to be left out.
+    """Return whether a step has to be skipped.
 
     Args:
-        loss: L above its floor; 0-dim.
-        grads: All gradients, local parts where they are spread.
-        on_nonfinite: What to do about infinite or NaN values; they are not looked for where it is "propagate".
-        on_negative: What to do about a loss below its floor, likewise.
+        loss: The loss minus its floor; 0-dim.
+        grads: All gradients; the local parts of DTensors.
+        on_nonfinite: Reaction to infinite or NaN values; with "propagate" there is no check for them.
+        on_negative: Reaction to a loss below its floor; likewise.
     """
     never = torch.zeros((), dtype=torch.bool, device=loss.device)
     nonfinite = never
     if on_nonfinite != "propagate":
         nonfinite = ~loss.isfinite()
         for grad in grads:
-            nonfinite = nonfinite | ~on(loss.device, grad.isfinite().all())
+            nonfinite = nonfinite | ~to_device(grad.isfinite().all(), loss.device)
     return InvalidStep(nonfinite=nonfinite, negative=never if on_negative == "propagate" else loss < 0)
 
 
 def raise_if_skipped(nonfinite: int, negative: int) -> None:
-    """Raise if steps were left out.
+    """Raise if steps were skipped.
 
     Args:
-        nonfinite: How many for a loss or a gradient that is infinite or NaN.
-        negative: How many for a loss below its floor.
+        nonfinite: Number skipped for an infinite or NaN loss or gradient.
+        negative: Number skipped for a loss below its floor.
 
     Raises:
-        NonFiniteError: The first is not zero.
-        NegativeLossError: The second is not zero.
+        NonFiniteError: `nonfinite` is not zero.
+        NegativeLossError: `negative` is not zero.
     """
     if nonfinite:
         raise NonFiniteError(

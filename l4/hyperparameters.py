@@ -1,4 +1,4 @@
-"""What values the hyperparameters of L4 optimizers may have."""
+"""Validation of the hyperparameters of L4 optimizers."""
 
 import math
 from typing import Any
@@ -10,13 +10,13 @@ from l4.guards import GUARD_ACTIONS
 
 
 def check_hyperparameters(group: dict[str, Any]) -> None:
-    """Check the values that every L4 optimizer has.
+    """Check the hyperparameters that every L4 optimizer has.
 
     Args:
         group: A parameter group.
 
     Raises:
-        BadHyperparameterError: A value is not admitted.
+        BadHyperparameterError: A value is invalid.
     """
     require_range(group, "lr", 0, math.inf)
     require_range(group, "weight_decay", 0, math.inf)
@@ -35,16 +35,16 @@ def check_hyperparameters(group: dict[str, Any]) -> None:
 
 
 def require_range(group: dict[str, Any], name: str, low: float, high: float) -> None:
-    """Check that a hyperparameter is a number of a range.
+    """Check that a hyperparameter is a finite number in a range.
 
     Args:
         group: A parameter group.
         name: The hyperparameter.
-        low: The least value.
-        high: The largest.
+        low: The smallest valid value.
+        high: The largest valid value.
 
     Raises:
-        BadHyperparameterError: It is not; infinities and NaN never are.
+        BadHyperparameterError: It is not.
     """
     value = group[name]
     if isinstance(value, Tensor):
@@ -52,6 +52,6 @@ def require_range(group: dict[str, Any], name: str, low: float, high: float) -> 
             raise BadHyperparameterError(
                 f"{name} is a tensor of shape {tuple(value.shape)}: Tensor {name} must be 1-element"
             )
-        return  # its value is the device's
+        return  # reading its value would synchronize with the device
     if not (isinstance(value, float | int) and low <= value <= high and math.isfinite(value)):
         raise BadHyperparameterError(f"Invalid {name} value: {value!r}; it has to be between {low} and {high}")

@@ -14,29 +14,29 @@ from l4.step_size import ALPHA, EPS, GAMMA, GAMMA0, TAU, inner_product
 
 @final
 class L4(L4Optimizer):
-    """L4 with a direction of your own (Rolinek and Martius, 2018, algorithm 1).
+    """L4 with any direction (Rolinek and Martius, 2018, algorithm 1).
 
-    g.v should not be negative, or the step climbs; both of the paper's directions see to that.
+    g.v should not be negative, or the step increases the loss; the paper's two directions ensure that.
 
     Args:
         params: Parameters or groups of them.
-        direction: Gives v.
-        estimate: Gives g; by default the average of gradients of timescale 10.
-        alpha: Fraction of the way to the goal to go.
+        direction: Computes v.
+        estimate: Computes g; by default the average of gradients of timescale 10.
+        alpha: Fraction of the way to the goal that a step takes.
         gamma: Fraction of L_min that is the goal.
         gamma0: Fraction of the first loss that L_min starts from.
         tau: Timescale in steps on which L_min is forgotten.
         eps: Added to g.v.
         lr: Factor on the step size, for schedules and warm-up; may differ between groups.
-        weight_decay: Decoupled: parameters shrink by lr * weight_decay a step, whatever the step size is.
-        max_eta: Largest step size; none where None.
-        loss_floor: Lower bound of the loss, from which it is counted; "estimate" finds one (`l4.floor`).
-        on_nonfinite: What to do about an infinite or NaN loss or gradient.
-        on_negative: What to do about a loss below loss_floor.
-        average_loss: Whether to take the mean of all processes' losses, for data-parallel training.
+        weight_decay: Decoupled: parameters shrink by lr * weight_decay in a step, independent of the step size.
+        max_eta: Upper limit of the step size; None for no limit.
+        loss_floor: Lower bound of the loss, subtracted from it; "estimate" to estimate one (`l4.floor`).
+        on_nonfinite: Reaction to an infinite or NaN loss or gradient.
+        on_negative: Reaction to a loss below loss_floor.
+        average_loss: Whether to use the mean of all processes' losses, for data-parallel training.
 
     Raises:
-        BadHyperparameterError: A value is not admitted.
+        BadHyperparameterError: A value is invalid.
 
     Example:
         >>> from l4 import L4, Momentum
@@ -70,7 +70,7 @@ class L4(L4Optimizer):
         on_negative: GuardAction = "propagate",
         average_loss: bool = False,
     ) -> None:
-        """Check the hyperparameters; the state is made at the first step."""
+        """Check the hyperparameters; the first step creates the state."""
         self.direction, self.estimate = direction, estimate
         hyperparameters = {
             "lr": lr,
@@ -93,14 +93,14 @@ class L4(L4Optimizer):
         return estimates + tuple(f"v{i}" for i in range(self.direction.buffers))
 
     def _update_direction(self, batch: Batch) -> Update:
-        grads, held = tuple(batch.grads), tuple(tuple(each) for each in batch.buffers)
-        g, first = self.estimate.advance(grads, held[: self.estimate.buffers], batch.t)
-        v, second = self.direction.advance(grads, held[self.estimate.buffers :], batch.t)
-        for buffer, following in zip(held, first + second, strict=True):
-            for old, new in zip(buffer, following, strict=True):
+        grads, buffers = tuple(batch.grads), tuple(tuple(buffer) for buffer in batch.buffers)
+        g, estimate_buffers = self.estimate.advance(grads, buffers[: self.estimate.buffers], batch.t)
+        v, direction_buffers = self.direction.advance(grads, buffers[self.estimate.buffers :], batch.t)
+        for buffer, new_buffer in zip(buffers, estimate_buffers + direction_buffers, strict=True):
+            for old, new in zip(buffer, new_buffer, strict=True):
                 old.copy_(new)
         return Update(vectors=list(v), divisor=torch.ones_like(batch.t), inner=inner_product(g, v).double())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs: torch's, and the directions."""
+        """Return the state to copy or pickle: torch's, and the directions."""
         return super().__getstate__() | {"direction": self.direction, "estimate": self.estimate}

@@ -22,25 +22,25 @@ class L4Adam(L4Optimizer):
 
     Args:
         params: Parameters or groups of them.
-        alpha: Fraction of the way to the goal to go.
+        alpha: Fraction of the way to the goal that a step takes.
         gamma: Fraction of L_min that is the goal.
         gamma0: Fraction of the first loss that L_min starts from.
         tau: Timescale in steps on which L_min is forgotten.
         eps: Added to g.v.
-        tau_m: Timescale of the average of gradients in steps; at 10 it is the gradient estimate too, else that has a
-            third buffer.
+        tau_m: Timescale of the average of gradients in steps; at 10 this average is also the gradient estimate, which
+            has a third buffer otherwise.
         tau_s: Timescale of the average of squared gradients in steps.
-        adam_eps: Added to the root, after its correction.
+        adam_eps: Added to the bias-corrected root.
         lr: Factor on the step size, for schedules and warm-up; may differ between groups.
-        weight_decay: Decoupled: parameters shrink by lr * weight_decay a step, whatever the step size is.
-        max_eta: Largest step size; none where None.
-        loss_floor: Lower bound of the loss, from which it is counted; "estimate" finds one (`l4.floor`).
-        on_nonfinite: What to do about an infinite or NaN loss or gradient.
-        on_negative: What to do about a loss below loss_floor.
-        average_loss: Whether to take the mean of all processes' losses, for data-parallel training.
+        weight_decay: Decoupled: parameters shrink by lr * weight_decay in a step, independent of the step size.
+        max_eta: Upper limit of the step size; None for no limit.
+        loss_floor: Lower bound of the loss, subtracted from it; "estimate" to estimate one (`l4.floor`).
+        on_nonfinite: Reaction to an infinite or NaN loss or gradient.
+        on_negative: Reaction to a loss below loss_floor.
+        average_loss: Whether to use the mean of all processes' losses, for data-parallel training.
 
     Raises:
-        BadHyperparameterError: A value is not admitted.
+        BadHyperparameterError: A value is invalid.
 
     Example:
         >>> from l4 import L4Adam
@@ -71,7 +71,7 @@ class L4Adam(L4Optimizer):
         on_negative: GuardAction = "propagate",
         average_loss: bool = False,
     ) -> None:
-        """Check the hyperparameters; the state is made at the first step."""
+        """Check the hyperparameters; the first step creates the state."""
         hyperparameters = {
             "lr": lr,
             "alpha": alpha,
@@ -97,7 +97,7 @@ class L4Adam(L4Optimizer):
         require_range(group, "adam_eps", 0, math.inf)
 
     def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("m", "s") if group["tau_m"] == TAU_G else (*("m", "s"), "g")
+        return ("m", "s") if group["tau_m"] == TAU_G else ("m", "s", "g")
 
     def _update_direction(self, batch: Batch) -> Update:
         group, t = batch.group, batch.t
@@ -111,7 +111,7 @@ class L4Adam(L4Optimizer):
             g, correction_g = batch.buffers[2], correction(TAU_G, t)
             ema_(g, batch.grads, TAU_G)
         divisor = correction_m / root
-        if torch.compiler.is_compiling():  # one more division there is cheaper than a copy of all quotients
+        if torch.compiler.is_compiling():  # when compiling, a second division costs less than storing all quotients
             vectors = [a / d for a, d in zip(m, denominators, strict=True)]
             inner = sum_elements([a * b / d for a, b, d in zip(g, m, denominators, strict=True)])
         else:

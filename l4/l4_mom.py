@@ -22,22 +22,22 @@ class L4Mom(L4Optimizer):
 
     Args:
         params: Parameters or groups of them.
-        alpha: Fraction of the way to the goal to go.
+        alpha: Fraction of the way to the goal that a step takes.
         gamma: Fraction of L_min that is the goal.
         gamma0: Fraction of the first loss that L_min starts from.
         tau: Timescale in steps on which L_min is forgotten.
         eps: Added to g.v.
-        tau_m: Timescale of the direction in steps; one buffer at 10, that of the gradient estimate, else two.
+        tau_m: Timescale of the direction in steps; at 10 the direction and the gradient estimate share one buffer.
         lr: Factor on the step size, for schedules and warm-up; may differ between groups.
-        weight_decay: Decoupled: parameters shrink by lr * weight_decay a step, whatever the step size is.
-        max_eta: Largest step size; none where None.
-        loss_floor: Lower bound of the loss, from which it is counted; "estimate" finds one (`l4.floor`).
-        on_nonfinite: What to do about an infinite or NaN loss or gradient.
-        on_negative: What to do about a loss below loss_floor.
-        average_loss: Whether to take the mean of all processes' losses, for data-parallel training.
+        weight_decay: Decoupled: parameters shrink by lr * weight_decay in a step, independent of the step size.
+        max_eta: Upper limit of the step size; None for no limit.
+        loss_floor: Lower bound of the loss, subtracted from it; "estimate" to estimate one (`l4.floor`).
+        on_nonfinite: Reaction to an infinite or NaN loss or gradient.
+        on_negative: Reaction to a loss below loss_floor.
+        average_loss: Whether to use the mean of all processes' losses, for data-parallel training.
 
     Raises:
-        BadHyperparameterError: A value is not admitted.
+        BadHyperparameterError: A value is invalid.
 
     Example:
         >>> from l4 import L4Mom
@@ -66,7 +66,7 @@ class L4Mom(L4Optimizer):
         on_negative: GuardAction = "propagate",
         average_loss: bool = False,
     ) -> None:
-        """Check the hyperparameters; the state is made at the first step."""
+        """Check the hyperparameters; the first step creates the state."""
         hyperparameters = {
             "lr": lr,
             "alpha": alpha,
@@ -88,7 +88,7 @@ class L4Mom(L4Optimizer):
         require_range(group, "tau_m", 1, math.inf)
 
     def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("m",) if group["tau_m"] == TAU_G else (*("m",), "g")
+        return ("m",) if group["tau_m"] == TAU_G else ("m", "g")
 
     def _update_direction(self, batch: Batch) -> Update:
         group, t = batch.group, batch.t

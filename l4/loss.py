@@ -1,4 +1,4 @@
-"""The loss that a step is given: checked, and turned into a 0-dim float64 tensor without waiting for its value."""
+"""Conversion of the loss passed to `step` into a 0-dim float64 tensor, without synchronizing the device."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import distributed as dist
 
 from l4.errors import BadLossError
 
-#: What a loss may be given as.
+#: Types of a loss passed to `step`.
 Loss = Tensor | float
 
 
@@ -15,10 +15,10 @@ def to_scalar(loss: object, device: torch.device) -> Tensor:
 
     Args:
         loss: A tensor of one element, or a number.
-        device: Where it is needed.
+        device: Device of the result.
 
     Raises:
-        BadLossError: It is neither, or not real.
+        BadLossError: The loss is neither, or is complex.
     """
     if isinstance(loss, Tensor):
         if loss.numel() != 1 or loss.is_complex():
@@ -36,10 +36,10 @@ def to_scalar(loss: object, device: torch.device) -> Tensor:
 
 
 def mean_over_processes(loss: Tensor) -> Tensor:
-    """Return the mean of every process's loss, so that all of them take the same step.
+    """Return the mean of all processes' losses, so that they take the same step.
 
     Args:
-        loss: This process's; 0-dim.
+        loss: This process's loss; 0-dim.
 
     Raises:
         BadLossError: There is no process group.

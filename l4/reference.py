@@ -1,4 +1,4 @@
-"""The paper's algorithm transcribed literally, one scalar loop after another: the oracle of the fast code."""
+"""The paper's algorithm transcribed literally in scalar loops: the reference that tests compare the fast code with."""
 
 import math
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ class Reference:
 
     Args:
         size: Number of parameters.
-        direction: Which direction v to take.
-        alpha: Fraction of the way to the goal to go.
+        direction: The direction v.
+        alpha: Fraction of the way to the goal that a step takes.
         gamma: Fraction of L_min that is the goal.
         gamma0: Fraction of the first loss that L_min starts from.
         tau: Timescale in steps of L_min's relaxation.
@@ -40,7 +40,7 @@ class Reference:
         tau_s: float = 1000.0,
         adam_eps: float = 1e-4,
     ) -> None:
-        """Start before the first step."""
+        """Initialise the state."""
         self.direction = direction
         self.alpha, self.gamma, self.gamma0, self.tau, self.eps = alpha, gamma, gamma0, tau, eps
         self.tau_m, self.tau_s, self.adam_eps = tau_m, tau_s, adam_eps

@@ -1,4 +1,4 @@
-"""The L4 step size: how far to go along any direction for the linearised loss to fall towards its goal."""
+"""The L4 step size: the one at which the linearised loss falls towards its goal, along any direction."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ ALPHA, GAMMA, GAMMA0, TAU, EPS = 0.15, 0.9, 0.75, 1000.0, 1e-12
 
 
 class StepSize(NamedTuple):
-    """A step size and what it leaves behind.
+    """A step size, and the L_min for the next step.
 
     Args:
         eta: The step size (equation 4); 0-dim.
-        l_min: The estimate of the smallest reachable loss for the next step, already relaxed; 0-dim.
+        l_min: The estimate of the smallest reachable loss, relaxed for the next step; 0-dim.
     """
 
     eta: Tensor
@@ -38,14 +38,14 @@ def step_size(
     """Return eta = alpha (L - gamma L_min) / (g.v + eps), and the L_min of the next step.
 
     L_min starts as gamma0 L, is the smallest loss seen after that, and is relaxed by (1 + 1/tau) after each use
-    (algorithm 1). Nothing is clamped: a negative loss gives a negative eta.
+    (algorithm 1). Nothing is clamped, so a negative loss gives a negative eta.
 
     Args:
-        loss: L, the batch loss before the update, at the parameters the gradient is of; 0-dim.
-        l_min: The L_min left by the step before; not read on the first step.
+        loss: L, the batch loss before the update, at the parameters of the gradient; 0-dim.
+        l_min: L_min from the previous step; ignored on the first step.
         inner: g.v, the sum over all parameters of gradient estimate times direction; 0-dim.
         first: Whether this is the first step; 0-dim bool.
-        alpha: Fraction of the way to the goal to go.
+        alpha: Fraction of the way to the goal that a step takes.
         gamma: Fraction of L_min that is the goal.
         gamma0: Fraction of the first loss that L_min starts from.
         tau: Timescale in steps of the relaxation.

@@ -1,4 +1,4 @@
-"""The errors of the service package, one base class."""
+"""The errors of the service package, with a common base class."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ from studies.validation.faults import Fault
 
 
 class ServiceError(Exception):
-    """Base of every error this package raises on purpose; its message shows the value and the remedy."""
+    """Base class of the package's errors; messages show the offending value and the remedy."""
 
 
 class UnauthenticatedError(ServiceError):
-    """A request without an API key that is worth anything."""
+    """A request without a valid API key."""
 
 
 class LoginNeededError(UnauthenticatedError):
-    """A page that is asked for by a browser that has not logged in.
+    """A browser requested a page without being logged in.
 
     Args:
-        location: Where it logs in, to come back.
+        location: The URL of the login page, which returns to the requested page.
     """
 
     def __init__(self, location: str) -> None:
@@ -27,15 +27,15 @@ class LoginNeededError(UnauthenticatedError):
 
 
 class ForbiddenError(ServiceError):
-    """A request that its sender may not make: by role, by the study's owner, or from where it comes."""
+    """A request that is not allowed: because of the caller's role, the study's owner, or the request's origin."""
 
 
 class TooManyRequestsError(ServiceError):
-    """A client that asks too often.
+    """A client exceeded a rate limit.
 
     Args:
-        message: Which limit it is.
-        seconds: Until it may ask again.
+        message: Names the limit.
+        seconds: Time until the client may retry.
     """
 
     def __init__(self, message: str, seconds: float) -> None:
@@ -49,15 +49,15 @@ class UnknownKeyError(ServiceError):
 
 
 class BadKeyNameError(ServiceError):
-    """A name that no API key can have."""
+    """An invalid name for an API key."""
 
 
 class MalformedKeyError(ServiceError):
-    """A text that is given as an API key and has not the form of one."""
+    """A text that does not have the form of an API key."""
 
 
 class BadSecretError(ServiceError):
-    """A text that is given as a secret and cannot be it."""
+    """An invalid secret."""
 
 
 class UnknownStudyError(ServiceError):
@@ -77,7 +77,7 @@ class UnknownWebhookError(ServiceError):
 
 
 class PrivateAddressError(ServiceError):
-    """A receiver is in the service's own network, where none may be."""
+    """A webhook's receiver has a private address, which is not allowed."""
 
 
 class NoLogError(ServiceError):
@@ -85,19 +85,19 @@ class NoLogError(ServiceError):
 
 
 class KeyReusedError(ServiceError):
-    """A key that was given with another study before."""
+    """An idempotency key that was used with another study before."""
 
 
 class WrongStateError(ServiceError):
-    """The study's state does not allow what was asked."""
+    """The study's state does not allow the action."""
 
 
 class NoCatalogueError(ServiceError):
-    """No runner has published what it can train yet."""
+    """No runner has published a catalogue yet."""
 
 
 class NoRunnerError(ServiceError):
-    """No runner is at work now."""
+    """No runner is active."""
 
 
 class NoReportError(ServiceError):
@@ -112,8 +112,8 @@ class BadBodyError(ServiceError):
     """A body that is not readable JSON or YAML.
 
     Args:
-        message: What is wrong, with line and column where they are known.
-        faults: The unreadable values, each with its JSON pointer, where there are such.
+        message: What is wrong, with line and column if known.
+        faults: The unreadable values, each with its JSON pointer; may be empty.
     """
 
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
@@ -123,7 +123,7 @@ class BadBodyError(ServiceError):
 
 
 class InvalidBodyError(ServiceError):
-    """A body that asks for something which cannot be asked for.
+    """A readable body with invalid values.
 
     Args:
         faults: At least one.
@@ -136,7 +136,7 @@ class InvalidBodyError(ServiceError):
 
 
 class CannotCompareError(ServiceError):
-    """Studies that no one report can compare.
+    """Studies that cannot be compared in one report.
 
     Args:
         faults: The fields in which they differ, at least one.
@@ -153,11 +153,11 @@ class JointReportError(ServiceError):
 
 
 class BadCursorError(ServiceError):
-    """A page cursor that this service did not give."""
+    """An invalid page cursor."""
 
 
 class BadSettingError(ServiceError):
-    """An environment variable whose value no setting admits."""
+    """An environment variable with an invalid value."""
 
 
 class ForeignDatabaseError(ServiceError):
@@ -165,21 +165,21 @@ class ForeignDatabaseError(ServiceError):
 
 
 class PortTakenError(ServiceError):
-    """A port that the service is to listen on is in use."""
+    """A port that the service listens on is in use."""
 
 
 class StartError(ServiceError):
-    """A part of the service did not come up."""
+    """A process of the service did not become ready."""
 
 
 class ProcessDiedError(ServiceError):
-    """A part of the service ended while it was needed."""
+    """A process of the service ended unexpectedly."""
 
 
 class UnreachableError(ServiceError):
-    """No service answers where the client was sent."""
+    """A service, a database or a webhook's receiver cannot be reached."""
 
 
 def quote_value(text: str) -> str:
-    """Return what somebody sent as a message may show it."""
+    """Return a value from a client, quoted and shortened for messages."""
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,20 +1,20 @@
-"""What the holder of an API key may do."""
+"""The roles of API keys."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """A role; each may do all that the ones before it may."""
+    """A role; each has the permissions of the ones before it."""
 
-    #: Reads everything but webhooks.
+    #: Reads everything except webhooks.
     READER = "reader"
-    #: Also posts studies and clones any; does to its own what can be done to studies.
+    #: Also posts studies, clones any study, and manages its own.
     SUBMITTER = "submitter"
-    #: Everything, of everybody.
+    #: Manages everything, of all owners.
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Say whether who has this role may do what another one may.
+        """Return whether this role has the permissions of another one.
 
         Args:
             other: The other role.

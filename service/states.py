@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a study is."""
+    """The state of a study."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -15,15 +15,15 @@ class State(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-#: Which states a study may come from, for each state it may go to.
+#: Allowed transitions: for each state, the states from which a study may enter it.
 SOURCES: dict[State, tuple[State, ...]] = {
-    # its runner stopped, or its driver died; resumed; retried
+    # respectively: the runner stopped or the driver died; resumed; retried
     State.QUEUED: (State.RUNNING, State.PAUSED, State.FAILED),
-    # RUNNING again: taken up after its lease ran out; from PAUSED: resumed while its driver still held it
+    # from RUNNING: claimed again after its lease expired; from PAUSED: resumed while a driver held it
     State.RUNNING: (State.QUEUED, State.RUNNING, State.PAUSED),
     State.PAUSED: (State.QUEUED, State.RUNNING),
     State.CANCELLING: (State.RUNNING, State.PAUSED),
-    # from PAUSED: its last packs were in training
+    # from PAUSED: the packs in training were the last ones
     State.SUCCEEDED: (State.RUNNING, State.PAUSED),
     State.FAILED: (State.QUEUED, State.RUNNING, State.PAUSED),
     State.CANCELLED: (State.QUEUED, State.PAUSED, State.CANCELLING),
@@ -33,5 +33,5 @@ SOURCES: dict[State, tuple[State, ...]] = {
 HELD = (State.RUNNING, State.PAUSED, State.CANCELLING)
 #: States in which the driver that holds the study may write its rows.
 WRITABLE = (State.RUNNING, State.PAUSED)
-#: States in which nothing goes on; only FAILED can be left.
+#: Final states; only FAILED can be left, by a retry.
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)

@@ -1,4 +1,4 @@
-"""What a study runs on: package versions, commit, hardware."""
+"""The environment of a study: package versions, source commit and hardware."""
 
 import os
 import platform
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-#: Packages whose versions decide results.
+#: Packages whose versions can change results.
 PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
-#: In an image, where there is no repository: the commit that it was built from.
+#: Container images have no repository; this file holds the commit that they were built from.
 _COMMIT_FILE = Path(__file__).with_name("commit.txt")
 
 
 class Environment(BaseModel):
-    """What a study runs on.
+    """The environment of a study.
 
     Args:
-        versions: By package; Python's own under `python`.
-        commit: Of this project's source, `-dirty` where changed; empty where it is not known.
-        hardware: Processor, cores and system of the machine the study is driven from.
+        versions: Versions by package name; Python's own under `python`.
+        commit: Commit of this project's source, with `-dirty` appended if there are changes; empty if unknown.
+        hardware: Processor, cores and operating system of the driver's machine.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,7 +32,7 @@ class Environment(BaseModel):
 
 
 def current_environment() -> Environment:
-    """Return what this process runs on."""
+    """Return the environment of this process."""
     return Environment(
         versions={"python": platform.python_version()} | {name: package_version(name) for name in PACKAGES},
         commit=_git_commit(),
@@ -41,23 +41,28 @@ def current_environment() -> Environment:
 
 
 def pip_constraints() -> str:
-    """Return every package that this process could import as a file of pip's constraints, this project left out."""
-    found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
-    # of `2.13.0+cpu` only the public part: the rest names one index's build of it
-    return "".join(f"{name}=={found[name].partition('+')[0]}\n" for name in sorted(found) if name != PACKAGES[0])
+    """Return all installed packages except this project as the content of a pip constraints file."""
+    installed = {
+        distribution.metadata["Name"].lower().replace("_", "-"): distribution.version
+        for distribution in distributions()
+    }
+    # only the public part of `2.13.0+cpu`: the local part names the build of one index
+    return "".join(
+        f"{name}=={installed[name].partition('+')[0]}\n" for name in sorted(installed) if name != PACKAGES[0]
+    )
 
 
 def describe_hardware() -> str:
-    """Return processor, cores and system of this machine."""
+    """Return processor, cores and operating system of this machine."""
     name = cpu_info("model name") or platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
 def package_version(name: str) -> str:
-    """Return the version of an installed package, `not installed` of one that is not.
+    """Return the version of a package, or `not installed`.
 
     Args:
-        name: The package.
+        name: The package's name.
     """
     try:
         return version(name)
@@ -68,21 +73,21 @@ def package_version(name: str) -> str:
 def _git_commit() -> str:
     if _COMMIT_FILE.exists():
         return _COMMIT_FILE.read_text()
-    described = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        found = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return found.stdout.strip()
+    return result.stdout.strip()
 
 
 @cache
 def cpu_info(field: str, file: Path = Path("/proc/cpuinfo")) -> str:
-    """Return a field of the first core's description, empty where there is no such thing.
+    """Return a field of the first core in `/proc/cpuinfo`; empty if the file or the field is missing.
 
     Args:
-        field: As Linux names it: `vendor_id`, `model name`.
-        file: Where Linux describes all cores.
+        field: Its name in the file, such as `vendor_id` or `model name`.
+        file: The file to read.
     """
     try:
         lines = file.read_text().splitlines()

@@ -2,31 +2,31 @@
 
 
 class StudiesError(Exception):
-    """Base of every error this package raises on purpose; its message shows the value and the remedy."""
+    """Base class of this package's errors; the message shows the value and the remedy."""
 
 
 class UnknownNameError(StudiesError):
-    """A workload, optimizer or statistic that no file of its folder provides."""
+    """A workload, optimizer or statistic that does not exist."""
 
 
 class InvalidValueError(StudiesError):
-    """A value that a definition does not admit."""
+    """A value outside the bounds or choices of its definition."""
 
 
 class DataMissingError(StudiesError):
-    """A data set that is neither in the data directory nor could be downloaded."""
+    """A data set is not in the data directory and could not be downloaded."""
 
 
 class OutOfMemoryError(StudiesError):
-    """A pack that did not fit into the memory of its worker."""
+    """A pack did not fit into the memory of its worker."""
 
 
 class CompilationError(StudiesError):
-    """A step that could not be compiled on its worker."""
+    """A step could not be compiled on its worker."""
 
 
 class PackFailedError(StudiesError):
-    """A pack that could not be trained; the message is the worker's reason in plain words."""
+    """A pack could not be trained; the message is the worker's reason in plain words."""
 
 
 class StoppedError(StudiesError):
@@ -34,12 +34,12 @@ class StoppedError(StudiesError):
 
 
 class ClusterError(StudiesError):
-    """A Ray cluster that this machine cannot join."""
+    """This machine cannot join a Ray cluster."""
 
 
-class OtherCodeError(StudiesError):
-    """Two machines of a cluster that have not the same code, and so would not train the same."""
+class CodeMismatchError(StudiesError):
+    """Two machines of a cluster do not have the same code, so their results could differ."""
 
 
 class BundleError(StudiesError):
-    """A folder that is no unpacked bundle of this version."""
+    """A folder is not an unpacked bundle of this version."""

@@ -1,4 +1,4 @@
-"""The registries: a folder each, listed without importing, loaded by name."""
+"""Registries of workloads and optimizers: folders whose modules are listed without an import and loaded by name."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent
 
 
 def list_names(kind: str) -> tuple[str, ...]:
-    """Return the names a folder provides, in alphabetical order.
+    """Return the registered names of a folder, in alphabetical order.
 
     Args:
         kind: The folder, `workloads` or `optimizers`.
@@ -24,25 +24,25 @@ def list_names(kind: str) -> tuple[str, ...]:
 
 
 def load_workload(name: str) -> Workload:
-    """Return a workload.
+    """Return a registered workload.
 
     Args:
-        name: The stem of its file.
+        name: The name of its module.
 
     Raises:
-        UnknownNameError: Where no file provides it.
+        UnknownNameError: There is no such module.
     """
     return cast(Workload, _load("workloads", name, "WORKLOAD"))
 
 
 def load_optimizer(name: str) -> AnyOptimizer:
-    """Return an optimizer.
+    """Return a registered optimizer.
 
     Args:
-        name: The stem of its file.
+        name: The name of its module.
 
     Raises:
-        UnknownNameError: Where no file provides it.
+        UnknownNameError: There is no such module.
     """
     return cast(AnyOptimizer, _load("optimizers", name, "OPTIMIZER"))
 
@@ -54,7 +54,7 @@ def _load(kind: str, name: str, constant: str) -> object:
 
 
 def build_catalogue() -> Catalogue:
-    """Return everything this process can train."""
+    """Return the catalogue of all registered workloads and optimizers."""
     return Catalogue(
         workloads=tuple(_workload_entry(name) for name in list_names("workloads")),
         optimizers=tuple(_optimizer_entry(name) for name in list_names("optimizers")),
@@ -62,35 +62,35 @@ def build_catalogue() -> Catalogue:
 
 
 def _workload_entry(name: str) -> WorkloadEntry:
-    declared = load_workload(name)
+    workload = load_workload(name)
     return WorkloadEntry(
         name=name,
-        summary=declared.summary,
-        options=declared.options,
-        default_steps=declared.default_steps,
-        epoch_examples=declared.epoch_examples,
-        has_validation=declared.has_validation,
-        metrics=tuple(measure.metric for measure in declared.measures),
-        lanes=declared.lanes,
-        step_seconds=declared.step_seconds,
+        summary=workload.summary,
+        options=workload.options,
+        default_steps=workload.default_steps,
+        epoch_examples=workload.epoch_examples,
+        has_validation=workload.has_validation,
+        metrics=tuple(measure.metric for measure in workload.measures),
+        lanes=workload.lanes,
+        step_seconds=workload.step_seconds,
     )
 
 
 def _optimizer_entry(name: str) -> OptimizerEntry:
-    declared = load_optimizer(name)
-    return OptimizerEntry(name=name, summary=declared.summary, hyperparameters=declared.hyperparameters)
+    optimizer = load_optimizer(name)
+    return OptimizerEntry(name=name, summary=optimizer.summary, hyperparameters=optimizer.hyperparameters)
 
 
 def download_workloads(workload_names: Sequence[str], data_dir: Path) -> None:
-    """Download what is missing of the data sets of workloads, with their default options.
+    """Download missing files of the data sets that workloads use with their default options.
 
     Args:
-        workload_names: The workloads.
+        workload_names: Names of the workloads.
         data_dir: The data directory.
 
     Raises:
-        UnknownNameError: Where there is no such workload.
+        UnknownNameError: There is no such workload.
         DataMissingError: As from `download_files`.
     """
-    for declared in map(load_workload, workload_names):
-        download_files(declared.files({option.name: option.default for option in declared.options}), data_dir)
+    for workload in map(load_workload, workload_names):
+        download_files(workload.files({option.name: option.default for option in workload.options}), data_dir)

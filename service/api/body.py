@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from service.api.dependencies import SettingsDep
 from service.api.parsers import parse_json, parse_yaml
 from service.errors import InvalidBodyError
-from studies.validation.faults import Fault, pointer
+from studies.validation.faults import Fault, json_pointer
 
 _PARSERS: dict[str, Callable[[bytes], object]] = {
     "application/json": parse_json,
@@ -115,7 +115,7 @@ def parse_body(model: type[Model], body: RequestBody) -> Model:
     except ValidationError as error:
         raise InvalidBodyError(
             [
-                Fault(pointer=pointer(*item["loc"]), detail=f"{item['msg']} (got {_shorten(item['input'])})")
+                Fault(pointer=json_pointer(*item["loc"]), detail=f"{item['msg']} (got {_shorten(item['input'])})")
                 for item in error.errors(include_url=False, include_context=False)
             ]
         ) from error

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import yaml
 
 from service.errors import BadBodyError
-from studies.validation.faults import Fault, pointer
+from studies.validation.faults import Fault, json_pointer
 
 #: Deeper nesting could exhaust the stack; no study needs it.
 MAX_DEPTH = 32
@@ -117,11 +117,13 @@ def _check_values(document: object) -> None:
             raise _nesting_error()
         fault = _find_fault(value)
         if fault is not None:
-            faults.append(Fault(pointer=pointer(*path), detail=fault))
+            faults.append(Fault(pointer=json_pointer(*path), detail=fault))
         if isinstance(value, dict):
             members = cast(dict[str, object], value)
             faults += [
-                Fault(pointer=pointer(*path), detail=key_fault) for key in members if (key_fault := _find_fault(key))
+                Fault(pointer=json_pointer(*path), detail=key_fault)
+                for key in members
+                if (key_fault := _find_fault(key))
             ]
             pending += [((*path, key), member) for key, member in members.items()]
         elif isinstance(value, list):

@@ -43,7 +43,7 @@ from service.errors import (
     WrongStateError,
 )
 from service.schemas.problems import FaultResponse, Problem
-from studies.validation.faults import Fault, InvalidStudyError, pointer
+from studies.validation.faults import Fault, InvalidStudyError, json_pointer
 
 _MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
@@ -258,7 +258,7 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(item["loc"][0] == "path" for item in error.errors()):
         return await _http_error(request, HTTPException(HTTPStatus.NOT_FOUND))
-    faults = [FaultResponse(pointer=pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
+    faults = [FaultResponse(pointer=json_pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
     detail = "; ".join(f"{fault.pointer.removeprefix('/query/')}: {fault.detail}" for fault in faults)
     return _problem_response(request, _INVALID_QUERY.problem(detail, faults))
 

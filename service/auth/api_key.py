@@ -1,4 +1,4 @@
-"""An API key: `l4_<id>_<secret>`, of which the id is public and only the secret's digest is kept."""
+"""API keys of the form `l4_<id>_<secret>`: the id is public, and only a digest of the secret is stored."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from service.roles import Role
 
-#: What a key looks like, for people.
+#: The form of a key, for messages.
 KEY_FORMAT = "l4_<id>_<secret>"
 
 _ID_BYTES, _SECRET_BYTES = 6, 32
@@ -17,11 +17,11 @@ _KEY = re.compile(r"l4_([0-9a-f]{12})_([0-9a-f]{64})")
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """An API key as its holder has it.
+    """A complete API key, with its secret.
 
     Args:
-        id: Names it in lists and messages.
-        secret: 256 random bits, as hexadecimal digits; never in a message.
+        id: The public id.
+        secret: 256 random bits in hexadecimal; never shown in messages.
     """
 
     id: str
@@ -29,25 +29,25 @@ class ApiKey:
 
     @property
     def text(self) -> str:
-        """What is sent: `l4_<id>_<secret>`."""
+        """The key as clients send it: `l4_<id>_<secret>`."""
         return f"l4_{self.id}_{self.secret}"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the secret: nobody guesses 256 random bits, so that a slow hash as for passwords adds nothing."""
+        """SHA-256 of the secret; 256 random bits need no slow password hash."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKeyRow:
-    """An API key as the database holds it, but for the digest of its secret.
+    """A stored API key, without the digest of its secret.
 
     Args:
-        id: The public part of it.
-        name: Of its holder.
-        role: What its holder may do.
-        created_at: When it was made (UTC).
-        revoked_at: Since when it is worth nothing; None where it is worth something.
+        id: The public id.
+        name: Name of its holder.
+        role: Role of its holder.
+        created_at: When it was created (UTC).
+        revoked_at: When it was revoked; None if it is valid.
     """
 
     id: str
@@ -58,15 +58,15 @@ class ApiKeyRow:
 
 
 def new_key() -> ApiKey:
-    """Return a key that nobody has."""
+    """Return a new random key."""
     return ApiKey(id=secrets.token_hex(_ID_BYTES), secret=secrets.token_hex(_SECRET_BYTES))
 
 
 def parse_key(text: str) -> ApiKey | None:
-    """Return the key that a text is, None where it has not the form of one.
+    """Parse a key; return None if the text does not have the form of a key.
 
     Args:
-        text: As it was sent.
+        text: The key as a client sent it.
     """
     match = _KEY.fullmatch(text)
     return None if match is None else ApiKey(id=match[1], secret=match[2])

@@ -1,4 +1,4 @@
-"""The API keys of a database: made, listed, revoked, and told apart from what is none."""
+"""The stored API keys: creation, listing, revocation and authentication."""
 
 import hmac
 import re
@@ -19,7 +19,7 @@ from service.storage.entities import Caller
 from service.storage.repositories.studies import Store
 from service.storage.tables import api_keys
 
-#: No secret has this digest; what is compared where no key has the id, so that it takes as long.
+#: Compared for unknown ids, so that they take as long as known ones; no secret has this digest.
 _DUMMY_DIGEST = "0" * 64
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{1,100}")
 _REMEDY = (
@@ -36,19 +36,19 @@ class ApiKeys:
     """
 
     def __init__(self, store: Store) -> None:
-        """Keep the database; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._store = store
 
     def create(self, name: str, role: Role, now: datetime) -> str:
-        """Make a key, and return it; it is never seen again.
+        """Create a key and return it; it cannot be shown again.
 
         Args:
-            name: Of its holder, who owns the studies that are posted with it; keys of one name are of one owner.
-            role: What its holder may do.
+            name: Name of its holder, the owner of studies posted with it; keys with the same name have the same owner.
+            role: Role of its holder.
             now: The present time.
 
         Raises:
-            BadKeyNameError: It is no such name.
+            BadKeyNameError: The name is invalid.
         """
         if _NAME.fullmatch(name) is None:
             raise BadKeyNameError(f"the name {quote_value(name)}: give 1 to 100 letters, digits and any of . _ @ + -")
@@ -59,13 +59,13 @@ class ApiKeys:
         return key.text
 
     def list_keys(self) -> tuple[ApiKeyRow, ...]:
-        """Return all keys, revoked ones too, in the order in which they were made."""
+        """Return all keys, revoked ones too, in order of creation."""
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
         with self._store.reading() as connection:
             return tuple(_key_from_row(row) for row in connection.execute(query))
 
     def revoke(self, key_id: str, now: datetime) -> ApiKeyRow:
-        """Make a key worth nothing from now on; one that was revoked before stays as it is.
+        """Revoke a key; does nothing if it was revoked before.
 
         Args:
             key_id: The key's id.
@@ -85,13 +85,13 @@ class ApiKeys:
         return _key_from_row(row)
 
     def authenticate(self, authorization: str) -> Caller:
-        """Return who sends a request.
+        """Return the sender of a request.
 
         Args:
-            authorization: The request's header of that name, empty where it has none.
+            authorization: The request's `Authorization` header, empty if it has none.
 
         Raises:
-            UnauthenticatedError: It has no key that is worth anything.
+            UnauthenticatedError: The header has no valid key.
         """
         scheme, _, key_text = authorization.partition(" ")
         if scheme.lower() != "bearer":
@@ -109,7 +109,7 @@ class ApiKeys:
         return Caller(key_id=row.id, name=row.name, role=Role(row.role))
 
     def is_revoked(self, key_id: str) -> bool:
-        """Say whether a key was revoked since its holder began to ask something that takes long.
+        """Return whether a key was revoked, for requests that stay open after authentication.
 
         Args:
             key_id: The key's id.
@@ -127,14 +127,14 @@ def _key_from_row(row: Row[*tuple[Any, ...]]) -> ApiKeyRow:
 
 @contextmanager
 def open_api_keys(settings: Settings) -> Generator[ApiKeys]:
-    """Give the keys of a deployment, its database brought to this version's tables first.
+    """Yield the keys of a deployment, after migrating its database.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
 
     Raises:
-        ForeignDatabaseError: The database is of a newer version, or not of this service.
-        UnreachableError: It does not answer.
+        ForeignDatabaseError: The database is from a newer version, or not of this service.
+        UnreachableError: The database cannot be reached.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)

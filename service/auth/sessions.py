@@ -1,4 +1,4 @@
-"""Sessions: what a browser shows in place of the API key that it logged in with, in a cookie."""
+"""Browser sessions: a cookie holds a random token in place of the API key that the user logged in with."""
 
 import hashlib
 import secrets
@@ -12,9 +12,9 @@ from service.storage.entities import Caller
 from service.storage.repositories.studies import Store
 from service.storage.tables import api_keys, sessions
 
-#: The cookie that holds a session's token.
+#: Name of the cookie with the session's token.
 COOKIE_NAME = "l4_session"
-#: How long a session lasts.
+#: Time until a session expires.
 SESSION_LIFETIME = timedelta(days=30)
 
 _TOKEN_BYTES = 32
@@ -28,14 +28,14 @@ class Sessions:
     """
 
     def __init__(self, store: Store) -> None:
-        """Keep the database; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._store = store
 
     def open(self, key_id: str, now: datetime) -> str:
-        """Begin a session of a key's holder, and return its token; only a digest is kept. Old sessions are removed.
+        """Open a session, store a digest of its token, and return the token; also deletes expired sessions.
 
         Args:
-            key_id: Of the API key that was shown.
+            key_id: The id of the API key used to log in.
             now: The present time.
         """
         token = secrets.token_hex(_TOKEN_BYTES)
@@ -46,13 +46,13 @@ class Sessions:
         return token
 
     def authenticate(self, token: str) -> Caller:
-        """Return who sends a request.
+        """Return the sender of a request.
 
         Args:
-            token: What its cookie holds.
+            token: The value of the session cookie.
 
         Raises:
-            UnauthenticatedError: There is no such session, or it is worth nothing any more.
+            UnauthenticatedError: No such session, or it expired, or its key was revoked.
         """
         query = (
             select(api_keys.c.id, api_keys.c.name, api_keys.c.role)
@@ -73,15 +73,15 @@ class Sessions:
         return Caller(key_id=row.id, name=row.name, role=Role(row.role))
 
     def close(self, token: str) -> None:
-        """End a session, where there is one.
+        """Close a session; does nothing if there is none.
 
         Args:
-            token: What the cookie holds.
+            token: The value of the session cookie.
         """
         with self._store.writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
 
 
 def _digest(token: str) -> str:
-    # of 256 random bits, as a key's secret
+    # a fast hash is safe for 256 random bits, as for a key's secret
     return hashlib.sha256(token.encode()).hexdigest()

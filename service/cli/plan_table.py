@@ -7,7 +7,7 @@ from rich.text import Text
 
 from service.schemas.plans import PlanResponse
 from studies.formatting import duration
-from studies.planning.estimate import Amount, Basis
+from studies.planning.estimate import Basis, TrainingCost
 
 
 def plan_table(plan: PlanResponse) -> RenderableType:
@@ -46,7 +46,7 @@ def _guesses(plan: PlanResponse) -> list[str]:
     return [arm.source for arm in plan.estimate.arms if arm.basis is Basis.GUESS]
 
 
-def _amounts(expected: Amount, most: Amount) -> tuple[str, ...]:
+def _amounts(expected: TrainingCost, most: TrainingCost) -> tuple[str, ...]:
     return (
         _up_to(f"{expected.search_runs:,}", f"{most.search_runs:,}"),
         f"{expected.confirm_runs:,}",

@@ -13,19 +13,19 @@ from pathlib import Path
 from service.errors import ProcessDiedError
 from service.processes.log_files import last_lines
 
-#: Beyond a command's own grace: what its subreaper may take to kill and reap what is left.
+#: Added to a command's grace period: time for its subreaper to kill and reap remaining processes.
 _SUBREAPER_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
-    """A process that the supervisor keeps.
+    """How to start a child process.
 
     Args:
-        name: What people call it.
+        name: Its name in messages.
         arguments: The program and its arguments.
-        environment: All of its environment.
-        log: The file that gets its output, appended.
+        environment: The complete environment.
+        log: The file to which its output is appended.
         grace_seconds: Seconds between SIGTERM and SIGKILL.
     """
 
@@ -37,14 +37,14 @@ class ProcessSpec:
 
 
 class ChildProcess:
-    """A running command.
+    """A child process; it stops if this process dies.
 
     Args:
-        spec: What to start; it runs once this object is made, and is stopped if the supervisor dies.
+        spec: How to start it.
     """
 
     def __init__(self, spec: ProcessSpec) -> None:
-        """Start the command."""
+        """Start the process."""
         self.spec = spec
         self._stop_requested = False
         spec.log.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class ChildProcess:
             self._subreaper = subprocess.Popen(
                 [sys.executable, "-m", "service.processes.subreaper", str(spec.grace_seconds), *spec.arguments],
                 env=dict(spec.environment),
-                stdin=subprocess.PIPE,  # its end tells the subreaper that this process is gone
+                stdin=subprocess.PIPE,  # it closes when this process dies, which the subreaper notices
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -60,7 +60,7 @@ class ChildProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status, 128 + the signal's number where a signal ended it; None while it runs."""
+        """Its exit status, 128 + the signal's number if a signal ended it; None while it runs."""
         return self._subreaper.poll()
 
     @property
@@ -69,7 +69,7 @@ class ChildProcess:
         return self._stop_requested and self.exit_status in (128 + signal.SIGTERM, -signal.SIGTERM)
 
     def require_running(self) -> None:
-        """Make sure that it runs.
+        """Check that it runs.
 
         Raises:
             ProcessDiedError: It ended; the message has its exit status and its log's last lines.
@@ -82,12 +82,12 @@ class ChildProcess:
             )
 
     def write_line(self, line: str) -> None:
-        """Write a line to its standard input; one that has ended does not get it.
+        """Write a line to its standard input; ignored if it has ended.
 
         Args:
-            line: Without its end.
+            line: Without the newline.
         """
-        assert self._subreaper.stdin is not None  # asked for above
+        assert self._subreaper.stdin is not None  # `stdin=PIPE`
         with contextlib.suppress(BrokenPipeError):
             os.write(self._subreaper.stdin.fileno(), f"{line}\n".encode())
 
@@ -97,26 +97,26 @@ class ChildProcess:
         self._subreaper.terminate()
 
     def kill(self) -> None:
-        """Have it killed with all its descendants, and return at once."""
+        """Kill it and all its descendants, and return at once."""
         self._subreaper.send_signal(signal.SIGQUIT)
 
     def wait(self) -> None:
-        """Wait until it and all its descendants are gone, at most as long as its grace allows."""
+        """Wait until it and all its descendants have ended; kill it after the grace period."""
         deadline = time.monotonic() + self.spec.grace_seconds + _SUBREAPER_GRACE_SECONDS
         try:
             self._subreaper.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._subreaper.kill()  # its command gets SIGKILL when its parent, the subreaper, dies
+            self._subreaper.kill()  # the command gets SIGKILL when the subreaper, its parent, dies
             self._subreaper.wait()
-        assert self._subreaper.stdin is not None  # asked for above
+        assert self._subreaper.stdin is not None  # `stdin=PIPE`
         self._subreaper.stdin.close()
 
 
 def stop_all(children: list[ChildProcess]) -> None:
-    """Stop children one after the other; a KeyboardInterrupt meanwhile kills those that are left at once.
+    """Stop children one after the other; a KeyboardInterrupt meanwhile kills the remaining ones at once.
 
     Args:
-        children: In the order in which they are to stop.
+        children: In the order to stop them.
     """
     try:
         for child in children:

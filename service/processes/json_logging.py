@@ -1,4 +1,4 @@
-"""The logs of the service's own processes: one JSON object a line, warnings and the error that ends one included."""
+"""JSON logging: one JSON object per line, including warnings and uncaught exceptions."""
 
 import logging
 import sys
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 
 def configure_json_logging(process: str, **ids: str) -> None:
-    """Have everything that this process logs written to standard error, a JSON object a line.
+    """Configure this process to log to standard error as JSON.
 
     Args:
-        process: What people call it.
-        ids: Fields of every line, as `study`.
+        process: The process's name, a field of every line.
+        ids: Further fields of every line, such as `study`.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(
@@ -36,6 +36,6 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
     log.critical("the process ends by an error", exc_info=(kind, error, trace))
 
 
-def _log_uncaught_in_thread(ended: threading.ExceptHookArgs) -> None:
-    if ended.exc_value is not None:
-        log.critical("a thread ended by an error", exc_info=ended.exc_value)
+def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        log.critical("a thread ended by an error", exc_info=arguments.exc_value)

@@ -1,4 +1,4 @@
-"""Reading logs: the last lines of a file, those of one pack, in words for people."""
+"""Reads JSON log files: the last lines, new lines, the lines of one pack, formatted for people."""
 
 import collections
 from datetime import datetime
@@ -8,15 +8,15 @@ from pydantic import BaseModel, ValidationError
 
 
 class LogLine(BaseModel):
-    """A line as `service.processes.json_logging` has it written; lines of other programs are none.
+    """A log line in the format of `service.processes.json_logging`.
 
     Args:
         time: When (UTC).
-        level: How bad it is.
-        logger: Which part of the program said so.
-        message: What happened.
-        exception: The traceback, empty where there is none.
-        pack: The pack it is about, None where it is about none.
+        level: The level's name.
+        logger: The logger's name.
+        message: The message.
+        exception: The traceback; may be empty.
+        pack: The pack that the line is about, if any.
     """
 
     time: datetime
@@ -28,16 +28,16 @@ class LogLine(BaseModel):
 
     @property
     def text(self) -> str:
-        """The line for people; several lines where it has a traceback."""
+        """The line formatted for people; several lines if it has a traceback."""
         line = f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.logger}: {self.message}"
         return f"{line}\n{self.exception}" if self.exception else line
 
 
 def parse_line(line: str) -> LogLine | None:
-    """Return what a line of a log says, None where it is another program's.
+    """Parse a line of a log; return None if it has another format.
 
     Args:
-        line: With or without its end.
+        line: With or without the newline.
     """
     try:
         return LogLine.model_validate_json(line)
@@ -46,22 +46,22 @@ def parse_line(line: str) -> LogLine | None:
 
 
 def format_line(line: str) -> str:
-    """Return a line of a log for people, those of other programs as they are.
+    """Format a line of a log for people; lines in other formats are returned unchanged.
 
     Args:
-        line: With or without its end.
+        line: With or without the newline.
     """
     parsed = parse_line(line)
     return line.rstrip("\n") if parsed is None else parsed.text
 
 
 def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int]:
-    """Return the whole lines of a log after a place, and the place after them; nothing where there is no log yet.
+    """Return the complete lines of a log after an offset, and the offset after them; no lines if there is no log yet.
 
     Args:
-        log: The file; it may be written to meanwhile.
-        offset: The place, in bytes.
-        limit: How many lines from the end; None for all.
+        log: The file; other processes may append to it.
+        offset: The offset, in bytes.
+        limit: Return only so many lines from the end; None for all.
     """
     try:
         lines = log.open("rb")
@@ -79,19 +79,19 @@ def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int
 
 
 def read_pack_lines(log: Path, pack: int, limit: int) -> list[str]:
-    """Return the lines of a log that are about a pack; none where there is no log yet.
+    """Return the lines of a log that are about a pack; empty if there is no log yet.
 
     Args:
         log: The file.
         pack: The pack's number.
-        limit: How many lines from the end.
+        limit: Return only so many lines from the end.
     """
     try:
         lines = log.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
     with lines:
-        # most lines are of other packs, and need not be parsed for that
+        # the text search avoids parsing the lines of other packs
         pack_lines = (line for line in lines if f'"pack": {pack}' in line and _pack_of_line(line) == pack)
         return list(collections.deque(pack_lines, maxlen=limit))
 
@@ -102,11 +102,11 @@ def _pack_of_line(line: str) -> int | None:
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """Return the last lines of a log, in words.
+    """Return the last lines of a log, formatted for people.
 
     Args:
         log: The file.
-        count: How many lines.
+        count: Maximum number of lines.
     """
     with log.open(encoding="utf-8", errors="replace") as lines:
         last = collections.deque(lines, maxlen=count)

@@ -1,12 +1,11 @@
-"""Runs a command as a subreaper: all its descendants end when it ends, is told to stop, or its parent dies.
+"""Runs a command as a subreaper: all its descendants end when it ends, has to stop, or the parent process dies.
 
     python -m service.processes.subreaper GRACE COMMAND...
 
-The parent keeps the other end of a pipe that is this process's standard input; what it writes there goes to the
-command's. SIGTERM, or the end of that pipe (the parent died, by SIGKILL too), asks the command to stop with SIGTERM;
-after GRACE seconds, or on SIGQUIT at once, the command and all its descendants are killed. As a "child subreaper" this
-process inherits every orphan among them, those in sessions of their own included. It exits as the command did. Only the
-standard library is used, to start in no time.
+Standard input is a pipe from the parent and is forwarded to the command. On SIGTERM, or when the pipe closes (the
+parent died, even by SIGKILL), the command gets SIGTERM; after GRACE seconds, or at once on SIGQUIT, the command and all
+its descendants are killed. As a "child subreaper" this process adopts every orphaned descendant, also those in other
+sessions. Its exit status is the command's. It uses only the standard library, to start fast.
 """
 
 import contextlib
@@ -28,10 +27,10 @@ def main(arguments: list[str]) -> int:
     """Run the command until it ends or has to stop.
 
     Args:
-        arguments: The grace in seconds, then the command and its arguments.
+        arguments: The grace period in seconds, then the command and its arguments.
 
     Returns:
-        The command's exit status; 128 + the signal's number where a signal ended it.
+        The command's exit status, 128 + the signal's number if a signal ended it.
     """
     grace, command = float(arguments[0]), arguments[1:]
     received: list[int] = []
@@ -52,32 +51,32 @@ def main(arguments: list[str]) -> int:
 
 
 def kill_descendants() -> None:
-    """Kill and reap every process below this one; return when none is left."""
-    while below := descendants(os.getpid()):
-        for process in below:
+    """Kill and reap all descendants of this process; return when none is left."""
+    while pids := descendants(os.getpid()):
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
         _reap(except_pid=0)
 
 
 def descendants(ancestor: int) -> list[int]:
-    """Return the ids of all processes below one, as /proc tells; none where there is no /proc.
+    """Return the process ids of all descendants of a process, from /proc; empty without /proc.
 
     Args:
-        ancestor: The id of the process to look below.
+        ancestor: The id of the process.
     """
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # the process ended meanwhile
             parent = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(status.parent.name))
     pids: list[int] = []
-    unseen = [ancestor]
-    while unseen:
-        below = children.get(unseen.pop(), [])
-        pids += below
-        unseen += below
+    pending = [ancestor]
+    while pending:
+        child_pids = children.get(pending.pop(), [])
+        pids += child_pids
+        pending += child_pids
     return pids
 
 
@@ -100,8 +99,8 @@ def _forward_input(process: subprocess.Popen[bytes]) -> bool:
     if not readable:
         return False
     data = os.read(sys.stdin.fileno(), select.PIPE_BUF)
-    assert process.stdin is not None  # asked for above
-    with contextlib.suppress(BrokenPipeError):  # the command has just ended, or reads nothing
+    assert process.stdin is not None  # `stdin=PIPE`
+    with contextlib.suppress(BrokenPipeError):  # the command has ended or closed its input
         os.write(process.stdin.fileno(), data)
     return not data
 
@@ -109,7 +108,7 @@ def _forward_input(process: subprocess.Popen[bytes]) -> bool:
 def _reap(*, except_pid: int) -> None:
     with contextlib.suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if ended.si_pid == except_pid:  # its status is still to be asked for
+            if ended.si_pid == except_pid:  # `Popen` collects its status
                 return
             os.waitpid(ended.si_pid, 0)
 

@@ -1,4 +1,4 @@
-"""The runner: `python -m service.runner`."""
+"""Entry point of the runner process: `python -m service.runner`."""
 
 import sys
 

@@ -1,8 +1,9 @@
-"""The driver process: trains the one claimed study that it is told, writes its report, and ends.
+"""The driver process: trains one claimed study, writes its report, and exits.
 
 python -m service.runner.driver RAY_ADDRESS
 
-It reads one line, STUDY_ID LEASE_TOKEN, when all it needs is imported: a runner has one wait, so that a study does not.
+After its imports it reads one line, STUDY_ID LEASE_TOKEN, from standard input: a runner keeps one driver on standby, so
+that a study starts at once.
 """
 
 import contextlib
@@ -48,16 +49,16 @@ _CACHE_SECONDS = 0.5
 
 
 def drive(settings: Settings, study_id: str, token: str, ray_address: str, stopping: threading.Event) -> None:
-    """Train a study and write its report; it has ended afterwards, unless it was paused or stopped.
+    """Train a study and write its report; the study has ended afterwards, unless it was paused or stopped.
 
-    A fault of the program, or of Ray, ends this process: the study's next driver may have more luck.
+    Unexpected errors, also of Ray, end this process; the study's next driver retries.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
         study_id: The study.
-        token: Of the claim.
+        token: The claim's token.
         ray_address: The Ray cluster.
-        stopping: Set when this process is asked to stop.
+        stopping: Set when this process must stop.
     """
     store = Store(open_engine(settings.database_url))
     ledger = StudyLedger(store, study_id, token)
@@ -86,7 +87,7 @@ def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
     runtime = current_environment()
     catalogue = retry_on_disconnect(lambda: _current_catalogue(Runners(store), settings))
     training_machines = catalogue.machines
-    assert training_machines is not None  # it has just been told
+    assert training_machines is not None  # a runner publishes it, or `_current_catalogue` adds it
     driver = Driver(
         spec=row.spec,
         ledger=ledger,
@@ -120,10 +121,10 @@ def _train(settings: Settings, store: Store, ledger: StudyLedger, study_id: str,
 
 
 def _save_partial_report(store: Store, ledger: StudyLedger, study_id: str) -> None:
-    """Write the report of a study that is being cancelled, if it has any runs."""
+    """Save the report of a study that is being cancelled, if it has any runs."""
     rows = ledger.rows(series=True)
     if rows.runs:
-        with contextlib.suppress(StoppedError):  # it took too long, and another one has ended the study
+        with contextlib.suppress(StoppedError):  # it took too long: the lease expired and a runner ended the study
             _save_report(ledger, retry_on_disconnect(lambda: store.study(study_id)), current_environment(), rows)
 
 
@@ -145,18 +146,18 @@ def _save_report(ledger: StudyLedger, row: StudyRow, runtime: Environment, rows:
 
 
 def _pack_limit(settings: Settings, store: Store, study_id: str) -> Callable[[float], int | None]:
-    """Return what says how many packs the study may have in training, from the GPUs of each."""
+    """Return a function from the GPUs of each pack to the study's limit of concurrent packs; None for no limit."""
 
     def read() -> GpuShare:
         with store.reading() as connection:
             return read_gpu_share(connection, study_id, datetime.now(UTC))
 
-    gpus, part = settings.gpus_per_owner, _CachedRead(read)
-    return lambda each: None if gpus is None or each == 0 else part().max_packs(gpus, each)
+    gpus, share = settings.gpus_per_owner, _CachedRead(read)
+    return lambda gpus_per_pack: None if gpus is None or gpus_per_pack == 0 else share().max_packs(gpus, gpus_per_pack)
 
 
 def _current_catalogue(runners: Runners, settings: Settings) -> Catalogue:
-    """Return the catalogue with what is trained on, having told it of a cluster elsewhere, which grows and shrinks."""
+    """Return the catalogue with the current machines; those of an external cluster change, and are published again."""
     catalogue = runners.catalogue()
     if settings.ray_address:
         current = catalogue.model_copy(update={"machines": machines(settings.gpus_per_pack)})
@@ -168,20 +169,20 @@ def _current_catalogue(runners: Runners, settings: Settings) -> Catalogue:
 
 @final
 class _CachedRead(Generic[Value]):
-    """What the database says, as it was half a second ago at most.
+    """A value from the database, cached for half a second.
 
     Args:
-        read: Asks it.
+        read: Reads the value.
     """
 
     def __init__(self, read: Callable[[], Value]) -> None:
-        """Look at the first call."""
+        """Read nothing before the first call."""
         self._read = read
         self._value: Value | None = None
         self._expires = 0.0
 
     def __call__(self) -> Value:
-        """Return the answer."""
+        """Return the value, read again if the cached one is too old."""
         if self._value is None or time.monotonic() >= self._expires:
             self._value = retry_on_disconnect(self._read)
             self._expires = time.monotonic() + _CACHE_SECONDS
@@ -189,10 +190,10 @@ class _CachedRead(Generic[Value]):
 
 
 def main(arguments: list[str]) -> int:
-    """Drive the study that standard input names; none where it ends before.
+    """Drive the study named on standard input; exit if the input ends first.
 
     Args:
-        arguments: The Ray address.
+        arguments: The address of the Ray cluster.
     """
     assignment = sys.stdin.readline().split()
     if not assignment:
@@ -201,8 +202,8 @@ def main(arguments: list[str]) -> int:
     settings = read_settings()
     _redirect_output(settings.driver_log(study_id))
     configure_json_logging("driver", study=study_id)
-    for quiet in ("optuna", "ray.tune"):
-        logging.getLogger(quiet).setLevel(logging.ERROR)
+    for name in ("optuna", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     log.info("process %s drives the study", os.getpid())
@@ -211,7 +212,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _redirect_output(file: Path) -> None:
-    """Have all output of this process and of what it starts appended to a file."""
+    """Append all output of this process and its children to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as opened:
         for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""One study's rows as its driver reads and writes them: every write checks that the driver still holds the study."""
+"""A study's rows for its driver; every write first checks that the driver still holds the claim."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,113 +23,113 @@ Value = TypeVar("Value")
 
 
 class StudyLedger:
-    """A `studies.records.rows.Ledger` on the database.
+    """A `studies.execution.ledger.Ledger` in the database.
 
     Args:
         store: The database.
         study_id: The study.
-        token: Of the driver's claim.
+        token: The token of the driver's claim.
     """
 
     def __init__(self, store: Store, study_id: str, token: str) -> None:
-        """Keep the study and the token; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._store = store
         self._study_id = study_id
         self._token = token
 
     def rows(self, *, series: bool = False) -> Rows:
-        """Return all rows, the runs with their series where asked."""
+        """Return all rows, optionally with the runs' series."""
         return retry_on_disconnect(lambda: self._store.rows(self._study_id, series=series))
 
     def add_plan(self, trials: Sequence[Trial], packs: Sequence[Pack]) -> None:
-        """Write new trials and the packs that train them; where they are there already nothing happens.
+        """Write new trials and the packs that train them; does nothing if they exist.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
         self._write(lambda connection: _insert_plan(connection, self._study_id, trials, packs))
 
     def finish_pack(self, pack: Pack, runs: Sequence[Run]) -> None:
-        """Write a trained pack's runs and mark it done; a pack that is already done is left as it is.
+        """Write a trained pack's runs and mark the pack done; does nothing if it is done already.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
         self._write(lambda connection: _finish_pack(connection, self._study_id, pack, runs))
 
     def record_progress(self) -> None:
-        """Write that the study got further, as `finish_pack` does: its driver was not in vain.
+        """Record that the study made progress, as `finish_pack` does: the attempt does not count as failed.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
-        self._write(lambda connection: _got_further(connection, self._study_id))
+        self._write(lambda connection: _reset_failed_attempts(connection, self._study_id))
 
     def split_pack(self, first: Pack, second: Pack) -> None:
-        """Write a pack with fewer lanes than it had, and one that has the others.
+        """Replace a pack by two that share its lanes; does nothing if it was split before.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
-        own = (packs.c.study == self._study_id, packs.c.number == first.number, packs.c.done.is_(False))
+        unfinished_pack = (packs.c.study == self._study_id, packs.c.number == first.number, packs.c.done.is_(False))
 
         def change(connection: Connection) -> None:
             _insert_plan(connection, self._study_id, (), (second,))
-            connection.execute(update(packs).where(*own).values(pack_record(self._study_id, first)))
+            connection.execute(update(packs).where(*unfinished_pack).values(pack_record(self._study_id, first)))
 
         self._write(change)
 
     def elapsed_seconds(self) -> float:
-        """Return for how many seconds the study has been RUNNING."""
+        """Return how many seconds the study has been RUNNING."""
         return self._read(lambda connection: read_elapsed(connection, self._study_id, datetime.now(UTC)))
 
     def record_limit(self, limit: Limit, reason: str) -> None:
-        """Write that a budget ends the searches, and why; once it is written nothing happens.
+        """Record that a budget ends the searches, and why; does nothing if one was recorded before.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
         now = datetime.now(UTC)
         self._write(lambda connection: record_limit_reached(connection, self._study_id, limit, reason, now))
 
     def estimate(self) -> Estimate | None:
-        """Return what the study was estimated to take; None where nothing was kept."""
+        """Return the study's estimate; None if none was saved."""
         return self._read(lambda connection: read_estimate(connection, self._study_id))
 
     def keep_estimate(self, estimate: Estimate) -> None:
-        """Write what the study is estimated to take; the first that is written stays.
+        """Save the study's estimate, unless one was saved before.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
         self._write(lambda connection: save_estimate(connection, self._study_id, estimate))
 
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
-        """Return what was measured of a subject, in any study; nothing where nothing was."""
+        """Return the measured speeds of a subject, from any study; may be empty."""
         return self._read(lambda connection: read_speeds(connection, subject))
 
     def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
-        """Write what was measured of a subject, in place of what was before.
+        """Replace the measured speeds of a subject.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
         self._write(lambda connection: replace_speeds(connection, subject, speeds))
 
     def record_wait(self, reason: str) -> None:
-        """Write what the study's next pack waits for, in plain words; empty where none waits for long.
+        """Save what the study's next pack waits for; empty if it does not wait for long.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
-        own = update(studies).where(studies.c.id == self._study_id).values(waiting=reason or None)
-        self._write(lambda connection: connection.execute(own))
+        change = update(studies).where(studies.c.id == self._study_id).values(waiting=reason or None)
+        self._write(lambda connection: connection.execute(change))
 
     def save_report(self, files: Mapping[str, bytes]) -> None:
-        """Write the report's forms by file name, in place of those before; also of a study that is being cancelled.
+        """Replace the report's files, by name; also allowed while the study is being cancelled.
 
         Raises:
-            StoppedError: The driver holds the study no longer.
+            StoppedError: The claim was lost.
         """
         records = [{"study": self._study_id, "file": file, "content": content} for file, content in files.items()]
 
@@ -141,37 +141,37 @@ class StudyLedger:
         self._write(change, HELD)
 
     def end(self, to: State, reason: str) -> None:
-        """Move the study to its end.
+        """End the study.
 
         Args:
             to: SUCCEEDED or FAILED.
-            reason: Why, in plain words; empty where there is nothing to say.
+            reason: Why; may be empty.
 
         Raises:
-            StoppedError: The study may no longer be written.
+            StoppedError: The claim was lost, or the study's state does not allow writes.
         """
         now = datetime.now(UTC)
         self._write(lambda connection: transition(connection, self._study_id, to, reason, token=self._token, now=now))
 
     def release(self) -> None:
-        """Give up the study's claim: a running one is queued again, a paused one stays so, one asked to stop has.
+        """Release the claim: a running study is queued, a paused one stays PAUSED, a cancelling one becomes CANCELLED.
 
         Raises:
-            StoppedError: The token holds the study no longer.
+            StoppedError: The claim was lost.
         """
         retry_on_disconnect(lambda: self._store.release(self._study_id, self._token))
 
     def _read(self, read: Callable[[Connection], Value]) -> Value:
-        """Read in one transaction."""
+        """Read in one transaction, and retry if the connection is lost."""
 
-        def at_once() -> Value:
+        def read_once() -> Value:
             with self._store.reading() as connection:
                 return read(connection)
 
-        return retry_on_disconnect(at_once)
+        return retry_on_disconnect(read_once)
 
     def _write(self, change: Callable[[Connection], object], states: tuple[State, ...] = WRITABLE) -> None:
-        """Change rows in one transaction, if the study is still held, in one of some states."""
+        """Write in one transaction, if the claim is valid and the study is in one of the states."""
         held_study = (
             select(studies.c.id)
             .where(studies.c.id == self._study_id, has_state(states), studies.c.lease_token == self._token)
@@ -198,12 +198,12 @@ def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Tri
         connection.execute(insert(packs), [pack_record(study_id, pack) for pack in new_packs])
 
 
-def _got_further(connection: Connection, study_id: str) -> None:
+def _reset_failed_attempts(connection: Connection, study_id: str) -> None:
     connection.execute(update(studies).where(studies.c.id == study_id).values(failed_attempts=0))
 
 
 def _finish_pack(connection: Connection, study_id: str, pack: Pack, finished_runs: Sequence[Run]) -> None:
-    _got_further(connection, study_id)
+    _reset_failed_attempts(connection, study_id)
     marked = connection.execute(
         update(packs)
         .where(packs.c.study == study_id, packs.c.number == pack.number, packs.c.done.is_(False))

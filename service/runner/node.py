@@ -1,8 +1,7 @@
-"""A node of the Ray cluster that containers make, in the foreground: `python -m service.runner.node head`, or `worker`.
+"""A node of a Ray cluster of containers, in the foreground: `python -m service.runner.node head` or `worker`.
 
-The head has the runner beside it: without either nothing trains, so that they live and die together. A head takes no
-packs. A worker joins no head that has other code. Both end where one of their processes does, for the container to be
-started again, and on SIGTERM in good order.
+The head node runs Ray's head, which takes no packs, and the runner. A worker joins only a head that runs the same code.
+A node exits when one of its processes exits, so that the container is restarted, and shuts down cleanly on SIGTERM.
 """
 
 import contextlib
@@ -22,28 +21,27 @@ from service.settings import Settings, read_settings
 from studies.errors import ClusterError, StudiesError
 from studies.execution import ray_cluster as cluster
 
-#: What other machines reach: docker/compose.head.yml and compose.node.yml publish the same numbers.
+#: Ports for other machines; docker/compose.head.yml and compose.node.yml publish the same ones.
 GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
-#: One for each process that trains or drives.
+#: Ports of Ray's worker processes, one for each process that trains or drives.
 WORKER_PORTS = range(10100, 10164)
-#: A worker offers no more processors, and so takes no more packs at once, than there are ports; some are left over for
-#: those that are just ending.
+#: Limit of a worker's processors, and so of its packs: fewer than ports, as ending processes still hold theirs.
 MAX_PACKS = len(WORKER_PORTS) - 4
-#: Jobs and measurements are small; it has to fit into /dev/shm.
+#: Jobs and measurements are small; the object store must fit into /dev/shm.
 OBJECT_STORE_BYTES = 512 * 2**20
 
 _POLL_SECONDS = 0.5
-#: So long a runner may take to bring its drivers to an end, and Ray its processes.
+#: Seconds that the runner may take to stop its drivers, and Ray its processes.
 _RUNNER_GRACE, _RAY_GRACE = 45.0, 10.0
 
 log = logging.getLogger("service.runner.node")  # as a program its name is `__main__`
 
 
 def ray_start_command(settings: Settings, role: str) -> tuple[str, ...]:
-    """Return the command that runs Ray's processes on this machine until it is told to stop.
+    """Return the command that runs Ray's processes on this machine in the foreground.
 
     Args:
-        settings: Where the head is, and how this machine is reached.
+        settings: The deployment's settings; the addresses of the head and of this machine are used.
         role: `head` or `worker`.
     """
     address_options = (
@@ -75,41 +73,41 @@ def run_head(settings: Settings, stopping: threading.Event) -> int:
     """Run Ray's head and the runner until one of them ends.
 
     Args:
-        settings: The deployment's.
-        stopping: Set when this process is asked to stop.
+        settings: The deployment's settings.
+        stopping: Set when this process must stop.
 
     Returns:
-        The exit status: 0 where it was asked to.
+        The exit status: 0 if it stopped on request.
     """
     address = f"{socket.gethostbyname(settings.node_address or socket.gethostname())}:{GCS_PORT}"
-    with _child(ray_start_command(settings, "head"), _RAY_GRACE) as ray:
+    with _running(ray_start_command(settings, "head"), _RAY_GRACE) as ray:
         if not _wait_for_head(address, lambda: stopping.is_set() or ray.poll() is not None):
             return _wait_for_exit({"Ray": ray}, stopping)
-        with _child((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
+        with _running((sys.executable, "-m", "service.runner"), _RUNNER_GRACE, L4_RAY_ADDRESS=address) as runner:
             return _wait_for_exit({"Ray": ray, "the runner": runner}, stopping)
 
 
 def run_worker(settings: Settings, stopping: threading.Event) -> int:
-    """Run a node that takes packs until its Ray ends.
+    """Run a worker node until its Ray process ends.
 
     Args:
-        settings: The deployment's.
-        stopping: Set when this process is asked to stop.
+        settings: The deployment's settings.
+        stopping: Set when this process must stop.
 
     Raises:
-        OtherCodeError: The head has other code.
+        CodeMismatchError: The head runs other code.
     """
     if not _wait_for_head(settings.ray_address, stopping.is_set):
         return 0
     log.info("joining the Ray head at %s", settings.ray_address)
-    with _child(ray_start_command(settings, "worker"), _RAY_GRACE) as ray:
+    with _running(ray_start_command(settings, "worker"), _RAY_GRACE) as ray:
         return _wait_for_exit({"Ray": ray}, stopping)
 
 
 @contextlib.contextmanager
-def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[subprocess.Popen[bytes]]:
-    """Run a command; at the end it is asked to stop, and killed where it takes too long."""
-    child = subprocess.Popen(command, env=os.environ | more)
+def _running(command: tuple[str, ...], grace: float, **variables: str) -> Generator[subprocess.Popen[bytes]]:
+    """Run a command; at the end it gets SIGTERM, and SIGKILL after the grace period."""
+    child = subprocess.Popen(command, env=os.environ | variables)
     try:
         yield child
     finally:
@@ -122,7 +120,7 @@ def _child(command: tuple[str, ...], grace: float, **more: str) -> Generator[sub
 
 
 def _wait_for_head(address: str, ended: Callable[[], bool]) -> bool:
-    """Wait until a head of this very code answers, or there is nothing to wait for; what keeps it is told once."""
+    """Wait until a head with the same code answers, or waiting has become pointless; log each obstacle once."""
     last_message = ""
     while not ended():
         try:
@@ -136,11 +134,11 @@ def _wait_for_head(address: str, ended: Callable[[], bool]) -> bool:
     return False
 
 
-def _wait_for_exit(parts: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:
+def _wait_for_exit(processes: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> int:
     while not stopping.wait(_POLL_SECONDS):
-        for name, part in parts.items():
-            if part.poll() is not None:
-                log.error("%s ended with exit status %s; so does this node", name, part.returncode)
+        for name, process in processes.items():
+            if process.poll() is not None:
+                log.error("%s ended with exit status %s; so does this node", name, process.returncode)
                 return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The runner: publishes what can be trained, claims studies, and keeps a driver for each of them and one recorder."""
+"""The runner process: publishes the catalogue, claims studies, and supervises their drivers and the recorder."""
 
 import logging
 import os
@@ -31,11 +31,11 @@ from studies.registry import build_catalogue
 log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
 _POLL_SECONDS = 0.5
-#: Exit statuses from here on are of processes that a signal ended.
+#: Exit statuses from here on mean that a signal ended the process.
 _SIGNAL_EXIT_BASE = 128
-#: So much of an exception is told.
+#: Maximum length of an exception's message in a study's reason.
 _MAX_REASON_CHARS = 300
-#: A study has the machine for itself so long before the next driver is made ready.
+#: Seconds between a study's start and the start of the next standby driver, whose imports would slow the study down.
 _STANDBY_DELAY_SECONDS = 30.0
 
 
@@ -44,9 +44,9 @@ class ActiveStudy:
     """A study that this runner drives.
 
     Args:
-        claim: Its lease.
-        driver: Its driver process.
-        started: When it got the study, in seconds of `time.monotonic`.
+        claim: The runner's claim.
+        driver: The driver process.
+        started: Time of the start, from `time.monotonic`.
     """
 
     claim: Claim
@@ -55,16 +55,16 @@ class ActiveStudy:
 
 
 class Runner:
-    """Claims studies and keeps their drivers.
+    """Claims studies and supervises their drivers.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
         store: The database.
-        ray_address: The Ray cluster that drivers train on.
+        ray_address: The address of the Ray cluster that drivers train on.
     """
 
     def __init__(self, settings: Settings, store: Store, ray_address: str) -> None:
-        """Start with no study."""
+        """Start no process yet."""
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._runners = Runners(store)
         self._active: list[ActiveStudy] = []
@@ -73,67 +73,67 @@ class Runner:
         self._id = secrets.token_hex(8)
 
     def run_once(self) -> None:
-        """Renew the leases and the runner's own, end what ended or was cancelled, and claim what there is room for."""
+        """Renew all leases, release ended studies, stop cancelled ones, and claim studies up to the limit."""
         self._ensure_recorder()
         self._runners.heartbeat(self._id, datetime.now(UTC), self._settings.lease_seconds)
-        self._active = [driven for driven in self._active if self._check(driven)]
+        self._active = [active_study for active_study in self._active if self._check(active_study)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while len(self._active) < self._settings.concurrent_studies:
-            most = self._settings.concurrent_studies_per_owner
-            claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, most)
+            max_per_owner = self._settings.concurrent_studies_per_owner
+            claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, max_per_owner)
             if claim is None:
                 break
             self._active.append(self._start_study(claim))
         self._ensure_standby()
 
     def stop(self, reason: str = "") -> None:
-        """Stop the recorder and all drivers, and give their studies back to the queue.
+        """Stop the recorder and all drivers, and release their studies.
 
         Args:
-            reason: Of what this runner dies, empty where it was asked to stop.
+            reason: Why this runner fails; empty if it stops on request.
         """
         helpers = [child for child in (self._recorder, self._standby) if child is not None]
-        for child in (*helpers, *(driven.driver for driven in self._active)):
+        for child in (*helpers, *(active_study.driver for active_study in self._active)):
             child.terminate()
         self._try(lambda: self._runners.remove(self._id))
-        for driven in self._active:
-            driven.driver.wait()
-            self._try(lambda driven=driven: self._release(driven, reason))
+        for active_study in self._active:
+            active_study.driver.wait()
+            self._try(lambda active_study=active_study: self._release(active_study, reason))
         self._active = []
         for child in helpers:
             child.wait()
 
     def _try(self, write: Callable[[], None]) -> None:
-        """Do what a lease that runs out would do as well, later."""
+        """Write to the database; if it is unreachable, the expiring leases have the same effect later."""
         try:
             write()
         except OperationalError:
             log.exception("the database does not answer")
 
-    def _check(self, driven: ActiveStudy) -> bool:
-        claim, now = driven.claim, datetime.now(UTC)
-        if driven.driver.exit_status is not None:
-            driven.driver.wait()
-            self._release(driven, self._failure_reason(driven))
+    def _check(self, active_study: ActiveStudy) -> bool:
+        claim, now = active_study.claim, datetime.now(UTC)
+        if active_study.driver.exit_status is not None:
+            active_study.driver.wait()
+            self._release(active_study, self._failure_reason(active_study))
             return False
         try:
             state = self._store.heartbeat(claim.study_id, claim.token, now, self._settings.lease_seconds)
         except StoppedError:
-            # the driver has ended the study and is about to exit, or another runner holds it
-            driven.driver.terminate()
+            # the driver has ended the study and is about to exit, or another runner has claimed it
+            active_study.driver.terminate()
             return True
         if state is State.CANCELLING:
-            driven.driver.terminate()
+            active_study.driver.terminate()
         return True
 
-    def _release(self, driven: ActiveStudy, reason: str = "") -> None:
-        """Put a study whose driver has ended where it belongs; most drivers have done so themselves.
+    def _release(self, active_study: ActiveStudy, reason: str = "") -> None:
+        """Release a study whose driver has ended, unless the driver did so itself.
 
         Args:
-            driven: The study.
-            reason: Of what its driver died, empty where it was asked to stop.
+            active_study: The study.
+            reason: Why its driver died; empty if it stopped on request.
         """
-        claim = driven.claim
+        claim = active_study.claim
         try:
             state = self._release_claim(claim, reason)
         except UnknownStudyError:
@@ -147,18 +147,18 @@ class Runner:
         except StoppedError:
             return self._store.state(claim.study_id)
 
-    def _failure_reason(self, driven: ActiveStudy) -> str:
-        """Return of what a driver died, for people; the log gets more."""
-        tail, status = self._log_tail(driven), driven.driver.exit_status
+    def _failure_reason(self, active_study: ActiveStudy) -> str:
+        """Return why a driver died, empty if it did not; the log gets the details."""
+        tail, status = self._log_tail(active_study), active_study.driver.exit_status
         assert status is not None  # it has ended
-        if status == 0 or driven.driver.stopped_on_request:
+        if status == 0 or active_study.driver.stopped_on_request:
             return ""
         reason = f"the driver process died (exit status {status})"
-        study_id = driven.claim.study_id
+        study_id = active_study.claim.study_id
         log.error("study %s: %s\n%s", study_id, reason, tail, extra={"study": study_id})
         if status < _SIGNAL_EXIT_BASE and tail:
-            last = "".join(each for each in tail.splitlines()[-1] if each.isprintable())
-            reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's
+            last = "".join(character for character in tail.splitlines()[-1] if character.isprintable())
+            reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's message
         return reason
 
     def _ensure_recorder(self) -> None:
@@ -177,10 +177,10 @@ class Runner:
             )
         )
 
-    def _log_tail(self, driven: ActiveStudy) -> str:
-        """Return the end of a study's log, or of the drivers' where its own did not come to write one."""
-        study_log = self._settings.driver_log(driven.claim.study_id)
-        return last_lines(study_log if study_log.exists() else driven.driver.spec.log)
+    def _log_tail(self, active_study: ActiveStudy) -> str:
+        """Return the end of the study's log, or of the drivers' common log if the driver died before opening it."""
+        study_log = self._settings.driver_log(active_study.claim.study_id)
+        return last_lines(study_log if study_log.exists() else active_study.driver.spec.log)
 
     def _start_study(self, claim: Claim) -> ActiveStudy:
         log.info("study %s is driven", claim.study_id, extra={"study": claim.study_id})
@@ -192,13 +192,13 @@ class Runner:
         return ActiveStudy(claim=claim, driver=child, started=time.monotonic())
 
     def _ensure_standby(self) -> None:
-        """Have a driver wait for the next study, made ready while none is starting: its imports take seconds."""
+        """Keep a driver on standby, as its imports take seconds; started only while no study is starting."""
         if self._standby is not None and self._standby.exit_status is not None:
             self._standby.wait()
             log.error("a driver that waited died\n%s", last_lines(self._standby.spec.log))
             self._standby = None
         if self._standby is None and all(
-            time.monotonic() - each.started > _STANDBY_DELAY_SECONDS for each in self._active
+            time.monotonic() - study.started > _STANDBY_DELAY_SECONDS for study in self._active
         ):
             self._standby = self._new_driver()
 
@@ -209,7 +209,7 @@ class Runner:
                 arguments=(sys.executable, "-m", "service.runner.driver", self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
                 log=self._settings.home / "logs" / "driver.log",
-                grace_seconds=30.0,  # a study that is cancelled gets its report
+                grace_seconds=30.0,  # a driver writes the report of a cancelled study
             )
         )
 
@@ -226,7 +226,7 @@ def main() -> int:
     store.migrate()
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)
     try:
-        # of a cluster elsewhere, which may not answer yet, the first driver tells
+        # an external cluster may not answer yet: the first driver publishes its machines
         local_machines = None if settings.ray_address else machines(settings.gpus_per_pack)
         Runners(store).publish(build_catalogue().model_copy(update={"machines": local_machines}))
         runner, failure = Runner(settings, store, ray_address), ""

@@ -1,1 +1,1 @@
-"""The database: engine, tables, migrations, and everything that reads or writes rows."""
+"""The database: engine, tables, migrations and repositories."""

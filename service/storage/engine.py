@@ -17,17 +17,17 @@ Result = TypeVar("Result")
 #: Seconds that a SQLite writer waits for another one.
 _BUSY_SECONDS = 30
 #: Seconds until retries of a lost connection end, and between two attempts.
-_RETRY_TIMEOUT_SECONDS, _AGAIN_SECONDS = 60.0, 0.5
+_RETRY_TIMEOUT_SECONDS, _RETRY_DELAY_SECONDS = 60.0, 0.5
 
 
 def open_engine(url: str) -> Engine:
     """Return an engine for a database URL.
 
     Args:
-        url: As SQLAlchemy takes it: `sqlite:////data/studies.db` or `postgresql+psycopg://user@host/studies`.
+        url: In SQLAlchemy's format: `sqlite:////data/studies.db` or `postgresql+psycopg://user@host/studies`.
     """
     backend = make_url(url).get_backend_name()
-    engine = create_engine(url, pool_pre_ping=backend != "sqlite")  # a server may have been started again
+    engine = create_engine(url, pool_pre_ping=backend != "sqlite")  # the server may have restarted
     if backend == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -74,7 +74,7 @@ def upsert(connection: Connection, table: Table, records: Sequence[Mapping[str, 
 
 
 def retry_on_disconnect(operation: Callable[[], Result]) -> Result:
-    """Run database work, and again when the connection is lost; for processes without a client to report to.
+    """Run a database operation, and retry it when the connection is lost; for processes without clients.
 
     Args:
         operation: One or more transactions. It must be idempotent: a commit may succeed although its
@@ -91,18 +91,18 @@ def retry_on_disconnect(operation: Callable[[], Result]) -> Result:
             if time.monotonic() > deadline:
                 raise
             log.warning("the database does not answer; it is asked again", exc_info=True)
-            time.sleep(_AGAIN_SECONDS)
+            time.sleep(_RETRY_DELAY_SECONDS)
 
 
 def _configure_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
     sqlite_connection = cast(sqlite3.Connection, connection)
-    sqlite_connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    sqlite_connection.isolation_level = None  # `_begin_sqlite` begins the transactions
     for pragma in (
         f"busy_timeout = {_BUSY_SECONDS * 1000}",
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
-        "secure_delete = FAST",  # some builds overwrite all that is deleted, which takes ten times as long
+        "secure_delete = FAST",  # some builds default to ON, which overwrites deleted content: ten times as slow
     ):
         sqlite_connection.execute(f"PRAGMA {pragma}")
 

@@ -137,7 +137,7 @@ def series_by_run(rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[tuple[int, int]
     Args:
         rows: In order of position.
     """
-    shared: dict[bytes, tuple[int, ...]] = {}  # most series have the same steps: one tuple in memory for all
+    shared: dict[bytes, tuple[int, ...]] = {}  # most series have the same steps and share one tuple, to save memory
     series: dict[tuple[int, int], list[Series]] = {}
     for row in rows:
         if row.steps not in shared:

@@ -16,12 +16,12 @@ _LOCK = 4_104_104
 
 
 def latest_revision() -> str:
-    """Return the newest revision that this version knows."""
+    """Return the newest revision of this version's migrations."""
     return revisions()[-1]
 
 
 def revisions() -> tuple[str, ...]:
-    """Return all revisions that this version knows, oldest first."""
+    """Return all revisions of this version's migrations, oldest first."""
     matches = (re.fullmatch(r"v(\d{4})_\w+", file.stem) for file in (_FOLDER / "versions").glob("v*.py"))
     return tuple(sorted(match[1] for match in matches if match is not None))
 
@@ -81,11 +81,11 @@ def migrate_database(settings: Settings) -> str:
     """Migrate a deployment's database to the newest revision, and return that revision.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
 
     Raises:
-        ForeignDatabaseError: The database is of a newer version, or not of this service.
-        UnreachableError: It does not answer.
+        ForeignDatabaseError: The database is from a newer version, or not of this service.
+        UnreachableError: The database cannot be reached.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = writing_engine(open_engine(settings.database_url))

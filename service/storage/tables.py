@@ -1,4 +1,4 @@
-"""The tables of the database; plain SQL types only, so that PostgreSQL can hold them too."""
+"""Table definitions, with column types that both SQLite and PostgreSQL support."""
 
 import math
 from datetime import UTC, datetime
@@ -26,22 +26,22 @@ from sqlalchemy import (
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment; SQLite knows no time zones, so it is held as UTC without one."""
+    """A time with zone, stored as UTC without zone because SQLite has no time zones."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Drop the zone after going over to UTC."""
+        """Convert to UTC and drop the zone."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Say that it is UTC."""
+        """Add the UTC zone."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Measured(TypeDecorator[float]):
-    """A measured number, infinities and NaN included; SQLite turns NaN into NULL, so that NULL is read as NaN."""
+    """A number that may be infinite or NaN; NaN is stored as NULL, because SQLite does so."""
 
     impl = Double
     cache_ok = True
@@ -55,7 +55,7 @@ class Measured(TypeDecorator[float]):
         return math.nan if value is None else value
 
 
-#: Names sort by their bytes, in Python and in every database.
+#: Sorts by bytes, in every database as in Python.
 _NAME = String(100).with_variant(String(100, collation="C"), "postgresql")
 _ID = String(20)
 
@@ -241,14 +241,13 @@ studies = Table(
     Index("studies_by_owner", "owner", "started_at"),
 )
 
-#: One row for each API key; with what is here no request can be made, for the secret is not.
+#: API keys. Only a digest of the secret is stored, so that a leaked database contains no usable key.
 api_keys = Table("api_keys", metadata, _KeyColumns)
 
-#: One row for each browser that has logged in with a key; with what is here no request can be made, as with a key's.
+#: Browser sessions. Only a digest of the token is stored.
 sessions = Table("sessions", metadata, _SessionColumns)
 
-#: One row for each study that was posted with an idempotency key: the same owner, key and body are the same study.
-#: The owner is empty where there is none.
+#: Idempotency keys of posted studies, unique per owner. The owner is empty without access control.
 requests = Table("requests", metadata, _RequestColumns)
 
 trials = Table("trials", metadata, _TrialColumns)
@@ -261,7 +260,7 @@ runs = Table(
     _RunColumns,
     ForeignKeyConstraint(["study", "pack"], ["packs.study", "packs.number"]),
     UniqueConstraint("study", "workload", "arm", "stage", "trial", "seed"),
-    # of those that MLflow does not have yet: mostly there are few
+    # partial index of the runs not recorded in MLflow yet, usually few
     Index(
         "runs_untracked",
         "study",
@@ -272,10 +271,10 @@ runs = Table(
     ),
 )
 
-#: How many runs were ever done, those of deleted studies included.
+#: Number of runs ever finished, including those of deleted studies.
 tallies = Table("tallies", metadata, _TallyColumns)
 
-#: Steps and points (the values at them) are packed little-endian, 64 bits each (see `service.storage.mappers`).
+#: Steps, and points (the values at the steps), are packed little-endian, 64 bits each (see `service.storage.mappers`).
 series = Table(
     "series",
     metadata,
@@ -285,26 +284,27 @@ series = Table(
 
 reports = Table("reports", metadata, _ReportColumns)
 
-#: One row for each ended study of which MLflow has everything.
+#: Ended studies that are completely recorded in MLflow.
 recordings = Table("recordings", metadata, _RecordingColumns)
 
-#: One row for each study that was deleted and has something left outside the database: files, or what MLflow has of it.
+#: Pending deletions: deleted studies whose files or MLflow experiment may remain.
 deletions = Table("deletions", metadata, _DeletionColumns)
 
-#: At most one row, what the last started runner can train.
+#: At most one row: the catalogue that a runner published last.
 catalogue = Table("catalogue", metadata, _CatalogueColumns)
 
-#: One row for each runner at work; one that stopped renewing it is gone.
+#: Active runners; a runner whose row expired has stopped.
 runners = Table("runners", metadata, _RunnerColumns)
 
-#: What a subject's steps take; the subject is the hash of what `about` tells.
+#: Measured speeds of packs; `subject` is the SHA-256 of `about`, the subject's key.
 speeds = Table("speeds", metadata, _SpeedColumns)
 
-#: Append-only: one row for every change of a study's state; the kind is the new state.
+#: State changes of studies, append-only; `kind` is the new state.
 events = Table("events", metadata, _EventColumns)
 
-#: Who is told of changes of states; what is tried, failing and taken is about the first delivery that waits.
+#: Webhook subscriptions; `tries`, `retry_at`, `failing_since` and `trouble` concern the oldest pending delivery,
+#: `taken_until` is the dispatcher's lease.
 webhooks = Table("webhooks", metadata, _WebhookColumns)
 
-#: What a webhook is still to be told. No foreign key: a webhook may be removed while a study's state changes.
+#: Pending webhook messages. No foreign key: a webhook may be removed while a study's state changes.
 deliveries = Table("deliveries", metadata, _DeliveryColumns, Index("deliveries_by_webhook", "webhook", "id"))

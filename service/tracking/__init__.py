@@ -1,1 +1,1 @@
-"""MLflow: the recorder process and what it has recorded."""
+"""Recording in MLflow: the recorder process, the MLflow client and the record of what is synchronized."""

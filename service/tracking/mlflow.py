@@ -1,4 +1,4 @@
-"""Recording a study in MLflow, an experiment, a parent run and a nested run per run; and removing it from there."""
+"""Records a study in MLflow, as an experiment with a parent run and a nested run per run; deletes experiments."""
 
 import csv
 import math
@@ -17,34 +17,34 @@ from studies.records.rows import Outcome, Run
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
-#: MLflow takes at most so many metrics in one call.
+#: MLflow's limit of metrics in one call.
 METRICS_PER_CALL = 1000
-#: Names the run of ours that an MLflow run records.
+#: Tag of an MLflow run that holds the key of the recorded run, or the study's id for the parent run.
 RUN_KEY_TAG = "l4.run"
 
 
 class StudyTracker:
-    """Brings a study and its runs into MLflow.
+    """Records one study and its runs in MLflow.
 
     Args:
-        uri: The MLflow server.
-        study_id: The study's id; it ends the experiment's name.
+        uri: The tracking URI of MLflow.
+        study_id: The study's id; the experiment's name ends with it.
         spec: The study.
     """
 
     def __init__(self, *, uri: str, study_id: str, spec: StudySpec) -> None:
-        """Open or find the experiment and its parent run."""
+        """Find or create the experiment and its parent run."""
         self._client = MlflowClient(tracking_uri=uri)
         self._study_id, self._spec = study_id, spec
         name = f"{spec.name} [{study_id}]"
         experiment = self._client.get_experiment_by_name(name)
         self.experiment_id: str = experiment.experiment_id if experiment else self._client.create_experiment(name)
-        # of an earlier recorder: what it had recorded, and what it was just recording
+        # runs of an earlier recorder, including the one that it was recording when it stopped
         self._recorded = self._read_recorded_runs()
         self._parent = self._open_parent()
 
     def describe(self, environment: Environment) -> None:
-        """Record the spec and what the study runs on.
+        """Record the spec and the environment.
 
         Args:
             environment: Versions, commit, hardware.
@@ -56,7 +56,7 @@ class StudyTracker:
         """End the parent run.
 
         Args:
-            files: The report's files by name; none where there is no report.
+            files: The report's files by name; empty if there is no report.
             status: MLflow's `FINISHED`, `FAILED` or `KILLED`.
         """
         if files:
@@ -67,7 +67,7 @@ class StudyTracker:
         self._client.set_terminated(self._parent, status)
 
     def record(self, run: Run, setting: Mapping[str, float], parameters: Path) -> None:
-        """Record a run, whole: one of that name that an earlier recorder left is deleted.
+        """Record a run; an incomplete record by an earlier recorder is deleted first.
 
         Args:
             run: The run, with its series.
@@ -124,13 +124,13 @@ class StudyTracker:
     def _open_parent(self) -> str:
         previous = self._recorded.pop(self._study_id, None)
         if previous is not None:
-            self._client.update_run(previous, status="RUNNING")  # it had ended where its study was retried
+            self._client.update_run(previous, status="RUNNING")  # it has ended if the study was retried
             return previous
         tags = self._tags() | {RUN_KEY_TAG: self._study_id}
         return self._client.create_run(self.experiment_id, tags=tags, run_name=f"study {self._spec.name}").info.run_id
 
     def _read_recorded_runs(self) -> dict[str, str]:
-        """Return the MLflow run ids of everything recorded in the experiment so far, by our key."""
+        """Return the ids of the experiment's MLflow runs, by the value of `RUN_KEY_TAG`."""
         recorded: dict[str, str] = {}
         token: str | None = None
         while True:
@@ -142,12 +142,12 @@ class StudyTracker:
 
 
 def delete_experiment(*, uri: str, study_id: str) -> None:
-    """Delete a study's experiment, its runs and all their artifacts, where MLflow has them; it may be done twice.
+    """Delete a study's experiment with its runs and artifacts; does nothing if there is none.
 
-    What MLflow deletes it hides, and keeps the rows of, until `mlflow gc`; artifacts are gone.
+    MLflow only hides deleted experiments and runs until `mlflow gc`; the artifacts are deleted at once.
 
     Args:
-        uri: The MLflow server.
+        uri: The tracking URI of MLflow.
         study_id: The study's id.
     """
     client = MlflowClient(tracking_uri=uri)
@@ -161,14 +161,14 @@ def _run_key(run: Run) -> str:
 
 
 def _finite_metrics(run: Run) -> list[Metric]:
-    """Return a run's series and final values; MLflow holds no infinities, the tag `outcome` tells of those."""
+    """Return a run's series and final values, without infinities, which MLflow does not store."""
     now = int(time.time() * 1000)
     points = [
         Metric(series.name, value, now, step)
         for series in run.series
         for step, value in zip(series.steps, series.values, strict=True)
     ]
-    # a stopped run's last values are of a shorter run, and would be ranked among the others' by whoever sorts by them
+    # a stopped run's last values are from fewer steps: sorted by them, MLflow's table would mislead
     final = {} if run.outcome is Outcome.STOPPED else {"train_loss": run.train_loss, **run.metrics}
     points += [Metric(f"final_{name}", value, now, run.steps) for name, value in final.items()]
     return [point for point in points if math.isfinite(point.value)]

@@ -25,58 +25,58 @@ from studies.execution.artifacts import CheckpointStore, ParameterStore
 
 log = logging.getLogger("service.tracking.recorder")  # as a program its name is `__main__`
 
-#: Runs of a study that are recorded before the next study has its turn.
+#: Maximum number of runs recorded of a study before the next study.
 _RUNS_PER_PASS = 20
 _POLL_SECONDS = 0.5
 _RETRY_DELAY = timedelta(seconds=30)
-#: Training goes first where there are more programs than processors.
+#: Training has priority when processors are scarce.
 _NICENESS = 10
-#: How MLflow calls the ends of a study.
+#: MLflow's run status, by the final state of a study.
 _MLFLOW_STATUS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
 
 
 class Recorder:
-    """Records every study of a database, each run once, until MLflow has all of it.
+    """Records all studies of a database in MLflow, each run once.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
         store: The database.
-        stopping: Asked before each run; True leaves the rest for another time.
+        stopping: Called before each run; True stops recording.
     """
 
     def __init__(self, settings: Settings, store: Store, stopping: Callable[[], bool]) -> None:
-        """Start with no study."""
+        """Open no study yet."""
         self._settings, self._store, self._stopping = settings, store, stopping
         self._sync_state, self._deletions = SyncState(store), Deletions(settings, store)
         self._trackers: dict[str, StudyTracker] = {}
         self._retry_at: dict[str, datetime] = {}
 
     def run_once(self, now: datetime) -> bool:
-        """Record some runs of every study, end what has ended, delete what was deleted; what fails is tried later.
+        """Record some runs of every study, close ended studies, finish deletions; failures are retried later.
 
         Args:
-            now: The time.
+            now: The present time.
 
         Returns:
-            Whether there may be more to record at once.
+            Whether there may be more to record.
         """
         unfinished = self._sync_state.unfinished()
         for study_id in self._trackers.keys() - unfinished:
-            del self._trackers[study_id]  # it was deleted
-        due = [each for each in unfinished if self._retry_at.get(each, now) <= now]
-        more = [self._try_record(study_id, now) for study_id in due]
+            del self._trackers[study_id]  # the study was deleted
+        due = [study_id for study_id in unfinished if self._retry_at.get(study_id, now) <= now]
+        has_more = [self._try_record(study_id, now) for study_id in due]
         for deletion in self._deletions.pending():
             if self._retry_at.get(deletion.study_id, now) <= now:
                 self._try_delete(deletion, now)
-        return any(more)
+        return any(has_more)
 
     def _try_record(self, study_id: str, now: datetime) -> bool:
         try:
             return self._record(study_id)
         except Exception:
             if study_id not in self._sync_state.unfinished():
-                return False  # it was deleted meanwhile, and its files
-            # MLflow is not there, or refuses: the study itself is none the worse for it
+                return False  # the study and its files were deleted meanwhile
+            # MLflow is unreachable or refuses, which does not affect the study itself
             log.exception(
                 "study %s was not recorded; it is tried again in %s", study_id, _RETRY_DELAY, extra={"study": study_id}
             )
@@ -98,22 +98,23 @@ class Recorder:
         log.info("nothing is left of study %s", study_id)
 
     def _record(self, study_id: str) -> bool:
-        study = self._store.study(study_id)  # before its runs: once it has ended there come no more
+        study = self._store.study(study_id)  # read before its runs: an ended study gets no further runs
         if study_id not in self._trackers:
             self._trackers[study_id] = self._open(study)
-        tracker, weights = self._trackers[study_id], ParameterStore(folder=self._settings.parameters_folder(study_id))
+        tracker = self._trackers[study_id]
+        parameters = ParameterStore(folder=self._settings.parameters_folder(study_id))
         rows = self._sync_state.untracked_runs(study_id, _RUNS_PER_PASS)
         for row in rows:
             if self._stopping():
                 return False
-            tracker.record(row.run, row.setting, weights.path(row.run))
+            tracker.record(row.run, row.setting, parameters.path(row.run))
             self._sync_state.mark_tracked(study_id, row.run)
-            weights.delete(row.run)
+            parameters.delete(row.run)
         if rows or study.state not in ENDED:
             return bool(rows)
         files = {file: self._store.report_file(study_id, file) for file in self._store.report_files(study_id)}
         tracker.close(files, _MLFLOW_STATUS[study.state])
-        if study.state is not State.FAILED:  # a study that failed may be tried again, and goes on from them
+        if study.state is not State.FAILED:  # a failed study may be retried, and continues from its checkpoints
             CheckpointStore(folder=self._settings.checkpoints_folder(study_id)).delete_all()
         self._sync_state.finish(study, datetime.now(UTC))
         del self._trackers[study_id]
@@ -128,10 +129,13 @@ class Recorder:
 
 
 def lock(home: Path) -> TextIO | None:
-    """Return the lock of a home's one recorder, held until it is closed; None where another recorder has it.
+    """Take the lock that admits one recorder per deployment; closing the file releases it.
 
     Args:
-        home: The folder of what waits for MLflow.
+        home: The deployment's `L4_HOME`.
+
+    Returns:
+        The locked file, None if another recorder holds the lock.
     """
     file = (home / "recorder.lock").open("w")
     try:

@@ -1,4 +1,4 @@
-"""What MLflow has of each study, as the recorder notes it; unlike a driver it holds no claim."""
+"""The record of which studies and runs are in MLflow; the recorder writes it without a claim."""
 
 from datetime import datetime
 
@@ -12,52 +12,52 @@ from studies.records.rows import Run
 
 
 class SyncState:
-    """The notes of one database.
+    """The synchronization state of one database.
 
     Args:
         store: The database.
     """
 
     def __init__(self, store: Store) -> None:
-        """Keep the database; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._store = store
 
     def unfinished(self) -> tuple[str, ...]:
-        """Return the ids of the studies that were driven and of which MLflow may lack something, oldest first."""
+        """Return the ids of started studies that are not completely recorded in MLflow, oldest first."""
         finished = select(recordings.c.study)
         query = select(studies.c.id).where(studies.c.environment.is_not(None), studies.c.id.not_in(finished))
         with self._store.reading() as connection:
             return tuple(connection.execute(query.order_by(studies.c.id)).scalars())
 
     def untracked_runs(self, study_id: str, limit: int) -> tuple[RunRow, ...]:
-        """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
+        """Return runs, with series, that are not recorded in MLflow yet, in order of (pack, lane).
 
         Args:
             study_id: The study.
-            limit: Most runs to return.
+            limit: Maximum number of runs to return.
         """
         with self._store.reading() as connection:
             return read_untracked_runs(connection, study_id, limit)
 
     def mark_tracked(self, study_id: str, run: Run) -> None:
-        """Note that MLflow has a run.
+        """Mark a run as recorded in MLflow.
 
         Args:
             study_id: The run's study.
             run: The run.
         """
-        own = (runs.c.study == study_id, runs.c.pack == run.pack, runs.c.lane == run.lane)
+        same_run = (runs.c.study == study_id, runs.c.pack == run.pack, runs.c.lane == run.lane)
         with self._store.writing() as connection:
-            connection.execute(update(runs).where(*own).values(tracked=True))
+            connection.execute(update(runs).where(*same_run).values(tracked=True))
 
     def finish(self, study: StudyRow, now: datetime) -> None:
-        """Note that MLflow has everything of a study; nothing where it was retried meanwhile.
+        """Mark a study as completely recorded in MLflow, unless it was retried meanwhile.
 
         Args:
-            study: As it had ended.
+            study: The ended study.
             now: The present time.
         """
-        same = select(studies.c.id).where(studies.c.id == study.id, studies.c.ended_at == study.ended_at)
+        unchanged = select(studies.c.id).where(studies.c.id == study.id, studies.c.ended_at == study.ended_at)
         with self._store.writing() as connection:
-            if connection.execute(same.with_for_update()).first() is not None:
+            if connection.execute(unchanged.with_for_update()).first() is not None:
                 connection.execute(insert(recordings).values(study=study.id, at=now))

@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 1.0
-#: After so long another dispatcher takes over the webhooks of one that died.
+#: Time after which another dispatcher takes over the webhooks of one that died.
 _LEASE_SECONDS = 3 * TIMEOUT_SECONDS
-#: Webhooks that are delivered to at the same time.
+#: Maximum number of webhooks with deliveries in flight.
 _MAX_CONCURRENT = 50
 
 
@@ -35,17 +35,17 @@ class WebhookDispatcher:
 
     Args:
         store: The database.
-        outbound: What posts.
+        outbound: The HTTP client.
     """
 
     def __init__(self, store: Store, outbound: WebhookClient) -> None:
-        """Start with no webhook."""
+        """Create the thread, without starting it."""
         self._store, self._outbound = store, outbound
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="webhook dispatcher", daemon=True)
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
+        """Start the dispatcher's thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -106,8 +106,8 @@ class WebhookDispatcher:
                 webhook = read_webhook(connection, webhook_id)
             except UnknownWebhookError:  # it was removed meanwhile
                 return None
-            found = outbox.next_delivery(connection, webhook_id, datetime.now(UTC), _LEASE_SECONDS)
-            return None if found is None else (found, webhook.url, webhook.secret)
+            delivery = outbox.next_delivery(connection, webhook_id, datetime.now(UTC), _LEASE_SECONDS)
+            return None if delivery is None else (delivery, webhook.url, webhook.secret)
 
         return self._write(read)
 

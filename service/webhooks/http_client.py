@@ -1,4 +1,4 @@
-"""Posts to addresses that clients name: public ones only unless allowed, in bounded time, following nothing."""
+"""The HTTP client for webhooks: public addresses only unless configured otherwise, no redirects, with a timeout."""
 
 import asyncio
 import ipaddress
@@ -14,24 +14,24 @@ import httpx
 
 from service.errors import PrivateAddressError, UnreachableError
 
-#: From the look-up of the name to the answer's status, all in all.
+#: Total time from the DNS lookup to the response's status.
 TIMEOUT_SECONDS = 10.0
-#: Names that are looked up at the same time; what looks them up cannot be interrupted.
+#: Maximum number of concurrent DNS lookups, which cannot be interrupted.
 _MAX_LOOKUPS = 16
-#: IPv6 addresses that stand for an IPv4 one, which may be private, where a network translates them.
+#: IPv6 addresses that NAT64 translates to an IPv4 address, which may be private.
 _NAT64_PREFIX = ipaddress.ip_network("64:ff9b::/96")
 
-#: Of a host.
+#: An IP address.
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryResult:
-    """What came back.
+    """The result of a delivery attempt.
 
     Args:
-        status: The HTTP status; None where there was no answer.
-        detail: What came back or why nothing did, in words.
+        status: The HTTP status; None if there was no response.
+        detail: The status or the error, as text.
     """
 
     status: int | None
@@ -39,31 +39,31 @@ class DeliveryResult:
 
     @property
     def accepted(self) -> bool:
-        """Whether the receiver has it."""
+        """Whether the receiver accepted the message."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @final
 class WebhookClient:
-    """Posts to addresses that clients name.
+    """Posts messages to the URLs of webhooks.
 
     Args:
-        allow_private: Whether these may be private.
+        allow_private: Whether private addresses are allowed.
     """
 
     def __init__(self, *, allow_private: bool) -> None:
-        """Start with nothing on its way."""
-        self._private = allow_private
-        # not asyncio's own threads: those are for the database
+        """Create the thread pool for DNS lookups."""
+        self._allow_private = allow_private
+        # separate from asyncio's default threads, which access the database
         self._lookups = ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="lookup")
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> DeliveryResult:
-        """Post something, and return what came back; its body is not read.
+        """Post a message; the body of the response is not read.
 
         Args:
-            url: Where to.
-            content: JSON.
-            headers: Further headers.
+            url: The URL.
+            content: The body, as JSON.
+            headers: Additional headers.
         """
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -77,7 +77,7 @@ class WebhookClient:
         return DeliveryResult(status=status, detail=f"answered {status}")
 
     async def _post(self, url: httpx.URL, content: bytes, headers: Mapping[str, str]) -> int:
-        # what is connected to is what was looked at: a name may lead elsewhere the next time
+        # connect to the checked addresses: another lookup of the name may return different ones
         addresses = await self._addresses(url)
         fixed_headers = {"Host": url.netloc.decode(), "Content-Type": "application/json", "User-Agent": "l4-studies"}
         async with httpx.AsyncClient(verify=self._ssl_context, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
@@ -89,8 +89,8 @@ class WebhookClient:
                         content=content,
                         headers=fixed_headers | dict(headers),
                         extensions={"sni_hostname": url.host},
-                    ) as answer:
-                        return answer.status_code
+                    ) as response:
+                        return response.status_code
                 except httpx.ConnectError:
                     continue
         raise UnreachableError("no connection: refused, cut off, or with a certificate that is not to be trusted")
@@ -99,15 +99,15 @@ class WebhookClient:
         """Return the addresses of a URL's host.
 
         Raises:
-            UnreachableError: There are none.
-            PrivateAddressError: One is private, and must not be.
+            UnreachableError: The name cannot be resolved.
+            PrivateAddressError: An address is private, which is not allowed.
         """
         loop = asyncio.get_running_loop()
         try:
             addresses = await loop.run_in_executor(self._lookups, _resolve, url.host)
-        except (OSError, UnicodeError) as error:  # the latter where no name can be so long
+        except (OSError, UnicodeError) as error:  # UnicodeError: the name is too long
             raise UnreachableError(f"the host {url.host} is not known") from error
-        if not self._private and not all(map(_is_public, addresses)):
+        if not self._allow_private and not all(map(_is_public, addresses)):
             raise PrivateAddressError(
                 f"the host {url.host} has a private address; where receivers may be in the service's own network, "
                 "it is to run with L4_WEBHOOKS_PRIVATE=true"
@@ -121,7 +121,7 @@ class WebhookClient:
 
 def _resolve(host: str) -> list[Address]:
     results = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in results))
+    return list(dict.fromkeys(ipaddress.ip_address(address[0]) for *_, address in results))
 
 
 def _is_public(address: Address) -> bool:
@@ -129,7 +129,7 @@ def _is_public(address: Address) -> bool:
         embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in _NAT64_PREFIX:
             embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(each is None or _is_public(each) for each in embedded):
+        if not all(ipv4 is None or _is_public(ipv4) for ipv4 in embedded):
             return False
         if address.ipv4_mapped is not None:
             return True

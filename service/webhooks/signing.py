@@ -1,4 +1,4 @@
-"""Signs what webhooks get, as Standard Webhooks (standardwebhooks.com) has it."""
+"""Signatures of webhook messages, as specified by Standard Webhooks (standardwebhooks.com)."""
 
 import base64
 import hashlib
@@ -11,18 +11,18 @@ _SECRET_BYTES = 32
 
 
 def new_secret() -> str:
-    """Return a secret for a webhook and its receiver."""
+    """Return a new secret, shared by a webhook and its receiver."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def signature_headers(secret: str, message_id: str, content: bytes, now: datetime) -> dict[str, str]:
-    """Return the headers of a message.
+    """Return a message's headers with its signature.
 
     Args:
         secret: From `new_secret`.
-        message_id: The message's id, the same however often it is sent.
+        message_id: The message's id, the same at every attempt.
         content: The body.
-        now: The present time; a receiver refuses what is much older.
+        now: The present time; receivers reject old timestamps.
     """
     timestamp = str(int(now.timestamp()))
     key = base64.b64decode(secret.removeprefix(_PREFIX))

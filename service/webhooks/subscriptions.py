@@ -1,4 +1,4 @@
-"""The webhooks in the database: registered, listed, removed."""
+"""The stored webhooks: registration, listing and removal."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,15 +30,15 @@ class Webhooks:
     """
 
     def __init__(self, store: Store) -> None:
-        """Keep the database; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._store = store
 
     def add(self, url: str, states: Sequence[State], now: datetime) -> Webhook:
-        """Register a webhook: it gets what happens from now on.
+        """Register a webhook for state changes from now on.
 
         Args:
-            url: Where to.
-            states: The new states that it is told of; all where empty.
+            url: The URL that messages are posted to.
+            states: The new states to send messages for; all if empty.
             now: The present time.
         """
         webhook_id = new_id(now)
@@ -70,16 +70,16 @@ class Webhooks:
         """Return a webhook.
 
         Raises:
-            UnknownWebhookError: There is none of that id.
+            UnknownWebhookError: No such webhook.
         """
         with self._store.reading() as connection:
             return read_webhook(connection, webhook_id)
 
     def remove(self, webhook_id: str) -> None:
-        """Remove a webhook and what waits for it.
+        """Remove a webhook and its pending deliveries.
 
         Raises:
-            UnknownWebhookError: There is none of that id.
+            UnknownWebhookError: No such webhook.
         """
         if not is_valid_id(webhook_id):
             raise unknown_webhook(webhook_id)
@@ -93,7 +93,7 @@ def read_webhook(connection: Connection, webhook_id: str) -> Webhook:
     """Return a webhook.
 
     Raises:
-        UnknownWebhookError: There is none of that id.
+        UnknownWebhookError: No such webhook.
     """
     if not is_valid_id(webhook_id):
         raise unknown_webhook(webhook_id)
@@ -104,7 +104,7 @@ def read_webhook(connection: Connection, webhook_id: str) -> Webhook:
 
 
 def unknown_webhook(webhook_id: str) -> UnknownWebhookError:
-    """Return the error for an id that no webhook has."""
+    """Return the error for an unknown webhook id."""
     return UnknownWebhookError(
         f"no webhook has the id {quote_value(webhook_id)}; `GET /webhooks` lists those there are"
     )

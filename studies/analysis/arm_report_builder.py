@@ -19,7 +19,7 @@ from studies.analysis.statistics.averages import geometric_mean
 from studies.analysis.statistics.intervals import divergence_rate
 from studies.analysis.tuning import summarize_tuning
 from studies.records.rows import Outcome, Rows, Run
-from studies.search.selection import Search, final_objective, search, selected
+from studies.search.selection import SearchState, final_objective, replay_search, select_best
 from studies.spec.objective import is_loss
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -44,8 +44,8 @@ def build_arm_report(
         untuned: The untuned arm to break even with and its search score; None if there is none.
     """
     arm_spec = spec.arm(arm)
-    arm_search = search(spec, rows, workload, arm)
-    best = selected(arm_search.scores, spec.protocol.direction) if arm_search.done else None
+    arm_search = replay_search(spec, rows, workload, arm)
+    best = select_best(arm_search.scores, spec.protocol.direction) if arm_search.done else None
     runs = confirm_runs(rows, workload, arm)
     complete = {run.seed for run in runs} >= set(spec.confirm_seeds)
     search_score = _finite_or_none(best.value) if best is not None else None
@@ -86,16 +86,16 @@ def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _search_report(search: Search) -> SearchReport:
+def _search_report(search: SearchState) -> SearchReport:
     return SearchReport(
         complete=search.done,
-        asked=search.asked,
-        cut=search.cut,
+        asked=search.requested_trials,
+        cut=search.truncated,
         diverged=sum(not math.isfinite(score.value) for score in search.scores),
         stopped=sum(score.stopped for score in search.scores),
         extensions=len(search.rounds) - 1,
         ranges=search.rounds[-1].ranges,
-        closed=search.closed if search.done else None,
+        closed=search.is_interior if search.done else None,
         trials=tuple(
             TrialScore(
                 number=score.trial.number,
@@ -161,7 +161,7 @@ def _optimism_gap(
     return objective.direction.sign * difference
 
 
-def _tuning_cost(rows: Rows, workload: str, arm: str, search: Search) -> TuningCost:
+def _tuning_cost(rows: Rows, workload: str, arm: str, search: SearchState) -> TuningCost:
     runs = [run for run in rows.runs if (run.workload, run.arm, run.stage) == (workload, arm, Stage.SEARCH)]
     packs = [pack for pack in rows.packs if (pack.workload, pack.arm, pack.stage) == (workload, arm, Stage.SEARCH)]
     seconds = [pack.seconds for pack in packs if pack.seconds is not None]

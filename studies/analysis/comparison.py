@@ -20,7 +20,7 @@ from studies.analysis.statistics.significance import (
 )
 from studies.frozen_model import FrozenModel
 from studies.records.rows import Rows, Run, by_arm
-from studies.search.selection import final_objective, scores
+from studies.search.selection import final_objective, score_trials
 from studies.spec.definition import Sampler
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -195,7 +195,7 @@ def _search_luck(spec: StudySpec, rows: Rows, workload: str, arm: str) -> float:
         return 0.0
     if spec.protocol.sampler is not Sampler.RANDOM:
         return math.inf
-    values = [score.value for score in scores(spec, rows, workload, arm) if not score.stopped]
+    values = [score.value for score in score_trials(spec, rows, workload, arm) if not score.stopped]
     return search_luck([spec.objective.oriented(value) for value in values])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from studies.analysis.statistics.search import break_even, expected_best, median_best, usable_range
 from studies.frozen_model import FrozenModel
-from studies.search.selection import Score, Search
+from studies.search.selection import Score, SearchState
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.study import StudySpec
 
@@ -96,7 +96,7 @@ class Tuning(FrozenModel):
     usable: UsableHyperparameterRange | None
 
 
-def summarize_tuning(spec: StudySpec, search: Search, untuned: tuple[str, float] | None) -> Tuning:
+def summarize_tuning(spec: StudySpec, search: SearchState, untuned: tuple[str, float] | None) -> Tuning:
     """Return the tuning curves of a search.
 
     Args:
@@ -141,7 +141,7 @@ def _oriented_scores(spec: StudySpec, scores: Sequence[Score]) -> list[float]:
     return [math.inf if score.stopped else spec.objective.oriented(score.value) for score in scores]
 
 
-def _exchangeable_scores(spec: StudySpec, search: Search) -> list[float]:
+def _exchangeable_scores(spec: StudySpec, search: SearchState) -> list[float]:
     """Return the oriented scores of the first round's trials; none if these are not exchangeable."""
     first = search.rounds[0]
     scores = [score for score in search.scores if score.trial.number < first.trials]
@@ -163,7 +163,7 @@ def _best_so_far(spec: StudySpec, scores: Sequence[Score]) -> tuple[BestSoFar, .
     return tuple(points)
 
 
-def _usable_range(spec: StudySpec, search: Search) -> UsableHyperparameterRange | None:
+def _usable_range(spec: StudySpec, search: SearchState) -> UsableHyperparameterRange | None:
     ranges = search.rounds[-1].ranges
     # a trial that a pruner stopped has no score to compare, good or bad
     if len(ranges) != 1 or not search.scores or spec.protocol.pruner is not Pruner.NONE:

@@ -14,8 +14,8 @@ class CheckpointStore:
 
     Args:
         folder: Where the files are.
-        interval_seconds: Seconds of a pack's training from one to the next, and to the first.
-        max_overhead: The largest share of the time that checkpoints may take; slow ones are written more rarely.
+        interval_seconds: Seconds of a pack's training between two checkpoints, and before the first.
+        max_overhead: The largest share of the time that checkpoints may take; slow ones are written less often.
     """
 
     folder: Path
@@ -23,18 +23,18 @@ class CheckpointStore:
     max_overhead: float = 0.01
 
     def path(self, pack: int) -> Path:
-        """Return where a pack's checkpoint is, whether or not it is there.
+        """Return the path of a pack's checkpoint, whether or not it exists.
 
         Args:
-            pack: Its number.
+            pack: The pack's number.
         """
         return self.folder / f"pack-{pack:05d}.checkpoint"
 
     def modified_ns(self, pack: int) -> int:
-        """Return when a pack's checkpoint was written, in nanoseconds of the files' clock; 0 where there is none.
+        """Return the modification time of a pack's checkpoint in nanoseconds; 0 if there is none.
 
         Args:
-            pack: Its number.
+            pack: The pack's number.
         """
         try:
             return self.path(pack).stat().st_mtime_ns
@@ -42,24 +42,24 @@ class CheckpointStore:
             return 0
 
     def latest_modified_ns(self) -> int:
-        """Return when the last of all was written, as `written` has it."""
-        found = 0
+        """Return the modification time of the latest checkpoint in nanoseconds; 0 if there is none."""
+        latest = 0
         for file in self.folder.glob("pack-*.checkpoint"):
-            with contextlib.suppress(FileNotFoundError):  # its pack is done just now
-                found = max(found, file.stat().st_mtime_ns)
-        return found
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile, as its pack is done
+                latest = max(latest, file.stat().st_mtime_ns)
+        return latest
 
     def delete(self, pack: int) -> None:
-        """Remove a pack's checkpoint, and what was left of writing one.
+        """Delete a pack's checkpoint, and a partly written one.
 
         Args:
-            pack: Its number.
+            pack: The pack's number.
         """
         for file in self.folder.glob(f"pack-{pack:05d}.*"):
             file.unlink(missing_ok=True)
 
     def delete_all(self) -> None:
-        """Remove those of all packs."""
+        """Delete the checkpoints of all packs."""
         for file in self.folder.glob("pack-*"):
             file.unlink(missing_ok=True)
 
@@ -75,7 +75,7 @@ class ParameterStore:
     folder: Path
 
     def path(self, run: Run) -> Path:
-        """Return where a run's parameters are, whether or not they are there.
+        """Return the path of a run's parameters, whether or not it exists.
 
         Args:
             run: A confirm run.
@@ -83,7 +83,7 @@ class ParameterStore:
         return self.folder / run.workload / run.arm / str(run.seed) / "parameters.pt"
 
     def save(self, run: Run, parameters: bytes) -> None:
-        """Write a run's parameters, whole or not at all.
+        """Write a run's parameters atomically.
 
         Args:
             run: A confirm run.
@@ -96,7 +96,7 @@ class ParameterStore:
         os.replace(partial, path)
 
     def delete(self, run: Run) -> None:
-        """Remove a run's parameters, where they are.
+        """Delete a run's parameters, if they exist.
 
         Args:
             run: A confirm run.

@@ -1,4 +1,4 @@
-"""Measuring how fast packs of several sizes train, eagerly and compiled, as far as knowing it pays for itself."""
+"""Measurement of the speeds of packs of several sizes, eager and compiled, in a worker."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ import torch
 from studies import registry
 from studies.errors import CompilationError, OutOfMemoryError
 from studies.execution.jobs import Probe
-from studies.planning.throughput import COMPILING, SAVED, Speed, fastest
+from studies.planning.throughput import MIN_COMPILE_SECONDS, MIN_SAVED_SHARE, Speed, fastest
 from studies.records.rows import Mode
 from studies.training.compilation.compiled_step import CompiledStepper, clone_lanes, save_program, trace_step
 from studies.training.compilation.program_cache import program_file
@@ -20,60 +20,65 @@ from studies.training.lanes import EagerStepper, Stepper
 from studies.workloads.datasets.download import download_files
 
 log = logging.getLogger(__name__)
-#: A measurement takes at least so many steps after the first, and about so many seconds.
+#: Least number of steps after the first, and about the least seconds, of a measurement.
 MIN_STEPS, MIN_SECONDS = 5, 0.5
-#: Another size of pack is tried while a gain of this fraction would repay what it takes to try.
+#: Another pack size is measured while a gain of this fraction would repay the measurement.
 MIN_GAIN = 0.1
-#: Seconds that each operation of a step adds to `COMPILING` it; benchmarks/throughput.py measures both.
+#: Compile seconds of each operation of a step, in addition to `MIN_COMPILE_SECONDS`; see benchmarks/throughput.py.
 COMPILE_SECONDS_PER_OPERATION = 0.012
 
 
 def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
-    """Return the speeds that were worth measuring; at least one.
+    """Return the speeds that are worth measuring; at least one.
 
-    Eager packs first; then compiled ones, where what they are expected to save is more than compiling costs. From the
-    lanes to start with, packs are doubled while that helps, or else halved.
+    Eager packs are measured first, then compiled ones if the expected saving exceeds the cost of compiling. The number
+    of lanes is doubled from its start while that helps, or else halved.
 
     Args:
         probe: What to measure.
-        device: Where, as torch names it.
+        device: The torch device.
 
     Raises:
-        OutOfMemoryError: Where the first pack did not fit into memory.
+        OutOfMemoryError: The first pack did not fit into memory.
     """
     torch.set_num_threads(probe.threads)
     set_matmul_precision(probe.task.precision)
     download_files(registry.load_workload(probe.task.workload).files(probe.task.options), probe.data_dir)
 
-    def left(speed: Speed) -> float:
+    def training_seconds(speed: Speed) -> float:
         return probe.lane_steps * speed.lane_seconds
 
-    def eagerly(lanes: int) -> Speed:
+    def measure_eager(lanes: int) -> Speed:
         start = _initial_state(probe, lanes, device)
         return Speed(lanes=lanes, mode=Mode.EAGER, seconds=_step_seconds(start, EagerStepper(start.step, start.lanes)))
 
-    eager = _search_lane_counts(probe, eagerly, lambda speed: MIN_GAIN * left(speed) > MIN_SECONDS, device)
-    save = expected_saving(eager) * left(fastest(eager))
-    if save < COMPILING:
+    eager = _search_lane_counts(
+        probe, measure_eager, lambda speed: MIN_GAIN * training_seconds(speed) > MIN_SECONDS, device
+    )
+    saved_seconds = expected_saving(eager) * training_seconds(fastest(eager))
+    if saved_seconds < MIN_COMPILE_SECONDS:
         return eager
 
-    def compiled(lanes: int) -> Speed | None:
+    def measure_compiled(lanes: int) -> Speed | None:
         file = program_file(probe.programs, probe.optimizer, probe.task, lanes, probe.threads, device)
         start = _initial_state(probe, lanes, device)
-        made = 0.0
+        compile_seconds = 0.0
         if not file.exists():
             started = time.monotonic()
             graph = trace_step(start.step, clone_lanes(start.lanes), *start.batches(), start.hyperparameters_at(0))
-            if save < COMPILING + COMPILE_SECONDS_PER_OPERATION * len(graph.graph.nodes):
+            if saved_seconds < MIN_COMPILE_SECONDS + COMPILE_SECONDS_PER_OPERATION * len(graph.graph.nodes):
                 return None
             save_program(graph, file)
-            made = time.monotonic() - started
+            compile_seconds = time.monotonic() - started
         seconds = _step_seconds(start, CompiledStepper(start.step, start.lanes, file))
-        return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, compile_seconds=made)
+        return Speed(lanes=lanes, mode=Mode.COMPILED, seconds=seconds, compile_seconds=compile_seconds)
 
     try:
         return eager + _search_lane_counts(
-            probe, compiled, lambda speed: MIN_GAIN * left(speed) > max(speed.compile_seconds, COMPILING), device
+            probe,
+            measure_compiled,
+            lambda speed: MIN_GAIN * training_seconds(speed) > max(speed.compile_seconds, MIN_COMPILE_SECONDS),
+            device,
         )
     except CompilationError as error:
         log.warning("%s; %s trains eagerly", error, probe.task.workload)
@@ -83,8 +88,8 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
 def expected_saving(eager: Sequence[Speed]) -> float:
     """Return the share of the fastest eager pack's time that a compiled step is expected to save.
 
-    What a step takes with no lanes at all, by the smallest and the largest pack that were measured, is dispatch: a
-    compiled step has next to none.
+    Dispatch is the time of a step with zero lanes, extrapolated from the smallest and the largest measured pack; a
+    compiled step has almost none.
 
     Args:
         eager: At least one measurement.
@@ -96,40 +101,40 @@ def expected_saving(eager: Sequence[Speed]) -> float:
     """
     small, large = min(eager, key=lambda speed: speed.lanes), max(eager, key=lambda speed: speed.lanes)
     if small.lanes == large.lanes:
-        return SAVED
-    lane = (large.seconds - small.seconds) / (large.lanes - small.lanes)
-    dispatch = small.seconds - small.lanes * max(lane, 0.0)
-    return min(1.0, max(SAVED, dispatch / fastest(eager).seconds))
+        return MIN_SAVED_SHARE
+    per_lane = (large.seconds - small.seconds) / (large.lanes - small.lanes)
+    dispatch = small.seconds - small.lanes * max(per_lane, 0.0)
+    return min(1.0, max(MIN_SAVED_SHARE, dispatch / fastest(eager).seconds))
 
 
 def _search_lane_counts(
     probe: Probe, measure: Callable[[int], Speed | None], worthwhile: Callable[[Speed], bool], device: str
 ) -> tuple[Speed, ...]:
-    """Return what was measured at the lanes to start with and, as far as it helps and is worthwhile, at others."""
+    """Return speeds at the initial lane count and at larger or smaller ones, while these help and are worthwhile."""
     first = _measure(probe, measure, min(probe.start_lanes, probe.max_lanes), device)
     if first is None:
         return ()
-    found = [first]
+    speeds = [first]
     for factor in (2.0, 0.5):
-        before = first
-        while worthwhile(before):
-            lanes = int(before.lanes * factor)
+        previous = first
+        while worthwhile(previous):
+            lanes = int(previous.lanes * factor)
             if not probe.min_lanes <= lanes <= probe.max_lanes:
                 break
             try:
-                following = _measure(probe, measure, lanes, device)
+                speed = _measure(probe, measure, lanes, device)
             except OutOfMemoryError as error:
                 log.info("no larger packs: %s", error)
                 break
-            if following is None:
+            if speed is None:
                 break
-            found.append(following)
-            if following.lane_seconds > before.lane_seconds:
+            speeds.append(speed)
+            if speed.lane_seconds > previous.lane_seconds:
                 break
-            before = following
-        if len(found) > 1 and fastest(found) is not first:
-            break  # it helped to go this way
-    return tuple(found)
+            previous = speed
+        if len(speeds) > 1 and fastest(speeds) is not first:
+            break  # this direction helped
+    return tuple(speeds)
 
 
 def _measure(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, device: str) -> Speed | None:
@@ -138,18 +143,18 @@ def _measure(probe: Probe, measure: Callable[[int], Speed | None], lanes: int, d
 
 
 def _initial_state(probe: Probe, lanes: int, device: str) -> InitialState:
-    one = probe.task.lanes[0]
-    task = replace(probe.task, lanes=tuple(replace(one, seed=one.seed + lane) for lane in range(lanes)))
+    first = probe.task.lanes[0]
+    task = replace(probe.task, lanes=tuple(replace(first, seed=first.seed + lane) for lane in range(lanes)))
     workload, optimizer = registry.load_workload(task.workload), registry.load_optimizer(probe.optimizer)
     return build_initial_state(task, workload, optimizer, probe.data_dir, device=device)
 
 
 def _step_seconds(start: InitialState, stepper: Stepper) -> float:
-    """Return the seconds of a step, its batch included: the least of several, as other work only adds to them."""
-    taken: list[float] = []
-    while len(taken) < 1 + MIN_STEPS or sum(taken[1:]) < MIN_SECONDS:
+    """Return the seconds of a step including its batch: the minimum of several, since other load only adds time."""
+    durations: list[float] = []
+    while len(durations) < 1 + MIN_STEPS or sum(durations[1:]) < MIN_SECONDS:
         started = time.perf_counter()
         losses, _ = stepper.advance(*start.batches(), start.hyperparameters_at(0))
         losses.tolist()  # waits for the device
-        taken.append(time.perf_counter() - started)
-    return min(taken[1:])
+        durations.append(time.perf_counter() - started)
+    return min(durations[1:])

@@ -1,4 +1,4 @@
-"""Jobs for workers and their results, as they travel between driver and workers."""
+"""The messages between driver and workers: jobs, probes and their results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from studies.training.task import LaneTask, Task
 
 
 def build_task(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Sequence[LaneTask], stage: Stage) -> Task:
-    """Return the task of a pack; what its runs are judged by is left to a study's rows.
+    """Return the task of a pack, without pruning, which depends on the study's rows.
 
     Args:
         spec: The study.
-        workload: Of all its runs.
-        arm: Likewise.
+        workload: The workload of all runs.
+        arm: The arm of all runs.
         lanes: The runs, in lane order.
-        stage: Of all its runs; search runs may be shorter, and only confirm runs measure test data.
+        stage: The stage of all runs; search runs may be shorter, and only confirm runs measure test data.
     """
     return Task(
         workload=workload.workload,
@@ -30,37 +30,37 @@ def build_task(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, lanes: Seq
         steps=workload.length(stage),
         steps_per_epoch=workload.steps_per_epoch,
         test=stage is Stage.CONFIRM,
-        schedules={name: Schedule(**dict(each)) for name, each in arm.schedule.items()},
+        schedules={name: Schedule(**dict(schedule)) for name, schedule in arm.schedule.items()},
         lanes=tuple(lanes),
         precision=spec.protocol.precision,
     )
 
 
 class FailureKind(StrEnum):
-    """What kept a pack from being trained."""
+    """Why a pack failed."""
 
-    #: Its worker died; trying again may help.
+    #: Its worker died; a retry may help.
     LOST = "lost"
     #: It did not fit into memory; a smaller one may.
     MEMORY = "memory"
-    #: Anything else; trying again is of no use.
+    #: Anything else; a retry does not help.
     FAULT = "fault"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A pack as it travels to a worker.
+    """A pack for a worker to train.
 
     Args:
-        number: The pack's.
+        number: The pack's number.
         optimizer: The registered optimizer's name.
         task: What to train.
-        threads: Threads of the training process; they are part of the result.
-        mode: How the step is to run, likewise.
-        width: Lanes that a compiled step is made for; None for as many as runs.
+        threads: Threads of the training process; results depend on it.
+        mode: How the step runs; results depend on it.
+        width: Lanes of a compiled step; None for as many as runs.
         data_dir: The data directory.
-        programs: Where compiled steps are kept.
-        checkpoints: Where checkpoints are kept.
+        programs: Folder of compiled steps.
+        checkpoints: Stores checkpoints.
     """
 
     number: int
@@ -76,13 +76,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class PackResult:
-    """A trained pack as it travels back.
+    """The result of a trained pack.
 
     Args:
         measurements: In lane order, without parameters.
         parameters: Every lane's final parameters by name, as `torch.save` writes them.
-        mode: How the step ran: eagerly also where it could not be compiled.
-        seconds: Wall-clock seconds of training, without what was lost on the way and done again.
+        mode: How the step ran; eager also if it could not be compiled.
+        seconds: Wall-clock seconds of training, without work that was lost and repeated.
         host: Machine and device.
     """
 
@@ -95,19 +95,19 @@ class PackResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A request to measure, as it travels to a worker.
+    """A request to a worker to measure speeds.
 
     Args:
-        number: Of the request, counting down from -1: packs count up from 0.
+        number: Counts down from -1, since packs count up from 0.
         optimizer: The registered optimizer's name.
-        task: What is to be trained; one lane, its setting any.
-        start_lanes: Where to start.
-        min_lanes: Fewer lanes than this are not to be tried.
-        max_lanes: Nor are more.
-        lane_steps: Steps of one lane that are to be trained in all.
+        task: What to train; one lane with any setting.
+        start_lanes: Number of lanes to start at.
+        min_lanes: Least number of lanes to measure.
+        max_lanes: Largest number of lanes to measure.
+        lane_steps: Steps to train, summed over all runs.
         threads: Threads of the training process.
         data_dir: The data directory.
-        programs: Where compiled steps are kept.
+        programs: Folder of compiled steps.
     """
 
     number: int
@@ -128,10 +128,10 @@ class TrainingSite:
 
     Args:
         data_dir: The data directory.
-        programs: Where compiled steps are kept.
-        hardware: What it is trained on, in words; what was measured on other hardware says nothing about it.
-        workers: Packs that are trained at once.
-        gpus: GPUs of each of them; 0 where they are trained on processors.
+        programs: Folder of compiled steps.
+        hardware: A description of the training hardware; speeds measured on other hardware are not used.
+        workers: Number of packs that train at the same time.
+        gpus: GPUs of each pack; 0 for training on CPUs.
     """
 
     data_dir: Path

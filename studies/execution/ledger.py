@@ -1,4 +1,4 @@
-"""What the driver needs of a study's stored rows, as a protocol."""
+"""The interface of a study's stored rows that the driver uses, as a protocol."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -8,14 +8,14 @@ from studies.records.rows import Limit, Pack, Rows, Run, Trial
 
 
 class Ledger(Protocol):
-    """One study's rows in the database, as its driver reads and writes them.
+    """The rows of one study in the database.
 
-    Every write is one transaction and raises `StoppedError` once the study may no longer be written: it was
+    Every write is one transaction and raises `StoppedError` once this driver may no longer write: the study was
     cancelled, or another driver holds its lease.
     """
 
     def rows(self, *, series: bool = False) -> Rows:
-        """Return all rows, the runs with their series where asked."""
+        """Return all rows, the runs with or without their series."""
         ...
 
     def add_plan(self, trials: Sequence[Trial], packs: Sequence[Pack]) -> None:
@@ -27,11 +27,11 @@ class Ledger(Protocol):
         ...
 
     def record_progress(self) -> None:
-        """Write that the study got further, as `finish_pack` does: its driver was not in vain."""
+        """Record that this driver made progress, as `finish_pack` does."""
         ...
 
     def split_pack(self, first: Pack, second: Pack) -> None:
-        """Write a pack with fewer lanes than it had, and one that has the others."""
+        """Write a pack with part of its lanes, and a new one with the others."""
         ...
 
     def elapsed_seconds(self) -> float:
@@ -39,21 +39,21 @@ class Ledger(Protocol):
         ...
 
     def record_limit(self, limit: Limit, reason: str) -> None:
-        """Write that a budget ends the searches, and why; once it is written nothing happens."""
+        """Record that a budget ended the searches, and why; later calls do nothing."""
         ...
 
     def speeds(self, subject: Subject) -> tuple[Speed, ...]:
-        """Return what was measured of a subject, in any study; nothing where nothing was."""
+        """Return the measured speeds of a subject, in any study; empty if there are none."""
         ...
 
     def save_speeds(self, subject: Subject, speeds: Sequence[Speed]) -> None:
-        """Write what was measured of a subject, in place of what was before."""
+        """Replace the measured speeds of a subject."""
         ...
 
     def record_wait(self, reason: str) -> None:
-        """Write what the study's next pack waits for, in plain words; empty where none waits for long."""
+        """Record what the study's next pack waits for, in plain words; empty if no pack waits for long."""
         ...
 
     def save_report(self, files: Mapping[str, bytes]) -> None:
-        """Write the report's forms by file name (`report.json`, `report.html`, ...)."""
+        """Store the report's files by name (`report.json`, `report.html`, ...)."""
         ...

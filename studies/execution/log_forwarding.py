@@ -1,4 +1,4 @@
-"""What a worker logs while it trains a pack: it travels back with the result, and the driver logs it as its own."""
+"""Forwarding of a worker's log records: they are returned with a pack's result, and logged again by the driver."""
 
 import logging
 from collections.abc import Generator, Iterable
@@ -10,36 +10,39 @@ from queue import SimpleQueue
 
 @contextmanager
 def capture_logs(pack: int | None) -> Generator[SimpleQueue[LogRecord]]:
-    """Give a queue of what this process logs meanwhile, each record with the field `pack`.
+    """Capture what this process logs within the context, each record with the field `pack`.
 
     Args:
-        pack: The pack's number; None where it is about none.
+        pack: The pack's number; None if the records are not about a pack.
+
+    Yields:
+        A queue of the records.
     """
 
-    def about(record: LogRecord) -> bool:
+    def add_pack(record: LogRecord) -> bool:
         if pack is not None:
             record.pack = pack
         return True
 
-    said: SimpleQueue[LogRecord] = SimpleQueue()
-    ours, everybody = logging.getLogger("studies"), logging.getLogger()
-    handler, level = QueueHandler(said), ours.level
-    handler.addFilter(about)
-    everybody.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    queue: SimpleQueue[LogRecord] = SimpleQueue()
+    package_logger, root_logger = logging.getLogger("studies"), logging.getLogger()
+    handler, level = QueueHandler(queue), package_logger.level
+    handler.addFilter(add_pack)
+    root_logger.addHandler(handler)
+    package_logger.setLevel(logging.INFO)
     try:
-        yield said
+        yield queue
     finally:
-        ours.setLevel(level)
-        everybody.removeHandler(handler)
+        package_logger.setLevel(level)
+        root_logger.removeHandler(handler)
 
 
-def drain(said: SimpleQueue[LogRecord]) -> list[LogRecord]:
-    """Return what is in a queue, as it can travel."""
-    return [said.get() for _ in range(said.qsize())]
+def drain(queue: SimpleQueue[LogRecord]) -> list[LogRecord]:
+    """Remove all records from a queue and return them; they can be pickled."""
+    return [queue.get() for _ in range(queue.qsize())]
 
 
 def replay_logs(records: Iterable[LogRecord]) -> None:
-    """Log what a worker logged."""
+    """Log a worker's records in this process."""
     for record in records:
         logging.getLogger(record.name).handle(record)

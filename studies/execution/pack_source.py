@@ -1,4 +1,4 @@
-"""Where packs come from, and what stands between it and Tune."""
+"""The source of packs, and the layer between it and Tune: error capture, limits, and packs in flight."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,56 +11,56 @@ Result = TypeVar("Result")
 
 
 class JobSource(Protocol):
-    """Where packs come from and where their measurements go; called by one thread."""
+    """Provides packs and receives their results; called by one thread."""
 
     def is_finished(self) -> bool:
-        """Whether there is nothing left to train, now or later."""
+        """Return whether there is nothing left to train, now or later."""
         ...
 
     def next_job(self) -> Job | Probe | None:
-        """Return the next pack or probe, or None where it depends on what is being trained or measured."""
+        """Return the next pack or probe; None if it depends on packs in training or running probes."""
         ...
 
     def record_result(self, pack: int, result: PackResult) -> None:
-        """Take a trained pack's measurements."""
+        """Record the result of a trained pack."""
         ...
 
     def record_speeds(self, probe: int, speeds: Sequence[Speed]) -> None:
-        """Take what a probe found."""
+        """Record the speeds that a probe measured."""
         ...
 
     def handle_failure(self, number: int, reason: str, failure: FailureKind) -> None:
-        """Take note of a pack or probe that failed.
+        """Handle the failure of a pack or probe.
 
         Args:
             number: Its number.
-            reason: Why, in plain words.
-            failure: Of which kind.
+            reason: The reason, in plain words.
+            failure: The kind of failure.
         """
         ...
 
     def poll(self) -> None:
-        """Look at what goes on without a pack being handed out or coming back; called all the time."""
+        """Do periodic work; called continually, also while no pack starts or ends."""
         ...
 
     def record_wait(self, reason: str) -> None:
-        """Take note of what the next pack waits for.
+        """Record what the next pack waits for.
 
         Args:
-            reason: In plain words; empty where none waits for long.
+            reason: In plain words; empty if no pack waits for long.
         """
         ...
 
 
 class ErrorCapturingSource:
-    """A source whose errors are kept to be raised later, Tune would bury them in its own; and what goes with it.
+    """Wraps a source and stores its errors to be raised later, since Tune would hide them among its own.
 
     Args:
-        source: Where packs come from.
-        stopping: Asked all the time; True ends the experiment.
-        train: Trains a pack in a worker, on a device as torch names it.
-        max_packs: From the GPUs of a pack to how many packs may be out at once; None for any number.
-        needs: From the GPUs of a pack to what it waits for, in plain words.
+        source: Provides packs.
+        stopping: Polled continually; True ends the experiment.
+        train: Trains a pack in a worker, on a torch device.
+        max_packs: Maps the GPUs of a pack to the largest number of packs in flight; None for no limit.
+        needs: Maps the GPUs of a pack to what it waits for, in plain words.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ErrorCapturingSource:
         max_packs: Callable[[float], int | None],
         needs: Callable[[float], str],
     ) -> None:
-        """Keep what was given; the GPUs of a pack are known once the cluster is."""
+        """Store the arguments; `gpus_per_pack` is set once the cluster is known."""
         self._source, self._stopping, self._max_packs = source, stopping, max_packs
         self.train, self.gpus_per_pack = train, 0.0
         self.in_flight = InFlightPacks(
@@ -80,59 +80,59 @@ class ErrorCapturingSource:
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Keep nothing: Tune pickles all it is given, and nothing is ever restored from that."""
+        """Return an empty state: Tune pickles its components, but they are never restored."""
         return {}
 
     def call(self, action: Callable[[JobSource], Result], default: Result) -> Result:
-        """Return the result of an action on the source; `default` once it raised or is to stop.
+        """Return the result of an action on the source; `default` once the experiment should end.
 
         Args:
-            action: Is given the source.
-            default: What is returned where it cannot be used.
+            action: Called with the source.
+            default: Returned if the source raises or must not be called any more.
         """
         if self.should_end():
             return default
         try:
             return action(self._source)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised later
+        except Exception as error:  # noqa: BLE001 - every error is raised later
             self.error = error
             return default
 
     def is_throttled(self) -> bool:
-        """Whether as many packs are out as may be."""
-        most, out = self.call(lambda _source: self._max_packs(self.gpus_per_pack), 0), len(self.in_flight)
-        held_back = most is not None and out >= most
-        self.in_flight.throttled(f"{out} packs are out, as many as its owner's GPUs allow it" if held_back else "")
-        return held_back
+        """Return whether the largest number of packs is in flight."""
+        limit, count = self.call(lambda _source: self._max_packs(self.gpus_per_pack), 0), len(self.in_flight)
+        is_throttled = limit is not None and count >= limit
+        self.in_flight.throttled(f"{count} packs are out, as many as its owner's GPUs allow it" if is_throttled else "")
+        return is_throttled
 
     def poll(self) -> None:
-        """Have the source look around, and tell it what its next pack waits for."""
+        """Poll the source, and report what its next pack waits for."""
         self.call(lambda source: source.poll(), None)
         self.call(lambda _source: self.in_flight.report_wait(), None)
 
     def should_end(self) -> bool:
-        """Whether the experiment is to end now."""
+        """Return whether the experiment should end now."""
         return self.error is not None or self._stopping()
 
 
-#: Shorter waits are not told: one pack always waits for the moment in which a worker has finished another.
+#: Shorter waits are not reported: one pack always waits briefly until a worker has finished another.
 MIN_WAIT_SECONDS = 2.0
 
 
 @final
 class InFlightPacks:
-    """Follows packs from the moment they are handed out until they come back.
+    """Tracks packs from submission to completion.
 
     Args:
-        needs: Returns what a pack needs and what there is, in words.
+        needs: Returns what a pack needs and what is available, in words.
         report: Called with what the next pack waits for, whenever that changes; empty once it waits for nothing.
-        clock: In seconds.
+        clock: Returns seconds.
     """
 
     def __init__(
         self, needs: Callable[[], str], report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Start with no pack."""
+        """Start without packs."""
         self._needs, self._report, self._clock = needs, report, clock
         self._waiting: dict[int, float] = {}
         self._training: set[int] = set()
@@ -140,34 +140,34 @@ class InFlightPacks:
         self._reported = ""
 
     def __len__(self) -> int:
-        """Return how many packs are out, in training or waiting for it."""
+        """Return the number of packs in training or waiting for a worker."""
         return len(self._waiting) + len(self._training)
 
     def submitted(self, number: int) -> None:
-        """Note that a pack waits for a worker from now on."""
+        """Record that a pack waits for a worker from now on."""
         self._waiting[number] = self._clock()
 
     def started(self, number: int) -> None:
-        """Note that a pack has a worker."""
+        """Record that a pack has a worker."""
         self._waiting.pop(number, None)
         self._training.add(number)
 
     def completed(self, number: int) -> None:
-        """Note that a pack was trained, or lost."""
+        """Record that a pack was trained, or lost."""
         self._waiting.pop(number, None)
         self._training.discard(number)
 
     def throttled(self, reason: str) -> None:
-        """Note why nothing is handed out at present; empty where that is not so."""
+        """Record why no pack is submitted at present; empty if packs are."""
         if reason != self._throttled[0]:
             self._throttled = (reason, self._clock())
 
     def report_wait(self) -> None:
-        """Tell what the next pack waits for, if that is news."""
-        since = min(self._waiting.values(), default=self._clock())
-        held_back, held_since = self._throttled
-        text = held_back if self._clock() - held_since >= MIN_WAIT_SECONDS else ""
-        if self._clock() - since >= MIN_WAIT_SECONDS:
+        """Report what the next pack waits for, if that has changed."""
+        waiting_since = min(self._waiting.values(), default=self._clock())
+        reason, throttled_since = self._throttled
+        text = reason if self._clock() - throttled_since >= MIN_WAIT_SECONDS else ""
+        if self._clock() - waiting_since >= MIN_WAIT_SECONDS:
             count = len(self._training)
             text = f"{count} pack{' is' if count == 1 else 's are'} in training; the next waits for {self._needs()}"
         if text != self._reported:

@@ -12,25 +12,25 @@ from ray._raylet import GcsClient  # pyright: ignore
 from ray.exceptions import AuthenticationError, RpcError
 
 from studies.environment import describe_hardware, package_version
-from studies.errors import ClusterError, OtherCodeError
+from studies.errors import ClusterError, CodeMismatchError
 from studies.training.compilation.program_cache import sources_digest
 from studies.validation.catalogue import Machines
 
 
 def machines(gpus_per_pack: float | None) -> Machines:
-    """Return what studies are trained on, on the Ray cluster that this process is in.
+    """Return the machines of the Ray cluster that this process is connected to.
 
     Args:
-        gpus_per_pack: As the settings have it.
+        gpus_per_pack: As in the settings.
     """
     workers, gpus = cluster_size(gpus_per_pack)
-    # what was measured on a processor says nothing of a GPU
-    where = describe_hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
-    return Machines(hardware=where, code=sources_digest(), workers=workers, gpus=gpus)
+    # speeds on a CPU do not apply to a GPU
+    hardware = describe_hardware() + (f", {gpus:g} GPU a pack" if gpus else "")
+    return Machines(hardware=hardware, code=sources_digest(), workers=workers, gpus=gpus)
 
 
-#: What a process that drives Tune sets in its environment first: no result files beside our rows, no usage reports,
-#: no snapshots of an experiment that is never restored from them.
+#: Environment variables of a process that runs Tune: no result files, since rows are stored elsewhere, no usage
+#: reports, and no snapshots, since experiments are never restored.
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
@@ -38,9 +38,9 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-#: What Ray's nodes are labelled with.
+#: The label of Ray nodes that holds the version of the code.
 CODE_LABEL = "l4-code"
-#: So long a head may take to be reached, and to answer.
+#: Seconds to wait for a connection to a head, and for its answer.
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 5.0, 10
 
 
@@ -48,32 +48,32 @@ def start_local(cpus: int | None) -> str:
     """Start Ray on this machine, owned by this process, and return its address.
 
     Args:
-        cpus: Processors to offer; all of the machine's where None.
+        cpus: Number of CPUs to offer; None for all of the machine.
     """
     _init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
     return ray.get_runtime_context().gcs_address
 
 
 def is_local_ray_alive() -> bool:
-    """Whether the Ray that `start_local` started in this process is whole, as far as its processes tell."""
+    """Return whether all processes of the Ray that `start_local` started in this process are alive."""
     node = ray._private.worker._global_node  # pyright: ignore
     return node is not None and node.remaining_processes_alive()
 
 
 def code_label() -> str:
-    """Return what a node of a cluster is labelled with: of which code and torch it is."""
+    """Return the label of this machine's node, which holds the version of its code."""
     return f"{CODE_LABEL}={code_version()}"
 
 
 def require_same_code(address: str) -> None:
-    """Make sure that this machine has the code of a cluster's head, before it joins.
+    """Check, before joining a cluster, that this machine has the same code as the cluster's head.
 
     Args:
-        address: Of the head, with the port.
+        address: Address of the head, with the port.
 
     Raises:
-        ClusterError: It does not answer yet, or refuses this machine's token.
-        OtherCodeError: It has other code.
+        ClusterError: The head does not answer yet, or refuses this machine's token.
+        CodeMismatchError: The head has different code.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -89,28 +89,29 @@ def require_same_code(address: str) -> None:
     if not heads:
         raise ClusterError(f"the Ray head at {address} is still starting")
     if code_version() not in heads:
-        raise OtherCodeError(
+        raise CodeMismatchError(
             f"this machine has {code_version()}, and the Ray head at {address} has {', '.join(heads)}: "
             "train with the same images (or installation) on all machines"
         )
 
 
 def code_version() -> str:
-    """Return version and digest of all that decides results here, in the letters of a Ray label."""
+    """Return the version and a digest of the code that results depend on, in characters that a Ray label allows."""
     return f"{package_version('l4-studies')}-{sources_digest()[:12]}"
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Generator[None]:
-    """Be in a cluster.
+    """Connect to a cluster within the context.
 
-    What SIGTERM is not to cut off is done inside: while a process leaves Ray, the signal ends it, whatever its handler.
+    Work that SIGTERM must not interrupt belongs inside: while a process disconnects from Ray, the signal ends it,
+    whatever its handler.
 
     Args:
-        address: The Ray cluster.
+        address: The address of the Ray cluster.
 
     Raises:
-        ConnectionError: It does not answer.
+        ConnectionError: The cluster does not answer.
     """
     _init(address=address, log_to_driver=False, configure_logging=False)
     try:
@@ -120,30 +121,30 @@ def connected(address: str) -> Generator[None]:
 
 
 def cluster_size(gpus: float | None) -> tuple[int, float]:
-    """Return how many packs the cluster that this process is in trains at once, and the GPUs of each of them.
+    """Return how many packs the connected cluster trains at the same time, and the GPUs of each pack.
 
     Args:
         gpus: As for `run_experiment`.
     """
-    there, share = ray.cluster_resources(), resolve_gpus_per_pack(gpus)
-    cpus = int(there.get("CPU", 0))
-    workers = min(cpus, int(there.get("GPU", 0) / share)) if share else cpus
-    return max(1, workers), share
+    resources, gpus_per_pack = ray.cluster_resources(), resolve_gpus_per_pack(gpus)
+    cpus = int(resources.get("CPU", 0))
+    workers = min(cpus, int(resources.get("GPU", 0) / gpus_per_pack)) if gpus_per_pack else cpus
+    return max(1, workers), gpus_per_pack
 
 
 def disconnect() -> None:
-    """Leave Ray, and end it where this process started it."""
+    """Disconnect from Ray, and stop it if this process started it."""
     with _preserve_sigterm():
         ray.shutdown()
 
 
 def resolve_gpus_per_pack(gpus: float | None) -> float:
-    """Return the GPUs of each pack: what was chosen, else one where the cluster has any."""
+    """Return the GPUs of each pack: the given number, else one if the cluster has any."""
     return float(cluster_gpus() >= 1) if gpus is None else gpus
 
 
 def cluster_gpus() -> float:
-    """Return the GPUs of the cluster that this process is in."""
+    """Return the number of GPUs of the connected cluster."""
     return ray.cluster_resources().get("GPU", 0.0)
 
 
@@ -154,10 +155,10 @@ def _init(**options: Any) -> None:
 
 @contextlib.contextmanager
 def _preserve_sigterm() -> Generator[None]:
-    """Leave SIGTERM with who had it: Ray takes it when it is joined, and has it end the process when it is left."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Restore the SIGTERM handler, which Ray replaces on connecting and on disconnecting."""
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, handler)

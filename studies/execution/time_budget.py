@@ -1,4 +1,4 @@
-"""What a study has spent of its budget of seconds and GPU-hours, charged as they pass."""
+"""Budgets of seconds and GPU-hours, and the cost of the confirm runs that must fit into them."""
 
 import math
 import time
@@ -7,80 +7,86 @@ from typing import final
 
 from studies.execution.jobs import TrainingSite
 from studies.execution.ledger import Ledger
-from studies.planning.estimate import Taken, stage_taken
+from studies.planning.estimate import TimeCost, stage_cost
 from studies.planning.throughput import Speed
 from studies.records.rows import Limit, Pack, Rows
-from studies.search.selection import search
+from studies.search.selection import replay_search
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
-#: The time that passed is asked for so often at most.
+#: Least seconds between two reads of the elapsed time.
 POLL_SECONDS = 0.5
 
 #: The rows of a study, by (workload, arm).
 RowsByArm = Mapping[tuple[str, str], Rows]
-_NO_COST = Taken(pack_seconds=0.0, seconds=0.0)
+_NO_COST = TimeCost(pack_seconds=0.0, seconds=0.0)
 
 
 @final
 class TimeBudget:
-    """Says which budget of time a study has reached.
+    """The budget of seconds and GPU-hours of a study.
 
     Args:
         spec: The study.
-        ledger: What knows for how long it has been RUNNING.
-        place: Where it is trained.
+        ledger: Knows for how long the study has been RUNNING.
+        site: Where the study is trained.
     """
 
-    def __init__(self, spec: StudySpec, ledger: Ledger, place: TrainingSite) -> None:
-        """Look at the first call."""
-        self._budget, self._ledger, self._place = spec.protocol.budget, ledger, place
-        self._elapsed, self._next = 0.0, 0.0
+    def __init__(self, spec: StudySpec, ledger: Ledger, site: TrainingSite) -> None:
+        """Start without an elapsed time; it is read at the first call."""
+        self._budget, self._ledger, self._site = spec.protocol.budget, ledger, site
+        self._elapsed, self._next_poll = 0.0, 0.0
 
-    def reached_limit(self, pack_seconds: float, reserve: Taken = _NO_COST) -> Limit | None:
-        """Return a budget that is used up but for a reserve, which is half of it at most; None where none is.
+    def reached_limit(self, pack_seconds: float, reserve: TimeCost = _NO_COST) -> Limit | None:
+        """Return a budget that is used up except for a reserve of at most half of it; None if none is.
 
         Args:
-            pack_seconds: Seconds of the packs that are done, together.
-            reserve: What is still needed.
+            pack_seconds: Total seconds of the packs that are done.
+            reserve: Time that is still needed.
         """
         budget = self._budget
         if budget is None:
             return None
-        if budget.seconds is not None and self._time() >= budget.seconds - min(reserve.seconds, budget.seconds / 2):
+        if budget.seconds is not None and self._elapsed_seconds() >= (
+            budget.seconds - min(reserve.seconds, budget.seconds / 2)
+        ):
             return Limit.SECONDS
-        if budget.gpu_hours is not None and self._place.gpus > 0:
-            given = 3600 * budget.gpu_hours / self._place.gpus
-            if pack_seconds >= given - min(reserve.pack_seconds, given / 2):
+        if budget.gpu_hours is not None and self._site.gpus > 0:
+            max_pack_seconds = 3600 * budget.gpu_hours / self._site.gpus
+            if pack_seconds >= max_pack_seconds - min(reserve.pack_seconds, max_pack_seconds / 2):
                 return Limit.GPU_HOURS
         return None
 
-    def _time(self) -> float:
-        if time.monotonic() >= self._next:
+    def _elapsed_seconds(self) -> float:
+        if time.monotonic() >= self._next_poll:
             self._elapsed = self._ledger.elapsed_seconds()
-            self._next = time.monotonic() + POLL_SECONDS
+            self._next_poll = time.monotonic() + POLL_SECONDS
         return self._elapsed
 
 
 def has_open_searches(spec: StudySpec, rows: RowsByArm) -> bool:
-    """Say whether any search has trials to come, or in training.
+    """Return whether any search is not done.
 
     Args:
         spec: The study.
         rows: Its rows.
     """
-    return any(not search(spec, rows.get(key, Rows()), *key).done for key in spec.pairs if spec.arm(key[1]).search)
+    return any(
+        not replay_search(spec, rows.get(key, Rows()), *key).done for key in spec.pairs if spec.arm(key[1]).search
+    )
 
 
 def has_untrained_runs(spec: StudySpec, rows: RowsByArm, training: Container[int]) -> bool:
-    """Say whether anything has neither been trained nor is in training.
+    """Return whether any confirm run is neither done nor in training.
 
     Args:
         spec: The study.
         rows: Its rows.
         training: The numbers of the packs in training.
     """
-    return any(_confirm_runs_begun(rows.get(key, Rows()), training) < spec.protocol.confirm_seeds for key in spec.pairs)
+    return any(
+        _started_confirm_runs(rows.get(key, Rows()), training) < spec.protocol.confirm_seeds for key in spec.pairs
+    )
 
 
 def confirm_cost(
@@ -89,55 +95,55 @@ def confirm_cost(
     training: Container[int],
     speeds: Mapping[tuple[str, str], Sequence[Speed]],
     workers: int,
-) -> Taken:
-    """Return what is in training and the confirm runs that are not done take, by what is known of their speeds.
+) -> TimeCost:
+    """Return the time that the search packs in training and the remaining confirm runs take, by measured speeds.
 
-    If the packs that are done took longer than by those speeds, as on a busy machine, so will these.
+    If the packs that are done took longer than their speeds predict, as on a busy machine, the cost is scaled up.
 
     Args:
         spec: The study.
         rows: Its rows.
         training: The numbers of the packs in training.
-        speeds: What was measured, by (workload, arm); what was not counts nothing.
-        workers: Packs that are trained at once.
+        speeds: Measured speeds, by (workload, arm); a missing one counts as no cost.
+        workers: Number of packs that train at the same time.
     """
-    found = [
-        stage_taken(
+    costs = [
+        stage_cost(
             known,
-            spec.protocol.confirm_seeds - _confirm_runs_begun(rows.get(key, Rows()), ()),
+            spec.protocol.confirm_seeds - _started_confirm_runs(rows.get(key, Rows()), ()),
             spec.workload(key[0]).steps,
             workers,
         )
         for key, known in speeds.items()
     ]
-    found += [
+    costs += [
         _pack_cost(spec, pack, known)
         for key, known in speeds.items()
         for pack in rows.get(key, Rows()).packs
         if pack.stage is Stage.SEARCH and pack.number in training
     ]
-    slower = _slowdown(spec, rows, speeds)
-    pack_seconds = slower * math.fsum(each.pack_seconds for each in found)
-    longest = slower * max((each.seconds for each in found), default=0.0)
-    return Taken(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
+    slowdown = _slowdown(spec, rows, speeds)
+    pack_seconds = slowdown * math.fsum(cost.pack_seconds for cost in costs)
+    longest = slowdown * max((cost.seconds for cost in costs), default=0.0)
+    return TimeCost(pack_seconds=pack_seconds, seconds=max(pack_seconds / workers, longest))
 
 
 def _slowdown(spec: StudySpec, rows: RowsByArm, speeds: Mapping[tuple[str, str], Sequence[Speed]]) -> float:
-    """Return how many times as long as by their speeds the packs that are done took; at least 1."""
-    taken = expected = 0.0
+    """Return the ratio of the actual to the predicted time of the packs that are done; at least 1."""
+    actual = predicted = 0.0
     for key, known in speeds.items():
         for pack in rows.get(key, Rows()).packs:
             if pack.seconds is not None:
-                taken += pack.seconds
-                expected += _pack_cost(spec, pack, known).pack_seconds
-    return max(1.0, taken / expected) if expected else 1.0
+                actual += pack.seconds
+                predicted += _pack_cost(spec, pack, known).pack_seconds
+    return max(1.0, actual / predicted) if predicted else 1.0
 
 
-def _pack_cost(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> Taken:
-    return stage_taken(known, len(pack.lanes), spec.workload(pack.workload).length(pack.stage), 1)
+def _pack_cost(spec: StudySpec, pack: Pack, known: Sequence[Speed]) -> TimeCost:
+    return stage_cost(known, len(pack.lanes), spec.workload(pack.workload).length(pack.stage), 1)
 
 
-def _confirm_runs_begun(own: Rows, training: Container[int]) -> int:
+def _started_confirm_runs(rows: Rows, training: Container[int]) -> int:
     """Return how many confirm runs of an arm on a workload are done or in training."""
-    begun = [pack for pack in own.packs if pack.stage is Stage.CONFIRM and (pack.done or pack.number in training)]
-    return sum(len(pack.lanes) for pack in begun)
+    started = [pack for pack in rows.packs if pack.stage is Stage.CONFIRM and (pack.done or pack.number in training)]
+    return sum(len(pack.lanes) for pack in started)

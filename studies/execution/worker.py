@@ -1,4 +1,4 @@
-"""A pack as it travels to a worker and back, and its training there."""
+"""Training of a pack in a worker process."""
 
 import io
 import logging
@@ -27,11 +27,11 @@ def train_pack(job: Job, device: str) -> PackResult:
 
     Args:
         job: The pack.
-        device: Where to train, as torch names it.
+        device: The torch device.
 
     Raises:
-        DataMissingError: Where the data set is neither there nor could be downloaded.
-        OutOfMemoryError: Where the pack did not fit into memory.
+        DataMissingError: The data set is neither in the data directory nor could it be downloaded.
+        OutOfMemoryError: The pack did not fit into memory.
     """
     torch.set_num_threads(job.threads)
     set_matmul_precision(job.task.precision)
@@ -61,8 +61,8 @@ def _train(job: Job, device: str) -> PackResult:
 
 def _train_in_mode(mode: Mode, job: Job, device: str, make: StepperFactory, width: int | None) -> PackResult:
     workload, optimizer = registry.load_workload(job.task.workload), registry.load_optimizer(job.optimizer)
-    # all that a result depends on, but for the data, which have known hashes or come from the seeds
-    what = [
+    # everything that a result depends on except for the data, which have known hashes or are generated from the seeds
+    fingerprint = [
         asdict(job.task),
         job.optimizer,
         mode,
@@ -72,11 +72,11 @@ def _train_in_mode(mode: Mode, job: Job, device: str, make: StepperFactory, widt
         describe_processor(device),
         sources_digest(),
     ]
-    kept = job.checkpoints
-    keeper = CheckpointWriter(
-        kept.path(job.number), what, interval=kept.interval_seconds, max_time_share=kept.max_overhead
+    store = job.checkpoints
+    checkpoint_writer = CheckpointWriter(
+        store.path(job.number), fingerprint, interval=store.interval_seconds, max_time_share=store.max_overhead
     )
-    measured = train(
+    measurements = train(
         job.task,
         workload,
         optimizer,
@@ -84,33 +84,33 @@ def _train_in_mode(mode: Mode, job: Job, device: str, make: StepperFactory, widt
         device=device,
         make_stepper=make,
         width=width,
-        checkpoint_writer=keeper,
+        checkpoint_writer=checkpoint_writer,
     )
     return PackResult(
-        measurements=tuple(replace(each, parameters={}) for each in measured),
-        parameters=tuple(_serialized_parameters(each) for each in measured),
+        measurements=tuple(replace(measurement, parameters={}) for measurement in measurements),
+        parameters=tuple(_serialize_parameters(measurement) for measurement in measurements),
         mode=mode,
-        seconds=keeper.seconds,
+        seconds=checkpoint_writer.seconds,
         host=describe_host(device),
     )
 
 
-def _log_early_ends(job: Job, measured: tuple[Measurement, ...]) -> None:
-    """Log how each run ended that did not come to its end."""
-    for lane, (member, each) in enumerate(zip(job.task.lanes, measured, strict=True)):
-        if each.diverged or each.stopped:
+def _log_early_ends(job: Job, measurements: tuple[Measurement, ...]) -> None:
+    """Log every run that diverged or was stopped."""
+    for lane, (lane_task, measurement) in enumerate(zip(job.task.lanes, measurements, strict=True)):
+        if measurement.diverged or measurement.stopped:
             log.info(
                 "lane %s (seed %s, %s) %s after %s steps",
                 lane,
-                member.seed,
-                ", ".join(f"{name} {value:g}" for name, value in member.setting.items()),
-                "diverged" if each.diverged else "was stopped",
-                each.steps,
+                lane_task.seed,
+                ", ".join(f"{name} {value:g}" for name, value in lane_task.setting.items()),
+                "diverged" if measurement.diverged else "was stopped",
+                measurement.steps,
                 extra={"run": f"{job.number}-{lane}"},
             )
 
 
-def _serialized_parameters(measured: Measurement) -> bytes:
+def _serialize_parameters(measurement: Measurement) -> bytes:
     file = io.BytesIO()
-    torch.save(dict(measured.parameters), file)
+    torch.save(dict(measurement.parameters), file)
     return file.getvalue()

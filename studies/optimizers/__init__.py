@@ -1,1 +1,1 @@
-"""The optimizers, one a file; the folder is the registry."""
+"""The optimizers, one in each module; the folder is their registry."""

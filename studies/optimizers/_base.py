@@ -1,4 +1,4 @@
-"""What an optimizer is here: hyperparameters, a state, and a pure step for one lane, which packs map over lanes."""
+"""The declaration of an optimizer: its hyperparameters, and pure functions for its state and the step of one lane."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from torch import Tensor
 from studies.spec.parameters import Hyperparameter
 
 Tensors = tuple[Tensor, ...]
-#: Every hyperparameter of the optimizer by name, 0-dim float64.
+#: Hyperparameters by name, 0-dim float64.
 Setting = Mapping[str, Tensor]
 State = TypeVar("State")
 
 
 class Moments(NamedTuple):
-    """The state most optimizers need: a step count and one tensor a parameter, twice.
+    """The state of an optimizer with a step count and two buffers for each parameter.
 
     Args:
-        t: Steps taken; 0-dim float64.
+        t: Number of steps taken; 0-dim float64.
         m: First buffer, one tensor a parameter.
         s: Second buffer, likewise.
     """
@@ -30,14 +30,14 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Generic[State]):
-    """An optimizer as packs train with it.
+    """An optimizer for training packs.
 
     Args:
-        summary: One sentence, with the source.
-        hyperparameters: What an arm can set or search.
-        init: From the parameters to the state before the first step.
+        summary: One sentence that names the source.
+        hyperparameters: The hyperparameters that an arm can set or search.
+        init: From the parameters to the initial state.
         step: From (parameters, gradients, loss, state, setting) to (parameters, state, effective learning rate): one
-            lane's step, without side effects, the loss being the batch loss before the update.
+            lane's step, without side effects; the loss is the batch loss before the update.
     """
 
     summary: str

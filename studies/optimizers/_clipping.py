@@ -1,4 +1,4 @@
-"""Clipping by the norm of the whole gradient, a hyperparameter of the optimizers that are tuned."""
+"""Gradient clipping by global norm, a hyperparameter of torch's optimizers."""
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ def clip_gradients(grads: Tensors, clip_norm: Tensor) -> Tensors:
 
     Args:
         grads: One tensor a parameter.
-        clip_norm: The limit, 0 for none; 0-dim.
+        clip_norm: The largest norm, 0 for no limit; 0-dim.
     """
     norm = inner_product(grads, grads).sqrt()
     factor = torch.where(clip_norm > 0, (clip_norm / (norm + 1e-6)).clamp(max=1.0), 1.0)

@@ -1,4 +1,4 @@
-"""What l4mom and l4adam share in packs: the step size's hyperparameters, the state, the descent."""
+"""Shared parts of l4mom and l4adam: the step size's hyperparameters, the state and the update."""
 
 from typing import NamedTuple
 
@@ -61,11 +61,11 @@ class L4State(NamedTuple):
     """The state of an L4 optimizer; t and L_min are 0-dim float64.
 
     Args:
-        t: Steps taken.
-        l_min: The estimate of the smallest reachable loss; not read before the first step.
+        t: Number of steps taken.
+        l_min: The estimate of the smallest reachable loss; not read in the first step.
         g: Average of gradients for the estimate, one tensor a parameter.
         m: Average of gradients for the direction, likewise.
-        s: Average of squared gradients, likewise; empty where the direction needs none.
+        s: Average of squared gradients, likewise; empty if the direction needs none.
     """
 
     t: Tensor
@@ -76,7 +76,7 @@ class L4State(NamedTuple):
 
 
 def init_l4_state(params: Tensors, *, squares: bool) -> L4State:
-    """Return the state before the first step.
+    """Return the initial state.
 
     Args:
         params: The parameters.
@@ -97,7 +97,7 @@ def apply_l4_step(
         loss: L before the update.
         g: The gradient estimate.
         v: The direction.
-        l_min: L_min left by the step before.
+        l_min: L_min from the previous step.
         t: The number of this step.
         setting: The hyperparameters.
     """
@@ -112,4 +112,4 @@ def apply_l4_step(
         tau=setting["tau"],
         eps=setting["eps"],
     )
-    return tuple(p - size.eta * each for p, each in zip(params, v, strict=True)), size
+    return tuple(p - size.eta * direction for p, direction in zip(params, v, strict=True)), size

@@ -9,7 +9,7 @@ from studies.spec.parameters import Hyperparameter
 
 
 def init(params: Tensors) -> Moments:
-    """Return moments of zero."""
+    """Return zero moments."""
     zeros = tuple(torch.zeros_like(p) for p in params)
     return Moments(t=torch.zeros((), dtype=torch.float64, device=params[0].device), m=zeros, s=zeros)
 
@@ -17,15 +17,15 @@ def init(params: Tensors) -> Moments:
 def step(
     params: Tensors, grads: Tensors, loss: Tensor, state: Moments, setting: Setting
 ) -> tuple[Tensors, Moments, Tensor]:
-    """Take theta - lr m' / (sqrt(s') + eps), the primes marking corrected averages of g and g^2."""
+    """Take theta - lr m' / (sqrt(s') + eps), where m' and s' are the bias-corrected averages of g and g^2."""
     lr, beta1, beta2, eps = setting["lr"], setting["beta1"], setting["beta2"], setting["eps"]
     grads = clip_gradients(grads, setting["clip_norm"])
     t = state.t + 1
     m = tuple(m + (g - m) * (1 - beta1) for m, g in zip(state.m, grads, strict=True))
     s = tuple(beta2 * s + (1 - beta2) * (g * g) for s, g in zip(state.s, grads, strict=True))
     rate, root = lr / (1 - beta1**t), (1 - beta2**t).sqrt()
-    moved = tuple(p - rate * (a / (b.sqrt() / root + eps)) for p, a, b in zip(params, m, s, strict=True))
-    return moved, Moments(t=t, m=m, s=s), lr
+    new_params = tuple(p - rate * (a / (b.sqrt() / root + eps)) for p, a, b in zip(params, m, s, strict=True))
+    return new_params, Moments(t=t, m=m, s=s), lr
 
 
 OPTIMIZER = Optimizer(

@@ -10,21 +10,21 @@ from studies.spec.parameters import Hyperparameter
 
 
 def init(params: Tensors) -> L4State:
-    """Return averages of zero."""
+    """Return zero averages."""
     return init_l4_state(params, squares=True)
 
 
 def step(
     params: Tensors, grads: Tensors, loss: Tensor, state: L4State, setting: Setting
 ) -> tuple[Tensors, L4State, Tensor]:
-    """Take theta - eta v, v = m / (sqrt(s) + adam_eps) of corrected averages."""
+    """Take theta - eta v, where v = m / (sqrt(s) + adam_eps) of the bias-corrected averages."""
     t = state.t + 1
-    g = tuple(ema(each, grad, TAU_G) for each, grad in zip(state.g, grads, strict=True))
-    m = tuple(ema(each, grad, setting["tau_m"]) for each, grad in zip(state.m, grads, strict=True))
-    s = tuple(ema(each, grad * grad, setting["tau_s"]) for each, grad in zip(state.s, grads, strict=True))
+    g = tuple(ema(average, grad, TAU_G) for average, grad in zip(state.g, grads, strict=True))
+    m = tuple(ema(average, grad, setting["tau_m"]) for average, grad in zip(state.m, grads, strict=True))
+    s = tuple(ema(average, grad * grad, setting["tau_s"]) for average, grad in zip(state.s, grads, strict=True))
     v = adam(m, s, setting["tau_m"], setting["tau_s"], setting["adam_eps"], t)
-    moved, size = apply_l4_step(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
-    return moved, L4State(t=t, l_min=size.l_min, g=g, m=m, s=s), size.eta
+    new_params, size = apply_l4_step(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
+    return new_params, L4State(t=t, l_min=size.l_min, g=g, m=m, s=s), size.eta
 
 
 OPTIMIZER = Optimizer(

@@ -10,20 +10,20 @@ from studies.spec.parameters import Hyperparameter
 
 
 def init(params: Tensors) -> L4State:
-    """Return averages of zero."""
+    """Return zero averages."""
     return init_l4_state(params, squares=False)
 
 
 def step(
     params: Tensors, grads: Tensors, loss: Tensor, state: L4State, setting: Setting
 ) -> tuple[Tensors, L4State, Tensor]:
-    """Take theta - eta v, v the corrected average of gradients."""
+    """Take theta - eta v, where v is the bias-corrected average of gradients."""
     t = state.t + 1
-    g = tuple(ema(each, grad, TAU_G) for each, grad in zip(state.g, grads, strict=True))
-    m = tuple(ema(each, grad, setting["tau_m"]) for each, grad in zip(state.m, grads, strict=True))
+    g = tuple(ema(average, grad, TAU_G) for average, grad in zip(state.g, grads, strict=True))
+    m = tuple(ema(average, grad, setting["tau_m"]) for average, grad in zip(state.m, grads, strict=True))
     v = momentum(m, setting["tau_m"], t)
-    moved, size = apply_l4_step(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
-    return moved, L4State(t=t, l_min=size.l_min, g=g, m=m, s=()), size.eta
+    new_params, size = apply_l4_step(params, loss, momentum(g, TAU_G, t), v, state.l_min, t, setting)
+    return new_params, L4State(t=t, l_min=size.l_min, g=g, m=m, s=()), size.eta
 
 
 OPTIMIZER = Optimizer(

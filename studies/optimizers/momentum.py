@@ -17,7 +17,7 @@ class MomentumState(NamedTuple):
 
 
 def init(params: Tensors) -> MomentumState:
-    """Return a velocity of zero."""
+    """Return a zero velocity."""
     return MomentumState(m=tuple(torch.zeros_like(p) for p in params))
 
 
@@ -28,7 +28,7 @@ def step(
     lr, decay = setting["lr"], setting["momentum"]
     grads = clip_gradients(grads, setting["clip_norm"])
     m = tuple(decay * m + g for m, g in zip(state.m, grads, strict=True))
-    return tuple(p - lr * each for p, each in zip(params, m, strict=True)), MomentumState(m=m), lr
+    return tuple(p - lr * velocity for p, velocity in zip(params, m, strict=True)), MomentumState(m=m), lr
 
 
 OPTIMIZER = Optimizer(

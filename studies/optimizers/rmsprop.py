@@ -17,7 +17,7 @@ class RMSPropState(NamedTuple):
 
 
 def init(params: Tensors) -> RMSPropState:
-    """Return averages of zero."""
+    """Return zero averages."""
     return RMSPropState(s=tuple(torch.zeros_like(p) for p in params))
 
 
@@ -28,8 +28,8 @@ def step(
     lr, alpha, eps = setting["lr"], setting["alpha"], setting["eps"]
     grads = clip_gradients(grads, setting["clip_norm"])
     s = tuple(alpha * s + (1 - alpha) * (g * g) for s, g in zip(state.s, grads, strict=True))
-    moved = tuple(p - lr * (g / (each.sqrt() + eps)) for p, g, each in zip(params, grads, s, strict=True))
-    return moved, RMSPropState(s=s), lr
+    new_params = tuple(p - lr * (g / (square.sqrt() + eps)) for p, g, square in zip(params, grads, s, strict=True))
+    return new_params, RMSPropState(s=s), lr
 
 
 OPTIMIZER = Optimizer(

@@ -10,7 +10,7 @@ from studies.spec.parameters import Hyperparameter
 
 
 class SGDState(NamedTuple):
-    """SGD keeps nothing."""
+    """The empty state: SGD has no buffers."""
 
 
 def init(params: Tensors) -> SGDState:

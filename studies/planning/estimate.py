@@ -1,4 +1,4 @@
-"""What a study will train, and about how long that takes: by the speeds that are known, before anything runs."""
+"""Estimates of what a study will train and how long that takes, before anything runs."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,35 +6,43 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from studies.frozen_model import FrozenModel
-from studies.planning.throughput import COMPILING, SAVED, Speed, enough, fastest, fitting, narrowed
+from studies.planning.throughput import (
+    MIN_COMPILE_SECONDS,
+    MIN_SAVED_SHARE,
+    Speed,
+    best_fit,
+    fastest,
+    is_sufficient,
+    shrink_to_runs,
+)
 from studies.records.rows import Mode
-from studies.search.budget import most_trials, share
+from studies.search.budget import max_trials, trials_per_search
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
-#: Seconds from the start of a study to its first pack: workers are started, and import what they train with.
-STARTING = 10.0
-#: Seconds until a process has loaded its first compiled step, mostly imports; see docs/performance.md.
-LOADING = 2.7
-#: A measurement of one size of pack takes at least so many steps, and so many seconds; two sizes are, or more.
-MEASURED_STEPS, MEASURED_SECONDS, MEASURED_SIZES = 6, 0.5, 2
+#: Seconds from the start of a study to its first pack: workers start and import their libraries.
+STARTUP_SECONDS = 10.0
+#: Seconds for a process to load its first compiled step, mostly imports; see docs/performance.md.
+PROGRAM_LOAD_SECONDS = 2.7
+#: Least steps and seconds of measuring one pack size, and how many sizes a probe measures at least.
+PROBE_STEPS, PROBE_SECONDS, PROBE_SIZES = 6, 0.5, 2
 
 
 class Basis(StrEnum):
-    """What an estimate of seconds rests on."""
+    """What an estimate of seconds is based on."""
 
     MEASURED = "measured"
     GUESS = "guess"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """What is known of how fast an arm trains on a workload.
+class ArmSpeeds:
+    """How fast an arm trains on a workload.
 
     Args:
         speeds: At least one.
-        basis: Whether they were measured, of this very workload, optimizer, hardware and code.
-        source: Where they come from, in words.
+        basis: Whether they were measured for exactly this workload, optimizer, hardware and code.
+        source: Where the speeds come from, in words.
     """
 
     speeds: tuple[Speed, ...]
@@ -43,28 +51,28 @@ class Pace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """What packs take.
+class TimeCost:
+    """Time that packs take.
 
     Args:
-        pack_seconds: One after the other.
-        seconds: On all workers, where they have nothing else to do.
+        pack_seconds: Total training seconds of all packs.
+        seconds: Wall-clock seconds on all workers, if these train nothing else.
     """
 
     pack_seconds: float
     seconds: float
 
 
-class Amount(FrozenModel):
-    """So much to train.
+class TrainingCost(FrozenModel):
+    """Runs, steps and time of training.
 
     Args:
-        search_runs: Runs of searches.
-        confirm_runs: Runs of the comparison.
-        run_steps: Steps of all these runs, if none of them diverges or is stopped.
-        pack_seconds: Estimated seconds of their packs, one after the other, and of measuring where that comes first.
+        search_runs: Number of search runs.
+        confirm_runs: Number of confirm runs.
+        run_steps: Steps of all runs, if none diverges or is stopped.
+        pack_seconds: Estimated training seconds of all packs, including throughput measurements where needed.
         seconds: Estimated wall-clock seconds, with all workers and no other study.
-        gpu_hours: Estimated hours of packs on GPUs; 0 where training is on CPUs.
+        gpu_hours: Estimated GPU-hours of all packs; 0 for training on CPUs.
     """
 
     search_runs: int
@@ -76,181 +84,183 @@ class Amount(FrozenModel):
 
 
 class ArmEstimate(FrozenModel):
-    """An arm on a workload.
+    """The estimate of one arm on one workload.
 
     Args:
         workload: The workload's name within the study.
         arm: The arm's name.
-        basis: What the seconds rest on.
-        source: Where that comes from, in words.
-        expected: Before any range is extended.
-        most: With every range extended as often as it can be.
+        basis: What the seconds are based on.
+        source: Where the speeds come from, in words.
+        expected: Without any range extension.
+        most: With every possible range extension.
     """
 
     workload: str
     arm: str
     basis: Basis
     source: str
-    expected: Amount
-    most: Amount
+    expected: TrainingCost
+    most: TrainingCost
 
 
 class Estimate(FrozenModel):
-    """A study.
+    """The estimate of a study.
 
     Args:
-        workers: Packs that are trained at once.
+        workers: Number of packs that train at the same time.
         arms: By workload and arm, in the spec's order.
-        expected: All of them, before any range is extended.
-        most: All of them, with every range extended as often as it can be.
+        expected: Total without any range extension.
+        most: Total with every possible range extension.
     """
 
     workers: int
     arms: tuple[ArmEstimate, ...]
-    expected: Amount
-    most: Amount
+    expected: TrainingCost
+    most: TrainingCost
 
 
-def stage_taken(speeds: Sequence[Speed], runs: int, steps: int, workers: int) -> Taken:
-    """Return what runs of one stage or batch take, in the packs that the plan makes of them.
+def stage_cost(speeds: Sequence[Speed], runs: int, steps: int, workers: int) -> TimeCost:
+    """Return the time that the runs of one stage or batch take, in the packs that the planner makes of them.
 
     Args:
-        speeds: What is known; at least one.
-        runs: How many.
-        steps: Steps of each.
-        workers: Packs that are trained at once.
+        speeds: Known speeds; at least one.
+        runs: Number of runs.
+        steps: Steps of each run.
+        workers: Number of packs that train at the same time.
     """
     if runs == 0:
-        return Taken(pack_seconds=0.0, seconds=0.0)
-    known = fitting(speeds, runs)
-    speed = narrowed(known, runs, steps)
-    making = 0.0 if speed.lanes == known.lanes else speed.compile_seconds
-    whole, (packs, rest) = steps * speed.seconds, divmod(runs, speed.lanes)
-    last = steps * (eager_seconds(speeds, rest) if speed.mode is Mode.EAGER else speed.seconds) if rest else 0.0
-    turns, left = divmod(packs, workers)
-    return Taken(pack_seconds=making + packs * whole + last, seconds=making + turns * whole + (whole if left else last))
+        return TimeCost(pack_seconds=0.0, seconds=0.0)
+    measured = best_fit(speeds, runs)
+    speed = shrink_to_runs(measured, runs, steps)
+    compile_seconds = 0.0 if speed.lanes == measured.lanes else speed.compile_seconds
+    full_pack, (full_packs, rest) = steps * speed.seconds, divmod(runs, speed.lanes)
+    last_pack = steps * (eager_seconds(speeds, rest) if speed.mode is Mode.EAGER else speed.seconds) if rest else 0.0
+    turns, remaining_packs = divmod(full_packs, workers)
+    last_turn = full_pack if remaining_packs else last_pack
+    return TimeCost(
+        pack_seconds=compile_seconds + full_packs * full_pack + last_pack,
+        seconds=compile_seconds + turns * full_pack + last_turn,
+    )
 
 
 def eager_seconds(speeds: Sequence[Speed], lanes: int) -> float:
-    """Return what an eager step takes with so many lanes, fewer than the largest measured pack has.
+    """Return the seconds of an eager step with fewer lanes than the largest measured pack.
 
-    What a lane adds is told by the smallest and the largest pack; by a single one nothing is, and most of a step is
-    dispatch, which is the same for any number of lanes.
+    The time per added lane is interpolated between the smallest and the largest pack. With a single measurement it
+    counts as zero: most of a step is dispatch, which does not depend on the number of lanes.
 
     Args:
-        speeds: What is known; at least one eager.
-        lanes: How many.
+        speeds: Known speeds; at least one eager.
+        lanes: Number of lanes.
     """
     eager = sorted((speed for speed in speeds if speed.mode is Mode.EAGER), key=lambda speed: speed.lanes)
     small, large = eager[0], eager[-1]
-    added = (large.seconds - small.seconds) / (large.lanes - small.lanes) if large.lanes > small.lanes else 0.0
+    per_lane = (large.seconds - small.seconds) / (large.lanes - small.lanes) if large.lanes > small.lanes else 0.0
     above = next(speed for speed in eager if speed.lanes >= lanes)
-    return max(above.seconds - (above.lanes - lanes) * max(added, 0.0), lanes * above.lane_seconds)
+    return max(above.seconds - (above.lanes - lanes) * max(per_lane, 0.0), lanes * above.lane_seconds)
 
 
 def estimate(
-    spec: StudySpec, paces: Mapping[tuple[str, str], Pace], *, workers: int = 1, gpus: float = 0.0
+    spec: StudySpec, arm_speeds: Mapping[tuple[str, str], ArmSpeeds], *, workers: int = 1, gpus: float = 0.0
 ) -> Estimate:
     """Return what a study will train, and about how long that takes.
 
     Args:
         spec: The study.
-        paces: What is known, of every (workload, arm).
-        workers: Packs that are trained at once.
-        gpus: GPUs of each of them; 0 where they are trained on processors.
+        arm_speeds: Known speeds, by (workload, arm); complete.
+        workers: Number of packs that train at the same time.
+        gpus: GPUs of each pack; 0 for training on CPUs.
     """
-    left = share(spec)
-    measuring = _measuring(spec, paces)
-    found: list[ArmEstimate] = []
+    budgeted = trials_per_search(spec)
+    probe_seconds = _probe_seconds(spec, arm_speeds)
+    arms: list[ArmEstimate] = []
     for workload in spec.workloads:
         for arm in spec.arms:
-            pace, more = paces[workload.name, arm.name], measuring.get((workload.name, arm.name), 0.0)
+            known, probing = arm_speeds[workload.name, arm.name], probe_seconds.get((workload.name, arm.name), 0.0)
             first = spec.protocol.trials if arm.search else 1
             expected, most = (
-                _amount(spec, workload, arm, pace, trials, first, more, workers, gpus=gpus)
-                for trials in (first if left is None else min(first, left), _most(spec, arm, left))
+                _training_cost(spec, workload, arm, known, trials, first, probing, workers, gpus=gpus)
+                for trials in (first if budgeted is None else min(first, budgeted), _max_trials(spec, arm, budgeted))
             )
-            found.append(
+            arms.append(
                 ArmEstimate(
                     workload=workload.name,
                     arm=arm.name,
-                    basis=pace.basis,
-                    source=pace.source,
+                    basis=known.basis,
+                    source=known.source,
                     expected=expected,
                     most=most,
                 )
             )
     return Estimate(
         workers=workers,
-        arms=tuple(found),
-        expected=_total([each.expected for each in found], workers),
-        most=_total([each.most for each in found], workers),
+        arms=tuple(arms),
+        expected=_total([arm.expected for arm in arms], workers),
+        most=_total([arm.most for arm in arms], workers),
     )
 
 
-def _most(spec: StudySpec, arm: ArmSpec, left: int | None) -> int:
-    return most_trials(spec, arm) if left is None else min(most_trials(spec, arm), left)
+def _max_trials(spec: StudySpec, arm: ArmSpec, budgeted: int | None) -> int:
+    return max_trials(spec, arm) if budgeted is None else min(max_trials(spec, arm), budgeted)
 
 
-def _amount(
+def _training_cost(
     spec: StudySpec,
     workload: WorkloadSpec,
     arm: ArmSpec,
-    pace: Pace,
+    known: ArmSpeeds,
     trials: int,
     first: int,
-    before: float,
+    probe_seconds: float,
     workers: int,
     *,
     gpus: float,
-) -> Amount:
-    """Return what an arm on a workload takes with so many trials, those beyond the first ones in extensions.
-
-    The seconds before are those of measurements that come first.
-    """
+) -> TrainingCost:
+    """Return the cost of an arm on a workload with a number of trials; those after the first ones are in extensions."""
     seeds, confirm_runs = spec.protocol.search_seeds, spec.protocol.confirm_seeds
     batches = [(count * seeds, times) for count, times in _batches(trials, first, spec.protocol.batch)]
     stages = [
-        *((stage_taken(pace.speeds, runs, workload.search_steps, workers), times) for runs, times in batches),
-        (stage_taken(pace.speeds, confirm_runs, workload.steps, workers), 1),
+        *((stage_cost(known.speeds, runs, workload.search_steps, workers), times) for runs, times in batches),
+        (stage_cost(known.speeds, confirm_runs, workload.steps, workers), 1),
     ]
     all_runs = [confirm_runs, *(runs for runs, times in batches if runs * times)]
-    if any(fitting(pace.speeds, runs).mode is Mode.COMPILED for runs in all_runs):
-        before += LOADING
-    pack_seconds = before + math.fsum(times * taken.pack_seconds for taken, times in stages)
-    return Amount(
+    setup_seconds = probe_seconds
+    if any(best_fit(known.speeds, runs).mode is Mode.COMPILED for runs in all_runs):
+        setup_seconds += PROGRAM_LOAD_SECONDS
+    pack_seconds = setup_seconds + math.fsum(times * cost.pack_seconds for cost, times in stages)
+    return TrainingCost(
         search_runs=trials * seeds,
         confirm_runs=confirm_runs,
         run_steps=trials * seeds * workload.length(Stage.SEARCH) + confirm_runs * workload.length(Stage.CONFIRM),
         pack_seconds=pack_seconds,
-        seconds=STARTING + before + math.fsum(times * taken.seconds for taken, times in stages),
+        seconds=STARTUP_SECONDS + setup_seconds + math.fsum(times * cost.seconds for cost, times in stages),
         gpu_hours=pack_seconds / 3600 * gpus,
     )
 
 
 def _batches(trials: int, first: int, size: int) -> Iterable[tuple[int, int]]:
-    """Return how many trials are asked at once and how often, one batch after the other."""
+    """Yield batch sizes and how many batches have that size."""
     for part in (min(trials, first), max(0, trials - first)):
-        whole, rest = divmod(part, size)
-        yield size, whole
+        full_batches, rest = divmod(part, size)
+        yield size, full_batches
         yield rest, 1
 
 
-def _total(arms: Sequence[Amount], workers: int) -> Amount:
-    """Return what all arms take together: as long as the longest of them, or as the workers have work for."""
-    pack_seconds = math.fsum(each.pack_seconds for each in arms)
-    return Amount(
-        search_runs=sum(each.search_runs for each in arms),
-        confirm_runs=sum(each.confirm_runs for each in arms),
-        run_steps=sum(each.run_steps for each in arms),
+def _total(arms: Sequence[TrainingCost], workers: int) -> TrainingCost:
+    """Return the cost of all arms: the time of the longest one, or of all packs shared among the workers if longer."""
+    pack_seconds = math.fsum(arm.pack_seconds for arm in arms)
+    return TrainingCost(
+        search_runs=sum(arm.search_runs for arm in arms),
+        confirm_runs=sum(arm.confirm_runs for arm in arms),
+        run_steps=sum(arm.run_steps for arm in arms),
         pack_seconds=pack_seconds,
-        seconds=max(STARTING + pack_seconds / workers, *(each.seconds for each in arms)),
-        gpu_hours=math.fsum(each.gpu_hours for each in arms),
+        seconds=max(STARTUP_SECONDS + pack_seconds / workers, *(arm.seconds for arm in arms)),
+        gpu_hours=math.fsum(arm.gpu_hours for arm in arms),
     )
 
 
-def _measuring(spec: StudySpec, paces: Mapping[tuple[str, str], Pace]) -> dict[tuple[str, str], float]:
-    """Return the seconds of measurements that come first, each under the first (workload, arm) that it is for."""
+def _probe_seconds(spec: StudySpec, arm_speeds: Mapping[tuple[str, str], ArmSpeeds]) -> dict[tuple[str, str], float]:
+    """Return the seconds of throughput probes, each under the first (workload, arm) that needs it."""
     first: dict[tuple[object, ...], tuple[str, str]] = {}
     lane_steps: dict[tuple[str, str], int] = {}
     for workload in spec.workloads:
@@ -263,12 +273,13 @@ def _measuring(spec: StudySpec, paces: Mapping[tuple[str, str], Pace]) -> dict[t
                 + trials * protocol.search_seeds * workload.search_steps
                 + protocol.confirm_seeds * workload.steps
             )
-    found: dict[tuple[str, str], float] = {}
+    probe_seconds: dict[tuple[str, str], float] = {}
     for key, steps in lane_steps.items():
-        pace = paces[key]
-        if pace.basis is Basis.MEASURED and enough(pace.speeds, steps):
+        known = arm_speeds[key]
+        if known.basis is Basis.MEASURED and is_sufficient(known.speeds, steps):
             continue
-        best = fastest(pace.speeds)
-        compiling = COMPILING if SAVED * steps * best.lane_seconds >= COMPILING else 0.0
-        found[key] = MEASURED_SIZES * max(MEASURED_SECONDS, MEASURED_STEPS * best.seconds) + compiling
-    return found
+        best = fastest(known.speeds)
+        compiles = MIN_SAVED_SHARE * steps * best.lane_seconds >= MIN_COMPILE_SECONDS
+        measure_seconds = PROBE_SIZES * max(PROBE_SECONDS, PROBE_STEPS * best.seconds)
+        probe_seconds[key] = measure_seconds + (MIN_COMPILE_SECONDS if compiles else 0.0)
+    return probe_seconds

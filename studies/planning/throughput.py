@@ -1,4 +1,4 @@
-"""How fast steps of packs were measured to be, and which packs train soonest by that."""
+"""Measured speeds of training steps, and the choice of the pack size that trains fastest."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,23 +9,23 @@ from studies.records.rows import Mode
 from studies.spec.parameters import Precision
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 
-#: Seconds to compile a step, at least; benchmarks/throughput.py measures them.
-COMPILING = 6.0
-#: Share of the eager time that a compiled step is expected to save at least; measured on every workload likewise.
-SAVED = 0.25
+#: Least seconds to compile a step; measured by benchmarks/throughput.py.
+MIN_COMPILE_SECONDS = 6.0
+#: Least share of the eager time that a compiled step is expected to save; measured likewise, on every workload.
+MIN_SAVED_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What speeds are measured of.
+    """Everything that a measured speed depends on, except for lanes and mode.
 
     Args:
         workload: The registered workload's name.
         options: Its options, complete.
         optimizer: The registered optimizer's name.
-        precision: What products are computed in.
-        hardware: What is trained on.
-        code: A digest of the program and of what it is built on.
+        precision: Of matrix products and convolutions.
+        hardware: A description of the training hardware.
+        code: A digest of the program and its libraries.
     """
 
     workload: str
@@ -37,16 +37,16 @@ class Subject:
 
     @property
     def key(self) -> str:
-        """Text that is the same for the same subject."""
+        """Text that identifies the subject."""
         options = sorted(self.options.items())
         return json.dumps([self.workload, options, self.optimizer, self.precision, self.hardware, self.code])
 
     @classmethod
     def of_key(cls, key: str) -> Self:
-        """Return the subject that has a key.
+        """Return the subject of a key.
 
         Args:
-            key: A subject's.
+            key: A subject's key.
         """
         workload, options, optimizer, precision, hardware, code = json.loads(key)
         return cls(
@@ -61,13 +61,13 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """One measurement.
+    """The measured speed of a pack's step.
 
     Args:
         lanes: Lanes of the pack.
-        mode: How its step ran.
+        mode: How the step ran.
         seconds: Wall-clock seconds of a step of all lanes, the least of several.
-        making: Seconds that it took to have the step compiled; 0 where it was not or had been before.
+        compile_seconds: Seconds to compile the step; 0 for an eager step or one that was compiled earlier.
     """
 
     lanes: int
@@ -82,7 +82,7 @@ class Speed:
 
 
 def fastest(speeds: Sequence[Speed]) -> Speed:
-    """Return the measurement whose lanes take the least time each.
+    """Return the speed with the least time per lane.
 
     Args:
         speeds: At least one.
@@ -90,69 +90,69 @@ def fastest(speeds: Sequence[Speed]) -> Speed:
     return min(speeds, key=lambda speed: speed.lane_seconds)
 
 
-def enough(speeds: Sequence[Speed], lane_steps: int) -> bool:
-    """Say whether nothing more needs to be measured: known is a compiled step, or eager ones are soon done.
+def is_sufficient(speeds: Sequence[Speed], lane_steps: int) -> bool:
+    """Return whether no further measurement is needed: a compiled step was measured, or compiling would not pay.
 
     Args:
-        speeds: What is known; nothing perhaps.
-        lane_steps: Steps of one lane that are to be trained in all.
+        speeds: Known speeds; may be empty.
+        lane_steps: Steps to train, summed over all runs.
     """
     if any(speed.mode is Mode.COMPILED for speed in speeds):
         return True
-    return bool(speeds) and SAVED * lane_steps * fastest(speeds).lane_seconds < COMPILING
+    return bool(speeds) and MIN_SAVED_SHARE * lane_steps * fastest(speeds).lane_seconds < MIN_COMPILE_SECONDS
 
 
-def fitting(speeds: Sequence[Speed], runs: int) -> Speed:
-    """Return the measurement by whose packs so many runs are trained soonest, one pack after another.
+def best_fit(speeds: Sequence[Speed], runs: int) -> Speed:
+    """Return the speed whose packs train the runs in the least time, one pack after another.
 
-    A compiled step takes as long with dead lanes as without; an eager one is made for as many lanes as there are runs.
+    A compiled step takes as long with dead lanes as without; an eager step has as many lanes as there are runs.
 
     Args:
         speeds: At least one.
-        runs: How many runs are to be trained.
+        runs: Number of runs to train.
     """
 
-    def seconds(speed: Speed) -> float:
+    def step_seconds(speed: Speed) -> float:
         if speed.mode is Mode.EAGER:
             return runs * speed.lane_seconds
         return -(-runs // speed.lanes) * speed.seconds
 
-    return min(speeds, key=seconds)
+    return min(speeds, key=step_seconds)
 
 
-def narrowed(speed: Speed, runs: int, steps: int) -> Speed:
-    """Return a compiled step's speed for packs halved as often as all runs still fit, where compiling it pays.
+def shrink_to_runs(speed: Speed, runs: int, steps: int) -> Speed:
+    """Return the speed of a compiled step with lanes halved while all runs fit, if compiling it pays.
 
-    What a lane takes is taken to stay the same, and what compiling takes too; where that is not known, nothing changes.
+    The time per lane and the compile time are assumed to stay the same; a speed without compile time is returned as is.
 
     Args:
-        speed: A measurement.
-        runs: How many runs are to be trained.
-        steps: Steps of each.
+        speed: A measured speed.
+        runs: Number of runs to train.
+        steps: Steps of each run.
 
     Example:
         >>> dnc = Speed(lanes=8, mode=Mode.COMPILED, seconds=0.01, compile_seconds=80)
-        >>> narrowed(dnc, 3, 100_000).lanes, narrowed(dnc, 3, 10_000).lanes
+        >>> shrink_to_runs(dnc, 3, 100_000).lanes, shrink_to_runs(dnc, 3, 10_000).lanes
         (4, 8)
     """
     lanes = speed.lanes
     while lanes % 2 == 0 and lanes // 2 >= runs:
         lanes //= 2
-    saved = steps * (speed.lanes - lanes) * speed.lane_seconds
-    if not speed.compile_seconds or saved < max(speed.compile_seconds, COMPILING):
+    saved_seconds = steps * (speed.lanes - lanes) * speed.lane_seconds
+    if not speed.compile_seconds or saved_seconds < max(speed.compile_seconds, MIN_COMPILE_SECONDS):
         return speed
     return replace(speed, lanes=lanes, seconds=lanes * speed.lane_seconds)
 
 
 def subject_of(spec: StudySpec, workload: WorkloadSpec, arm: ArmSpec, *, hardware: str, code: str) -> Subject:
-    """Return what the speeds of an arm on a workload are measured of.
+    """Return the subject of the speeds of an arm on a workload.
 
     Args:
         spec: The study.
         workload: The workload.
         arm: The arm.
-        hardware: What is trained on.
-        code: A digest of the program and of what it is built on.
+        hardware: A description of the training hardware.
+        code: A digest of the program and its libraries.
     """
     return Subject(
         workload=workload.workload,

@@ -1,4 +1,4 @@
-"""Rows as lines of CSV and back, exactly."""
+"""Exact conversion of rows to records of CSV files and back."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ SERIES_COLUMNS = ("pack", "lane", "series", "step", "value")
 
 
 def series_of(runs: Sequence[Run]) -> Iterator[tuple[int, int, Series]]:
-    """Yield the series of runs as a bundle is written from them.
+    """Yield each series of the runs, with its run's pack and lane.
 
     Args:
-        runs: With their series.
+        runs: Runs with their series.
     """
     for run in runs:
         for series in run.series:
@@ -30,12 +30,12 @@ def series_of(runs: Sequence[Run]) -> Iterator[tuple[int, int, Series]]:
 
 
 def trial_record(trial: Trial) -> Sequence[object]:
-    """Return a trial's line, in the order of `TRIAL_COLUMNS`."""
+    """Return a trial's record, in the order of `TRIAL_COLUMNS`."""
     return trial.workload, trial.arm, trial.number, trial.batch, json.dumps(dict(trial.setting))
 
 
 def pack_record(pack: Pack) -> Sequence[object]:
-    """Return a pack's line, in the order of `PACK_COLUMNS`; a lane is `trial:seed`."""
+    """Return a pack's record, in the order of `PACK_COLUMNS`; a lane is `trial:seed`."""
     lanes = " ".join(f"{lane.trial}:{lane.seed}" for lane in pack.lanes)
     return (
         *(pack.number, pack.workload, pack.arm, pack.stage.value, pack.batch, lanes),
@@ -44,11 +44,11 @@ def pack_record(pack: Pack) -> Sequence[object]:
 
 
 def run_record(run: Run, names: Sequence[str]) -> Sequence[object]:
-    """Return a run's line, in the order of `RUN_COLUMNS` and then of its metrics.
+    """Return a run's record without series, in the order of `RUN_COLUMNS` followed by the metrics.
 
     Args:
-        run: The run, its series left out.
-        names: Of every metric that any run has.
+        run: The run.
+        names: The names of all metrics that any run has.
     """
     return (
         *(run.workload, run.arm, run.trial, run.seed, run.stage.value, run.outcome.value, run.steps),
@@ -57,19 +57,19 @@ def run_record(run: Run, names: Sequence[str]) -> Sequence[object]:
     )
 
 
-def point_records(followed: Iterable[tuple[int, int, Series]]) -> Iterator[Sequence[object]]:
-    """Yield a line for each point of series, in the order of `SERIES_COLUMNS`.
+def point_records(series_of_lanes: Iterable[tuple[int, int, Series]]) -> Iterator[Sequence[object]]:
+    """Yield a record for each point of the series, in the order of `SERIES_COLUMNS`.
 
     Args:
-        followed: Every series with its run's pack and lane.
+        series_of_lanes: Every series with its run's pack and lane.
     """
-    for pack, lane, series in followed:
+    for pack, lane, series in series_of_lanes:
         for step, value in zip(series.steps, series.values, strict=True):
             yield pack, lane, series.name, step, value
 
 
 def read_trial(record: Mapping[str, str]) -> Trial:
-    """Return the trial of a line, by column."""
+    """Return the trial of a record."""
     return Trial(
         workload=record["workload"],
         arm=record["arm"],
@@ -80,7 +80,7 @@ def read_trial(record: Mapping[str, str]) -> Trial:
 
 
 def read_pack(record: Mapping[str, str]) -> Pack:
-    """Return the pack of a line, by column."""
+    """Return the pack of a record."""
     lanes = (lane.split(":") for lane in record["lanes"].split())
     return Pack(
         number=int(record["number"]),
@@ -98,15 +98,15 @@ def read_pack(record: Mapping[str, str]) -> Pack:
     )
 
 
-def read_run(record: Mapping[str, str], followed: Mapping[tuple[int, int], Sequence[Series]]) -> Run:
-    """Return the run of a line, by column.
+def read_run(record: Mapping[str, str], series_by_lane: Mapping[tuple[int, int], Sequence[Series]]) -> Run:
+    """Return the run of a record.
 
     Args:
-        record: The line.
-        followed: Series by pack and lane.
+        record: Values by column.
+        series_by_lane: Series by pack and lane.
     """
     pack, lane = int(record["pack"]), int(record["lane"])
-    measured = {name: value for name, value in record.items() if name not in RUN_COLUMNS}
+    metrics = {name: value for name, value in record.items() if name not in RUN_COLUMNS}
     return Run(
         workload=record["workload"],
         arm=record["arm"],
@@ -117,23 +117,23 @@ def read_run(record: Mapping[str, str], followed: Mapping[tuple[int, int], Seque
         steps=int(record["steps"]),
         start_loss=float(record["start_loss"]),
         train_loss=float(record["train_loss"]),
-        metrics={name: float(value) for name, value in measured.items() if value},
+        metrics={name: float(value) for name, value in metrics.items() if value},
         pack=pack,
         lane=lane,
         rungs=tuple(map(float, record["rungs"].split())),
-        series=tuple(followed.get((pack, lane), ())),
+        series=tuple(series_by_lane.get((pack, lane), ())),
     )
 
 
 def read_series(records: Iterable[Mapping[str, str]]) -> dict[tuple[int, int], list[Series]]:
-    """Return series by pack and lane from the lines of their points, each by column."""
+    """Return series by pack and lane from the records of their points."""
     points: dict[tuple[int, int], dict[str, tuple[list[int], list[float]]]] = {}
     for record in records:
-        own = points.setdefault((int(record["pack"]), int(record["lane"])), {})
-        steps, values = own.setdefault(record["series"], ([], []))
+        series = points.setdefault((int(record["pack"]), int(record["lane"])), {})
+        steps, values = series.setdefault(record["series"], ([], []))
         steps.append(int(record["step"]))
         values.append(float(record["value"]))
     return {
-        key: [Series(name=name, steps=tuple(steps), values=tuple(values)) for name, (steps, values) in own.items()]
-        for key, own in points.items()
+        key: [Series(name=name, steps=tuple(steps), values=tuple(values)) for name, (steps, values) in series.items()]
+        for key, series in points.items()
     }

@@ -1,4 +1,4 @@
-"""The rows of a study: trials, packs and runs as the database holds them and every later step reads them."""
+"""The rows of a study: trials, packs and runs, as stored in the database and read by planning and analysis."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Trial:
         workload: The workload's name.
         arm: The arm's name.
         number: Counts from 0 within the search.
-        batch: The ask that suggested it, counting from 0.
+        batch: The batch of suggestions that it belongs to, counting from 0.
         setting: Every hyperparameter of the optimizer by name, fixed and searched.
     """
 
@@ -63,7 +63,7 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """Runs of one workload and one arm that are trained together; a row is written before training starts.
+    """Runs of one workload and one arm that are trained together; its row is written before training starts.
 
     Args:
         number: Counts from 0 within the study.
@@ -72,12 +72,12 @@ class Pack:
         stage: The stage of all its runs.
         batch: The search batch it belongs to; -1 for confirm.
         lanes: Its runs, in lane order.
-        threads: Threads of the training process (they are part of the result).
-        mode: How the step runs (it is part of the result).
-        width: Lanes that a compiled step is made for, those beyond the runs being dead; None for as many as runs.
+        threads: Threads of the training process; results depend on it.
+        mode: How the step runs; results depend on it.
+        width: Lanes of a compiled step, including dead lanes; None for as many lanes as runs.
         done: Whether its runs are in the database.
-        seconds: Wall-clock seconds of training, None until done.
-        host: Machine and device it was trained on, empty until done.
+        seconds: Wall-clock seconds of training; None until done.
+        host: Machine and device that it was trained on; empty until done.
     """
 
     number: int
@@ -96,7 +96,7 @@ class Pack:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A quantity followed through a run.
+    """A quantity recorded over the steps of a run.
 
     Args:
         name: `train_loss`, `effective_lr`, `validation_loss`, `validation_<metric>`, `test_loss`, `test_<metric>`.
@@ -111,7 +111,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What was measured of one trial with one seed in one stage.
+    """The result of one trial with one seed in one stage.
 
     Args:
         workload: The workload's name.
@@ -119,15 +119,15 @@ class Run:
         trial: The trial's number.
         seed: The run's seed.
         stage: Search or confirm.
-        outcome: FINISHED, DIVERGED, or STOPPED where it was behind at a rung of its search.
-        steps: Steps trained, fewer than asked for where it diverged or was stopped.
+        outcome: FINISHED, DIVERGED, or STOPPED by the pruner at a rung.
+        steps: Steps trained; fewer than planned if it diverged or was stopped.
         start_loss: Training loss before the first step.
-        train_loss: Final training loss (mean over the last epoch); +inf where it diverged.
-        metrics: Final `validation_*` and, for confirm runs, `test_*` values by name; empty where it diverged.
+        train_loss: Final training loss (mean over the last epoch); +inf if it diverged.
+        metrics: Final `validation_*` and, for confirm runs, `test_*` values by name; empty if it diverged.
         pack: The number of its pack.
-        lane: Its place there.
-        rungs: The objective at each rung that was judged; the worst infinity where it had diverged.
-        series: What was followed; empty where rows are read without series.
+        lane: Its lane within the pack.
+        rungs: The objective at each rung that it reached; the worst infinity if it had diverged.
+        series: Recorded series; empty if the rows were read without series.
     """
 
     workload: str
@@ -154,7 +154,7 @@ class Rows:
         trials: In order of (workload, arm, number).
         packs: In order of number.
         runs: In order of (workload, arm, stage, trial, seed), with or without series.
-        reached: The budget that ended the searches, so that no more is planned of them; None where none did.
+        reached: The time budget that ended the searches, so that no more trials are planned; None if none did.
     """
 
     trials: tuple[Trial, ...] = ()
@@ -164,10 +164,10 @@ class Rows:
 
 
 def by_arm(rows: Rows) -> dict[tuple[str, str], Rows]:
-    """Return a study's rows apart for each (workload, arm) that has any, in the same order.
+    """Return a study's rows grouped by (workload, arm), in the same order.
 
     Args:
-        rows: All of them.
+        rows: All rows of the study.
     """
     trials: dict[tuple[str, str], list[Trial]] = {}
     packs: dict[tuple[str, str], list[Pack]] = {}

@@ -19,7 +19,7 @@ from studies.reporting.text.verdicts import (
     workload_warnings,
 )
 from studies.search import budget
-from studies.search.selection import search
+from studies.search.selection import replay_search
 from studies.spec.study import StudySpec
 
 
@@ -95,7 +95,7 @@ def _untuned_arm(spec: StudySpec, arm_rows: Mapping[str, Rows], workload: str) -
     if not fixed:
         return None
     name = spec.protocol.reference if spec.protocol.reference in fixed else fixed[0]
-    scores = search(spec, arm_rows[name], workload, name).scores
+    scores = replay_search(spec, arm_rows[name], workload, name).scores
     return (name, scores[0].value) if scores else None
 
 

@@ -1,4 +1,4 @@
-"""Asking Optuna for settings: a batch of suggestions from everything the search has been told so far."""
+"""Suggestion of settings by Optuna, a batch at a time."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from studies.search.selection import Round, Search
+from studies.search.selection import Round, SearchState
 from studies.seeds import derive_seed
 from studies.spec.definition import Sampler
 from studies.spec.objective import Objective
@@ -17,24 +17,24 @@ from studies.spec.study import SearchRange, StudySpec, WorkloadSpec
 
 
 def suggest(
-    spec: StudySpec, workload: WorkloadSpec, found: Search, batch: int, count: int
+    spec: StudySpec, workload: WorkloadSpec, search: SearchState, batch: int, count: int
 ) -> tuple[Mapping[str, float], ...]:
     """Return the next settings of the searched hyperparameters.
 
-    Every batch is asked of a new Optuna study with a new sampler, seeded from (spec, workload, batch), to which all
-    told trials are added: a restarted driver asks the same and is answered the same. The arm is no part of the seed:
-    arms that search the same range try the same settings, so that none is luckier in what it is suggested.
+    Every batch uses a new Optuna study with a new sampler, seeded from (spec, workload, batch), to which all scored
+    trials are added, so that a restarted driver gets the same suggestions. The seed does not depend on the arm: arms
+    that search the same range try the same settings, so that no arm has luckier suggestions.
 
     Args:
         spec: The study.
         workload: The workload of the search.
-        found: Where the search stands.
-        batch: The number of this ask, counting from 0.
-        count: How many settings to suggest.
+        search: The state of the search.
+        batch: The number of the batch, counting from 0.
+        count: Number of settings to suggest.
     """
-    # TPE models the whole range with every trial; grid and random draw from what the last extension opened
-    current = found.rounds[-1]
-    ranges = current.ranges if spec.protocol.sampler is Sampler.TPE else current.opened
+    # TPE models the whole range with every trial; grid and random draw from what the last extension added
+    current = search.rounds[-1]
+    ranges = current.ranges if spec.protocol.sampler is Sampler.TPE else current.new_ranges
     space: dict[str, BaseDistribution] = {
         name: FloatDistribution(searched.low, searched.high, log=searched.log) for name, searched in ranges.items()
     }
@@ -42,10 +42,10 @@ def suggest(
     direction = StudyDirection[spec.protocol.direction.name]
     study = optuna.create_study(direction=direction, sampler=_sampler(spec.protocol.sampler, seed))
     if spec.protocol.sampler is Sampler.TPE:
-        _tell(study, found, space, spec.objective)
+        _add_trials(study, search, space, spec.objective)
     if spec.protocol.sampler is Sampler.GRID:
-        told = len(found.scores) - (found.trials - current.trials)
-        for point in _grid(current)[told : told + count]:
+        start = len(search.scores) - (search.trials - current.trials)
+        for point in _grid(current)[start : start + count]:
             study.enqueue_trial(point)
     return tuple(study.ask(space).params for _ in range(count))
 
@@ -59,8 +59,10 @@ def _sampler(name: Sampler, seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-def _tell(study: optuna.Study, found: Search, space: dict[str, BaseDistribution], objective: Objective) -> None:
-    for score in found.scores:
+def _add_trials(
+    study: optuna.Study, search: SearchState, space: dict[str, BaseDistribution], objective: Objective
+) -> None:
+    for score in search.scores:
         value = score.value if math.isfinite(score.value) else objective.worst
         study.add_trial(
             optuna.create_trial(
@@ -76,17 +78,19 @@ def _tell(study: optuna.Study, found: Search, space: dict[str, BaseDistribution]
 def _grid(current: Round) -> list[dict[str, float]]:
     """Return a round's grid of its one hyperparameter, evenly spaced on the range's scale, both ends included.
 
-    After an extension the end where the new part meets the old range has been tried, and is left out.
+    After an extension the end where the new part meets the old range is left out, since it has been tried.
     """
-    ((name, opened),) = current.opened.items()
-    low, high = (math.log(opened.low), math.log(opened.high)) if opened.log else (opened.low, opened.high)
+    ((name, new_range),) = current.new_ranges.items()
+    low, high = (
+        (math.log(new_range.low), math.log(new_range.high)) if new_range.log else (new_range.low, new_range.high)
+    )
     whole = current.ranges[name]
-    upward, downward = opened.low > whole.low, opened.high < whole.high
+    upward, downward = new_range.low > whole.low, new_range.high < whole.high
     gaps = current.trials - 1 + upward + downward
     points = [low + (high - low) * (i + upward) / gaps for i in range(current.trials)]
-    return [{name: _readable(math.exp(point) if opened.log else point, opened)} for point in points]
+    return [{name: _round(math.exp(point) if new_range.log else point, new_range)} for point in points]
 
 
-def _readable(value: float, searched: SearchRange) -> float:
-    """Round a value to what people can copy from a report, inside its range."""
+def _round(value: float, searched: SearchRange) -> float:
+    """Round a value to six significant digits, within its range."""
     return min(max(float(f"{value:.6g}"), searched.low), searched.high)

@@ -1,7 +1,7 @@
-"""Successive halving (Li et al., 2018, ASHA): where search runs are judged, and what they must reach to go on.
+"""Successive halving (Li et al., 2018, ASHA): the rungs of search runs, and the scores needed to pass them.
 
-A run is judged by the runs of earlier batches alone, never by those beside it in its pack or by whichever happen to be
-done: the same spec stops the same runs, however they are packed. The first batch has none before it, and is whole.
+A run is compared only with the runs of earlier batches, not with those of its own pack or with all that are done: the
+same spec stops the same runs, however they are packed. No run of the first batch is stopped.
 """
 
 import math
@@ -10,47 +10,47 @@ from collections.abc import Sequence
 from studies.records.rows import Run
 from studies.spec.parameters import Direction
 
-#: At each rung the best of so many go on.
+#: One in so many runs passes a rung.
 REDUCTION = 3
-#: Rungs of a run, a reduction apart in steps, the last one a reduction before its end.
+#: Number of rungs; from each to the next, and from the last to the end, steps grow by the factor `REDUCTION`.
 RUNGS = 2
 
 
-def rungs(steps: int, steps_per_epoch: int) -> tuple[int, ...]:
-    """Return after which steps runs are judged: at ends of epochs, fewer times where runs are short.
+def rung_steps(steps: int, steps_per_epoch: int) -> tuple[int, ...]:
+    """Return the steps of the rungs: at ends of epochs, and fewer for short runs.
 
     Args:
         steps: Length of a run.
         steps_per_epoch: Steps of an epoch.
 
     Example:
-        >>> rungs(30 * 937, 937)
+        >>> rung_steps(30 * 937, 937)
         (2811, 9370)
     """
-    shares = [steps // REDUCTION**k // steps_per_epoch * steps_per_epoch for k in range(RUNGS, 0, -1)]
-    return tuple(sorted({step for step in shares if step > 0}))
+    epoch_ends = [steps // REDUCTION**k // steps_per_epoch * steps_per_epoch for k in range(RUNGS, 0, -1)]
+    return tuple(sorted({step for step in epoch_ends if step > 0}))
 
 
-def limits(count: int, earlier: Sequence[Run], direction: Direction) -> tuple[float | None, ...]:
-    """Return the worst score at each rung that goes on; None for any.
+def rung_limits(count: int, earlier: Sequence[Run], direction: Direction) -> tuple[float | None, ...]:
+    """Return the worst score that passes each rung; None where every score passes.
 
-    With m runs that were judged there before, one more goes on if it is among the best ceil((m + 1) / 3) of all. Those
-    that diverged on their way are the worst.
+    With m earlier runs at a rung, a run passes if it is among the best ceil((m + 1) / 3) of all m + 1. Runs that
+    diverged are the worst.
 
     Args:
-        count: Rungs of a run.
+        count: Number of rungs.
         earlier: The search runs of earlier batches.
         direction: Which way scores are better.
     """
     sign = direction.sign
-    found: list[float | None] = []
+    limits: list[float | None] = []
     for rung in range(count):
-        judged = sorted(_rank(run.rungs[rung], sign) for run in earlier if len(run.rungs) > rung)
-        best = math.ceil((len(judged) + 1) / REDUCTION)
-        limit = sign * judged[best - 1] if judged else None
-        found.append(limit if limit is not None and math.isfinite(limit) else None)
-    return tuple(found)
+        ranked = sorted(_oriented(run.rungs[rung], sign) for run in earlier if len(run.rungs) > rung)
+        passing = math.ceil((len(ranked) + 1) / REDUCTION)
+        limit = sign * ranked[passing - 1] if ranked else None
+        limits.append(limit if limit is not None and math.isfinite(limit) else None)
+    return tuple(limits)
 
 
-def _rank(score: float, sign: float) -> float:
+def _oriented(score: float, sign: float) -> float:
     return math.inf if math.isnan(score) else sign * score

@@ -1,4 +1,4 @@
-"""A process's memory: kept for the next step, and running out of it told in one way wherever it happens."""
+"""Device settings of a training process: memory allocation, out-of-memory errors and matrix product precision."""
 
 import ctypes
 import os
@@ -11,39 +11,39 @@ import torch
 from studies.errors import OutOfMemoryError
 from studies.spec.parameters import Precision
 
-#: glibc's numbers of what `mallopt` sets.
+#: Parameter numbers of glibc's `mallopt`.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep what tensors free, and ask Linux for large pages; before the first tensor is made.
+    """Make this process keep freed memory, and use large pages; call before creating the first tensor.
 
-    A step frees all that it took. Given back, it comes again in the next step page by page, each emptied: of the
-    ResNet's step that is a tenth. Elsewhere than with glibc and on Linux this does nothing.
+    A step frees all memory that it allocates. If the allocator returns it, the kernel maps and clears every page again
+    in the next step, which takes a tenth of the ResNet's step. No effect except on Linux with glibc.
     """
-    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # torch's own, for tensors of 2 MB and more
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # read by torch, for tensors of at least 2 MB
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(_TRIM_THRESHOLD, -1)  # never given back
-        libc.mallopt(_MMAP_MAX, 0)  # and nothing taken past what is kept
+        libc.mallopt(_TRIM_THRESHOLD, -1)  # never return memory to the system
+        libc.mallopt(_MMAP_MAX, 0)  # allocate from the heap only, as mapped memory is returned
 
 
 @contextmanager
 def raise_out_of_memory(lanes: int, workload: str, device: str) -> Generator[None]:
-    """Raise what goes wrong inside for want of memory as one error.
+    """Turn all out-of-memory errors of a block into `OutOfMemoryError`.
 
     Args:
-        lanes: Lanes of the pack.
-        workload: Its workload's name.
-        device: Where it is, as torch names it.
+        lanes: Number of lanes of the pack.
+        workload: Name of its workload.
+        device: Its device, as torch names it.
 
     Raises:
-        OutOfMemoryError: Where memory ran out.
+        OutOfMemoryError: The block ran out of memory.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch's CPU allocator raises a plain RuntimeError, which only its text tells apart
+        # torch's CPU allocator raises a plain RuntimeError, recognisable only by its text
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise OutOfMemoryError(
                 f"a pack of {lanes} lanes of {workload} did not fit into the memory of {describe_host(device)}; "
@@ -53,23 +53,23 @@ def raise_out_of_memory(lanes: int, workload: str, device: str) -> Generator[Non
 
 
 def describe_host(device: str) -> str:
-    """Return machine and device in words.
+    """Return the names of the machine and the device, to show to users.
 
     Args:
-        device: As torch names it.
+        device: The device, as torch names it.
     """
-    named = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
-    return f"{platform.node()} ({named})"
+    device_name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return f"{platform.node()} ({device_name})"
 
 
 def set_matmul_precision(precision: Precision) -> None:
-    """Have CUDA's products computed so from now on; torch's own default differs between products and convolutions.
+    """Set the precision of CUDA's matrix products and convolutions, for which torch's defaults differ.
 
     Args:
-        precision: As the study says; what `bfloat16` does not reach is computed in float32.
+        precision: The study's precision; with `bfloat16`, operations outside autocast are computed in float32.
     """
-    chosen = "tf32" if precision is Precision.TF32 else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = chosen
-    # torch's own modules do not declare these two
-    torch.backends.cudnn.conv.fp32_precision = chosen  # pyright: ignore[reportAttributeAccessIssue]
-    torch.backends.cudnn.rnn.fp32_precision = chosen  # pyright: ignore[reportAttributeAccessIssue]
+    fp32_precision = "tf32" if precision is Precision.TF32 else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = fp32_precision
+    # torch's type stubs do not declare these two
+    torch.backends.cudnn.conv.fp32_precision = fp32_precision  # pyright: ignore[reportAttributeAccessIssue]
+    torch.backends.cudnn.rnn.fp32_precision = fp32_precision  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""What a pack's loop starts from: the data, the stacked step, the lanes before it, their batches and settings."""
+"""The initial state of a pack's training loop: data, stacked step, lanes, batches and hyperparameters."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class FunctionalModel:
     """A module as a function of its parameters and buffers.
 
     Args:
-        module: Without values.
-        params: Its parameters' names.
-        buffers: Its buffers' names.
+        module: The module; its own values are not used.
+        params: Names of its parameters.
+        buffers: Names of its buffers.
     """
 
     module: nn.Module
@@ -36,24 +36,24 @@ class FunctionalModel:
     buffers: tuple[str, ...]
 
     def __call__(self, params: Tensors, buffers: Tensors, *inputs: Tensor) -> Tensor:
-        """Return the module's output."""
+        """Return the module's outputs."""
         values = dict(zip((*self.params, *self.buffers), (*params, *buffers), strict=True))
         return functional_call(self.module, values, inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitialState:
-    """What a pack's loop starts from.
+    """The initial state of a pack's training loop.
 
     Args:
         model: The module.
-        data: With the lane axis in front.
-        step: The step of all lanes.
+        data: The data, with the lane axis first.
+        step: One step of all lanes.
         lanes: The lanes before the first step.
-        batches: Gives every lane's next inputs and targets.
-        setting: Every hyperparameter by name, (lanes,).
-        schedule_factors: What scheduled ones are multiplied by, (steps,).
-        data_per_seed: Whether every lane has data of its own.
+        batches: Returns every lane's next inputs and targets.
+        setting: Hyperparameters by name, (lanes,).
+        schedule_factors: Factors of the scheduled hyperparameters by name, (steps,).
+        data_per_seed: Whether lanes have different data.
     """
 
     model: FunctionalModel
@@ -66,60 +66,63 @@ class InitialState:
     data_per_seed: bool
 
     def select_lanes(self, lanes: Lanes, kept: Sequence[int], width: int) -> InitialState:
-        """Return what goes on with some of the lanes, the last of them repeated up to a width.
+        """Return the state with only some of the lanes, the last one repeated to fill a width.
 
         Args:
-            lanes: The lanes now.
-            kept: Which of them.
-            width: Lanes to go on with.
+            lanes: The current lanes.
+            kept: Positions of the lanes to keep.
+            width: Number of lanes of the result.
         """
-        at = torch.tensor([*kept, *[kept[-1]] * (width - len(kept))], device=lanes.alive.device)
+        positions = torch.tensor([*kept, *[kept[-1]] * (width - len(kept))], device=lanes.alive.device)
 
-        def own(part: Tensor) -> Tensor:
-            return part[at]
+        def select(tensor: Tensor) -> Tensor:
+            return tensor[positions]
 
-        def shared(part: Tensor) -> Tensor:
-            return part[0].expand(width, *part.shape[1:])
+        def expand_first(tensor: Tensor) -> Tensor:
+            return tensor[0].expand(width, *tensor.shape[1:])
 
-        data = _map_splits(own if self.data_per_seed else shared, [self.data])
+        data = _map_splits(select if self.data_per_seed else expand_first, [self.data])
         return replace(
             self,
             data=data,
-            lanes=tree_map(own, lanes),
+            lanes=tree_map(select, lanes),
             batches=self.batches.select_lanes(data.train, kept, width),
-            setting={name: own(each) for name, each in self.setting.items()},
+            setting={name: select(values) for name, values in self.setting.items()},
         )
 
     def hyperparameters_at(self, t: int) -> Setting:
-        """Return the hyperparameters of a step, counting from 0."""
+        """Return the hyperparameters of step t, counted from 0."""
         if not self.schedule_factors:
             return self.setting
-        return {**self.setting, **{name: self.setting[name] * each[t] for name, each in self.schedule_factors.items()}}
+        scheduled = {name: self.setting[name] * factors[t] for name, factors in self.schedule_factors.items()}
+        return {**self.setting, **scheduled}
 
 
 def build_initial_state(
     task: Task, workload: Workload, optimizer: AnyOptimizer, data_dir: Path, *, device: str
 ) -> InitialState:
-    """Return what a pack's loop starts from.
+    """Build the initial state of a pack's training loop.
 
-    Each lane draws its initial parameters, its data order and, where the workload draws one, its problem from its own
-    seed, so that it is the same run in whatever pack it sits.
+    Each lane draws its initial parameters, its data order and, if the workload has random data, its data from its own
+    seed, so that its run does not depend on the pack.
 
     Args:
-        task: What to train.
+        task: The task to train.
         workload: The workload.
         optimizer: The optimizer of all lanes.
-        data_dir: Where data sets are.
-        device: Where to train.
+        data_dir: Directory of the data sets.
+        device: Device to train on.
     """
     data = _load_data(task, workload, data_dir, device)
     model, params, buffers = _init_model(task, workload, device)
 
-    def batch_loss(at: Tensors, kept: Tensors, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensors]:
-        kept = tuple(each.clone() for each in kept)  # the module writes into them
+    def batch_loss(
+        lane_params: Tensors, lane_buffers: Tensors, inputs: Inputs, targets: Tensor
+    ) -> tuple[Tensor, Tensors]:
+        lane_buffers = tuple(buffer.clone() for buffer in lane_buffers)  # the module writes into them
         with torch.autocast(device, torch.bfloat16, enabled=task.precision is Precision.BFLOAT16, cache_enabled=False):
-            value = workload.loss(model(at, kept, *inputs), targets)
-        return (value if workload.penalty is None else value + workload.penalty(at)), kept
+            value = workload.loss(model(lane_params, lane_buffers, *inputs), targets)
+        return (value if workload.penalty is None else value + workload.penalty(lane_params)), lane_buffers
 
     return InitialState(
         model=model,
@@ -133,33 +136,33 @@ def build_initial_state(
         ),
         batches=Batches(task, workload, data.train),
         setting={
-            each.name: torch.tensor(
-                [lane.setting[each.name] for lane in task.lanes], dtype=torch.float64, device=device
+            hyperparameter.name: torch.tensor(
+                [lane.setting[hyperparameter.name] for lane in task.lanes], dtype=torch.float64, device=device
             )
-            for each in optimizer.hyperparameters
+            for hyperparameter in optimizer.hyperparameters
         },
         schedule_factors={
             name: torch.tensor(
-                [each.factor(t, task.steps) for t in range(task.steps)], dtype=torch.float64, device=device
+                [schedule.factor(t, task.steps) for t in range(task.steps)], dtype=torch.float64, device=device
             )
-            for name, each in task.schedules.items()
+            for name, schedule in task.schedules.items()
         },
         data_per_seed=workload.data_per_seed,
     )
 
 
 def _load_data(task: Task, workload: Workload, data_dir: Path, device: str) -> Data:
-    """Return the data with a lane axis in front of every tensor: drawn lane by lane, or one set seen by all."""
+    """Return the data with a lane axis first: drawn for every lane, or one data set that all lanes share."""
     if workload.data_per_seed:
 
-        def stack(*parts: Tensor) -> Tensor:
-            return torch.stack(parts).to(device)
+        def stack(*tensors: Tensor) -> Tensor:
+            return torch.stack(tensors).to(device)
 
-        seeds = [seeded_generator(task.workload, lane.seed, "problem") for lane in task.lanes]
-        return _map_splits(stack, [workload.data(task.options, data_dir, seed) for seed in seeds])
+        generators = [seeded_generator(task.workload, lane.seed, "problem") for lane in task.lanes]
+        return _map_splits(stack, [workload.data(task.options, data_dir, generator) for generator in generators])
 
-    def share(part: Tensor) -> Tensor:
-        return part.expand(len(task.lanes), *part.shape)
+    def share(tensor: Tensor) -> Tensor:
+        return tensor.expand(len(task.lanes), *tensor.shape)
 
     return _map_splits(
         share, [_load_shared(workload.data, tuple(task.options.items()), data_dir, task.workload, device)]
@@ -174,32 +177,37 @@ def _load_shared(
     name: str,
     device: str,
 ) -> Data:
-    """Return the data that every lane sees, read and put where they are used once for all packs of a process."""
+    """Return data that all lanes share, cached on the device for all packs of a process."""
 
-    def there(part: Tensor) -> Tensor:
-        return part.to(device)
+    def move(tensor: Tensor) -> Tensor:
+        return tensor.to(device)
 
-    return _map_splits(there, [data(dict(options), data_dir, seeded_generator(name, 0, "problem"))])
+    return _map_splits(move, [data(dict(options), data_dir, seeded_generator(name, 0, "problem"))])
 
 
-def _map_splits(change: Callable[..., Tensor], found: Sequence[Data]) -> Data:
-    def part(parts: Sequence[Examples | None]) -> Examples | None:
-        present = [each for each in parts if each is not None]
+def _map_splits(function: Callable[..., Tensor], data_sets: Sequence[Data]) -> Data:
+    """Return one data set, each tensor of it the function's value for that tensor of all data sets."""
+
+    def map_split(splits: Sequence[Examples | None]) -> Examples | None:
+        present = [examples for examples in splits if examples is not None]
         if not present:
             return None
         return Examples(
-            inputs=change(*(each.inputs for each in present)), targets=change(*(each.targets for each in present))
+            inputs=function(*(examples.inputs for examples in present)),
+            targets=function(*(examples.targets for examples in present)),
         )
 
-    train = part([each.train for each in found])
+    train = map_split([data.train for data in data_sets])
     assert train is not None
     return Data(
-        train=train, validation=part([each.validation for each in found]), test=part([each.test for each in found])
+        train=train,
+        validation=map_split([data.validation for data in data_sets]),
+        test=map_split([data.test for data in data_sets]),
     )
 
 
 def _init_model(task: Task, workload: Workload, device: str) -> tuple[FunctionalModel, Tensors, Tensors]:
-    """Return the module, and every lane's initial parameters and buffers, stacked."""
+    """Return the module, and the stacked initial parameters and buffers of all lanes."""
     with torch.device("meta"):
         module = workload.model(task.options).to(workload.dtype)
     model = FunctionalModel(
@@ -210,12 +218,12 @@ def _init_model(task: Task, workload: Workload, device: str) -> tuple[Functional
     params: list[Tensors] = []
     buffers: list[Tensors] = []
     for lane in task.lanes:
-        own = module.to_empty(device="cpu")
-        workload.initialise(own, seeded_generator(task.workload, lane.seed, "init"))
-        params.append(tuple(each.detach().clone() for each in own.parameters()))
-        buffers.append(tuple(each.clone() for each in own.buffers()))
+        lane_module = module.to_empty(device="cpu")
+        workload.initialise(lane_module, seeded_generator(task.workload, lane.seed, "init"))
+        params.append(tuple(param.detach().clone() for param in lane_module.parameters()))
+        buffers.append(tuple(buffer.clone() for buffer in lane_module.buffers()))
 
-    def stacked(lanes: list[Tensors]) -> Tensors:
-        return tuple(torch.stack(each).to(device) for each in zip(*lanes, strict=True))
+    def stack(lanes: list[Tensors]) -> Tensors:
+        return tuple(torch.stack(tensors).to(device) for tensors in zip(*lanes, strict=True))
 
-    return model, stacked(params), stacked(buffers)
+    return model, stack(params), stack(buffers)

@@ -1,4 +1,4 @@
-"""The catalogue: what a runner can train, as data that a process without torch can read and validate against."""
+"""The catalogue of what a runner can train, as data that a process without torch can validate studies against."""
 
 from pydantic import Field
 
@@ -7,18 +7,18 @@ from studies.spec.parameters import STEP_SECONDS, Direction, Hyperparameter, Met
 
 
 class WorkloadEntry(FrozenModel):
-    """A workload as a study sees it.
+    """A workload of the catalogue.
 
     Args:
         name: Its public name, the stem of its file.
         summary: One sentence.
         options: What a study can set.
-        default_steps: Steps of a run where a study gives none.
+        default_steps: Steps of a run if a study gives none.
         epoch_examples: Training examples in an epoch, unless `train_examples` is an option; 1 for a full batch.
-        has_validation: Whether there are validation data, so that they can be selected on.
-        metrics: What is measured besides the loss.
-        lanes: Lanes of a pack from which measuring starts (see `Workload.lanes`).
-        step_seconds: Seconds of a step of a lane, roughly (see `Workload.step_seconds`).
+        has_validation: Whether it has validation data, which settings can be selected on.
+        metrics: Measured quantities besides the loss.
+        lanes: Lanes of a pack at which throughput probes start (see `Workload.lanes`).
+        step_seconds: Rough seconds of a step per lane (see `Workload.step_seconds`).
     """
 
     name: str
@@ -41,16 +41,16 @@ class WorkloadEntry(FrozenModel):
         return max(1, examples // int(options.get("batch_size", 1)))
 
     def objectives(self) -> dict[str, Direction]:
-        """Return what a study can select on, with the better direction."""
-        found = {"train_loss": Direction.MINIMIZE}
+        """Return the possible objectives of a study, with the better direction."""
+        objectives = {"train_loss": Direction.MINIMIZE}
         if self.has_validation:
-            found["validation_loss"] = Direction.MINIMIZE
-            found |= {f"validation_{metric.name}": metric.direction for metric in self.metrics}
-        return found
+            objectives["validation_loss"] = Direction.MINIMIZE
+            objectives |= {f"validation_{metric.name}": metric.direction for metric in self.metrics}
+        return objectives
 
 
 class OptimizerEntry(FrozenModel):
-    """An optimizer as a study sees it.
+    """An optimizer of the catalogue.
 
     Args:
         name: Its public name, the stem of its file.
@@ -64,13 +64,13 @@ class OptimizerEntry(FrozenModel):
 
 
 class Machines(FrozenModel):
-    """What a runner trains on.
+    """The machines that a runner trains on.
 
     Args:
-        hardware: The machine that studies are driven from, and a pack's GPUs, in words; speeds are kept by it.
-        code: A digest of the program and of what it is built on, likewise.
-        workers: Packs that are trained at once.
-        gpus: GPUs of each of them; 0 where they are trained on processors.
+        hardware: A description of the driver's machine and a pack's GPUs; part of the key of measured speeds.
+        code: A digest of the program and its libraries; likewise.
+        workers: Number of packs that train at the same time.
+        gpus: GPUs of each pack; 0 for training on CPUs.
     """
 
     hardware: str
@@ -85,7 +85,7 @@ class Catalogue(FrozenModel):
     Args:
         workloads: By name, in alphabetical order.
         optimizers: By name, in alphabetical order.
-        machines: What it is trained on; None where no runner has said.
+        machines: What it trains on; None if no runner has registered.
     """
 
     workloads: tuple[WorkloadEntry, ...]

@@ -1,4 +1,4 @@
-"""What is wrong with a posted study: each fault with its JSON pointer."""
+"""Faults of a posted study, each with its JSON pointer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from studies.errors import StudiesError
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing wrong with a body.
+    """One fault of a body.
 
     Args:
-        pointer: Where, as a JSON pointer (RFC 6901).
-        detail: What, with the value and the remedy.
+        pointer: Its location, as a JSON pointer (RFC 6901).
+        detail: What is wrong, with the value and the remedy.
     """
 
     pointer: str
@@ -20,7 +20,7 @@ class Fault:
 
 
 class InvalidStudyError(StudiesError):
-    """A body that is no study; `faults` names everything wrong with it."""
+    """A body that is not a valid study; `faults` lists everything wrong with it."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         """Keep the faults.
@@ -32,14 +32,14 @@ class InvalidStudyError(StudiesError):
         self.faults = tuple(faults)
 
 
-def pointer(*parts: object) -> str:
+def json_pointer(*parts: object) -> str:
     """Return the JSON pointer of a path.
 
     Args:
         parts: Keys and indices from the root.
 
     Example:
-        >>> pointer("arms", 0, "a/b")
+        >>> json_pointer("arms", 0, "a/b")
         '/arms/0/a~1b'
     """
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

@@ -1,4 +1,4 @@
-"""From a posted body to a complete spec, or every fault of the body at once, each with its JSON pointer."""
+"""Resolution of a posted body to a complete spec, or to all faults of the body at once, each with its JSON pointer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from studies.search import budget
-from studies.search.successive_halving import rungs
+from studies.search.successive_halving import rung_steps
 from studies.spec.definition import (
     ArmDefinition,
     ProtocolDefinition,
@@ -21,7 +21,7 @@ from studies.spec.parameters import Hyperparameter
 from studies.spec.schedule import Schedule
 from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
 from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
-from studies.validation.faults import Fault, InvalidStudyError, pointer
+from studies.validation.faults import Fault, InvalidStudyError, json_pointer
 
 Part = TypeVar("Part", bound=BaseModel)
 
@@ -30,22 +30,25 @@ def resolve(body: object, catalogue: Catalogue) -> StudySpec:
     """Return the complete spec of a posted study.
 
     Args:
-        body: What JSON or YAML gave.
+        body: The parsed JSON or YAML.
         catalogue: What the runner can train.
 
     Raises:
-        InvalidStudyError: With every fault of the body.
+        InvalidStudyError: The body has faults; the error lists all of them.
     """
     faults = list(_structure_faults(body))
-    faults += _meaning_faults(body, catalogue)
+    faults += _semantic_faults(body, catalogue)
     if faults:
         raise InvalidStudyError(sorted(set(faults), key=lambda fault: (fault.pointer, fault.detail)))
-    spec = _complete(StudyDefinition.model_validate(body), catalogue)
-    # what a budget must suffice for is known once all else is
-    lacking = budget.faults(spec)
-    if lacking:
+    spec = _complete_study(StudyDefinition.model_validate(body), catalogue)
+    # the least budget depends on the complete spec
+    budget_faults = budget.faults(spec)
+    if budget_faults:
         raise InvalidStudyError(
-            [Fault(pointer=pointer("protocol", "budget", name), detail=detail) for name, detail in lacking.items()]
+            [
+                Fault(pointer=json_pointer("protocol", "budget", name), detail=detail)
+                for name, detail in budget_faults.items()
+            ]
         )
     return spec
 
@@ -56,30 +59,30 @@ def _structure_faults(body: object) -> Iterator[Fault]:
     except ValidationError as error:
         for item in error.errors(include_url=False, include_context=False):
             if item["type"] == "too_short" and item["input"]:
-                continue  # there are items, each with a fault of its own: pydantic counts only the good ones
+                continue  # pydantic counts only valid items; each invalid one has a fault of its own
             # pydantic marks a faulty mapping key by "[key]" and adds the type tried of a union (an option's value):
             # neither is in the body
-            place = item["loc"][:4] if item["loc"][2:3] == ("options",) else item["loc"]
-            path = [part for part in place if part != "[key]"]
-            shown = repr(item["input"])
-            value = "" if item["type"] == "missing" else f" (got {shown if len(shown) <= 80 else shown[:77] + '...'})"
-            known = "unknown field; check its spelling" if item["type"] == "extra_forbidden" else item["msg"]
-            yield Fault(pointer=pointer(*path), detail=known + value)
+            location = item["loc"][:4] if item["loc"][2:3] == ("options",) else item["loc"]
+            path = [part for part in location if part != "[key]"]
+            text = repr(item["input"])
+            value = "" if item["type"] == "missing" else f" (got {text if len(text) <= 80 else text[:77] + '...'})"
+            message = "unknown field; check its spelling" if item["type"] == "extra_forbidden" else item["msg"]
+            yield Fault(pointer=json_pointer(*path), detail=message + value)
 
 
-def _meaning_faults(body: object, catalogue: Catalogue) -> list[Fault]:
-    """Check the parts that are well formed by themselves, so that one bad part does not hide another's faults."""
+def _semantic_faults(body: object, catalogue: Catalogue) -> list[Fault]:
+    """Check the parts that are well-formed by themselves, so that one malformed part does not hide other faults."""
     if not isinstance(body, Mapping):
         return []
     document = cast(Mapping[str, object], body)
-    workloads = list(_parts(document.get("workloads"), WorkloadDefinition))
-    arms = list(_parts(document.get("arms"), ArmDefinition))
-    faults = _repeated("workloads", [(i, part.name) for i, part in workloads])
-    faults += _repeated("arms", [(i, part.name) for i, part in arms])
+    workloads = list(_valid_parts(document.get("workloads"), WorkloadDefinition))
+    arms = list(_valid_parts(document.get("arms"), ArmDefinition))
+    faults = _duplicate_faults("workloads", [(i, part.name) for i, part in workloads])
+    faults += _duplicate_faults("arms", [(i, part.name) for i, part in arms])
     for i, workload in workloads:
-        faults += _workload_faults(workload, catalogue, pointer("workloads", i))
+        faults += _workload_faults(workload, catalogue, json_pointer("workloads", i))
     for i, arm in arms:
-        faults += _arm_faults(arm, catalogue, pointer("arms", i))
+        faults += _arm_faults(arm, catalogue, json_pointer("arms", i))
     try:
         protocol = ProtocolDefinition.model_validate(document.get("protocol", {}))
     except ValidationError:
@@ -87,68 +90,69 @@ def _meaning_faults(body: object, catalogue: Catalogue) -> list[Fault]:
     return faults + _protocol_faults(protocol, [w for _, w in workloads], [a for _, a in arms], catalogue)
 
 
-def _parts(found: object, model: type[Part]) -> Iterator[tuple[int, Part]]:
-    for i, part in enumerate(cast(Sequence[object], found) if isinstance(found, list | tuple) else ()):
-        with suppress(ValidationError):  # _structure_faults has named it
+def _valid_parts(parts: object, model: type[Part]) -> Iterator[tuple[int, Part]]:
+    for i, part in enumerate(cast(Sequence[object], parts) if isinstance(parts, list | tuple) else ()):
+        with suppress(ValidationError):  # _structure_faults reports it
             yield i, model.model_validate(part)
 
 
-def _repeated(field: str, names: Sequence[tuple[int, str]]) -> list[Fault]:
+def _duplicate_faults(field: str, names: Sequence[tuple[int, str]]) -> list[Fault]:
     seen: set[str] = set()
     faults: list[Fault] = []
     for i, name in names:
         if name in seen:
-            faults.append(Fault(pointer=pointer(field, i, "name"), detail=f"{name!r} is already taken; choose another"))
+            faults.append(
+                Fault(pointer=json_pointer(field, i, "name"), detail=f"{name!r} is already taken; choose another")
+            )
         seen.add(name)
     return faults
 
 
-def _one_of(name: str, known: Sequence[str]) -> str:
+def _unknown_name(name: str, known: Sequence[str]) -> str:
     return f"{name!r} is unknown; known are {', '.join(known)}"
 
 
-def _workload_faults(chosen: WorkloadDefinition, catalogue: Catalogue, at: str) -> list[Fault]:
-    name = chosen.workload or chosen.name
+def _workload_faults(workload: WorkloadDefinition, catalogue: Catalogue, path: str) -> list[Fault]:
+    name = workload.workload or workload.name
     entry = catalogue.workload(name)
     if entry is None:
-        field = "/workload" if chosen.workload else "/name"
-        return [Fault(pointer=at + field, detail=_one_of(name, [known.name for known in catalogue.workloads]))]
+        field = "/workload" if workload.workload else "/name"
+        return [Fault(pointer=path + field, detail=_unknown_name(name, [known.name for known in catalogue.workloads]))]
     faults: list[Fault] = []
-    if chosen.steps is not None and chosen.epochs is not None:
-        faults.append(Fault(pointer=at + "/epochs", detail="give steps or epochs, not both"))
+    if workload.steps is not None and workload.epochs is not None:
+        faults.append(Fault(pointer=path + "/epochs", detail="give steps or epochs, not both"))
     options = {option.name: option for option in entry.options}
-    for key, value in chosen.options.items():
-        place = at + pointer("options", key)
-        fault = options[key].fault(value) if key in options else _one_of(key, list(options))
+    for key, value in workload.options.items():
+        fault = options[key].fault(value) if key in options else _unknown_name(key, list(options))
         if fault is not None:
-            faults.append(Fault(pointer=place, detail=fault))
+            faults.append(Fault(pointer=path + json_pointer("options", key), detail=fault))
     return faults
 
 
-def _arm_faults(arm: ArmDefinition, catalogue: Catalogue, at: str) -> list[Fault]:
+def _arm_faults(arm: ArmDefinition, catalogue: Catalogue, path: str) -> list[Fault]:
     name = arm.optimizer or arm.name
     entry = catalogue.optimizer(name)
     if entry is None:
         field = "/optimizer" if arm.optimizer else "/name"
-        return [Fault(pointer=at + field, detail=_one_of(name, [known.name for known in catalogue.optimizers]))]
+        return [Fault(pointer=path + field, detail=_unknown_name(name, [known.name for known in catalogue.optimizers]))]
     known = {hyperparameter.name: hyperparameter for hyperparameter in entry.hyperparameters}
     faults: list[Fault] = []
     for key, value in arm.fixed.items():
-        fault = known[key].fault(value) if key in known else _one_of(key, list(known))
+        fault = known[key].fault(value) if key in known else _unknown_name(key, list(known))
         if fault is not None:
-            faults.append(Fault(pointer=at + pointer("fixed", key), detail=fault))
+            faults.append(Fault(pointer=path + json_pointer("fixed", key), detail=fault))
     for key, posted in arm.search.items():
-        place = at + pointer("search", key)
+        range_path = path + json_pointer("search", key)
         if key not in known:
-            faults.append(Fault(pointer=place, detail=_one_of(key, list(known))))
+            faults.append(Fault(pointer=range_path, detail=_unknown_name(key, list(known))))
             continue
         if key in arm.fixed:
-            faults.append(Fault(pointer=place, detail=f"{key!r} is fixed as well; fix it or search it"))
-        faults += _range_faults(known[key], posted.low, posted.high, place)
+            faults.append(Fault(pointer=range_path, detail=f"{key!r} is fixed as well; fix it or search it"))
+        faults += _range_faults(known[key], posted.low, posted.high, range_path)
     for key, posted in arm.schedule.items():
-        fault = _schedule_fault(arm, posted, known[key]) if key in known else _one_of(key, list(known))
+        fault = _schedule_fault(arm, posted, known[key]) if key in known else _unknown_name(key, list(known))
         if fault is not None:
-            faults.append(Fault(pointer=at + pointer("schedule", key), detail=fault))
+            faults.append(Fault(pointer=path + json_pointer("schedule", key), detail=fault))
     return faults
 
 
@@ -165,27 +169,27 @@ def _schedule_fault(arm: ArmDefinition, posted: ScheduleDefinition, hyperparamet
     return None
 
 
-def _range_faults(hyperparameter: Hyperparameter, low: float | None, high: float | None, at: str) -> list[Fault]:
+def _range_faults(hyperparameter: Hyperparameter, low: float | None, high: float | None, path: str) -> list[Fault]:
     ends = {
         "low": hyperparameter.search_low if low is None else low,
         "high": hyperparameter.search_high if high is None else high,
     }
     faults = [
-        Fault(pointer=f"{at}/{end}", detail=fault)
+        Fault(pointer=f"{path}/{end}", detail=fault)
         for end, value in ends.items()
         if (fault := hyperparameter.fault(value)) is not None
     ]
     if hyperparameter.log:
         faults += [
             Fault(
-                pointer=f"{at}/{end}",
+                pointer=f"{path}/{end}",
                 detail=f"{value!r} has no logarithm; this range is log-scaled, give a value above 0",
             )
             for end, value in ends.items()
             if value <= 0
         ]
     if not ends["low"] < ends["high"]:
-        faults.append(Fault(pointer=f"{at}/low", detail=f"{ends['low']!r} is not below high, {ends['high']!r}"))
+        faults.append(Fault(pointer=f"{path}/low", detail=f"{ends['low']!r} is not below high, {ends['high']!r}"))
     return faults
 
 
@@ -233,16 +237,18 @@ def _protocol_faults(
     return faults
 
 
-def _complete(posted: StudyDefinition, catalogue: Catalogue) -> StudySpec:
+def _complete_study(posted: StudyDefinition, catalogue: Catalogue) -> StudySpec:
     protocol, scale = posted.protocol, posted.protocol.scale
-    workloads = tuple(_complete_workload(chosen, _workload(catalogue, chosen), protocol) for chosen in posted.workloads)
-    arms = tuple(_complete_arm(arm, _optimizer(catalogue, arm)) for arm in posted.arms)
+    workloads = tuple(
+        _complete_workload(chosen, _workload_entry(catalogue, chosen), protocol) for chosen in posted.workloads
+    )
+    arms = tuple(_complete_arm(arm, _optimizer_entry(catalogue, arm)) for arm in posted.arms)
     trials = _scaled(protocol.trials, scale, least=min(2, protocol.trials))  # a grid has two ends
-    in_parts = protocol.sampler is Sampler.TPE or protocol.pruner is Pruner.ASHA
-    most = trials - 1 if protocol.pruner is Pruner.ASHA else trials  # also where the trials were scaled to so few
-    batch = min(most, protocol.batch or (max(1, trials // 4) if in_parts else trials))
+    several_batches = protocol.sampler is Sampler.TPE or protocol.pruner is Pruner.ASHA
+    max_batch = trials - 1 if protocol.pruner is Pruner.ASHA else trials  # scaling may have left fewer trials
+    batch = min(max_batch, protocol.batch or (max(1, trials // 4) if several_batches else trials))
     reference = protocol.reference or next((arm for arm in arms if arm.kind == "fixed"), arms[0]).name
-    objectives = _workload(catalogue, posted.workloads[0]).objectives()
+    objectives = _workload_entry(catalogue, posted.workloads[0]).objectives()
     values = protocol.model_dump() | {
         "trials": trials,
         "batch": batch,
@@ -258,11 +264,11 @@ def _scaled(amount: int, scale: float, *, least: int = 1) -> int:
     return max(least, round(amount * scale))
 
 
-def _workload(catalogue: Catalogue, chosen: WorkloadDefinition) -> WorkloadEntry:
+def _workload_entry(catalogue: Catalogue, chosen: WorkloadDefinition) -> WorkloadEntry:
     return next(entry for entry in catalogue.workloads if entry.name == (chosen.workload or chosen.name))
 
 
-def _optimizer(catalogue: Catalogue, arm: ArmDefinition) -> OptimizerEntry:
+def _optimizer_entry(catalogue: Catalogue, arm: ArmDefinition) -> OptimizerEntry:
     return next(entry for entry in catalogue.optimizers if entry.name == (arm.optimizer or arm.name))
 
 
@@ -281,7 +287,7 @@ def _complete_workload(chosen: WorkloadDefinition, entry: WorkloadEntry, protoco
         steps=_scaled(steps, protocol.scale),
         search_steps=search_steps,
         steps_per_epoch=per_epoch,
-        rungs=rungs(search_steps, per_epoch) if protocol.pruner is Pruner.ASHA else (),
+        rungs=rung_steps(search_steps, per_epoch) if protocol.pruner is Pruner.ASHA else (),
         lanes=chosen.lanes,
     )
 

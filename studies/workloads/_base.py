@@ -1,4 +1,4 @@
-"""What a workload is here: data, a model, its initialisation, a loss and metrics, declared and not trained."""
+"""The declaration of a workload: its data, model, initialisation, loss and metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from studies.errors import InvalidValueError
 from studies.optimizers._base import Tensors
 from studies.spec.parameters import STEP_SECONDS, Direction, Metric, Option
 
-#: Every option of the workload by name.
+#: Values of a workload's options by name.
 Options = Mapping[str, float | int | str]
 
 
 class Examples(NamedTuple):
-    """Inputs with their targets, both with the examples along the first axis."""
+    """Inputs and targets; the first axis of both is that of the examples."""
 
     inputs: Tensor
     targets: Tensor
@@ -28,9 +28,9 @@ class Data:
     """The examples of a workload.
 
     Args:
-        train: What is trained on.
-        validation: What decisions may read, None where there is none.
-        test: What only confirm runs are measured on, None where there is none.
+        train: Training data.
+        validation: Validation data, for selection; None if there are none.
+        test: Test data, on which only confirm runs are measured; None if there are none.
     """
 
     train: Examples
@@ -43,10 +43,10 @@ class DataFile:
     """A file of a data set.
 
     Args:
-        path: Where it lies, relative to the data directory.
-        url: Where it, or an archive that has it at `path`, is downloaded from when missing.
-        md5: Its known hash.
-        archive_md5: The archive's known hash; empty where the file comes by itself.
+        path: Its path, relative to the data directory.
+        url: Address to download it from, or an archive that contains it at `path`.
+        md5: Its published MD5.
+        archive_md5: The archive's published MD5; empty if `url` is the file itself.
     """
 
     path: str
@@ -60,7 +60,7 @@ class Measure:
     """A metric with the function that measures it.
 
     Args:
-        metric: Name, direction, summary.
+        metric: Its name, direction and summary.
         function: From (outputs, targets) to the mean over the examples; 0-dim.
     """
 
@@ -74,32 +74,31 @@ def _no_files(options: Options) -> tuple[DataFile, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is trained, declared.
+    """A workload.
 
     Args:
-        summary: One sentence, with the source.
-        options: What a study can set; one named `batch_size` sets the examples of a step, without it a step uses all;
-            one named `train_examples` sets how many there are to train on.
-        default_steps: Steps of a run where a study gives none.
-        epoch_examples: Training examples that make an epoch, unless `train_examples` is an option; 1 where every step
-            uses all.
-        lanes: Lanes of a pack from which measuring starts: about what trains fastest on a CPU.
-        step_seconds: Seconds of a step of a lane in such a pack on one core, roughly, with the default options: what a
-            study is estimated by as long as nothing of the workload was measured.
-        dtype: Of parameters, and of inputs that are not bytes.
+        summary: One sentence that names the source.
+        options: Options that a study can set. `batch_size` is the number of examples of a step; without this option a
+            step uses all. `train_examples` is the number of training examples.
+        default_steps: Length of a run if the study sets none.
+        epoch_examples: Training examples of an epoch, unless `train_examples` is an option; 1 if every step uses all.
+        lanes: Lanes of a pack with which probes start: about the fastest number on a CPU.
+        step_seconds: Rough seconds of a step of one lane in such a pack, on one core and with the default options. It
+            gives a study's estimate until the workload has been measured.
+        dtype: Dtype of parameters, and of inputs other than bytes.
         data_per_seed: Whether every seed draws its own data.
-        replacement: Whether every example is drawn by itself from all, instead of in shuffled passes.
-        has_validation: Whether the data have a validation part.
+        replacement: Whether batches are drawn with replacement instead of in shuffled passes.
+        has_validation: Whether there are validation data.
         files: From options to the data set's files; they are in the data directory when `data` is called.
-        data: From (options, data directory, generator) to the data; the generator is used where `data_per_seed`.
-        augment: From (a lane's batch of inputs, generator) to what is trained on instead; None for the inputs.
-        noise: From (options, generator) to what a training step is random by, as dropout: the second input of the
-            module, which has only one in measurements; None where training has one as well.
+        data: From (options, data directory, generator) to the data; the generator is for `data_per_seed`.
+        augment: From (a lane's batch of inputs, generator) to the augmented inputs; None for no augmentation.
+        noise: From (options, generator) to the noise of a training step, such as dropout: the module's second input,
+            which measurements leave out. None for a module with one input.
         model: From options to the module.
         initialise: Sets all of the module's parameters and buffers in place, drawing from the generator.
         loss: From (outputs, targets) to the loss; 0-dim.
-        penalty: From the parameters to what is added to the training loss; 0-dim. None for nothing.
-        measures: What is measured on validation and test data besides the loss.
+        penalty: From the parameters to a term that is added to the training loss; 0-dim. None for no term.
+        measures: Metrics on validation and test data besides the loss.
     """
 
     summary: str
@@ -123,7 +122,7 @@ class Workload:
     measures: tuple[Measure, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that what belongs to batches is declared only where there are batches."""
+        """Check that a workload without batches declares no augmentation, noise or replacement."""
         if not any(option.name == "batch_size" for option in self.options) and (
             self.augment is not None or self.noise is not None or self.replacement
         ):
@@ -134,7 +133,7 @@ class Workload:
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the fraction of examples whose largest logit is the target's.
+    """Return the fraction of correctly classified examples.
 
     Args:
         outputs: Logits, (examples, classes).
@@ -143,7 +142,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.argmax(-1) == targets).double().mean()
 
 
-#: What classification is measured by, besides the loss.
+#: The metric of classification workloads.
 ACCURACY = Measure(
     metric=Metric(name="accuracy", direction=Direction.MAXIMIZE, summary="Fraction classified right."),
     function=accuracy,

@@ -1,10 +1,10 @@
 """The paper's CIFAR-10 experiment (section 3.4): a pre-activation ResNet-32, batch 128, 250 epochs.
 
-Network, data augmentation and loss are those of TensorFlow's official models at the time of the paper, which it used;
-the repository's own policy is momentum SGD with learning rate 0.1 times 1, 0.1, 0.01, 0.001 from epochs 0, 100, 150
-and 200. Not known is which commit it was: whether the truncated normal's variance was corrected for the truncation
-(here it is not) changed about then. The whole training set is trained on, as there; nothing is held out to validate.
-The running statistics keep 0.997 of themselves a step, so that test data say little before some thousand steps.
+Network, data augmentation and loss are those of TensorFlow's official models at the time of the paper, which used them.
+That repository trains with momentum SGD and learning rate 0.1 times 1, 0.1, 0.01, 0.001 from epochs 0, 100, 150 and
+200. Its exact commit is unknown: at about that time it changed whether the truncated normal's variance is corrected for
+the truncation (here it is not). As there, training uses the whole training set, and there are no validation data. The
+running statistics decay by 0.997 in a step, so test metrics mean little before some thousand steps.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from studies.workloads.models.resnet import ResNet, initialise_resnet
 ARCHIVE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
 FOLDER = "cifar-10-batches-py/"
-#: The published files' MD5, of the training batches in their order and of the test batch.
+#: MD5 of the published files: the training batches in order, and the test batch.
 TRAIN = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -31,19 +31,19 @@ TRAIN = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
 }
 TEST = {"test_batch": "40351d587109b95175f43aff81a1287e"}
-#: Examples of a batch file.
-BATCH = 10_000
-#: Pixels of zeros around an image that is cropped at random.
+#: Number of examples of a batch file.
+FILE_EXAMPLES = 10_000
+#: Width in pixels of the zero padding before a random crop.
 PADDING = 4
-#: Of half the squared norm of every trainable, batch norm's included.
+#: Factor of half the squared norm of all parameters, including batch norm's.
 WEIGHT_DECAY = 2e-4
 
 
 def files(options: Options) -> tuple[DataFile, ...]:
-    """Return the batches that hold the first training examples, and the test batch."""
-    needed = dict(list(TRAIN.items())[: -(-int(options["train_examples"]) // BATCH)]) | TEST
+    """Return the batch files of the first `train_examples` examples, and the test batch."""
+    digests = dict(list(TRAIN.items())[: -(-int(options["train_examples"]) // FILE_EXAMPLES)]) | TEST
     return tuple(
-        DataFile(path=FOLDER + name, url=ARCHIVE, md5=md5, archive_md5=ARCHIVE_MD5) for name, md5 in needed.items()
+        DataFile(path=FOLDER + name, url=ARCHIVE, md5=md5, archive_md5=ARCHIVE_MD5) for name, md5 in digests.items()
     )
 
 
@@ -53,8 +53,8 @@ def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
     count = int(options["train_examples"])
     return Data(
         train=Examples(
-            inputs=torch.cat([each.inputs for each in train])[:count],
-            targets=torch.cat([each.targets for each in train])[:count],
+            inputs=torch.cat([examples.inputs for examples in train])[:count],
+            targets=torch.cat([examples.targets for examples in train])[:count],
         ),
         test=test,
     )
@@ -66,11 +66,11 @@ def _examples(path: Path) -> Examples:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Crop every image at random out of itself with 4 pixels of zeros around it, and mirror half of them.
+    """Pad every image with 4 pixels of zeros and crop it at random; mirror half of the images.
 
     Args:
         images: (batch, 3, 32, 32).
-        generator: Where to draw from.
+        generator: Random number generator.
     """
     count, _, height, width = images.shape
     down, right = torch.randint(2 * PADDING + 1, (2, count, 1), generator=generator)
@@ -84,8 +84,8 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def penalty(params: Tensors) -> Tensor:
-    """Return the weight decay as a part of the loss, so that L4 sees the sum."""
-    return WEIGHT_DECAY * torch.stack([each.square().sum() / 2 for each in params]).sum()
+    """Return weight decay as a term of the loss, so that L4 uses the sum."""
+    return WEIGHT_DECAY * torch.stack([param.square().sum() / 2 for param in params]).sum()
 
 
 def model(options: Options) -> nn.Module:

@@ -1,4 +1,4 @@
-"""A small multilayer perceptron on scikit-learn's handwritten digits, which ship with the package."""
+"""A small multilayer perceptron on the handwritten digits that are part of scikit-learn."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from studies.seeds import seeded_generator as derived
+from studies.seeds import seeded_generator
 from studies.spec.parameters import Option
 from studies.workloads._base import ACCURACY, Data, Examples, Options, Workload
 from studies.workloads.models.layers import initialise_mlp, mlp
 
-#: Of the 1797 images, shuffled once for all studies: these many train and validate, the rest test.
+#: Number of training and validation images; the rest of the 1797 are test images. All studies use the same split.
 TRAIN, VALIDATION = 1200, 297
 
 
@@ -21,9 +21,9 @@ def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
     images, classes = load_digits(return_X_y=True)
     inputs = torch.tensor(images, dtype=torch.float32) / 16
     targets = torch.tensor(classes, dtype=torch.int64)
-    order = torch.randperm(len(inputs), generator=derived("digits_mlp", 0, "split"))
-    parts = order[:TRAIN], order[TRAIN : TRAIN + VALIDATION], order[TRAIN + VALIDATION :]
-    train, validation, test = (Examples(inputs=inputs[part], targets=targets[part]) for part in parts)
+    order = torch.randperm(len(inputs), generator=seeded_generator("digits_mlp", 0, "split"))
+    splits = order[:TRAIN], order[TRAIN : TRAIN + VALIDATION], order[TRAIN + VALIDATION :]
+    train, validation, test = (Examples(inputs=inputs[split], targets=targets[split]) for split in splits)
     return Data(train=train, validation=validation, test=test)
 
 

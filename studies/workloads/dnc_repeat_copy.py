@@ -1,9 +1,9 @@
-"""The paper's DNC experiment (section 3.3): a Differential Neural Computer learns to repeat a pattern.
+"""The paper's DNC experiment (section 3.3): a Differentiable Neural Computer learns to repeat a pattern.
 
-The task and its sizes are the defaults of DeepMind's program, which the paper trained: patterns of 4 bits and length 1
-or 2, to be given back once or twice. Every episode there is drawn anew and independently; as there are only 544
-different ones, they are listed here, each as often as is probable, and drawn with replacement. Shorter episodes
-are padded to 9 steps, of which only an episode's answer counts.
+The task and its sizes are the defaults of DeepMind's implementation, which the paper trained: patterns of 4 bits and
+length 1 or 2, to be repeated once or twice. There, every episode is drawn independently. Since only 544 differ, the
+data list them in proportion to their probability, and batches are drawn with replacement. Shorter episodes are padded
+to 9 steps; only the steps of the answer count.
 """
 
 from itertools import product
@@ -18,54 +18,55 @@ from studies.workloads._base import Data, Examples, Options, Workload
 from studies.workloads.models.dnc import DNC, initialise_dnc
 
 BITS, LENGTHS, REPEATS = 4, (1, 2), (1, 2)
-#: The number of repeats is given divided by it.
+#: Divisor of the number of repeats in the inputs.
 REPEAT_SCALE = 10
 TIME = max(LENGTHS) * (max(REPEATS) + 1) + 3
 
 
 def episode(pattern: Tensor, repeats: int) -> tuple[Tensor, Tensor]:
-    """Return what is shown and what is to be answered.
+    """Return the inputs and the targets of an episode.
 
-    Shown are a start flag, the pattern, and the number of repeats; then the answer is due, the pattern so many times
-    and an end flag.
+    The inputs are a start flag, the pattern and the number of repeats. The targets follow: the repeated pattern and an
+    end flag.
 
     Args:
         pattern: Bits, (length, 4).
-        repeats: How often it is to be given back.
+        repeats: Number of repeats.
 
     Returns:
-        Inputs, (9, 6), with flag and repeats as the last two channels; targets, (9, 6), with the end flag and whether
-        the step counts as the last two.
+        Inputs, (9, 6), whose last two channels are the start flag and the repeats; targets, (9, 6), whose last two
+        channels are the end flag and whether the step counts.
     """
     length = len(pattern)
-    shown, answer = torch.zeros(TIME, BITS + 2), torch.zeros(TIME, BITS + 2)
-    shown[0, BITS] = 1
-    shown[1 : 1 + length, :BITS] = pattern
-    shown[1 + length, BITS + 1] = repeats / REPEAT_SCALE
+    inputs, targets = torch.zeros(TIME, BITS + 2), torch.zeros(TIME, BITS + 2)
+    inputs[0, BITS] = 1
+    inputs[1 : 1 + length, :BITS] = pattern
+    inputs[1 + length, BITS + 1] = repeats / REPEAT_SCALE
     start, end = length + 2, length + 2 + length * repeats
-    answer[start:end, :BITS] = pattern.repeat(repeats, 1)
-    answer[end, BITS] = 1
-    answer[start : end + 1, BITS + 1] = 1
-    return shown, answer
+    targets[start:end, :BITS] = pattern.repeat(repeats, 1)
+    targets[end, BITS] = 1
+    targets[start : end + 1, BITS + 1] = 1
+    return inputs, targets
 
 
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-    """List every episode, the shorter ones as often as all longer ones have the same length."""
-    longest = 2 ** (BITS * max(LENGTHS))
-    found: list[tuple[Tensor, Tensor]] = []
+    """List every episode, with copies of the shorter ones so that all lengths are equally frequent."""
+    pattern_count = 2 ** (BITS * max(LENGTHS))
+    episodes: list[tuple[Tensor, Tensor]] = []
     for length, repeats in product(LENGTHS, REPEATS):
         patterns = [torch.tensor(bits).reshape(length, BITS).float() for bits in product((0, 1), repeat=BITS * length)]
-        for pattern in patterns * (longest // len(patterns)):
-            found.append(episode(pattern, repeats))
+        for pattern in patterns * (pattern_count // len(patterns)):
+            episodes.append(episode(pattern, repeats))
     return Data(
         train=Examples(
-            inputs=torch.stack([shown for shown, _ in found]), targets=torch.stack([answer for _, answer in found])
+            inputs=torch.stack([inputs for inputs, _ in episodes]),
+            targets=torch.stack([targets for _, targets in episodes]),
         )
     )
 
 
 def model(options: Options) -> nn.Module:
-    """Return the computer: LSTM 64, memory 16 x 16, 4 read heads, 1 write head."""
+    """Return the network: LSTM 64, memory 16 x 16, 4 read heads, 1 write head."""
     return DNC(BITS + 2, BITS + 1)
 
 

@@ -1,8 +1,9 @@
 """The paper's Fashion-MNIST experiment (section 3.5): a small convolutional network with dropout, batch 100.
 
-A reconstruction: the paper leaves the network to a supplement that could not be found. This is the network of
-TensorFlow's tutorial at that time (5x5x32, pool, 5x5x64, pool, dense 1024, dropout 0.4, dense 10), with that library's
-default initialisation, and the first 5,000 images held out as its loader does. The length of training is not known.
+A reconstruction: the paper describes the network in a supplement that is not available. This is the network of
+TensorFlow's tutorial at that time (5x5x32, pool, 5x5x64, pool, dense 1024, dropout 0.4, dense 10), with TensorFlow's
+default initialisation. As in its loader, the first 5,000 images are for validation. The paper's number of steps is
+unknown.
 """
 
 from pathlib import Path
@@ -18,7 +19,7 @@ from studies.workloads.models.layers import Pixels
 
 SOURCE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FOLDER = "FashionMNIST/raw/"
-#: The published MD5 of the original files.
+#: MD5 of the published files.
 MD5 = {
     "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
@@ -33,7 +34,7 @@ class ConvNet(nn.Module):
     """Two convolutions with pooling, a dense layer with dropout, and the logits."""
 
     def __init__(self) -> None:
-        """Make the layers; `initialise` draws their weights."""
+        """Create the layers; `initialise` draws their weights."""
         super().__init__()
         self.pixels = Pixels()
         self.conv1 = nn.Conv2d(1, 32, 5, padding=2)
@@ -45,8 +46,8 @@ class ConvNet(nn.Module):
         """Map images, (batch, 1, 28, 28) bytes, to logits.
 
         Args:
-            x: The images; they are scaled to [0, 1] here.
-            keep: What the hidden units are multiplied by, (batch, 1024); None where nothing is dropped.
+            x: The images, scaled to [0, 1] here.
+            keep: The dropout factors of the hidden units, (batch, 1024); None for no dropout.
         """
         x = max_pool2d(relu(self.conv1(self.pixels(x))), 2)
         x = max_pool2d(relu(self.conv2(x)), 2)
@@ -72,7 +73,7 @@ def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
 
 
 def noise(options: Options, generator: torch.Generator) -> Tensor:
-    """Draw a step's dropout: 0, or 1 / 0.6 where a unit is kept."""
+    """Draw the dropout factors of a step: 1 / 0.6 for a kept unit, otherwise 0."""
     kept = torch.rand(int(options["batch_size"]), HIDDEN, generator=generator) >= DROPOUT
     return kept.float() / (1 - DROPOUT)
 

@@ -15,7 +15,7 @@ class TwoLayers(nn.Module):
     """W1 W2 x, without biases."""
 
     def __init__(self) -> None:
-        """Leave the weights as zeros; `initialise` draws them."""
+        """Create zero weights; `initialise` draws them."""
         super().__init__()
         self.W1 = nn.Parameter(torch.zeros(OUTPUTS, HIDDEN))
         self.W2 = nn.Parameter(torch.zeros(HIDDEN, INPUTS))
@@ -29,13 +29,13 @@ def target_matrix(construction: str, condition: float, generator: torch.Generato
     """Return A, (10, 6), float64.
 
     `recht` scales the rows of a uniform matrix by 1 to 1/condition in equal steps. Only its last row becomes small, so
-    that its true condition number is about 10, whatever is asked for. `svd` has singular values from 1 to 1/condition
-    in equal ratios, and so exactly the condition number asked for.
+    its true condition number is about 10 for any requested one. `svd` has singular values from 1 to 1/condition in
+    equal ratios, and so exactly the requested condition number.
 
     Args:
         construction: `recht` or `svd`.
-        condition: The condition number asked for.
-        generator: Where to draw from.
+        condition: The requested condition number.
+        generator: Random number generator.
     """
     if construction == "recht":
         rows = torch.linspace(1.0, 1.0 / condition, OUTPUTS, dtype=torch.float64)
@@ -47,7 +47,7 @@ def target_matrix(construction: str, condition: float, generator: torch.Generato
 
 
 def data(options: Options, data_dir: Path, generator: torch.Generator) -> Data:
-    """Draw X ~ N(0, 1) and Y = A X, one example of 1000 columns."""
+    """Draw X ~ N(0, 1), and Y = A X, as one example of 1000 columns."""
     x = torch.randn(SAMPLES, INPUTS, dtype=torch.float64, generator=generator)
     a = target_matrix(str(options["construction"]), float(options["condition"]), generator)
     return Data(train=Examples(inputs=x.T.contiguous()[None], targets=(x @ a.T).T.contiguous()[None]))

@@ -13,14 +13,14 @@ from studies.workloads.models.layers import Pixels, initialise_mlp, mlp
 
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FOLDER = "MNIST/raw/"
-#: The published MD5 of the original files.
+#: MD5 of the published files.
 MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
-#: The authors' loader keeps the first images for validation.
+#: Number of validation images; as in the authors' loader, they are the first ones.
 VALIDATION = 5000
 
 
@@ -49,7 +49,7 @@ WORKLOAD = Workload(
     summary="MNIST by a 784-300-100-10 ReLU perceptron, mean cross-entropy (section 3.2 of the paper).",
     options=(Option(name="batch_size", default=64, low=1, high=55_000, summary="Examples of a step."),),
     default_steps=30 * 937,
-    # the authors' epoch is 937 steps of 64, that is of 60,000 examples, though they train on 55,000
+    # the authors' epoch has 937 steps of 64, that is 60,000 examples, though they train on 55,000
     epoch_examples=60_000,
     lanes=2,
     step_seconds=0.0006,

@@ -16,7 +16,7 @@ from service.storage.engine import open_engine
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
-from tests.support.http_server import served
+from tests.support.http_server import serve_app
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def app() -> FastAPI:
 @pytest.fixture(scope="session")
 def server_url(app: FastAPI) -> Iterator[str]:
     """Where the application is served."""
-    with served(app) as url:
+    with serve_app(app) as url:
         yield url
 
 
@@ -60,7 +60,7 @@ def keyed_app() -> FastAPI:
 def keyed_url(keyed_app: FastAPI) -> Iterator[str]:
     """Where that application is served; it does not mind how often it is asked without a key."""
     keyed_app.state.failure_limiter = RateLimiter(0)
-    with served(keyed_app) as url:
+    with serve_app(keyed_app) as url:
         yield url
 
 

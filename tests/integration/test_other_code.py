@@ -42,5 +42,5 @@ def test_a_machine_of_other_code_or_token_does_not_join(environment: dict[str, s
         return subprocess.run(command, env=environment | more, capture_output=True, text=True, timeout=120).stdout
 
     # the head of this test has no label, as one that others started
-    assert join().startswith("OtherCodeError this machine has 0.1.0-")
+    assert join().startswith("CodeMismatchError this machine has 0.1.0-")
     assert "refuses this machine's token" in join(RAY_AUTH_TOKEN=secrets.token_hex(32))

@@ -12,11 +12,11 @@ from studies.analysis.comparison import Comparison, Verdict, compare
 from studies.execution.worker import train_pack
 from studies.records.rows import Rows
 from studies.registry import build_catalogue
-from studies.search.selection import scores
+from studies.search.selection import score_trials
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
-from tests.support.simulated_driver import driver, opened
+from tests.support.simulated_driver import driver, open_study
 from tests.support.throughput import next_pack
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def studied(workloads: list[dict[str, Any]], arms: list[dict[str, Any]], **proto
 
 def trained(spec: StudySpec, folder: Path) -> Rows:
     """Return the rows of the study, driven and trained in this process from its start to its end."""
-    _, ledger = opened(folder, spec)
+    _, ledger = open_study(folder, spec)
     source = driver(spec, ledger, folder)
     while (job := next_pack(source, 16)) is not None:
         source.record_result(job.number, train_pack(job, "cpu"))
@@ -51,7 +51,7 @@ def test_searched_alike_it_is_the_same_to_the_last_bit(
     for (workload, arm), found in compare(spec, rows).items():
         assert found.verdict not in CALLED
         assert set(found.differences) <= {0.0, None}
-        mine, theirs = (scores(spec, rows, workload, name) for name in (arm, "one"))
+        mine, theirs = (score_trials(spec, rows, workload, name) for name in (arm, "one"))
         assert [each.value for each in mine] == [each.value for each in theirs]
         assert len({each.trial.setting["lr"] for each in mine}) == len(mine) >= 8
     finals = {run.train_loss for run in rows.runs if run.stage is Stage.CONFIRM and run.workload == "digits_mlp"}

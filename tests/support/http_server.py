@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 
 @contextmanager
-def served(app: FastAPI) -> Generator[str]:
+def serve_app(app: FastAPI) -> Generator[str]:
     """Give the address at which an application answers.
 
     Args:

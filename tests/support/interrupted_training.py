@@ -22,7 +22,7 @@ class CutError(Exception):
 
 
 @dataclass
-class Counted:
+class CountingStepperFactory:
     """Makes steppers that count, and that end at the step after so many, as a process that dies does.
 
     Args:
@@ -40,12 +40,12 @@ class Counted:
     def __call__(self, step: StackedStep, lanes: Lanes) -> Stepper:
         """Make one."""
         self.widths.append(len(lanes.alive))
-        return _Counting(self, self.make(step, lanes))
+        return _CountingStepper(self, self.make(step, lanes))
 
 
 @final
-class _Counting:
-    def __init__(self, counted: Counted, stepper: Stepper) -> None:
+class _CountingStepper:
+    def __init__(self, counted: CountingStepperFactory, stepper: Stepper) -> None:
         self._counted, self._stepper = counted, stepper
 
     @property
@@ -59,7 +59,7 @@ class _Counting:
         return self._stepper.advance(inputs, targets, setting)
 
 
-def keeper(folder: Path, what: str = "this") -> CheckpointWriter:
+def checkpoint_writer(folder: Path, what: str = "this") -> CheckpointWriter:
     """Return what keeps a checkpoint before every step but the first.
 
     Args:
@@ -69,9 +69,9 @@ def keeper(folder: Path, what: str = "this") -> CheckpointWriter:
     return CheckpointWriter(folder / "pack-00000.checkpoint", what, interval=0.0, max_time_share=math.inf)
 
 
-def trained_in_parts(
+def train_in_parts(
     train: Train, make: StepperFactory, cuts: Sequence[int], folder: Path
-) -> tuple[tuple[Measurement, ...], Counted]:
+) -> tuple[tuple[Measurement, ...], CountingStepperFactory]:
     """Train a pack in several processes' stead, and return what was measured and what the last one did.
 
     Args:
@@ -82,13 +82,13 @@ def trained_in_parts(
     """
     before = 0
     for cut in cuts:
-        counted = Counted(make, most=cut - before)
+        counted = CountingStepperFactory(make, most=cut - before)
         try:
-            train(counted, keeper(folder))
+            train(counted, checkpoint_writer(folder))
         except CutError:
             assert counted.taken == cut - before
         else:
             raise AssertionError(f"it ended before it was cut after {cut} steps")
         before = cut
-    counted = Counted(make)
-    return train(counted, keeper(folder)), counted
+    counted = CountingStepperFactory(make)
+    return train(counted, checkpoint_writer(folder)), counted

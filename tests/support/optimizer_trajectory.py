@@ -9,7 +9,7 @@ from torch.optim import Optimizer as TorchOptimizer
 from studies import registry
 from studies.optimizers._base import Tensors
 from studies.training.lanes import Lanes, stacked_step
-from tests.support.stateless_losses import plain
+from tests.support.stateless_losses import stateless_loss
 
 STEPS = 60
 SHAPES = ((4, 3), (4,), (2, 4))
@@ -34,10 +34,10 @@ def loss(params: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
     return ((inputs @ w.T + b).tanh() @ out.T - targets).square().mean()
 
 
-def stacked(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Tensor]]:
+def stacked_trajectory(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Tensor]]:
     """Return every lane's flattened parameters after every step; what a setting leaves out is the default."""
     optimizer = registry.load_optimizer(name)
-    step = stacked_step(plain(loss), optimizer)
+    step = stacked_step(stateless_loss(loss), optimizer)
     lanes = len(settings)
     setting = {
         each.name: torch.tensor([lane.get(each.name, each.default) for lane in settings], dtype=torch.float64)
@@ -54,7 +54,7 @@ def stacked(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Ten
     return found
 
 
-def alone(make: Callable[[list[nn.Parameter]], TorchOptimizer], *, clip_norm: float = 0.0) -> list[Tensor]:
+def torch_trajectory(make: Callable[[list[nn.Parameter]], TorchOptimizer], *, clip_norm: float = 0.0) -> list[Tensor]:
     """Return the flattened parameters after every step of one of torch's own optimizers, with its own clipping."""
     params = [nn.Parameter(each) for each in initial()]
     optimizer = make(params)
@@ -69,7 +69,7 @@ def alone(make: Callable[[list[nn.Parameter]], TorchOptimizer], *, clip_norm: fl
     return found
 
 
-def by_function(step: Callable[[list[float], list[float], float], list[float]]) -> list[Tensor]:
+def function_trajectory(step: Callable[[list[float], list[float], float], list[float]]) -> list[Tensor]:
     """Return the flattened parameters after every step of a function of (parameters, gradient, loss)."""
     params = initial()
     found: list[Tensor] = []

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from studies.planning.planner import additions
+from studies.planning.planner import plan_next_packs
 from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial, by_arm
 from studies.reporting.report import Provenance
-from studies.search.selection import Search
+from studies.search.selection import SearchState
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.parameters import Direction, Precision, Stage
 from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
@@ -132,7 +132,7 @@ def planted_rows(spec: StudySpec, arms: Mapping[str, Planted], repetition: int |
     rows, luck = Rows(), None if repetition is None else Luck(spec, repetition)
     speeds = all_eager(spec, {workload.name: 8 for workload in spec.workloads})
     while True:
-        added = additions(spec, by_arm(rows), speeds, _grid)
+        added = plan_next_packs(spec, by_arm(rows), speeds, _grid)
         if not added.packs:
             return rows
         rows = replace(rows, trials=(*rows.trials, *added.trials))
@@ -156,9 +156,9 @@ def provenance(spec: StudySpec, study_id: str = "s-1") -> Provenance:
     )
 
 
-def _grid(workload: WorkloadSpec, arm: ArmSpec, search: Search, batch: int, count: int) -> list[dict[str, float]]:
-    opened = search.rounds[-1].opened["lr"]
-    return [{"lr": float(lr)} for lr in np.geomspace(opened.low, opened.high, count)]
+def _grid(workload: WorkloadSpec, arm: ArmSpec, search: SearchState, batch: int, count: int) -> list[dict[str, float]]:
+    new_range = search.rounds[-1].new_ranges["lr"]
+    return [{"lr": float(lr)} for lr in np.geomspace(new_range.low, new_range.high, count)]
 
 
 def _trained(spec: StudySpec, rows: Rows, arm: Planted, pack: Pack, luck: Luck | None) -> tuple[Pack, list[Run]]:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, where its programs are installed."""
+"""A temporary PostgreSQL server for tests, if PostgreSQL is installed."""
 
 import os
 import shutil
@@ -7,29 +7,29 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Where Debian puts what only the server's own user runs.
+#: Debian's folder of PostgreSQL's server programs.
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
 def programs() -> Path | None:
-    """Return the folder of `initdb` and `postgres`, None where there is none."""
-    found = shutil.which("postgres")
-    if found is not None:
-        return Path(found).parent
+    """Return the folder of `initdb` and `postgres`, None if they are not installed."""
+    program = shutil.which("postgres")
+    if program is not None:
+        return Path(program).parent
     versions = sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     return versions[-1].parent if versions else None
 
 
 @contextmanager
 def server(folder: Path) -> Generator[Path]:
-    """Run a server that listens on a socket in a folder, and nowhere else.
+    """Run a server that listens only on a socket in a folder.
 
     Args:
-        folder: Empty, with a short path: the names of sockets are.
+        folder: An empty folder with a short path, because socket paths are limited.
     """
     binaries = programs()
     assert binaries is not None
-    user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+    user = "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root
     if user is not None:
         shutil.chown(folder, user)
     data = folder / "data"
@@ -50,10 +50,10 @@ def server(folder: Path) -> Generator[Path]:
 
 
 def address(folder: Path, name: str) -> str:
-    """Return SQLAlchemy's address of a database.
+    """Return the SQLAlchemy URL of a database.
 
     Args:
-        folder: The server's.
-        name: The database's.
+        folder: The server's folder.
+        name: The database's name.
     """
     return f"postgresql+psycopg://l4@/{name}?host={folder}"

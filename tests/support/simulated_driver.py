@@ -25,7 +25,7 @@ from tests.support.throughput import next_pack
 PACK_SECONDS = 10.0
 
 
-def studied(budget: dict[str, Any] | None = None, **protocol: Any) -> StudySpec:
+def build_spec(budget: dict[str, Any] | None = None, **protocol: Any) -> StudySpec:
     """Return a study of two workloads with one fixed and two searched arms, the best rate of one beyond its range."""
     body = {
         "name": "pretended",
@@ -40,7 +40,7 @@ def studied(budget: dict[str, Any] | None = None, **protocol: Any) -> StudySpec:
     return resolve(body, build_catalogue())
 
 
-def opened(folder: Path, spec: StudySpec) -> tuple[Store, StudyLedger]:
+def open_study(folder: Path, spec: StudySpec) -> tuple[Store, StudyLedger]:
     """Return a database that has the study, and the study claimed."""
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(open_engine(f"sqlite:///{folder / 'studies.db'}"))
@@ -64,7 +64,7 @@ def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, gpus: float = 
     )
 
 
-def answered(job: Job) -> PackResult:
+def simulate_result(job: Job) -> PackResult:
     """Return what a pack would measure if every loss fell by how near its learning rate is to 0.01."""
     return PackResult(
         measurements=tuple(_measured(lane, job.task.steps) for lane in job.task.lanes),
@@ -90,7 +90,7 @@ def _measured(lane: LaneTask, steps: int) -> Measurement:
     )
 
 
-def go_on(
+def run_packs(
     source: Driver,
     *,
     packs: int | None = None,
@@ -106,13 +106,13 @@ def go_on(
             assert source.is_finished()
             return
         job = training.pop(0 if order is None else order.randrange(len(training)))
-        source.record_result(job.number, answered(job))
+        source.record_result(job.number, simulate_result(job))
         after()
         packs = None if packs is None else packs - 1
 
 
-def driven(spec: StudySpec, folder: Path) -> Rows:
+def drive_to_end(spec: StudySpec, folder: Path) -> Rows:
     """Return the rows of the study, driven from its start to its end."""
-    _, ledger = opened(folder, spec)
-    go_on(driver(spec, ledger, folder))
+    _, ledger = open_study(folder, spec)
+    run_packs(driver(spec, ledger, folder))
     return ledger.rows()

@@ -10,7 +10,7 @@ from studies.workloads._base import Data, Examples, Options, Workload
 FEW = 200
 
 
-def with_few_to_measure(workload: Workload) -> Workload:
+def with_small_splits(workload: Workload) -> Workload:
     """Return a workload with 200 examples to validate and to test.
 
     Args:

@@ -8,7 +8,7 @@ from studies.optimizers._base import Tensors
 from studies.training.lanes import BatchLoss, Inputs
 
 
-def plain(loss: Callable[[Tensors, Tensor, Tensor], Tensor]) -> BatchLoss:
+def stateless_loss(loss: Callable[[Tensors, Tensor, Tensor], Tensor]) -> BatchLoss:
     """Return a loss of (parameters, inputs, targets) as one of a stacked step.
 
     Args:

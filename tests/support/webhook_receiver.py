@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server that notes what it gets, and answers as it is told."""
+"""A webhook receiver: a real HTTP server that records requests and sends configurable responses."""
 
 import base64
 import hashlib
@@ -17,11 +17,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """A request.
+    """A received request.
 
     Args:
-        path: Where to.
-        headers: In lower case.
+        path: The URL's path.
+        headers: The headers, with names in lower case.
         content: The body.
     """
 
@@ -41,16 +41,16 @@ class Received:
 
 
 class Receiver:
-    """What a server got, and how it answers.
+    """An HTTP server that records the requests it receives.
 
     Args:
-        port: Where it listens; any where 0.
+        port: The port to listen on; 0 for any free port.
     """
 
     def __init__(self, port: int = 0) -> None:
-        """Listen."""
+        """Start the server."""
         self.got: list[Received] = []
-        #: Returns the status of the answer; it may take its time.
+        #: Returns the status of the response; it may block.
         self.answer: Callable[[Received], int] = lambda _: 204
         receiver = self
 
@@ -69,7 +69,7 @@ class Receiver:
                     self.end_headers()
                     self.wfile.write(b"secret")
                 except BrokenPipeError:
-                    pass  # it was not waited for
+                    pass  # the client has disconnected
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -80,11 +80,11 @@ class Receiver:
         self._thread.start()
 
     def secure(self, certificate: Path, key: Path) -> None:
-        """Speak TLS from now on.
+        """Use TLS from now on.
 
         Args:
-            certificate: Its own, as PEM.
-            key: Its own, as PEM.
+            certificate: The server's certificate, as PEM.
+            key: The server's private key, as PEM.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
@@ -92,16 +92,16 @@ class Receiver:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return self._server.server_port
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """The URL that accepts messages."""
         return f"http://127.0.0.1:{self.port}/hook"
 
     def until(self, count: int, seconds: float = 20.0) -> list[Received]:
-        """Return what it got, once it is so many requests."""
+        """Wait for a number of requests, and return all requests so far."""
         deadline = time.monotonic() + seconds
         while len(self.got) < count:
             assert time.monotonic() < deadline, f"{len(self.got)} of {count}"
@@ -109,7 +109,7 @@ class Receiver:
         return list(self.got)
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.socket.close()
         self._thread.join()
@@ -118,15 +118,15 @@ class Receiver:
 @contextmanager
 def receiver(port: int = 0) -> Generator[Receiver]:
     """Run a receiver."""
-    made = Receiver(port)
+    server = Receiver(port)
     try:
-        yield made
+        yield server
     finally:
-        made.close()
+        server.close()
 
 
 def verify(secret: str, received: Received) -> None:
-    """Verify a signature, as the specification of Standard Webhooks has it."""
+    """Verify a signature, as specified by Standard Webhooks."""
     assert secret.startswith("whsec_")
     timestamp = received.headers["webhook-timestamp"]
     assert abs(time.time() - int(timestamp)) < 300

@@ -5,10 +5,12 @@ from datetime import datetime
 
 from service.states import State
 from service.storage.entities import StudyRow
-from studies.planning.progress import Place, Standing
+from studies.planning.progress import ArmKey, SearchProgress
 
 
-def conditions(study: StudyRow, searches: Mapping[Place, Standing], ahead: int, now: datetime) -> tuple[str, ...]:
+def conditions(
+    study: StudyRow, searches: Mapping[ArmKey, SearchProgress], ahead: int, now: datetime
+) -> tuple[str, ...]:
     """Return the conditions of a study.
 
     Args:
@@ -29,7 +31,7 @@ def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
         yield study.waiting_for
 
 
-def _range_extensions(searches: Mapping[Place, Standing]) -> Iterator[str]:
+def _range_extensions(searches: Mapping[ArmKey, SearchProgress]) -> Iterator[str]:
     for (workload, arm), search in searches.items():
         if len(search.rounds) > 1:
             last = search.rounds[-1].ranges
@@ -37,8 +39,8 @@ def _range_extensions(searches: Mapping[Place, Standing]) -> Iterator[str]:
             yield f"range extended for {arm} on {workload}: {ranges}"
 
 
-def _budget_cuts(searches: Mapping[Place, Standing]) -> Iterator[str]:
+def _budget_cuts(searches: Mapping[ArmKey, SearchProgress]) -> Iterator[str]:
     for (workload, arm), search in searches.items():
-        if search.cut:
+        if search.truncated:
             planned = search.trials_done if search.done else search.trials
-            yield f"the budget leaves the search for {arm} on {workload} {planned} of {search.asked} trials"
+            yield f"the budget leaves the search for {arm} on {workload} {planned} of {search.requested_trials} trials"

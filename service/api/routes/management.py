@@ -24,7 +24,7 @@ from service.storage.repositories.deletions import Deletions
 from service.storage.repositories.listing import StudyFilter
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
-from studies.validation.compatibility import recheck
+from studies.validation.compatibility import check_compatibility
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.SUBMITTER))])
 
@@ -55,7 +55,7 @@ def clone_study(
         spec = store.study(study_id).spec
         if request.name is not None:
             spec = spec.model_copy(update={"name": request.name})
-        recheck(spec, Runners(store).catalogue())
+        check_compatibility(spec, Runners(store).catalogue())
         clone_id = store.add_study(spec, datetime.now(UTC), key, caller.name, reason=f"clone of {study_id}")
     response.headers["Location"] = f"/studies/{clone_id}"
     return present_study(store.study(clone_id), store, settings)

@@ -30,6 +30,8 @@ def plan(body: BodyDep, store: StoreDep) -> PlanResponse:
     return PlanResponse(
         spec_hash=spec.content_hash,
         warnings=(*spec.warnings(), *budget.warnings(spec)),
-        beyond_budget=budget.beyond(spec, seconds=estimate.expected.seconds, gpu_hours=estimate.expected.gpu_hours),
+        beyond_budget=budget.exceeded_budgets(
+            spec, seconds=estimate.expected.seconds, gpu_hours=estimate.expected.gpu_hours
+        ),
         estimate=estimate,
     )

@@ -1,1 +1,1 @@
-"""The changes of the database's tables, one file each in `versions`, as Alembic runs them."""
+"""Alembic migrations of the database, one file per revision in `versions`."""

@@ -1,4 +1,4 @@
-"""What Alembic executes for every command: runs the changes in the caller's transaction."""
+"""Alembic's environment script: runs the migrations in the caller's transaction."""
 
 from alembic import context
 

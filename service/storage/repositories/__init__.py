@@ -1,1 +1,1 @@
-"""Stored data by subject: studies, runs, progress, runners and more."""
+"""Repositories: reads and writes of studies, runs, progress, runners and more."""

@@ -1,4 +1,4 @@
-"""Deleting studies: their rows at once, their files after that, and what MLflow has of them when it can be reached."""
+"""Deletion of studies: rows first, then files; the recorder deletes the MLflow experiment once MLflow is reachable."""
 
 import logging
 import shutil
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
-    """A study whose rows are gone, and of which something else may be left.
+    """A study whose rows are deleted; files or its MLflow experiment may remain.
 
     Args:
         study_id: Its id.
-        mlflow: Whether what MLflow has of it is to be removed too.
+        mlflow: Whether to delete its MLflow experiment too.
     """
 
     study_id: str
@@ -35,27 +35,27 @@ class Deletions:
     """Deletes studies of one deployment.
 
     Args:
-        settings: The deployment's.
+        settings: The deployment's settings.
         store: The database.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        """Keep them; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._settings, self._store = settings, store
 
     def delete(self, study_id: str, now: datetime, *, mlflow: bool) -> bool:
-        """Delete a study that has ended.
+        """Delete an ended study.
 
         Args:
             study_id: The study.
             now: The present time.
-            mlflow: Whether to remove what MLflow has of it too, which is the recorder's to do.
+            mlflow: Whether to delete its MLflow experiment too, which the recorder does.
 
         Returns:
-            Whether nothing of it is left; what is left is noted, and removed by the recorder.
+            Whether the deletion is complete; otherwise it is recorded as pending, and the recorder finishes it.
 
         Raises:
-            UnknownStudyError: There is no such study, or not any more.
+            UnknownStudyError: No such study, or it is already deleted.
             WrongStateError: It has not ended.
         """
         if not is_valid_id(study_id):
@@ -75,19 +75,19 @@ class Deletions:
         return True
 
     def pending(self) -> tuple[Deletion, ...]:
-        """Return the studies of which something may be left, oldest first."""
+        """Return the pending deletions, oldest study first."""
         query = select(deletions.c.study, deletions.c.mlflow).order_by(deletions.c.study)
         with self._store.reading() as connection:
             return tuple(Deletion(study_id=study_id, mlflow=mlflow) for study_id, mlflow in connection.execute(query))
 
     def finish(self, study_id: str) -> None:
-        """Remove a deleted study's files where there still are some, and the note of it.
+        """Delete the remaining files of a deleted study, and its pending deletion.
 
         Args:
             study_id: The study.
 
         Raises:
-            OSError: A file cannot be removed; the note stays.
+            OSError: A file cannot be deleted; the deletion stays pending.
         """
         self._remove_files(study_id)
         self._remove_record(study_id)
@@ -104,7 +104,7 @@ def _remove_rows(connection: Connection, study_id: str) -> None:
     state = state_for_update(connection, study_id)
     if state not in ENDED:
         raise wrong_state(study_id, state, "deleted", "only one that has ended can; cancel it first")
-    for table in reversed(metadata.sorted_tables):  # those that refer to others first
+    for table in reversed(metadata.sorted_tables):  # referencing tables before referenced ones
         if "study" in table.c and table is not deletions:
             connection.execute(delete(table).where(table.c.study == study_id))
     connection.execute(delete(studies).where(studies.c.id == study_id))
@@ -113,5 +113,5 @@ def _remove_rows(connection: Connection, study_id: str) -> None:
 def _raise_unless_missing(
     _call: object, _path: str, error: tuple[type[BaseException], BaseException, TracebackType]
 ) -> None:
-    if not isinstance(error[1], FileNotFoundError):  # another process may be removing them too
+    if not isinstance(error[1], FileNotFoundError):  # another process may be deleting them too
         raise error[1]

@@ -1,4 +1,4 @@
-"""Finding studies: pages of them, newest first, by state, by name, and those that were archived."""
+"""Paginated, filtered lists of studies, newest first."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from service.storage.mappers import study_summary_from_row
 from service.storage.repositories.runs import bad_cursor
 from service.storage.tables import studies
 
-#: What a list shows of a study; its spec may be long, and is not read.
+#: The columns of a study that lists show; without the spec, which may be long.
 _SUMMARY_COLUMNS = select(
     studies.c.id,
     studies.c.name,
@@ -29,13 +29,13 @@ _SUMMARY_COLUMNS = select(
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFilter:
-    """Which studies are looked for.
+    """A filter of studies; a study must meet all criteria.
 
     Args:
-        states: Those in one of these; in any where there are none.
-        name: Those that have it in their name, in capitals or not; all where empty.
-        archived: Those that were archived, and not the others.
-        owner: Those of one owner; of all where None.
+        states: The allowed states; all if empty.
+        name: A part of the name, case-insensitive; any name if empty.
+        archived: Whether to list archived studies instead of the others.
+        owner: The owner's name; all owners if None.
     """
 
     states: tuple[State, ...] = ()
@@ -47,16 +47,16 @@ class StudyFilter:
 def read_study_page(
     connection: Connection, study_filter: StudyFilter, limit: int, cursor: str | None
 ) -> Page[StudySummaryRow]:
-    """Return studies, newest first.
+    """Return a page of studies, newest first.
 
     Args:
         connection: In a transaction.
-        study_filter: Which ones.
-        limit: Most studies in the page.
-        cursor: The id of the last study of the page before; None for the first page.
+        study_filter: The filter.
+        limit: Maximum number of studies in the page.
+        cursor: The id of the previous page's last study; None for the first page.
 
     Raises:
-        BadCursorError: The cursor is none of this service's.
+        BadCursorError: The cursor is invalid.
     """
     query = _SUMMARY_COLUMNS.where(
         studies.c.archived_at.is_not(None) if study_filter.archived else studies.c.archived_at.is_(None)

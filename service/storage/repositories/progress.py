@@ -1,4 +1,4 @@
-"""How far studies are, for answers: runs are counted, and a search is replayed only where it has other runs now."""
+"""Progress of studies: runs are counted, and a search is replayed only if its runs have changed."""
 
 import threading
 from collections import OrderedDict
@@ -9,43 +9,43 @@ from sqlalchemy import Connection, func, select
 from service.storage.entities import StudyRow
 from service.storage.repositories.runs import read_reached, read_searches
 from service.storage.tables import runs
-from studies.planning.progress import Place, Progress, Standing, progress
+from studies.planning.progress import ArmKey, Progress, SearchProgress, progress
 from studies.records.rows import Rows
 from studies.spec.parameters import Stage
 
-#: Studies whose searches are remembered; of others they are replayed again.
+#: Number of studies in the cache; the least recently used one is evicted.
 _MAX_CACHED_STUDIES = 200
 
 
 class ProgressCache:
-    """Remembers where searches stood when they were last looked at; it may be used from any thread."""
+    """Caches the progress of searches between calls; thread-safe."""
 
     def __init__(self) -> None:
-        """Remember nothing."""
-        self._standings: OrderedDict[str, Mapping[Place, Standing]] = OrderedDict()
+        """Start empty."""
+        self._searches: OrderedDict[str, Mapping[ArmKey, SearchProgress]] = OrderedDict()
         self._lock = threading.Lock()
 
     def progress_of(self, connection: Connection, study: StudyRow) -> Progress:
-        """Return how far a study is.
+        """Return a study's progress.
 
         Args:
-            connection: In a transaction, so that the rows are of one moment.
+            connection: In a transaction, so that all reads see the same snapshot.
             study: The study.
         """
         with self._lock:
-            known = self._standings.get(study.id, {})
+            previous = self._searches.get(study.id, {})
         counts, reached = _read_run_counts(connection, study.id), read_reached(connection, study.id)
 
-        def read(wanted: Sequence[Place]) -> Rows:
-            return read_searches(connection, study.id, wanted, reached)
+        def read(arm_keys: Sequence[ArmKey]) -> Rows:
+            return read_searches(connection, study.id, arm_keys, reached)
 
-        current = progress(study.spec, counts, reached, known, read)
+        current = progress(study.spec, counts, reached, previous, read)
         with self._lock:
-            # of two looks at once either will do: what an older one lacks is replayed again
-            self._standings[study.id] = current.searches
-            self._standings.move_to_end(study.id)
-            while len(self._standings) > _MAX_CACHED_STUDIES:
-                self._standings.popitem(last=False)
+            # concurrent calls may overwrite each other: whatever an older result lacks is replayed again
+            self._searches[study.id] = current.searches
+            self._searches.move_to_end(study.id)
+            while len(self._searches) > _MAX_CACHED_STUDIES:
+                self._searches.popitem(last=False)
         return current
 
 

@@ -1,4 +1,4 @@
-"""Counts of all finished runs by outcome, those of deleted studies included."""
+"""Counts of all finished runs by outcome, including those of deleted studies."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from studies.records.rows import Outcome, Run
 
 
 def add_to_run_counts(connection: Connection, runs: Sequence[Run]) -> None:
-    """Count runs that are written in the same transaction.
+    """Add runs to the counts, in the transaction that writes the runs.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         runs: The runs, at least one.
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -23,12 +23,12 @@ def add_to_run_counts(connection: Connection, runs: Sequence[Run]) -> None:
         index_elements=["outcome"], set_={"runs": tallies.c.runs + statement.excluded.runs}
     )
     counts = Counter(run.outcome.value for run in runs)
-    # in the same order for all who write at once: none of them waits for one that waits for it
+    # always in the same order, so that concurrent writers cannot deadlock
     connection.execute(increment, [{"outcome": outcome, "runs": counts[outcome]} for outcome in sorted(counts)])
 
 
 def read_run_counts(connection: Connection) -> dict[Outcome, int]:
-    """Return how many runs were ever done, by outcome, those that there were none of included.
+    """Return the number of runs ever finished, for every outcome.
 
     Args:
         connection: In a transaction.

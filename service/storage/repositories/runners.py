@@ -1,4 +1,4 @@
-"""The runners at work, and what they can train, as the database knows it."""
+"""The active runners and their catalogue."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ class Runners:
     """
 
     def __init__(self, store: Store) -> None:
-        """Keep the database; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._store = store
 
     def publish(self, new_catalogue: Catalogue) -> None:
@@ -47,12 +47,12 @@ class Runners:
         return Catalogue.model_validate_json(content)
 
     def heartbeat(self, runner_id: str, now: datetime, seconds: float) -> None:
-        """Say that a runner is at work, for some seconds; forget those that stopped saying so.
+        """Record that a runner is active, and delete those whose heartbeats stopped.
 
         Args:
             runner_id: The runner.
-            now: The time.
-            seconds: For how long.
+            now: The present time.
+            seconds: How long the runner counts as active without another heartbeat.
         """
         expires_at = now + timedelta(seconds=seconds)
         with self._store.writing() as connection:
@@ -60,7 +60,7 @@ class Runners:
             connection.execute(insert(runners).values(id=runner_id, expires_at=expires_at))
 
     def remove(self, runner_id: str) -> None:
-        """Say that a runner stops.
+        """Delete a runner that stops.
 
         Args:
             runner_id: The runner.
@@ -69,13 +69,13 @@ class Runners:
             connection.execute(delete(runners).where(runners.c.id == runner_id))
 
     def require_active(self, now: datetime) -> None:
-        """Return if a runner is at work.
+        """Check that a runner is active.
 
         Args:
-            now: The time.
+            now: The present time.
 
         Raises:
-            NoRunnerError: None is.
+            NoRunnerError: No runner is active.
         """
         with self._store.reading() as connection:
             active = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()

@@ -1,4 +1,4 @@
-"""Reading runs: all rows of a study, its runs page by page, and those that MLflow does not have yet."""
+"""Reads of a study's rows: all of them, those of some searches, pages of runs, and runs not recorded in MLflow yet."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from service.storage.tables import packs, runs, series, studies, trials
 from studies.records.rows import Limit, Rows, Series
 from studies.spec.parameters import Stage
 
-#: What runs are ordered by.
+#: Sort order of runs.
 _ORDER = (runs.c.workload, runs.c.arm, runs.c.stage, runs.c.trial, runs.c.seed)
 
 #: Runs with the settings of their trials.
@@ -31,12 +31,12 @@ _RUN_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 
 def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Rows:
-    """Return all rows of a study, in the order that `studies.records.rows.Rows` has.
+    """Return all rows of a study, in the order of `studies.records.rows.Rows`.
 
     Args:
-        connection: In a transaction, so that the rows are of one moment.
+        connection: In a transaction, so that all reads see the same snapshot.
         study_id: The study.
-        with_series: Whether the runs have their series.
+        with_series: Whether to read the runs' series.
     """
     study_trials = select(trials).where(trials.c.study == study_id)
     study_packs = select(packs).where(packs.c.study == study_id)
@@ -58,7 +58,7 @@ def read_rows(connection: Connection, study_id: str, *, with_series: bool) -> Ro
 
 
 def read_reached(connection: Connection, study_id: str) -> Limit | None:
-    """Return the budget that ended a study's searches, None where none did.
+    """Return the budget that ended a study's searches, None if none did.
 
     Args:
         connection: In a transaction.
@@ -71,16 +71,18 @@ def read_reached(connection: Connection, study_id: str) -> Limit | None:
 def read_searches(
     connection: Connection, study_id: str, searches: Sequence[tuple[str, str]], reached: Limit | None
 ) -> Rows:
-    """Return the trials and the search runs of some searches, in the order that `studies.records.rows.Rows` has.
+    """Return the trials and the search runs of some searches, in the order of `studies.records.rows.Rows`.
 
     Args:
-        connection: In a transaction, so that the rows are of one moment.
+        connection: In a transaction, so that all reads see the same snapshot.
         study_id: The study.
-        searches: The workloads and arms, at least one.
-        reached: The budget that ended them, as `read_reached` has it.
+        searches: At least one pair of workload and arm.
+        reached: The budget that ended them, from `read_reached`.
     """
-    own_trials = select(trials).where(trials.c.study == study_id, tuple_(trials.c.workload, trials.c.arm).in_(searches))
-    own_runs = select(runs).where(
+    search_trials = select(trials).where(
+        trials.c.study == study_id, tuple_(trials.c.workload, trials.c.arm).in_(searches)
+    )
+    search_runs = select(runs).where(
         runs.c.study == study_id,
         runs.c.stage == Stage.SEARCH.value,
         tuple_(runs.c.workload, runs.c.arm).in_(searches),
@@ -88,20 +90,20 @@ def read_searches(
     return Rows(
         trials=tuple(
             trial_from_row(row)
-            for row in connection.execute(own_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
+            for row in connection.execute(search_trials.order_by(trials.c.workload, trials.c.arm, trials.c.number))
         ),
-        runs=tuple(run_from_row(row, ()) for row in connection.execute(own_runs.order_by(*_ORDER))),
+        runs=tuple(run_from_row(row, ()) for row in connection.execute(search_runs.order_by(*_ORDER))),
         reached=reached,
     )
 
 
 def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tuple[RunRow, ...]:
-    """Return runs, with series, that MLflow does not have yet, in order of (pack, lane).
+    """Return runs, with series, that are not recorded in MLflow yet, in order of (pack, lane).
 
     Args:
         connection: In a transaction.
         study_id: The study.
-        limit: Most runs to return.
+        limit: Maximum number of runs to return.
     """
     rows = connection.execute(
         _RUNS.where(runs.c.study == study_id, runs.c.tracked.is_(False)).order_by(runs.c.pack, runs.c.lane).limit(limit)
@@ -112,16 +114,16 @@ def read_untracked_runs(connection: Connection, study_id: str, limit: int) -> tu
 
 
 def read_run_page(connection: Connection, study_id: str, limit: int, cursor: str | None) -> Page[RunRow]:
-    """Return runs without series, in order of (workload, arm, stage, trial, seed).
+    """Return a page of runs without series, in order of (workload, arm, stage, trial, seed).
 
     Args:
         connection: In a transaction.
         study_id: The study.
-        limit: Most runs in the page.
-        cursor: The id of the page before's last run; None for the first page.
+        limit: Maximum number of runs in the page.
+        cursor: The id of the previous page's last run; None for the first page.
 
     Raises:
-        BadCursorError: The cursor names no run of this study.
+        BadCursorError: The cursor is not a run id of this study.
     """
     query = _RUNS.where(runs.c.study == study_id)
     if cursor is not None:
@@ -139,7 +141,7 @@ def read_run(connection: Connection, study_id: str, run_id: str) -> RunRow:
 
     Args:
         connection: In a transaction.
-        study_id: A study that there is.
+        study_id: An existing study.
         run_id: The run's id.
 
     Raises:
@@ -168,7 +170,7 @@ def _sort_key_at(connection: Connection, study_id: str, cursor: str) -> tuple[An
 
 
 def _has_run_id(study_id: str, run_id: str) -> ColumnElement[bool] | None:
-    """Return the condition that a run has the given id, None where no run can."""
+    """Return the SQL condition that selects a run by id, None if the id is malformed."""
     match = _RUN_ID.fullmatch(run_id)
     if match is None:
         return None
@@ -176,5 +178,5 @@ def _has_run_id(study_id: str, run_id: str) -> ColumnElement[bool] | None:
 
 
 def bad_cursor(cursor: str) -> BadCursorError:
-    """Return the error for a cursor that this service did not give."""
+    """Return the error for an invalid cursor."""
     return BadCursorError(f"{quote_value(cursor)} is no cursor of this service; give the `next_cursor` of a page")

@@ -1,4 +1,4 @@
-"""A snapshot of counts for monitoring: studies, runs, lanes, runners and deliveries; cheap to read."""
+"""Counts for monitoring: studies, runs, lanes, runners and deliveries; cheap to read."""
 
 import json
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ class Snapshot:
     """Counts at one moment.
 
     Args:
-        studies: By state, those that there are none of included.
-        queued_seconds: How long the study has been in the queue that has been there longest; 0 where it is empty.
-        runs: How many were ever done, by outcome.
-        lanes: Lanes of the packs that held studies have in training or next in line, dead ones included.
-        occupied_lanes: How many of these have a run.
-        unrecorded_runs: Runs that MLflow does not have yet.
-        runners: Runners at work.
-        pending_deliveries: What webhooks are still to be told.
-        failing_webhooks: Webhooks that did not take what they were told last.
+        studies: Number of studies, for every state.
+        queued_seconds: The longest time that a study has been queued; 0 if the queue is empty.
+        runs: Number of runs ever finished, for every outcome.
+        lanes: Lanes of the unfinished packs of driven studies, dead lanes included.
+        occupied_lanes: Number of these lanes that have a run.
+        unrecorded_runs: Runs not recorded in MLflow yet.
+        runners: Active runners.
+        pending_deliveries: Webhook messages not delivered yet.
+        failing_webhooks: Webhooks whose last delivery failed.
     """
 
     studies: Mapping[State, int]
@@ -46,7 +46,7 @@ def read_snapshot(connection: Connection, now: datetime) -> Snapshot:
     """Return the current counts.
 
     Args:
-        connection: In a transaction, so that all is of one moment.
+        connection: In a transaction, so that all reads see the same snapshot.
         now: The present time.
     """
     states = select(studies.c.state, func.count()).group_by(studies.c.state)
@@ -70,7 +70,7 @@ def _count(connection: Connection, table: Table, condition: ColumnElement[bool])
 
 
 def _queued_seconds(connection: Connection, now: datetime) -> float:
-    # the last event of each is that it was queued: it may have been so before
+    # a study may be queued several times; the last event of a queued study is the latest time
     queued = select(studies.c.id).where(studies.c.state == State.QUEUED.value)
     since = select(func.max(events.c.at).label("at")).where(events.c.study.in_(queued)).group_by(events.c.study)
     queued_at = connection.execute(select(func.min(since.subquery().c.at))).scalar_one_or_none()
@@ -81,7 +81,7 @@ def _count_lanes(connection: Connection, now: datetime) -> tuple[int, int]:
     driven = (has_state(HELD), studies.c.lease_expires_at >= now)
     unfinished = select(packs.c.lanes, packs.c.width).join(studies, studies.c.id == packs.c.study)
     lanes = occupied = 0
-    # what waited of searches when a budget ended them is trained no more
+    # search packs left over when a budget ended the searches are never trained
     abandoned = and_(studies.c.reached.is_not(None), packs.c.stage == Stage.SEARCH.value)
     for lanes_json, width in connection.execute(unfinished.where(*driven, packs.c.done.is_(False), not_(abandoned))):
         run_count = len(json.loads(lanes_json))

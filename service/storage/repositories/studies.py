@@ -1,4 +1,4 @@
-"""The studies in the database: added, claimed, moved from state to state by guarded writes, and read."""
+"""The repository of studies: adds, reads, claims and moves them between states, and reads their reports."""
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -26,41 +26,41 @@ from studies.planning.progress import Progress
 from studies.records.rows import Rows
 from studies.spec.study import StudySpec
 
-#: From (connection, study, present time) to the study's state after what was asked.
+#: Runs a command: takes a connection, a study id and the present time, and returns the study's new state.
 Command = Callable[[Connection, str, datetime], State]
 
 
 class Store:
-    """The studies in the database; it may be used from any thread and from several processes at once.
+    """The studies of one database; safe to use from several threads and processes.
 
     Args:
         engine: From `service.storage.engine.open_engine`.
     """
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; nothing is read or written yet."""
+        """Read and write nothing yet."""
         self._reader = reading_engine(engine)
         self._writer = writing_engine(engine)
         self._progresses = ProgressCache()
 
     def migrate(self) -> None:
-        """Bring the tables to this version's.
+        """Migrate the database to the newest revision.
 
         Raises:
-            ForeignDatabaseError: The database is of a newer version, or not of this service.
+            ForeignDatabaseError: The database is from a newer version, or not of this service.
         """
         with self.writing() as connection:
             migrate(connection)
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """Give a connection that sees one moment of the database."""
+        """Yield a connection in a read transaction, which sees one consistent snapshot."""
         with self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
-        """Give a connection whose writes are kept together at the end, or not at all after an error."""
+        """Yield a connection in a write transaction: committed at the end, rolled back after an error."""
         with self._writer.begin() as connection:
             yield connection
 
@@ -81,36 +81,36 @@ class Store:
         Args:
             spec: Complete.
             now: The time of creation.
-            key: What its client gave with it; a study that its owner posted with the same one before is that study.
+            key: Its idempotency key, if any; if the owner posted a study with this key before, no study is added.
             owner: Name of the API key that it was posted with, if any.
-            priority: The higher the sooner it is taken up.
-            reason: Why it is there, in plain words; empty where it was posted.
+            priority: Higher priorities are claimed first.
+            reason: Why it was added; empty if it was posted.
 
         Returns:
-            Its id, later ones sort later.
+            The study's id, or that of the earlier study with the same key. Ids sort by time.
 
         Raises:
-            KeyReusedError: The key came with another body before.
+            KeyReusedError: The key was used with another body.
         """
         try:
             with self.writing() as connection:
                 return insert_study(connection, spec, now, key, owner=owner, priority=priority, reason=reason)
         except IntegrityError:
-            # another request with the same key was kept first
+            # a concurrent request with the same key was committed first
             existing_id = None if key is None else self.find_by_idempotency_key(key, owner)
             if existing_id is None:
                 raise
             return existing_id
 
     def find_by_idempotency_key(self, key: IdempotencyKey, owner: str | None = None) -> str | None:
-        """Return the id of the study that an owner posted with a key, None where there is none.
+        """Return the id of the study that an owner posted with an idempotency key, None if there is none.
 
         Args:
-            key: The key with the body that it came with now.
-            owner: Name of the API key that it came with, if any.
+            key: The key and the digest of the present request body.
+            owner: Name of the API key of the request, if any.
 
         Raises:
-            KeyReusedError: It came with another body before.
+            KeyReusedError: The key was used with another body.
         """
         with self.reading() as connection:
             return find_by_idempotency_key(connection, key, owner)
@@ -119,7 +119,7 @@ class Store:
         """Return a study.
 
         Raises:
-            UnknownStudyError: There is none of that id.
+            UnknownStudyError: No such study.
         """
         if not is_valid_id(study_id):
             raise unknown_study(study_id)
@@ -132,21 +132,21 @@ class Store:
     def studies(
         self, limit: int, cursor: str | None = None, study_filter: StudyFilter | None = None
     ) -> Page[StudySummaryRow]:
-        """Return studies, newest first.
+        """Return a page of studies, newest first.
 
         Args:
-            limit: Most studies in the page.
-            cursor: Of the page before; None for the first.
-            study_filter: Which ones; all but the archived where None.
+            limit: Maximum number of studies in the page.
+            cursor: The previous page's `next_cursor`; None for the first page.
+            study_filter: The filter; None for all but archived studies.
 
         Raises:
-            BadCursorError: The cursor is none of this service's.
+            BadCursorError: The cursor is invalid.
         """
         with self.reading() as connection:
             return read_study_page(connection, study_filter or StudyFilter(), limit, cursor)
 
     def progress(self, study: StudyRow) -> Progress:
-        """Return how far a study is.
+        """Return a study's progress.
 
         Args:
             study: The study.
@@ -155,7 +155,7 @@ class Store:
             return self._progresses.progress_of(connection, study)
 
     def queue(self, now: datetime) -> tuple[QueuedStudy, ...]:
-        """Return the queued studies in the order in which they will be taken up.
+        """Return the queued studies in the order in which they will be claimed.
 
         Args:
             now: The present time.
@@ -164,11 +164,11 @@ class Store:
             return tuple(read_queue(connection, now))
 
     def events(self, study_id: str, after: int = 0) -> tuple[Event, ...]:
-        """Return what happened to a study, in its order.
+        """Return a study's events, oldest first.
 
         Args:
             study_id: The study.
-            after: The id of the last event that is known already.
+            after: Return only events with a larger id.
         """
         query = select(events).where(events.c.study == study_id, events.c.id > after).order_by(events.c.id)
         with self.reading() as connection:
@@ -178,7 +178,7 @@ class Store:
             )
 
     def latest_events(self, study_ids: Sequence[str]) -> dict[str, int]:
-        """Return the id of the last event of each of some studies.
+        """Return the id of the latest event of each study.
 
         Args:
             study_ids: The studies.
@@ -189,27 +189,27 @@ class Store:
             return {row.study: row.latest for row in connection.execute(query)}
 
     def run_page(self, study_id: str, limit: int, cursor: str | None = None) -> Page[RunRow]:
-        """Return a study's runs, without series, in order of (workload, arm, stage, trial, seed).
+        """Return a page of a study's runs without series, in order of (workload, arm, stage, trial, seed).
 
         Args:
             study_id: The study.
-            limit: Most runs in the page.
-            cursor: Of the page before; None for the first.
+            limit: Maximum number of runs in the page.
+            cursor: The previous page's `next_cursor`; None for the first page.
 
         Raises:
-            UnknownStudyError: There is no such study.
-            BadCursorError: The cursor is none of this service's.
+            UnknownStudyError: No such study.
+            BadCursorError: The cursor is invalid.
         """
         self.study(study_id)
         with self.reading() as connection:
             return read_run_page(connection, study_id, limit, cursor)
 
     def rows(self, study_id: str, *, series: bool = False) -> Rows:
-        """Return all rows of a study, as `studies.records.rows.Ledger` has it.
+        """Return all rows of a study, as in `studies.execution.ledger.Ledger`.
 
         Args:
             study_id: The study.
-            series: Whether the runs have their series.
+            series: Whether to read the runs' series.
         """
         with self.reading() as connection:
             return read_rows(connection, study_id, with_series=series)
@@ -217,15 +217,15 @@ class Store:
     # --- the states -----------------------------------------------------------------------------------------------
 
     def claim(self, now: datetime, lease_seconds: float, max_per_owner: int | None = None) -> Claim | None:
-        """Take the next study that waits for a driver: running with a lease that ran out, or first in the queue.
+        """Claim the next study: one whose lease expired, else the first in the queue.
 
         Args:
             now: The present time.
-            lease_seconds: How long the claim holds without a heartbeat.
-            max_per_owner: Studies of one owner that drivers may hold at once; None for any number.
+            lease_seconds: How long the claim is valid without a heartbeat.
+            max_per_owner: Limit of running studies of one owner; None for no limit.
 
         Returns:
-            The claim, None where nothing waits.
+            The claim, None if nothing can be claimed.
         """
         with self.writing() as connection:
             return claim_next(connection, now, lease_seconds, max_per_owner)
@@ -235,66 +235,66 @@ class Store:
 
         Args:
             study_id: The study.
-            token: Of the claim.
+            token: The claim's token.
             now: The present time.
-            lease_seconds: How long it holds from now.
+            lease_seconds: New duration, from now.
 
         Returns:
-            RUNNING, or PAUSED or CANCELLING where the study was asked to pause or to stop.
+            The study's state: RUNNING, PAUSED or CANCELLING.
 
         Raises:
-            StoppedError: The token holds the study no longer.
+            StoppedError: The lease was lost.
         """
         with self.writing() as connection:
             return renew(connection, study_id, token, now, lease_seconds)
 
     def transition(self, study_id: str, to: State, reason: str, token: str | None = None) -> None:
-        """Move a study to another state.
+        """Change a study's state.
 
         Args:
             study_id: The study.
-            to: Where to.
-            reason: Why, in plain words; empty where there is nothing to say.
-            token: Of the claim; None for who needs none.
+            to: The new state.
+            reason: Why; may be empty.
+            token: The claim's token; None for changes that need no claim.
 
         Raises:
-            UnknownStudyError: There is no such study.
-            StoppedError: The token holds the study no longer.
-            WrongStateError: The study's state does not lead there.
+            UnknownStudyError: No such study.
+            StoppedError: The lease was lost.
+            WrongStateError: The current state does not allow the transition.
         """
         with self.writing() as connection:
             transition(connection, study_id, to, reason, token=token, now=datetime.now(UTC))
 
     def release(self, study_id: str, token: str, reason: str = "") -> State:
-        """Give up a study's claim, wherever the study is by now.
+        """Release a study's claim, whatever the study's state.
 
         Args:
             study_id: The study.
-            token: Of the claim.
-            reason: Of what its driver died, empty where it did not.
+            token: The claim's token.
+            reason: Why its driver died; empty if it did not.
 
         Returns:
-            CANCELLED, PAUSED, QUEUED, or FAILED where its drivers died too often.
+            CANCELLED, PAUSED, QUEUED, or FAILED after too many failed attempts.
 
         Raises:
-            StoppedError: The token holds the study no longer.
+            StoppedError: The lease was lost.
         """
         with self.writing() as connection:
             return release(connection, study_id, token, reason, datetime.now(UTC))
 
     def execute(self, study_id: str, command: Command) -> State:
-        """Ask something of a study.
+        """Execute a command on a study.
 
         Args:
             study_id: The study.
             command: One of `service.storage.lifecycle.commands`.
 
         Returns:
-            Where the study is then.
+            The study's new state.
 
         Raises:
-            UnknownStudyError: There is no such study.
-            WrongStateError: Its state does not allow it.
+            UnknownStudyError: No such study.
+            WrongStateError: Its state does not allow the command.
         """
         if not is_valid_id(study_id):
             raise unknown_study(study_id)
@@ -305,7 +305,7 @@ class Store:
         """Return a study's state.
 
         Raises:
-            UnknownStudyError: There is no such study.
+            UnknownStudyError: No such study.
         """
         with self.reading() as connection:
             state = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one_or_none()
@@ -314,45 +314,45 @@ class Store:
         return State(state)
 
     def end_abandoned_cancellations(self, now: datetime) -> None:
-        """Mark CANCELLED every study that was asked to stop and whose driver lets its lease run out.
+        """Mark every CANCELLING study whose lease expired as CANCELLED.
 
         Args:
             now: The present time.
         """
         abandoned = and_(studies.c.state == State.CANCELLING.value, studies.c.lease_expires_at < now)
         with self.writing() as connection:
-            # two runners may look at once
+            # another runner may do the same concurrently: each takes the rows that the other has not locked
             study_ids = connection.execute(select(studies.c.id).where(abandoned).with_for_update(skip_locked=True))
             for study_id in study_ids.scalars().all():
                 transition(connection, study_id, State.CANCELLED, "cancelled by request", token=None, now=now)
 
     def set_environment(self, study_id: str, environment: Mapping[str, object]) -> None:
-        """Note what a study runs on.
+        """Save the environment that a study runs in.
 
         Args:
             study_id: The study.
-            environment: Versions, hardware, commit and the like, as JSON has it.
+            environment: Versions, hardware, commit and so on, as JSON.
 
         Raises:
             WrongStateError: The study has ended.
         """
         text = json.dumps(environment, allow_nan=False)
-        alive = tuple(state for state in State if state not in ENDED)
-        change = update(studies).where(studies.c.id == study_id, has_state(alive)).values(environment=text)
+        not_ended = tuple(state for state in State if state not in ENDED)
+        change = update(studies).where(studies.c.id == study_id, has_state(not_ended)).values(environment=text)
         with self.writing() as connection:
             if connection.execute(change).rowcount == 0:
                 state = state_for_update(connection, study_id)
                 raise WrongStateError(f"study {study_id} is {state}; nothing of it may change any more")
 
     def set_experiment(self, study_id: str, experiment: str) -> None:
-        """Note the id of a study's MLflow experiment, which may be made when the study has ended."""
+        """Save the id of a study's MLflow experiment; also allowed after the study has ended."""
         with self.writing() as connection:
             connection.execute(update(studies).where(studies.c.id == study_id).values(mlflow_experiment=experiment))
 
     # --- the report ------------------------------------------------------------------------------------------------
 
     def report_files(self, study_id: str) -> tuple[str, ...]:
-        """Return the names of a report's files, in alphabetical order; none where there is no report."""
+        """Return the names of a report's files, in alphabetical order; empty if there is no report."""
         query = select(reports.c.file).where(reports.c.study == study_id).order_by(reports.c.file)
         with self.reading() as connection:
             return tuple(connection.execute(query).scalars())
@@ -365,9 +365,9 @@ class Store:
             file: `report.json`, `report.html` and so on.
 
         Raises:
-            UnknownStudyError: There is no such study.
+            UnknownStudyError: No such study.
             NoReportError: There is no report (yet).
-            UnknownReportFileError: It has no such file.
+            UnknownReportFileError: The report has no such file.
         """
         study = self.study(study_id)
         query = select(reports.c.content).where(reports.c.study == study_id, reports.c.file == file)
@@ -380,6 +380,6 @@ class Store:
             raise UnknownReportFileError(
                 f"study {study_id}'s report has no {quote_value(file)}; it has {', '.join(file_names)}"
             )
-        because = f": {study.reason}" if study.reason else ""
+        reason = f": {study.reason}" if study.reason else ""
         advice = "" if study.state in ENDED else "; ask again once it has SUCCEEDED"
-        raise NoReportError(f"study {study_id} is {study.state}{because}. It has no report{advice}")
+        raise NoReportError(f"study {study_id} is {study.state}{reason}. It has no report{advice}")

@@ -1,4 +1,4 @@
-"""Adding studies: each once, however often a client that gave a key with it asks."""
+"""Submission of studies, idempotent with an idempotency key."""
 
 from datetime import datetime
 
@@ -22,20 +22,20 @@ def insert_study(
     priority: int,
     reason: str,
 ) -> str:
-    """Add a study to the queue, and return its id; that of the earlier one where the key came before.
+    """Add a study to the queue and return its id, or that of the earlier study with the same idempotency key.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         spec: Complete.
         now: The time of creation.
-        key: What its client gave with it, if anything.
+        key: Its idempotency key, if any.
         owner: Name of the API key that it was posted with, if any.
-        priority: The higher the sooner it is taken up.
-        reason: Why it is there, in plain words; empty where it was posted.
+        priority: Higher priorities are claimed first.
+        reason: Why it was added; empty if it was posted.
 
     Raises:
-        KeyReusedError: The key came with another body before.
-        IntegrityError: It came in a transaction that goes on beside this one.
+        KeyReusedError: The key was used with another body.
+        IntegrityError: A concurrent transaction used the same key.
     """
     existing_id = None if key is None else find_by_idempotency_key(connection, key, owner)
     if existing_id is not None:
@@ -62,15 +62,15 @@ def insert_study(
 
 
 def find_by_idempotency_key(connection: Connection, key: IdempotencyKey, owner: str | None) -> str | None:
-    """Return the id of the study that an owner posted with a key, None where there is none.
+    """Return the id of the study that an owner posted with an idempotency key, None if there is none.
 
     Args:
         connection: In a transaction.
-        key: The key with the body that it came with now.
-        owner: Who posts it now; keys of others are not looked at.
+        key: The key and the digest of the present request body.
+        owner: The owner of the present request; each owner has separate keys.
 
     Raises:
-        KeyReusedError: It came with another body before.
+        KeyReusedError: The key was used with another body.
     """
     same_key = (requests.c.owner == (owner or ""), requests.c.key == key.key)
     request = connection.execute(select(requests).where(*same_key)).one_or_none()

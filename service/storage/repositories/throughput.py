@@ -1,4 +1,4 @@
-"""Measured speeds of packs in the database, kept for all studies."""
+"""Measured speeds of packs, shared by all studies."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ from studies.records.rows import Mode
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredSubject:
-    """What was measured of one subject.
+    """The measured speeds of one subject.
 
     Args:
-        subject: Of what.
+        subject: The subject.
         speeds: At least one.
     """
 
@@ -28,18 +28,18 @@ class MeasuredSubject:
 
 
 def read_speeds(connection: Connection, subject: Subject) -> tuple[Speed, ...]:
-    """Return what was measured of a subject, in order of mode and lanes; nothing where nothing was.
+    """Return the measured speeds of a subject, in order of mode and lanes; may be empty.
 
     Args:
         connection: In a transaction.
-        subject: Of what.
+        subject: The subject.
     """
     query = select(table).where(table.c.subject == _digest(subject)).order_by(table.c.mode, table.c.lanes)
     return tuple(_speed_from_row(row) for row in connection.execute(query))
 
 
 def read_workload_speeds(connection: Connection, workload: str) -> tuple[MeasuredSubject, ...]:
-    """Return what was measured of a workload: with any options, optimizer, hardware and code.
+    """Return the measured speeds of a workload with any options, optimizer, hardware and code.
 
     Args:
         connection: In a transaction.
@@ -57,11 +57,11 @@ def read_workload_speeds(connection: Connection, workload: str) -> tuple[Measure
 
 
 def replace_speeds(connection: Connection, subject: Subject, speeds: Sequence[Speed]) -> None:
-    """Write what was measured of a subject, in place of what was before.
+    """Replace the measured speeds of a subject.
 
     Args:
-        connection: In a transaction that writes.
-        subject: Of what.
+        connection: In a write transaction.
+        subject: The subject.
         speeds: At least one.
     """
     digest = _digest(subject)

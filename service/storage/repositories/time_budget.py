@@ -1,4 +1,4 @@
-"""What a study was estimated to take, what it has taken, and the budget of time that it reached, in the database."""
+"""A study's cost estimate, its elapsed time, and the budget that ended its searches."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from studies.records.rows import Limit
 
 
 def read_elapsed(connection: Connection, study_id: str, now: datetime) -> float:
-    """Return for how many seconds a study has been RUNNING: in the queue and in PAUSED no time passes.
+    """Return how many seconds a study has been RUNNING; time in the queue or PAUSED does not count.
 
     Args:
         connection: In a transaction.
@@ -26,13 +26,13 @@ def read_elapsed(connection: Connection, study_id: str, now: datetime) -> float:
 
 
 def record_limit_reached(connection: Connection, study_id: str, limit: Limit, reason: str, now: datetime) -> None:
-    """Write that a budget ends a study's searches, with an event that says so; once it is written nothing happens.
+    """Record, with an event, that a budget ends a study's searches; does nothing if one was recorded before.
 
     Args:
-        connection: In a transaction that writes, and that has the study's row.
+        connection: In a write transaction that holds the lock of the study's row.
         study_id: The study.
         limit: The budget.
-        reason: What that means, in plain words.
+        reason: The message of the event.
         now: The present time.
     """
     change = update(studies).where(studies.c.id == study_id, studies.c.reached.is_(None)).values(reached=limit.value)
@@ -42,19 +42,19 @@ def record_limit_reached(connection: Connection, study_id: str, limit: Limit, re
 
 
 def save_estimate(connection: Connection, study_id: str, estimate: Estimate) -> None:
-    """Write what a study is estimated to take; the first that is written stays.
+    """Save a study's estimate, unless one was saved before.
 
     Args:
-        connection: In a transaction that writes.
+        connection: In a write transaction.
         study_id: The study.
-        estimate: Made before anything of it is trained.
+        estimate: Computed before any training.
     """
     change = update(studies).where(studies.c.id == study_id, studies.c.estimate.is_(None))
     connection.execute(change.values(estimate=estimate.model_dump_json()))
 
 
 def read_estimate(connection: Connection, study_id: str) -> Estimate | None:
-    """Return what a study was estimated to take; None where it was started by a version that did not estimate.
+    """Return a study's estimate; None if a version without estimates started it.
 
     Args:
         connection: In a transaction.

@@ -14,7 +14,7 @@ from studies.errors import BundleError
 from studies.records import csv as row_files
 from studies.records.rows import Limit, Rows, Series
 from studies.spec.study import StudySpec
-from studies.validation.minimal_definition import restated
+from studies.validation.definition_from_spec import definition_from_spec
 
 #: Version of the row files; no other can be read.
 FORMAT = 1
@@ -80,7 +80,7 @@ def write_bundle(
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
         for name, text in {
             "README.md": readme,
-            "study.json": _json(restated(spec).model_dump(mode="json")),
+            "study.json": _json(definition_from_spec(spec).model_dump(mode="json")),
             "spec.json": _json(spec.model_dump(mode="json")),
             "provenance.json": _json(provenance),
             "rows/about.json": _json(about),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from studies.records.rows import Rows
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
-from studies.validation.faults import Fault, pointer
+from studies.validation.faults import Fault, json_pointer
 
 #: Protocol fields that may differ; the first study's value is used.
 MERGEABLE_FIELDS = frozenset({"reference"})
@@ -23,7 +23,7 @@ def merge_faults(specs: Mapping[str, StudySpec]) -> tuple[Fault, ...]:
     (first, *_), faults = specs.items(), dict[str, Fault]()
     budgets = {name: spec.protocol.budget for name, spec in specs.items()}
     if any(budget is not None for budget in budgets.values()):
-        path = pointer("protocol", "budget")
+        path = json_pointer("protocol", "budget")
         limits = [budget and budget.model_dump(mode="json", exclude_none=True) for budget in budgets.values()]
         has = ", ".join(f"{name} has {limit}" for name, limit in zip(budgets, limits, strict=True))
         detail = (
@@ -76,17 +76,17 @@ def _differences(one: StudySpec, two: StudySpec) -> Iterator[tuple[str, object, 
     mine, theirs = (spec.protocol.model_dump(mode="json") for spec in (one, two))
     for name in mine:
         if name not in MERGEABLE_FIELDS and mine[name] != theirs[name]:
-            yield pointer("protocol", name), mine[name], theirs[name]
+            yield json_pointer("protocol", name), mine[name], theirs[name]
     names = [[workload.name for workload in spec.workloads] for spec in (one, two)]
     if set(names[0]) != set(names[1]):
-        yield pointer("workloads"), ", ".join(names[0]), ", ".join(names[1])
+        yield json_pointer("workloads"), ", ".join(names[0]), ", ".join(names[1])
     for name in (name for name in names[0] if name in names[1]):
         yield from _differing_fields(
-            pointer("workloads", name), *(_workload(spec.workload(name)) for spec in (one, two))
+            json_pointer("workloads", name), *(_workload(spec.workload(name)) for spec in (one, two))
         )
     arms = [{arm.name: arm for arm in spec.arms} for spec in (one, two)]
     for name in (name for name in arms[0] if name in arms[1]):
-        yield from _differing_fields(pointer("arms", name), *(_arm(arms_by_name[name]) for arms_by_name in arms))
+        yield from _differing_fields(json_pointer("arms", name), *(_arm(arms_by_name[name]) for arms_by_name in arms))
 
 
 def _differing_fields(
@@ -94,7 +94,7 @@ def _differing_fields(
 ) -> Iterator[tuple[str, object, object]]:
     for field in mine:
         if mine[field] != theirs[field]:
-            yield f"{at}{pointer(field)}", mine[field], theirs[field]
+            yield f"{at}{json_pointer(field)}", mine[field], theirs[field]
 
 
 def _workload(workload: WorkloadSpec) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 from studies.analysis.arm_report import ArmCost
 from studies.formatting import duration
-from studies.planning.estimate import Amount
+from studies.planning.estimate import TrainingCost
 from studies.reporting.report import Report
 from studies.reporting.tables.table import Cell, Table
 
@@ -34,7 +34,9 @@ def cost_table(report: Report) -> Table | None:
     )
 
 
-def _row(name: str, expected: Amount, actual: ArmCost, basis: str, elapsed: float | None = None) -> tuple[Cell, ...]:
+def _row(
+    name: str, expected: TrainingCost, actual: ArmCost, basis: str, elapsed: float | None = None
+) -> tuple[Cell, ...]:
     runs = actual.search_runs + actual.confirm_runs
     wall = "" if elapsed is None else _actual_and_estimated(duration(elapsed), duration(expected.seconds))
     return (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from studies.analysis.comparison import SIGNIFICANCE
 from studies.analysis.statistics.intervals import MIN_BOOTSTRAP_VALUES
 from studies.formatting import count, label, listing, number, setting
-from studies.search.range_extension import MOST_EXTENSIONS, extension_trials
+from studies.search.range_extension import MAX_EXTENSIONS, extension_trials
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.parameters import Direction, Precision
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
@@ -71,7 +71,7 @@ def _search_sentences(spec: StudySpec) -> Iterator[str]:
         yield "Search runs that were behind those of earlier batches were stopped by successive halving."
     yield (
         "Where the best setting lay within (decades / trials) of an end of its range, the range grew tenfold on that "
-        f"side with {count(extension_trials(protocol.trials), 'more trial')}, at most {MOST_EXTENSIONS} times; those "
+        f"side with {count(extension_trials(protocol.trials), 'more trial')}, at most {MAX_EXTENSIONS} times; those "
         "trials are counted. Untuned arms ran the search seeds as a single trial."
     )
     if protocol.budget is not None:

@@ -1,4 +1,4 @@
-"""Steps as one compiled program that changes the lanes where they are, kept in a file for the processes that follow."""
+"""Training steps as one compiled program that updates the lanes in place and is cached in a file."""
 
 import os
 from functools import lru_cache, partial
@@ -17,26 +17,26 @@ from studies.training.compilation.cuda_graph import Program, ReplayedProgram
 from studies.training.compilation.matmul import DECOMPOSITIONS, call_onednn_eagerly
 from studies.training.lanes import Inputs, Lanes, StackedStep
 
-#: Axes of the filters of two-dimensional convolutions, that of lanes included.
-_FILTERS = 5
+#: Axes of the filters of two-dimensional convolutions, with the lane axis.
+_FILTER_AXES = 5
 
-#: What inductor is told: a lane's numbers are computed once a lane, not again for every element that needs them; and
-#: images stay as the filters have them.
+#: Inductor's options: compute a lane's scalars once, not again for every element that uses them, and keep the memory
+#: layout of images equal to that of the filters.
 INDUCTOR_OPTIONS = {"realize_reads_threshold": 1, "layout_optimization": False}
 
 
 @final
 class CompiledStepper:
-    """Takes steps by a compiled program, made at the first step unless its file is there.
+    """Takes steps with a compiled program, which the first step compiles unless its file exists.
 
     Args:
         step: The step.
-        lanes: Where to start.
-        file: The program's; its name must tell apart whatever makes another program.
+        lanes: The lanes before the first step.
+        file: The program's file; programs that differ need different names.
     """
 
     def __init__(self, step: StackedStep, lanes: Lanes, file: Path) -> None:
-        """Copy the lanes, since a step writes into them."""
+        """Copy the lanes, since steps write into them."""
         self.lanes = clone_lanes(lanes)
         self._step, self._file = step, file
         self._leaves = tree_flatten(self.lanes)[0]
@@ -44,10 +44,10 @@ class CompiledStepper:
 
     @torch.no_grad()
     def advance(self, inputs: Inputs, targets: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
-        """Take a step, and return the losses before it and the effective rates, (lanes,) each.
+        """Take a step, and return the losses before it and the effective learning rates, (lanes,) each.
 
         Raises:
-            CompilationError: The first time, where there is no compiler or it failed.
+            CompilationError: On the first step, if there is no compiler or it failed.
         """
         if self._program is None:
             if not self._file.exists():
@@ -61,61 +61,61 @@ class CompiledStepper:
 
 
 def clone_lanes(lanes: Lanes) -> Lanes:
-    """Return lanes that can be written into: an optimizer's state may hold one tensor twice, which these do not.
+    """Copy lanes so that steps can write into them: an optimizer's state may hold one tensor twice, its copy does not.
 
-    On the CPU filters, as any tensor of so many axes, have their channels last, and so have, in what is traced with
-    them, all images: oneDNN need not move them.
+    On the CPU, tensors with the axes of filters get the channels-last layout. In a step traced with them all images
+    have that layout too, so that oneDNN does not reorder them.
 
     Args:
         lanes: The lanes.
     """
 
-    def copied(each: Tensor) -> Tensor:
-        if each.ndim != _FILTERS or each.device.type != "cpu":
-            return each.clone()
-        return each.movedim(2, -1).clone(memory_format=torch.contiguous_format).movedim(-1, 2)
+    def clone(tensor: Tensor) -> Tensor:
+        if tensor.ndim != _FILTER_AXES or tensor.device.type != "cpu":
+            return tensor.clone()
+        return tensor.movedim(2, -1).clone(memory_format=torch.contiguous_format).movedim(-1, 2)
 
-    return tree_map(copied, lanes)
+    return tree_map(clone, lanes)
 
 
 @torch.no_grad()
 def trace_step(step: StackedStep, lanes: Lanes, inputs: Inputs, targets: Tensor, setting: Setting) -> GraphModule:
-    """Return a step as a graph of operations, its last ones writing into the lanes.
+    """Trace a step into a graph of operations, the last of which write into the lanes.
 
     Args:
         step: The step.
-        lanes: Lanes of the right shapes, no tensor twice.
-        inputs: Likewise.
-        targets: Likewise.
-        setting: Likewise.
+        lanes: Lanes of the right shapes, from `clone_lanes`.
+        inputs: Inputs of the right shapes.
+        targets: Targets of the right shapes.
+        setting: Hyperparameters of the right shapes.
     """
     tensors, tree = tree_flatten((lanes, inputs, targets, setting))
-    taken = step.call_single_lane if len(lanes.alive) == 1 else step
+    step_function = step.call_single_lane if len(lanes.alive) == 1 else step
 
     def in_place(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         lanes, inputs, targets, setting = tree_unflatten(list(tensors), tree)
-        moved, losses, rates = taken(lanes, inputs, targets, setting)
-        for old, new in zip(tree_flatten(lanes)[0], tree_flatten(moved)[0], strict=True):
+        new_lanes, losses, rates = step_function(lanes, inputs, targets, setting)
+        for old, new in zip(tree_flatten(lanes)[0], tree_flatten(new_lanes)[0], strict=True):
             old.copy_(new)
         return losses, rates
 
-    table = DECOMPOSITIONS if tensors[0].device.type == "cpu" else {}
-    graph = make_fx(in_place, table, tracing_mode="fake")(*tensors)
+    decompositions = DECOMPOSITIONS if tensors[0].device.type == "cpu" else {}
+    graph = make_fx(in_place, decompositions, tracing_mode="fake")(*tensors)
     call_onednn_eagerly(graph)
     return graph
 
 
 def save_program(graph: GraphModule, file: Path) -> None:
-    """Compile a traced step into a file, whole or not at all.
+    """Compile a traced step, and write the program to a file atomically.
 
     Args:
-        graph: The step; it is used up.
-        file: Where to.
+        graph: The traced step; consumed by the compiler.
+        file: The program's file.
 
     Raises:
-        CompilationError: Where there is no compiler or it failed.
+        CompilationError: There is no compiler, or it failed.
     """
-    # imported where it is used: it takes more than a second, and most processes never compile
+    # imported here because it takes more than a second, and most processes never compile
     from torch._inductor import standalone_compile  # noqa: PLC0415
     from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler  # noqa: PLC0415
 
@@ -137,10 +137,10 @@ def save_program(graph: GraphModule, file: Path) -> None:
 
 @lru_cache(maxsize=32)
 def load_program(file: Path) -> Program:
-    """Return a program from its file, loaded once in a process.
+    """Load a program from its file, once in a process.
 
     Args:
-        file: Its file.
+        file: The program's file.
     """
     from torch._inductor.standalone_compile import CompiledArtifact  # noqa: PLC0415 - as in save_program
 
@@ -149,7 +149,7 @@ def load_program(file: Path) -> Program:
 
 
 def _set_inductor_cache(file: Path) -> None:
-    """Have the machine code, which a program's file only refers to, kept beside it."""
+    """Keep Inductor's cache beside the program's file, which only refers to the machine code in it."""
     folder = file.parent / "inductor"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder.absolute())

@@ -1,4 +1,4 @@
-"""Where the compiled step of a pack is kept: a file whose name tells apart whatever makes another program."""
+"""Cache of compiled steps: file names with a digest of everything that a program depends on."""
 
 import hashlib
 import json
@@ -15,39 +15,39 @@ from studies.training.task import Task
 
 
 def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: int, device: str) -> Path:
-    """Return where the compiled step of a pack is, whether or not it is there.
+    """Return the file of a pack's compiled step, whether or not it exists.
 
     Args:
-        folder: Of all programs.
+        folder: Folder of all programs.
         optimizer: The registered optimizer's name.
-        task: What is trained; its own lanes, lengths, seeds and settings do not matter.
-        lanes: Lanes of the pack.
-        threads: Threads of the training process.
-        device: Where it trains, as torch names it.
+        task: The task; its lanes, lengths, seeds and settings have no influence.
+        lanes: Number of lanes of the pack.
+        threads: Number of threads of the training process.
+        device: Its device, as torch names it.
     """
-    what = [
+    dependencies = [
         *(task.workload, sorted(task.options.items()), optimizer, task.precision),
         *(lanes, threads, device, describe_processor(device), sources_digest()),
     ]
-    digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(dependencies).encode()).hexdigest()[:16]
     return folder / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
 
 
 def describe_processor(device: str) -> str:
-    """Return what computes, as far as results depend on it.
+    """Return the processor's properties that results depend on.
 
     Args:
-        device: As torch names it.
+        device: The device, as torch names it.
     """
     if device == "cuda":
         return torch.cuda.get_device_name()
-    # MKL takes other paths, which round differently, by the maker
+    # MKL rounds differently on processors of different vendors
     return f"{torch.backends.cpu.get_cpu_capability()} {environment.cpu_info('vendor_id')}"
 
 
 @cache
 def sources_digest() -> str:
-    """Return a digest of all that programs are made from: this code, torch, the kind of processor."""
+    """Return a digest of this project's source, torch's version and the processor architecture."""
     digest = hashlib.sha256(f"{torch.__version__} {platform.machine()}".encode())
     for package in (l4, studies):
         assert package.__file__ is not None

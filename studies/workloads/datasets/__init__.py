@@ -1,1 +1,1 @@
-"""Reading and downloading data sets."""
+"""Readers of data sets, and their download."""

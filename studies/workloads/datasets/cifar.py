@@ -1,4 +1,4 @@
-"""Reading CIFAR-10's batches, pickled dictionaries of bytes, as its authors distribute them."""
+"""Reader of CIFAR-10's batch files, which are pickled dictionaries."""
 
 import pickle
 from pathlib import Path
@@ -13,10 +13,10 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
     """Return a batch's images, (10000, 3, 32, 32) uint8, and classes, (10000,) int64.
 
     Args:
-        path: A batch; a pickle may run code, so only a file whose hash was checked may be read.
+        path: A batch file. Check its hash first, since a pickle can run code.
 
     Raises:
-        DataMissingError: Where the file is absent.
+        DataMissingError: The file is missing.
     """
     if not path.is_file():
         raise DataMissingError(f"{path} is missing; put the file there or choose another data directory (L4_DATA_DIR)")

@@ -1,4 +1,4 @@
-"""Putting a data set's files into the data directory, checked by hash."""
+"""Download of data set files into the data directory, with a check of their hashes."""
 
 import hashlib
 import tarfile
@@ -14,14 +14,14 @@ from studies.workloads._base import DataFile
 
 
 def download_files(files: Sequence[DataFile], data_dir: Path) -> None:
-    """Download what is missing, with a progress bar; files that are there are checked and left.
+    """Download missing files with a progress bar, and check the hashes of all.
 
     Args:
         files: The data set's files.
         data_dir: The data directory.
 
     Raises:
-        DataMissingError: Where a file is neither there nor could be downloaded, or has another hash.
+        DataMissingError: A file is missing and could not be downloaded, or has another hash.
     """
     for file in files:
         path = data_dir / file.path
@@ -51,6 +51,6 @@ def _download(file: DataFile, data_dir: Path) -> None:
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != file.md5:
         raise ValueError(f"{file.path} in the archive has another MD5 than {file.md5}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, delete=False) as part:
-        part.write(content)
-    Path(part.name).replace(path)  # whole, as another worker may be looking
+    with NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
+        temporary.write(content)
+    Path(temporary.name).replace(path)  # atomically, since another worker may read it

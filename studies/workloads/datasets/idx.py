@@ -1,4 +1,4 @@
-"""Reading IDX files, the format MNIST is distributed in, straight from their gzip."""
+"""Reader of gzip-compressed IDX files, the format of MNIST."""
 
 import gzip
 import math
@@ -14,13 +14,13 @@ from studies.errors import DataMissingError
 def read(path: Path) -> Tensor:
     """Return the bytes of an IDX file as a uint8 tensor of the file's shape.
 
-    The header is big-endian: 0, 0, type code (8: unsigned byte), number of axes, then one 32-bit size an axis.
+    The header is big-endian: 0, 0, type code (8: unsigned byte), number of axes, then a 32-bit size for each axis.
 
     Args:
         path: A gzip-compressed IDX file.
 
     Raises:
-        DataMissingError: Where the file is absent or no such file.
+        DataMissingError: The file is missing or has another format.
     """
     if not path.is_file():
         raise DataMissingError(f"{path} is missing; put the file there or choose another data directory (L4_DATA_DIR)")

@@ -1,4 +1,4 @@
-"""The Differential Neural Computer (Graves et al., 2016), equations as there, details as in DeepMind's own program."""
+"""The Differentiable Neural Computer (Graves et al., 2016), with the details of DeepMind's implementation."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ EPSILON = 1e-6
 
 
 class Memory(NamedTuple):
-    """The memory between two steps of a sequence; N rows of W numbers, R read heads, one write head.
+    """The memory's state: N rows of W numbers, R read heads, one write head.
 
     Args:
         rows: M, (batch, N, W).
@@ -38,7 +38,7 @@ def content_weights(rows: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
     Args:
         rows: M.
         keys: k, (batch, heads, W).
-        strengths: Before the softplus, (batch, heads).
+        strengths: beta before the softplus, (batch, heads).
     """
     norms = _norm(keys) * _norm(rows).transpose(-1, -2)
     similarity = keys @ rows.transpose(-1, -2) / (norms + EPSILON)
@@ -50,11 +50,11 @@ def _norm(vectors: Tensor) -> Tensor:
 
 
 def next_usage(usage: Tensor, write: Tensor, read: Tensor, free: Tensor) -> Tensor:
-    """Return u_t = (u + w^w - u w^w) prod_i (1 - f_i w^r_i), of the weightings of the step before.
+    """Return u_t = (u + w^w - u w^w) prod_i (1 - f_i w^r_i), from the weightings of the previous step.
 
     Args:
         usage: u_{t-1}.
-        write: w^w_{t-1}; no gradient flows through it, as in DeepMind's program.
+        write: w^w_{t-1}; no gradient flows through it, as in DeepMind's implementation.
         read: w^r_{t-1}.
         free: The free gates f, (batch, R).
     """
@@ -64,28 +64,28 @@ def next_usage(usage: Tensor, write: Tensor, read: Tensor, free: Tensor) -> Tens
 
 
 def allocation_weights(usage: Tensor) -> Tensor:
-    """Return a, (batch, N): rows in order of rising usage get what the freer ones before them left.
+    """Return a, (batch, N): in order of rising usage, each row takes its free share of the remaining weight.
 
     Args:
         usage: u_t.
     """
     usage = EPSILON + (1 - EPSILON) * usage
-    rising, order = usage.sort(stable=True, dim=-1)
-    before = torch.cat([torch.ones_like(rising[..., :1]), rising.cumprod(-1)[..., :-1]], -1)
-    return ((1 - rising) * before).gather(-1, order.argsort(-1))
+    ascending, order = usage.sort(stable=True, dim=-1)
+    remaining = torch.cat([torch.ones_like(ascending[..., :1]), ascending.cumprod(-1)[..., :-1]], -1)
+    return ((1 - ascending) * remaining).gather(-1, order.argsort(-1))
 
 
 def next_link(link: Tensor, precedence: Tensor, write: Tensor) -> Tensor:
-    """Return L_t, L[i, j] = (1 - w_i - w_j) L[i, j] + w_i p_j off the diagonal: how far i was written right after j.
+    """Return L_t, L[i, j] = (1 - w_i - w_j) L[i, j] + w_i p_j off the diagonal: how much i was written after j.
 
     Args:
         link: L_{t-1}.
         precedence: p_{t-1}.
         write: w^w_t.
     """
-    of_i, of_j = write[..., :, None], write[..., None, :]
-    moved = (1 - of_i - of_j) * link + of_i * precedence[..., None, :]
-    return moved * (1 - torch.eye(link.shape[-1], dtype=link.dtype, device=link.device))
+    write_i, write_j = write[..., :, None], write[..., None, :]
+    new_link = (1 - write_i - write_j) * link + write_i * precedence[..., None, :]
+    return new_link * (1 - torch.eye(link.shape[-1], dtype=link.dtype, device=link.device))
 
 
 def next_precedence(precedence: Tensor, write: Tensor) -> Tensor:
@@ -115,13 +115,13 @@ class DNC(nn.Module):
     """An LSTM controller with a memory.
 
     Args:
-        inputs: Numbers of an input.
-        outputs: Logits of an output.
+        inputs: Width of the inputs.
+        outputs: Number of logits.
         hidden: Units of the LSTM.
         rows: N.
         width: W.
         reads: R.
-        clip: Largest size of the controller's output and state, and of the outputs.
+        clip: Largest absolute value of the controller's output and state, and of the logits.
     """
 
     def __init__(
@@ -135,11 +135,11 @@ class DNC(nn.Module):
         reads: int = 4,
         clip: float = 20.0,
     ) -> None:
-        """Make the layers; `initialise_dnc` draws their weights."""
+        """Create the layers; `initialise_dnc` draws their weights."""
         super().__init__()
         self.hidden, self.rows, self.width, self.reads, self.clip = hidden, rows, width, reads, clip
-        #: The interface's parts: write vector, erase vector, free gates, allocation gate, write gate, read modes, write
-        #: key and strength, read keys and strengths.
+        #: Widths of the interface's parts: write vector, erase vector, free gates, allocation gate, write gate, read
+        #: modes, write key and strength, read keys and strengths.
         self.parts = (width, width, reads, 1, 1, 3 * reads, width, 1, reads * width, reads)
         self.controller = nn.Linear(inputs + reads * width + hidden, 4 * hidden)
         self.interface = nn.Linear(hidden, sum(self.parts))
@@ -159,22 +159,22 @@ class DNC(nn.Module):
             write=write,
             read=x.new_zeros(batch, self.reads, self.rows),
         )
-        found: list[Tensor] = []
-        for now in x.unbind(1):
-            output, cell = self._control(torch.cat([now, words, output], -1), cell)
+        outputs: list[Tensor] = []
+        for step_inputs in x.unbind(1):
+            output, cell = self._control(torch.cat([step_inputs, words, output], -1), cell)
             memory = self._access(memory, self.interface(output))
             words = (memory.read @ memory.rows).flatten(1)
-            found.append(self._clipped(self.output(torch.cat([output, words], -1))))
-        return torch.stack(found, 1)
+            outputs.append(self._clip_values(self.output(torch.cat([output, words], -1))))
+        return torch.stack(outputs, 1)
 
-    def _clipped(self, x: Tensor) -> Tensor:
+    def _clip_values(self, x: Tensor) -> Tensor:
         return x.clamp(-self.clip, self.clip)
 
     def _control(self, inputs: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return the LSTM's output and cell; 1 is added to its forget gate."""
         i, j, f, o = self.controller(inputs).chunk(4, -1)
         cell = (f + 1).sigmoid() * cell + i.sigmoid() * j.tanh()
-        return self._clipped(o.sigmoid() * cell.tanh()), self._clipped(cell)
+        return self._clip_values(o.sigmoid() * cell.tanh()), self._clip_values(cell)
 
     def _access(self, memory: Memory, interface: Tensor) -> Memory:
         """Return the memory after one write and the reads that follow it."""
@@ -187,7 +187,7 @@ class DNC(nn.Module):
         write = gate.sigmoid() * (allocate * allocation + (1 - allocate) * content)
         rows = memory.rows * (1 - write[..., None] * erase.sigmoid()[:, None]) + write[..., None] * vector[:, None]
         link = next_link(memory.link, memory.precedence, write)
-        found = content_weights(rows, keys.reshape(batch, self.reads, self.width), strengths)
+        read_content = content_weights(rows, keys.reshape(batch, self.reads, self.width), strengths)
         modes = modes.reshape(batch, self.reads, 3).softmax(-1)
         return Memory(
             rows=rows,
@@ -195,18 +195,18 @@ class DNC(nn.Module):
             precedence=next_precedence(memory.precedence, write),
             link=link,
             write=write,
-            read=read_weights(link, memory.read, found, modes),
+            read=read_weights(link, memory.read, read_content, modes),
         )
 
 
 def initialise_dnc(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw truncated-normal weights of variance 1 / fan-in, the controller's biases likewise; all others are zero.
+    """Draw truncated-normal weights of variance 1 / fan-in, for the controller's biases too; all other biases are zero.
 
-    Both are the defaults of Sonnet, the library of DeepMind's program, for an LSTM and for a linear layer.
+    These are the defaults for an LSTM and a linear layer of Sonnet, the library of DeepMind's implementation.
 
     Args:
         module: A `DNC`.
-        generator: Where to draw from.
+        generator: Random number generator.
     """
     assert isinstance(module, DNC)
     for layer in (module.controller, module.interface, module.output):

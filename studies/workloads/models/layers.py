@@ -1,4 +1,4 @@
-"""Models that several workloads share, as plain modules without any initialisation of their own."""
+"""Models and initialisations that several workloads share."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,16 +10,16 @@ def mlp(widths: Sequence[int]) -> nn.Sequential:
     """Return a multilayer perceptron with ReLU between its layers.
 
     Args:
-        widths: Units of every layer, the input's first.
+        widths: Units of every layer, from the input to the output.
     """
     layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
 class Pixels(nn.Module):
-    """Scales bytes to [0, 1]: image data stay bytes, a quarter of what would have to be gathered for every batch."""
+    """Scales bytes to [0, 1]; images stay bytes until here, a quarter of the data to gather for every batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map bytes to float32 of the same shape."""
@@ -30,8 +30,8 @@ def initialise_mlp(module: nn.Module, generator: Generator) -> None:
     """Draw Xavier-uniform weights for the hidden layers; the output layer and all biases are zero.
 
     Args:
-        module: What `mlp` gave.
-        generator: Where to draw from.
+        module: A module from `mlp`.
+        generator: Random number generator.
     """
     linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     for layer in linears:
@@ -41,12 +41,12 @@ def initialise_mlp(module: nn.Module, generator: Generator) -> None:
 
 
 def truncated_normal_(parameter: Tensor, fan_in: int, generator: Generator) -> None:
-    """Draw from a normal of variance 1 / fan-in, cut off at two deviations (the variance is not corrected for that).
+    """Draw from a normal of variance 1 / fan-in, truncated at two standard deviations without correction.
 
     Args:
         parameter: Overwritten.
-        fan_in: Inputs of each output.
-        generator: Where to draw from.
+        fan_in: Number of inputs of each output.
+        generator: Random number generator.
     """
     deviation = fan_in**-0.5
     nn.init.trunc_normal_(parameter, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)

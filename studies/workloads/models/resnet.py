@@ -1,4 +1,4 @@
-"""The pre-activation residual network for CIFAR (He et al., 2016b), as TensorFlow's official models have it."""
+"""The pre-activation residual network for CIFAR (He et al., 2016b), as in TensorFlow's official models."""
 
 import torch
 from torch import Tensor, nn
@@ -15,55 +15,55 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=EPS, momentum=MOMENTUM)
 
 
-def _conv(before: int, after: int, kernel: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False)
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 
 class Block(nn.Module):
     """Two 3x3 convolutions, each after batch norm and ReLU, added to a shortcut.
 
     Args:
-        before: Channels of the input.
-        after: Channels of the output.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
         stride: Of the first convolution.
-        projection: Whether the shortcut is a 1x1 convolution of the activated input instead of the input itself.
+        projection: Whether the shortcut is a 1x1 convolution of the activated input instead of the input.
     """
 
-    def __init__(self, before: int, after: int, stride: int, *, projection: bool) -> None:
-        """Make the layers; `initialise_resnet` draws their weights."""
+    def __init__(self, in_channels: int, out_channels: int, stride: int, *, projection: bool) -> None:
+        """Create the layers; `initialise_resnet` draws their weights."""
         super().__init__()
-        self.norm1, self.conv1 = _norm(before), _conv(before, after, 3, stride)
-        self.norm2, self.conv2 = _norm(after), _conv(after, after, 3, 1)
-        self.shortcut = _conv(before, after, 1, stride) if projection else None
+        self.norm1, self.conv1 = _norm(in_channels), _conv(in_channels, out_channels, 3, stride)
+        self.norm2, self.conv2 = _norm(out_channels), _conv(out_channels, out_channels, 3, 1)
+        self.shortcut = _conv(in_channels, out_channels, 1, stride) if projection else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, before, height, width) to (batch, after, height / stride, width / stride)."""
+        """Map (batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride)."""
         active = relu(self.norm1(x))
-        kept = x if self.shortcut is None else self.shortcut(active)
-        return kept + self.conv2(relu(self.norm2(self.conv1(active))))
+        shortcut = x if self.shortcut is None else self.shortcut(active)
+        return shortcut + self.conv2(relu(self.norm2(self.conv1(active))))
 
 
 class ResNet(nn.Module):
     """A 3x3 convolution, three groups of blocks (16, 32 and 64 filters), batch norm, ReLU, mean, dense.
 
     Args:
-        blocks: Blocks of a group; the network has 6 blocks + 2 layers.
-        classes: Outputs.
+        blocks: Number of blocks of a group; the network has 6 blocks + 2 layers.
+        classes: Number of classes.
     """
 
     def __init__(self, blocks: int = 5, classes: int = 10) -> None:
-        """Make the layers; `initialise_resnet` draws their weights."""
+        """Create the layers; `initialise_resnet` draws their weights."""
         super().__init__()
         self.conv = _conv(3, 16, 3, 1)
         layers: list[Block] = []
-        before = 16
-        for after, stride in ((16, 1), (32, 2), (64, 2)):
-            layers.append(Block(before, after, stride, projection=True))
-            layers += [Block(after, after, 1, projection=False) for _ in range(blocks - 1)]
-            before = after
+        in_channels = 16
+        for out_channels, stride in ((16, 1), (32, 2), (64, 2)):
+            layers.append(Block(in_channels, out_channels, stride, projection=True))
+            layers += [Block(out_channels, out_channels, 1, projection=False) for _ in range(blocks - 1)]
+            in_channels = out_channels
         self.blocks = nn.Sequential(*layers)
-        self.norm = _norm(before)
-        self.dense = nn.Linear(before, classes)
+        self.norm = _norm(in_channels)
+        self.dense = nn.Linear(in_channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images, (batch, 3, 32, 32) bytes, to logits, (batch, classes)."""
@@ -72,11 +72,11 @@ class ResNet(nn.Module):
 
 
 def standardize_images(images: Tensor) -> Tensor:
-    """Return images of mean 0 and deviation 1, each by itself (tf.image.per_image_standardization).
+    """Scale each image to mean 0 and standard deviation 1 (tf.image.per_image_standardization).
 
     Args:
-        images: (batch, channels, height, width) in [0, 255], which the least deviation, 1 / sqrt(values of an image),
-            is for.
+        images: (batch, channels, height, width) in [0, 255]. The standard deviation is at least
+            1 / sqrt(number of values of an image), which suits this range.
     """
     count = images[0].numel()
     centered = images - images.mean((1, 2, 3), keepdim=True)
@@ -89,7 +89,7 @@ def initialise_resnet(module: nn.Module, generator: torch.Generator) -> None:
 
     Args:
         module: A `ResNet`.
-        generator: Where to draw from.
+        generator: Random number generator.
     """
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):

@@ -10,9 +10,9 @@ from service.runner.ledger import StudyLedger
 from service.schemas.problems import Problem
 from service.storage.entities import Claim
 from service.storage.repositories.studies import Store
-from studies.planning.planner import additions
+from studies.planning.planner import plan_next_packs
 from studies.records.rows import Outcome, Run, by_arm
-from studies.search.selection import Search
+from studies.search.selection import SearchState
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.throughput import all_eager
 
@@ -37,7 +37,7 @@ def claimed(store: Store, spec: StudySpec) -> Claim:
     return claim
 
 
-def suggest(workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int) -> list[dict[str, float]]:
+def suggest(workload: WorkloadSpec, arm: ArmSpec, found: SearchState, batch: int, count: int) -> list[dict[str, float]]:
     return [{"lr": 0.01}] * count
 
 
@@ -46,7 +46,7 @@ def with_runs(store: Store, spec: StudySpec) -> str:
     claim = claimed(store, spec)
     ledger = StudyLedger(store, claim.study_id, claim.token)
     speeds = all_eager(spec, {"digits_mlp": 8, "linear_regression": 8})
-    plan = additions(spec, by_arm(ledger.rows()), speeds, suggest)
+    plan = plan_next_packs(spec, by_arm(ledger.rows()), speeds, suggest)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in (pack for pack in plan.packs if pack.arm == "l4adam"):
         diverged = pack.workload == "digits_mlp"

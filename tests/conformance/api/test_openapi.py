@@ -19,7 +19,7 @@ from service.storage.repositories.studies import Store
 from studies.records.rows import Lane, Outcome, Pack, Run, Trial
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
-from tests.support.http_server import served
+from tests.support.http_server import serve_app
 from tests.support.minimal_report import MINIMAL_REPORT
 
 #: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused. And
@@ -104,7 +104,7 @@ def test_twenty_thousand_requests_are_answered_as_documented(
     api: httpx.Client, store: Store, known_study: str, tmp_path: Path
 ) -> None:
     unlimited = create_app(Settings(home=tmp_path, mlflow_uri="http://mlflow.test", rate_limit=0), store)
-    with served(unlimited) as url:
+    with serve_app(unlimited) as url:
         some, asked = 0, 0.0
         while asked < 20_000:  # each time with other examples
             some += 1

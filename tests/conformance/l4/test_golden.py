@@ -13,7 +13,7 @@ from studies.optimizers._base import Tensors
 from studies.optimizers._l4 import L4State
 from studies.training.lanes import Lanes, stacked_step
 from tests.support.paths import SHARED
-from tests.support.stateless_losses import plain
+from tests.support.stateless_losses import stateless_loss
 
 GOLDEN = SHARED / "golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the records of the authors' L4 are not here")
@@ -105,7 +105,7 @@ def test_follows_the_record(problem: str, optimizer: str, tags: tuple[str, ...])
     with np.load(GOLDEN / f"{problem}.npz") as file:
         record = dict(file)
     chosen = registry.load_optimizer(optimizer)
-    step = stacked_step(plain(loss), chosen)
+    step = stacked_step(stateless_loss(loss), chosen)
     setting = {
         each.name: torch.tensor(
             [SETTINGS[optimizer][tag].get(each.name, each.default) for tag in tags], dtype=torch.float64

@@ -15,8 +15,8 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Pruning, Task
 from tests.conformance.studies.test_compiled import WORKLOADS
 from tests.conformance.studies.test_workloads import bits, directory, options
-from tests.support.interrupted_training import Train, trained_in_parts
-from tests.support.small_workloads import with_few_to_measure
+from tests.support.interrupted_training import Train, train_in_parts
+from tests.support.small_workloads import with_small_splits
 
 STEPS, RUNG = 8, 4
 #: Cut before and after the rung, and so before and after the first evaluation.
@@ -52,7 +52,7 @@ def training(name: str, optimizer: str) -> Train:
     """Return what trains a short pack of three runs, or two of a large net; the second one diverges and leaves."""
     torch.set_num_threads(1)
     whole = registry.load_workload(name)
-    workload, found, data_dir = with_few_to_measure(whole), registry.load_optimizer(optimizer), directory(whole)
+    workload, found, data_dir = with_small_splits(whole), registry.load_optimizer(optimizer), directory(whole)
     defaults = {each.name: each.default for each in found.hyperparameters}
     rate, good = ("lr", 1e-5) if "lr" in defaults else ("alpha", 0.15)
     rates = (good, 1e300) if whole.lanes == 1 else (good, 1e300, 0.5 * good)
@@ -77,7 +77,7 @@ def training(name: str, optimizer: str) -> Train:
 def goes_on(run: Train, make: StepperFactory, folder: Path) -> None:
     """Compare a training that is cut twice with one that is not."""
     expected = run(make, None)
-    found, last = trained_in_parts(run, make, CUTS, folder)
+    found, last = train_in_parts(run, make, CUTS, folder)
     assert [bits(each) for each in found] == [bits(each) for each in expected]
     assert [each.diverged for each in found] == [False, True, False][: len(found)]
     assert [each.steps == STEPS for each in found] == [True, False, True][: len(found)]

@@ -17,8 +17,8 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
 from studies.workloads._base import Options
 from tests.support.paths import data_dir
-from tests.support.small_workloads import with_few_to_measure
-from tests.support.stateless_losses import plain
+from tests.support.small_workloads import with_small_splits
+from tests.support.stateless_losses import stateless_loss
 
 #: So few that rounding, which the ResNet multiplies by ten every two steps, stays below what is allowed.
 STEPS = 6
@@ -48,7 +48,7 @@ def trained(
         pytest.skip("its data set is not here; set L4_DATA_DIR to a directory that has it")
     task = Task(workload=name, options=options(name), steps=STEPS, steps_per_epoch=5, test=True, lanes=lanes)
     return train(
-        task, with_few_to_measure(workload), registry.load_optimizer("l4adam"), found, device=device, make_stepper=make
+        task, with_small_splits(workload), registry.load_optimizer("l4adam"), found, device=device, make_stepper=make
     )
 
 
@@ -102,7 +102,7 @@ def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> N
         each.name: torch.full((3,), each.default, dtype=torch.float64) * torch.tensor([1.0, 0.5, 1.0])
         for each in optimizer.hyperparameters
     }
-    step = stacked_step(plain(loss), optimizer)
+    step = stacked_step(stateless_loss(loss), optimizer)
     eager, compiled = EagerStepper(step, before), CompiledStepper(step, before, tmp_path / "step.program")
     for _ in range(5):
         for found, expected in zip(

@@ -28,7 +28,7 @@ from studies.workloads._base import Data, DataFile, Options, Workload
 from tests.conformance.api.stored_studies import YAML, claimed
 from tests.support.paths import ROOT, data_dir
 from tests.support.planted_studies import provenance
-from tests.support.small_workloads import with_few_to_measure
+from tests.support.small_workloads import with_small_splits
 from tests.support.throughput import next_pack
 
 FILES = {
@@ -112,7 +112,7 @@ def test_runs_at_a_tiny_scale(name: str, store: Store, tmp_path: Path, monkeypat
     found = data_dir(tuple(file for each in spec.workloads for file in workloads[each.workload].files(each.options)))
     if found is None:
         pytest.skip("its data sets are not here; set L4_DATA_DIR to a directory that has them")
-    quick = {key: read_once(with_few_to_measure(each)) for key, each in workloads.items()}
+    quick = {key: read_once(with_small_splits(each)) for key, each in workloads.items()}
     monkeypatch.setattr(registry, "load_workload", quick.__getitem__)
 
     claim = claimed(store, spec)

@@ -9,7 +9,7 @@ from studies import registry
 from studies.optimizers._base import AnyOptimizer, Setting, Tensors
 from studies.training.lanes import Lanes, stacked_step
 from tests.support.paths import ROOT
-from tests.support.stateless_losses import plain
+from tests.support.stateless_losses import stateless_loss
 
 STEPS = 40
 NAMES = registry.list_names("optimizers")
@@ -42,7 +42,7 @@ def trained(
     optimizer: AnyOptimizer, lanes: slice, *, spoiled: int | None = None, dtype: torch.dtype = torch.float32
 ) -> tuple[list[list[Tensor]], Tensor]:
     """Train some of five lanes, one of them met by a NaN target half way; return their tensors by step, and alive."""
-    step = stacked_step(plain(loss), optimizer)
+    step = stacked_step(stateless_loss(loss), optimizer)
     params = tuple(each[lanes] for each in initial(5, dtype))
     count = len(params[0])
     setting = defaults(optimizer, count)
@@ -78,7 +78,7 @@ def test_declares_usable_hyperparameters(name: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_keeps_the_parameters_dtype_and_descends(name: str, dtype: torch.dtype) -> None:
     optimizer = registry.load_optimizer(name)
-    step = stacked_step(plain(loss), optimizer)
+    step = stacked_step(stateless_loss(loss), optimizer)
     params, setting = initial(2, dtype), defaults(optimizer, 2)
     lanes = Lanes(params, (), torch.vmap(optimizer.init)(params), torch.ones(2, dtype=torch.bool))
     values: list[Tensor] = []
@@ -99,7 +99,7 @@ def test_does_not_write_into_what_it_is_given(name: str) -> None:
     before = [each.clone() for each in tree_leaves(given)]
     alive = torch.ones(2, dtype=torch.bool)
     inputs, targets = batch(0, 2, torch.float32)
-    stacked_step(plain(loss), optimizer)(Lanes(params, (), given[1], alive), (inputs,), targets, setting)
+    stacked_step(stateless_loss(loss), optimizer)(Lanes(params, (), given[1], alive), (inputs,), targets, setting)
     assert all(torch.equal(a, b) for a, b in zip(before, tree_leaves(given), strict=True))
 
 

@@ -16,7 +16,7 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
 from studies.workloads._base import Data, Examples, Options, Workload
 from tests.support.paths import ROOT, data_dir
-from tests.support.small_workloads import with_few_to_measure
+from tests.support.small_workloads import with_small_splits
 
 STEPS = 24
 #: Lanes' learning rates, the last one meant to diverge, and their seeds, of both stages.
@@ -58,7 +58,7 @@ def task(name: str, lanes: Sequence[int], *, test: bool = False) -> Task:
 
 def trained(name: str, lanes: Sequence[int], *, test: bool = False) -> tuple[Measurement, ...]:
     torch.set_num_threads(1)
-    workload = with_few_to_measure(registry.load_workload(name))
+    workload = with_small_splits(registry.load_workload(name))
     packs = [lanes[start : start + workload.lanes] for start in range(0, len(lanes), workload.lanes)]
     return tuple(
         measured

@@ -13,7 +13,7 @@ from service.roles import Role
 from service.settings import Access, Settings
 from service.storage.repositories.studies import Store
 from tests.conformance.api.stored_studies import NOW, problem_of
-from tests.support.http_server import served
+from tests.support.http_server import serve_app
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -158,7 +158,7 @@ def test_a_proxy_asks_who_is_there(
 
 def test_guesses_at_the_login_are_few(store: Store, key: str) -> None:
     app = create_app(Settings(access=Access.KEYS), store)
-    with served(app) as url, httpx.Client(base_url=url) as client:
+    with serve_app(app) as url, httpx.Client(base_url=url) as client:
         found = [log_in(client, "nonsense").status_code for _ in range(FAILURES_PER_MINUTE + 3)]
         assert found.count(401) in (FAILURES_PER_MINUTE, FAILURES_PER_MINUTE + 1)
         assert found[-1] == 429
@@ -167,7 +167,7 @@ def test_guesses_at_the_login_are_few(store: Store, key: str) -> None:
 
 def test_a_browser_that_shows_nothing_finds_the_login_whatever_its_address_has_tried(store: Store) -> None:
     app = create_app(Settings(access=Access.KEYS), store)
-    with served(app) as url, httpx.Client(base_url=url) as client:
+    with serve_app(app) as url, httpx.Client(base_url=url) as client:
         for _ in range(FAILURES_PER_MINUTE + 3):
             assert client.get("/studies", headers=BROWSER).status_code == 303
         # none of those was a failure
@@ -181,5 +181,5 @@ def test_a_browser_that_shows_nothing_finds_the_login_whatever_its_address_has_t
 
 def test_a_browser_that_shows_nothing_is_sent_to_the_login_so_often_a_minute(store: Store) -> None:
     app = create_app(Settings(access=Access.KEYS, rate_limit=5), store)
-    with served(app) as url, httpx.Client(base_url=url) as client:
+    with serve_app(app) as url, httpx.Client(base_url=url) as client:
         assert [client.get("/studies", headers=BROWSER).status_code for _ in range(7)] == [303] * 5 + [429] * 2

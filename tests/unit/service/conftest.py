@@ -19,7 +19,7 @@ from studies.validation.catalogue import Catalogue
 
 @pytest.fixture
 def url(store: Store, tmp_path: Path) -> Iterator[str]:
-    """Where the application answers."""
+    """URL of the running application."""
     app = create_app(Settings(home=tmp_path), store)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -43,7 +43,7 @@ def published(store: Store, catalogue: Catalogue) -> None:
 
 @pytest.fixture
 def closed_url() -> str:
-    """Where nothing answers."""
+    """URL of a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Where keys are needed, and where the service is reached."""
+"""Settings derived from others: whether requests need keys, and the service's URL."""
 
 import pytest
 

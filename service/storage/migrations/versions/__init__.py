@@ -1,1 +1,1 @@
-"""One file for each change, numbered; the folder is the list."""
+"""The revisions, one numbered file each."""

@@ -1,4 +1,4 @@
-"""The tables as they were when changes of them began to be kept."""
+"""The first version of the tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _NAME = sa.String(length=100).with_variant(sa.String(length=100, collation="C"),
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "catalogue",
         sa.Column("id", sa.Integer(), nullable=False),

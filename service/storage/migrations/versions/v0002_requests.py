@@ -1,4 +1,4 @@
-"""Keys that clients give with a study, so that one posted twice is one study."""
+"""Idempotency keys of posted studies."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add their table."""
+    """Create the table."""
     op.create_table(
         "requests",
         sa.Column("key", sa.String(length=255), nullable=False),

@@ -1,4 +1,4 @@
-"""How often a study was taken up without a pack being trained, so that one that ends its drivers ends itself."""
+"""The number of failed attempts of a study, which limits its retries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the count."""
+    """Add the column."""
     op.add_column("studies", sa.Column("fruitless", sa.Integer(), nullable=False, server_default="0"))

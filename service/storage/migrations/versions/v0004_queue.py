@@ -1,4 +1,4 @@
-"""Whose a study is, how urgent, and what its next pack waits for."""
+"""A study's owner and priority, and what its next pack waits for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the columns, and an index of the owners."""
+    """Add the columns, and an index by owner."""
     name = sa.String(100).with_variant(sa.String(100, collation="C"), "postgresql")
     op.add_column("studies", sa.Column("owner", name, nullable=True))
     op.add_column("studies", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))

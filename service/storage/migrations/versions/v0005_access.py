@@ -1,4 +1,4 @@
-"""API keys, and idempotency keys that are each owner's own."""
+"""API keys, and idempotency keys per owner."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _NAME = sa.String(length=100).with_variant(sa.String(length=100, collation="C"),
 
 
 def upgrade() -> None:
-    """Add them; keys that there are have no owner."""
+    """Create and change the tables; existing idempotency keys have no owner."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=12), nullable=False),
@@ -21,10 +21,10 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    # made anew: SQLite cannot change a primary key
+    # the table is replaced: SQLite cannot change a primary key
     rows = op.get_bind().execute(sa.text("SELECT '' AS owner, key, digest, study FROM requests")).mappings().all()
     op.drop_table("requests")
-    made = op.create_table(
+    requests = op.create_table(
         "requests",
         sa.Column("owner", _NAME, nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
@@ -33,4 +33,4 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["study"], ["studies.id"]),
         sa.PrimaryKeyConstraint("owner", "key"),
     )
-    op.bulk_insert(made, [dict(row) for row in rows])
+    op.bulk_insert(requests, [dict(row) for row in rows])

@@ -1,4 +1,4 @@
-"""Studies can be put out of the lists, and be deleted: notes of what is left to do of that."""
+"""Archived studies and pending deletions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add the time of archiving, the notes, and what finds the keys of a study."""
+    """Add the time of archiving, the table of pending deletions, and an index of idempotency keys by study."""
     op.add_column("studies", sa.Column("archived_at", sa.DateTime(), nullable=True))
     op.create_index("ix_requests_study", "requests", ["study"], unique=False)
     op.create_table(

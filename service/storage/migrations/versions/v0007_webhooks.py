@@ -1,4 +1,4 @@
-"""Webhooks and what waits for them, a tally of the runs that were ever done, an index of those that MLflow lacks."""
+"""Webhooks and their deliveries, counts of finished runs, and an index of runs not recorded in MLflow."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Make the tables, count the runs that there are, and index those that are not tracked in place of all."""
+    """Create the tables, count the existing runs, and replace the index of all runs by one of untracked runs."""
     op.create_table(
         "tallies",
         sa.Column("outcome", sa.String(length=16), nullable=False),

@@ -1,4 +1,4 @@
-"""What a study was estimated to take when it started, and which budget of time it reached."""
+"""A study's estimate, and the budget that ended its searches."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,6 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add both to studies."""
+    """Add the columns."""
     op.add_column("studies", sa.Column("estimate", sa.Text(), nullable=True))
     op.add_column("studies", sa.Column("reached", sa.String(length=16), nullable=True))

@@ -1,4 +1,4 @@
-"""Sessions of browsers."""
+"""Browser sessions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Make their table."""
+    """Create the table."""
     op.create_table(
         "sessions",
         sa.Column("digest", sa.String(length=64), nullable=False),

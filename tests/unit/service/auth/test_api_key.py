@@ -1,4 +1,4 @@
-"""The text of API keys."""
+"""Creation and parsing of API keys."""
 
 import hashlib
 
@@ -9,10 +9,10 @@ from service.auth.api_key import new_key, parse_key
 
 
 def test_keys_differ_and_are_read_back() -> None:
-    made = [new_key() for _ in range(100)]
-    assert len({key.id for key in made}) == len({key.secret for key in made}) == 100
-    assert [parse_key(key.text) for key in made] == made
-    assert {len(bytes.fromhex(key.secret)) for key in made} == {32}
+    keys = [new_key() for _ in range(100)]
+    assert len({key.id for key in keys}) == len({key.secret for key in keys}) == 100
+    assert [parse_key(key.text) for key in keys] == keys
+    assert {len(bytes.fromhex(key.secret)) for key in keys} == {32}
 
 
 def test_a_secret_is_in_no_message() -> None:
@@ -30,5 +30,5 @@ def test_what_is_almost_a_key_is_none() -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    found = parse_key(text)
-    assert found is None or found.text == text
+    key = parse_key(text)
+    assert key is None or key.text == text

@@ -1,4 +1,4 @@
-"""API keys in the database: made, listed, revoked, recognised, and of no use to who reads it."""
+"""API keys: creation, listing, revocation and authentication; the database contains no usable key."""
 
 import hmac
 import statistics
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from service.auth import keys as module
 from service.auth.keys import ApiKeys
 from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError
 from service.roles import Role
@@ -24,15 +23,15 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 def with_other_digit(text: str, place: int) -> str:
-    """Return a key that differs in one digit."""
+    """Return a key with one digit changed."""
     return text[:place] + ("1" if text[place] == "0" else "0") + text[place + 1 or len(text) :]
 
 
 @BOTH
 def test_a_key_tells_whose_it_is_until_it_is_revoked(store: Store) -> None:
     keys = ApiKeys(store)
-    made = {role: keys.create(f"a-{role}", role, NOW) for role in Role}
-    for role, text in made.items():
+    texts = {role: keys.create(f"a-{role}", role, NOW) for role in Role}
+    for role, text in texts.items():
         key_id = text.split("_")[1]
         assert keys.authenticate(f"Bearer {text}") == Caller(key_id=key_id, name=f"a-{role}", role=role)
         assert not keys.is_revoked(key_id)
@@ -81,7 +80,7 @@ def test_nothing_in_the_database_is_a_key(store: Store, tmp_path: Path) -> None:
     with store.reading() as connection:
         row = connection.execute(select(api_keys)).mappings().one()
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert row["id"].encode() in content  # that is where it would be
+    assert row["id"].encode() in content  # the id is stored, so the secret would be found too
     assert secret.encode() not in content
     assert bytes.fromhex(secret) not in content
     for value in {str(value) for value in row.values()}:
@@ -92,7 +91,7 @@ def test_nothing_in_the_database_is_a_key(store: Store, tmp_path: Path) -> None:
 
 @pytest.fixture
 def wrong(store: Store) -> dict[str, str]:
-    """Keys that are wrong in every way that has the form of one."""
+    """Well-formed keys that are invalid, by what is wrong."""
     text = ApiKeys(store).create("holder", Role.READER, NOW)
     return {
         "unknown id": with_other_digit(text, 3),
@@ -111,13 +110,13 @@ def test_digests_are_compared_whatever_is_wrong(
         compared.append((one, other))
         return real(one, other)
 
-    monkeypatch.setattr(module.hmac, "compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     messages = set[str]()
     for text in wrong.values():
         with pytest.raises(UnauthenticatedError) as refused:
             ApiKeys(store).authenticate(f"Bearer {text}")
         messages.add(str(refused.value))
-    assert len(messages) == 1  # nothing tells a known id from an unknown one
+    assert len(messages) == 1  # the message does not reveal whether the id exists
     assert [(len(one), len(other)) for one, other in compared] == [(64, 64)] * 3
 
 
@@ -127,16 +126,16 @@ def never(_one: str, _other: str) -> bool:
 
 def test_that_digests_are_equal_is_all_that_decides(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     text = ApiKeys(store).create("holder", Role.READER, NOW)
-    monkeypatch.setattr(module.hmac, "compare_digest", never)
+    monkeypatch.setattr(hmac, "compare_digest", never)
     with pytest.raises(UnauthenticatedError):
         ApiKeys(store).authenticate(f"Bearer {text}")
 
 
 def test_what_is_wrong_cannot_be_told_from_the_time_it_takes(store: Store, wrong: dict[str, str]) -> None:
-    """Coarse, so that it fails for a look-up that is left out or a slow hash, and never for noise."""
+    """The tolerance is coarse: it detects a skipped comparison or a slow hash, but ignores noise."""
     keys = ApiKeys(store)
     seconds: dict[str, list[float]] = {what: [] for what in wrong}
-    for _ in range(300):  # in turns: a machine that slows down slows down all
+    for _ in range(300):  # alternating, so that a slowdown of the machine affects all equally
         for what, text in wrong.items():
             seconds[what].append(_seconds(lambda text=text: keys.authenticate(f"Bearer {text}")))
     medians = {what: statistics.median(measured) for what, measured in seconds.items()}

@@ -1,4 +1,4 @@
-"""Sessions over a real database: what they are worth, and until when."""
+"""Sessions in a real database: authentication, expiry and revocation."""
 
 from datetime import UTC, datetime, timedelta
 

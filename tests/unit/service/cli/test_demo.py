@@ -23,7 +23,7 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.registry import build_catalogue
 from studies.reporting.builder import build_report
-from tests.support.http_server import served
+from tests.support.http_server import serve_app
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_a_failed_study_is_told_with_its_reason(store: Store, capsys: pytest.Cap
 def test_where_keys_are_needed_it_has_the_one_of_the_environment(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with served(create_app(Settings(home=tmp_path, access=Access.KEYS), store)) as keyed:
+    with serve_app(create_app(Settings(home=tmp_path, access=Access.KEYS), store)) as keyed:
         monkeypatch.setenv("L4_PORT", str(urlsplit(keyed).port))
         assert demo.main() == 1
         assert "L4_API_KEY" in capsys.readouterr().err

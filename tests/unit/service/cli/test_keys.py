@@ -19,7 +19,7 @@ from service.storage.engine import open_engine
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
-from tests.support.http_server import served
+from tests.support.http_server import serve_app
 
 Run = Callable[..., Result]
 
@@ -85,7 +85,7 @@ def test_a_service_is_used_with_a_key_that_is_in_no_message(
         outputs.append(found.output)
         return found
 
-    with served(create_app(settings, Store(engine))) as url:
+    with serve_app(create_app(settings, Store(engine))) as url:
         monkeypatch.setenv("L4_URL", url)
         assert "L4_API_KEY" in ran(1, "list").stderr
         study_id = ran(0, "submit", file, "--api-key", submitters).stdout.splitlines()[0]

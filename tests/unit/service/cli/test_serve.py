@@ -1,4 +1,4 @@
-"""The supervisor's plan: what each process gets, ports, and what happens when a part does not come up."""
+"""The embedded service: the processes' environments, port checks, and failed starts."""
 
 import json
 import socket
@@ -33,7 +33,7 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("L4_CPUS", "7")  # the parent was told otherwise, by its caller
+    monkeypatch.setenv("L4_CPUS", "7")  # unlike the parent's settings, which were passed explicitly
     settings = Settings(home=tmp_path, port=8123, cpus=None, lease_seconds=2.5, mlflow_uri="http://elsewhere:1")
     read = subprocess.run(
         [sys.executable, "-c", "from service.settings import Settings; print(Settings().model_dump_json())"],
@@ -96,7 +96,7 @@ def test_nothing_is_started_where_a_port_is_taken(tmp_path: Path, taken_port: in
 def test_a_part_that_does_not_come_up_is_reported_in_its_own_words(
     tmp_path: Path, free_ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where a broken file shadows one that every part imports
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # a broken file there shadows a module that every process imports
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'service.app' in sys.orig_argv and 'service.processes.subreaper' not in sys.orig_argv:\n"
         "    print('the disk is full'); os._exit(4)\n"

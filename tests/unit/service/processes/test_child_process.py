@@ -1,4 +1,4 @@
-"""Real child processes: a graceful stop, force where it is needed, and nothing left when the supervisor dies."""
+"""Real child processes: stopped gracefully or by force, and killed when the supervisor dies."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from service.errors import ProcessDiedError
 from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.processes.log_files import last_lines
 
-# Starts a grandchild in a session of its own, that ignores SIGTERM as it does itself; writes both ids, then sleeps.
+# Ignores SIGTERM, starts a grandchild in a new session that does too, writes both process ids, then sleeps.
 _STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -76,15 +76,15 @@ def test_a_stop_lets_the_command_clean_up(tmp_path: Path) -> None:
 
 
 def test_it_ended_as_asked_where_it_was_asked_to(tmp_path: Path) -> None:
-    asked, cut, failed = (
+    terminated, cut, failed = (
         ChildProcess(_command(tmp_path, "-c", script))
         for script in ("import time; time.sleep(600)", "import os; os.kill(os.getpid(), 15)", "raise SystemExit(1)")
     )
     for child in (cut, failed):
         child.wait()
-    asked.terminate()
-    asked.wait()
-    assert (asked.exit_status, asked.stopped_on_request) == (128 + signal.SIGTERM, True)
+    terminated.terminate()
+    terminated.wait()
+    assert (terminated.exit_status, terminated.stopped_on_request) == (128 + signal.SIGTERM, True)
     assert (cut.exit_status, cut.stopped_on_request) == (128 + signal.SIGTERM, False)
     assert (failed.exit_status, failed.stopped_on_request) == (1, False)
 

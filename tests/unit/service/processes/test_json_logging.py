@@ -1,4 +1,4 @@
-"""Logs as a process writes them, a JSON object a line."""
+"""JSON logging of a real process."""
 
 import json
 import subprocess

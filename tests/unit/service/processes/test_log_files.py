@@ -1,4 +1,4 @@
-"""Reading logs, and telling people what they say."""
+"""Reading and formatting of log files."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ from service.processes.log_files import format_line, last_lines, read_from, read
 
 
 def line(message: str, **fields: object) -> str:
-    known = {"level": "INFO", "logger": "some.part", "message": message, "time": "2026-01-02T03:04:05.678901+00:00"}
-    return json.dumps(known | fields) + "\n"
+    defaults = {"level": "INFO", "logger": "some.part", "message": message, "time": "2026-01-02T03:04:05.678901+00:00"}
+    return json.dumps(defaults | fields) + "\n"
 
 
 def test_last_lines_are_the_last(tmp_path: Path) -> None:
@@ -42,20 +42,20 @@ def test_a_log_is_read_on_line_by_whole_line(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
     assert read_from(log, 0, 5) == ([], 0)
     log.write_text("one\ntwo\nthr")
-    found, at = read_from(log, 0, 1)
-    assert found == ["two\n"]
+    lines, at = read_from(log, 0, 1)
+    assert lines == ["two\n"]
     assert read_from(log, at, None) == ([], at)
     with log.open("a") as opened:
         opened.write("ee\nfour\n")
-    found, at = read_from(log, at, None)
-    assert found == ["three\n", "four\n"]
+    lines, at = read_from(log, at, None)
+    assert lines == ["three\n", "four\n"]
     assert read_from(log, 0, 0) == ([], at)
 
 
 def test_lines_of_a_pack_are_those_with_its_number(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
     assert read_pack_lines(log, 1, 5) == []
-    own = [line("a", pack=1), line("b", pack=1)]
-    log.write_text(own[0] + line("c", pack=11) + line('about "pack": 1') + '{"pack": 1}\n' + own[1] + line("d"))
-    assert read_pack_lines(log, 1, 5) == own
-    assert read_pack_lines(log, 1, 1) == own[1:]
+    first, second = line("a", pack=1), line("b", pack=1)
+    log.write_text(first + line("c", pack=11) + line('about "pack": 1') + '{"pack": 1}\n' + second + line("d"))
+    assert read_pack_lines(log, 1, 5) == [first, second]
+    assert read_pack_lines(log, 1, 1) == [second]

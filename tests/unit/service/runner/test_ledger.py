@@ -1,4 +1,4 @@
-"""One study's rows: round trips, guards, idempotence, speed."""
+"""A driver's ledger: round trips, checks of the claim, idempotence, speed."""
 
 import math
 from dataclasses import replace
@@ -13,9 +13,9 @@ from service.storage.lifecycle import commands
 from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.execution.ledger import Ledger
-from studies.planning.planner import additions
+from studies.planning.planner import plan_next_packs
 from studies.records.rows import Lane, Outcome, Pack, Rows, Run, Series, Trial, by_arm
-from studies.search.selection import Search
+from studies.search.selection import SearchState
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.progress import progress_of
@@ -105,14 +105,14 @@ def test_numbers_that_are_not_finite_survive(ledger: StudyLedger) -> None:
     ledger.add_plan([some_trial()], [pack])
     ledger.finish_pack(done(pack), [run])
 
-    found = ledger.rows(series=True).runs[0]
+    stored = ledger.rows(series=True).runs[0]
 
-    assert math.isnan(found.start_loss)
-    assert found.train_loss == math.inf
-    assert math.isnan(found.metrics["a"])
-    assert (found.metrics["b"], found.metrics["c"]) == (-math.inf, math.inf)
-    assert found.series[0].values[:2] == (math.inf, -math.inf)
-    assert math.isnan(found.series[0].values[2])
+    assert math.isnan(stored.start_loss)
+    assert stored.train_loss == math.inf
+    assert math.isnan(stored.metrics["a"])
+    assert (stored.metrics["b"], stored.metrics["c"]) == (-math.inf, math.inf)
+    assert stored.series[0].values[:2] == (math.inf, -math.inf)
+    assert math.isnan(stored.series[0].values[2])
 
 
 def test_rows_are_in_order_whatever_they_were_written_in(ledger: StudyLedger) -> None:
@@ -242,21 +242,21 @@ def test_ten_thousand_runs_take_seconds_at_most(store: Store, ledger: StudyLedge
 
 
 def suggest_the_middle(
-    workload: WorkloadSpec, arm: ArmSpec, found: Search, batch: int, count: int
+    workload: WorkloadSpec, arm: ArmSpec, state: SearchState, batch: int, count: int
 ) -> list[dict[str, float]]:
     return [{"lr": 0.01}] * count
 
 
 def test_a_plan_and_its_progress_read_from_the_database(store: Store, ledger: StudyLedger, spec: StudySpec) -> None:
     speeds = all_eager(spec, {"digits_mlp": 8, "linear_regression": 8})
-    plan = additions(spec, by_arm(ledger.rows()), speeds, suggest_the_middle)
+    plan = plan_next_packs(spec, by_arm(ledger.rows()), speeds, suggest_the_middle)
     ledger.add_plan(plan.trials, plan.packs)
     for pack in plan.packs:
         ledger.finish_pack(done(pack), runs_of(pack))
 
     study = store.study(only_study(store))
-    found = store.progress(study)
+    progress = store.progress(study)
 
-    assert found == progress_of(spec, store.rows(study.id))
-    assert found.done == 2 * (1 + 4)
-    assert found.total >= 2 * (1 + 4 + 2 * 6)
+    assert progress == progress_of(spec, store.rows(study.id))
+    assert progress.done == 2 * (1 + 4)
+    assert progress.total >= 2 * (1 + 4 + 2 * 6)

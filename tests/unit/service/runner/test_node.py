@@ -1,4 +1,4 @@
-"""How Ray is started in containers, and that its ports are those that the compose files publish."""
+"""The command that starts Ray in containers, and its ports, which the compose files publish."""
 
 import re
 import sys

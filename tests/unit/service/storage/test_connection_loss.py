@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that is cut in the middle of a transaction: nothing is lost and nothing there twice."""
+"""Lost PostgreSQL connections within a transaction: no row is lost or written twice."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,32 +10,31 @@ from sqlalchemy.exc import OperationalError
 
 from service.runner.ledger import StudyLedger
 from service.states import State
-from service.storage import engine as engine_module
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.records.rows import Rows
 from studies.spec.study import StudySpec
-from tests.support import postgres as postgresql
+from tests.support.postgres import address
 from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
-#: The connection is cut before the statement of this number, from 1 on; no step has more.
+#: Statement numbers before which the connection is cut; no step has more statements.
 STATEMENTS = range(1, 7)
 
 
 class Cut:
-    """Ends the connection of an engine, once: before a statement, or when what was done is kept and nobody told.
+    """Cuts an engine's connection once: before a statement, or after a commit whose confirmation is then lost.
 
     Args:
-        engine: Whose.
-        folder: The server's.
+        engine: The engine.
+        folder: The PostgreSQL server's folder.
     """
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        """Watch."""
-        self._other = create_engine(postgresql.address(folder, "postgres"), isolation_level="AUTOCOMMIT")
+        """Listen to the engine's statements and commits."""
+        self._other = create_engine(address(folder, "postgres"), isolation_level="AUTOCOMMIT")
         self.before, self.done, self._count = 0, False, 0
         self.unheard = False
         event.listen(engine, "before_cursor_execute", self._statement)
@@ -56,11 +55,11 @@ class Cut:
             raise OperationalError("COMMIT", {}, ConnectionError("nothing was heard of it"))
 
     def start(self, before: int) -> None:
-        """Count statements from here on."""
+        """Count statements from now on, and cut the connection before the given one."""
         self.before, self.done, self._count = before, False, 0
 
     def close(self) -> None:
-        """Close its own connections."""
+        """Close the connections of this object."""
         self._other.dispose()
 
 
@@ -74,10 +73,10 @@ def engine(database: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def cut(engine: Engine, postgres: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
-    monkeypatch.setattr(engine_module, "_AGAIN_SECONDS", 0.01)
-    made = Cut(engine, postgres)
-    yield made
-    made.close()
+    monkeypatch.setattr("service.storage.engine._RETRY_DELAY_SECONDS", 0.01)
+    cut = Cut(engine, postgres)
+    yield cut
+    cut.close()
 
 
 @pytest.fixture
@@ -136,7 +135,7 @@ def test_what_was_kept_but_not_heard_of_is_not_done_twice(ledger: StudyLedger, e
     whole = Rows(trials=(some_trial(),), packs=(done(pack),), runs=tuple(runs_of(pack)))
     assert ledger.rows(series=True) == whole
     cut.unheard = True
-    with pytest.raises(StoppedError):  # it has ended, as asked; a driver takes it for a study that others ended
+    with pytest.raises(StoppedError):  # the commit succeeded, so that the retry finds the study ended
         ledger.end(State.SUCCEEDED, "")
     store = Store(engine)
     study = store.studies(1).items[0]

@@ -1,4 +1,4 @@
-"""Migrations on both databases: from every revision, with a row in every table, to the tables that the code knows."""
+"""Migrations on both databases: from every revision, with a row in every table, to the tables of the code."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -25,8 +25,8 @@ def engine(database: str) -> Iterator[Engine]:
 
 
 def some_value(kind: types.TypeEngine[object]) -> object:
-    """Return a value of a column's type, the same one every time, so that foreign keys fit."""
-    for known, value in (
+    """Return a value for a column's type, always the same, so that foreign keys match."""
+    for column_type, value in (
         (types.Boolean, True),
         (types.Integer, 7),
         (types.Float, 0.5),
@@ -34,13 +34,13 @@ def some_value(kind: types.TypeEngine[object]) -> object:
         (types.LargeBinary, b"\x00\xff"),
         (types.String, "x"),
     ):
-        if isinstance(kind, known):
+        if isinstance(kind, column_type):
             return value
     raise AssertionError(kind)
 
 
 def filled(engine: Engine) -> dict[str, dict[str, object]]:
-    """Put a row into every table, and return the rows."""
+    """Insert a row into every table, and return the rows."""
     there = MetaData()
     with engine.begin() as connection:
         there.reflect(connection)

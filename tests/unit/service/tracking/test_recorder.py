@@ -1,4 +1,4 @@
-"""Recording studies in an MLflow store of its own: everything once, after whatever interrupted it."""
+"""Recording of studies in a local MLflow store: every run once, also after interruptions."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ENDS = {State.SUCCEEDED: "FINISHED", State.FAILED: "FAILED", State.CANCELLED: "KILLED"}
 
 
-# of MLflow's own tables
+# from MLflow's tables
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)  # where such a store keeps artifacts
+        patched.chdir(folder)  # such a store keeps artifacts in the working directory
         yield f"sqlite:///{folder / 'mlflow.db'}"
 
 
@@ -58,7 +58,7 @@ class Study:
         self.train(1, Stage.CONFIRM)
 
     def claim(self) -> None:
-        """Take it up."""
+        """Claim the study."""
         claim = self.store.claim(NOW, 30.0)
         assert claim is not None
         self.token = claim.token
@@ -76,7 +76,7 @@ class Study:
         self.ledger.finish_pack(done(pack), runs)
 
     def end(self, state: State) -> None:
-        """Move it to its end."""
+        """End the study."""
         if state is State.SUCCEEDED:
             self.ledger.save_report({"report.json": b"{}"})
         if state is State.CANCELLED:
@@ -84,15 +84,15 @@ class Study:
         self.store.transition(self.id, state, "", self.token)
 
     def recorded(self) -> tuple[MlflowRun, list[MlflowRun]]:
-        """Return the parent run and those below it, as MLflow has them."""
+        """Return the study's parent run and its child runs from MLflow."""
         experiment = self.store.study(self.id).mlflow_experiment
         assert experiment is not None
-        found = MlflowClient(self.settings.tracking_uri).search_runs([experiment])
-        parent, *others = sorted(found, key=lambda run: "mlflow.parentRunId" in run.data.tags)
+        mlflow_runs = MlflowClient(self.settings.tracking_uri).search_runs([experiment])
+        parent, *others = sorted(mlflow_runs, key=lambda run: "mlflow.parentRunId" in run.data.tags)
         return parent, others
 
     def files(self, run: MlflowRun) -> set[str]:
-        """Return the names of an MLflow run's files."""
+        """Return the names of an MLflow run's artifacts."""
         return {file.path for file in MlflowClient(self.settings.tracking_uri).list_artifacts(run.info.run_id)}
 
 
@@ -151,7 +151,7 @@ def test_checkpoints_go_with_a_study_that_has_ended_for_good(
     assert left.exists()
     study.end(end)
     record_all(recorder)
-    assert left.exists() == (end is State.FAILED)  # it may be tried again
+    assert left.exists() == (end is State.FAILED)  # a failed study may be retried
 
 
 def test_a_running_study_is_followed_to_its_end(store: Store, study: Study, recorder: Recorder) -> None:
@@ -174,7 +174,7 @@ def test_a_retried_study_is_followed_once_more(store: Store, study: Study, recor
     assert study.recorded()[0].info.status == "FAILED"
 
     store.execute(study.id, commands.retry)
-    SyncState(store).finish(failed, NOW)  # a recorder that was about to note the end
+    SyncState(store).finish(failed, NOW)  # as a recorder that read the study before the retry
     study.claim()
     record_all(recorder)
     parent, runs = study.recorded()

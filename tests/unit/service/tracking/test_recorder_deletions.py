@@ -1,4 +1,4 @@
-"""Removing from MLflow what it has of deleted studies: once, whatever interrupts it, and nothing of another study."""
+"""Deletion of MLflow experiments of deleted studies: completed despite interruptions, other studies unaffected."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,13 +12,12 @@ from service.settings import Settings
 from service.states import State
 from service.storage.repositories.deletions import Deletions
 from service.storage.repositories.studies import Store
-from service.tracking import recorder as module
 from service.tracking.recorder import Recorder
 from service.tracking.sync_state import SyncState
 from studies.spec.study import StudySpec
 from tests.unit.service.tracking.test_recorder import NOW, WHOLE, Study, keys, record_all
 
-# of MLflow's own tables
+# from MLflow's tables
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)  # where such a store keeps artifacts
+        patched.chdir(folder)  # such a store keeps artifacts in the working directory
         yield f"sqlite:///{folder / 'mlflow.db'}"
 
 
@@ -41,13 +40,13 @@ def recorder(store: Store, settings: Settings) -> Recorder:
 
 
 class Recorded:
-    """A study that MLflow has all of, and where it has it.
+    """A completely recorded study, with its MLflow experiment and artifacts.
 
     Args:
         store: The database.
         spec: The study.
-        settings: The deployment's.
-        recorder: Records it.
+        settings: The deployment's settings.
+        recorder: The recorder that records it.
     """
 
     def __init__(self, store: Store, spec: StudySpec, settings: Settings, recorder: Recorder) -> None:
@@ -62,18 +61,18 @@ class Recorded:
         assert len(self.files()) == 3 + 2 * 2
 
     def files(self) -> list[Path]:
-        """Return its artifacts."""
+        """Return the experiment's artifacts."""
         return [path for path in self.artifacts.rglob("*") if path.is_file()]
 
     def is_there(self) -> bool:
-        """Say whether MLflow shows the experiment or one of its runs."""
-        shown = {found.experiment_id for found in self._client.search_experiments()}
-        return self.experiment in shown or bool(self._client.search_runs([self.experiment]))
+        """Return whether MLflow lists the experiment or one of its runs."""
+        experiment_ids = {experiment.experiment_id for experiment in self._client.search_experiments()}
+        return self.experiment in experiment_ids or bool(self._client.search_runs([self.experiment]))
 
     def is_hidden(self) -> bool:
-        """Say whether MLflow has it among what was deleted."""
+        """Return whether MLflow lists the experiment as deleted."""
         deleted = self._client.search_experiments(view_type=ViewType.DELETED_ONLY)
-        return self.experiment in {found.experiment_id for found in deleted}
+        return self.experiment in {experiment.experiment_id for experiment in deleted}
 
 
 @pytest.fixture
@@ -129,17 +128,17 @@ def test_an_mlflow_that_is_away_is_asked_again_by_any_later_recorder(
 ) -> None:
     recorded = Recorded(store, spec, settings, recorder)
     removing.delete(recorded.id, NOW, mlflow=True)
-    asked: list[str] = []
+    attempts: list[str] = []
 
     def refuse(*, uri: str, study_id: str) -> None:
-        asked.append(study_id)
+        attempts.append(study_id)
         raise OSError("no MLflow")
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "delete_experiment", refuse)
+        patched.setattr("service.tracking.recorder.delete_experiment", refuse)
         for _ in range(3):
             record_all(recorder)
-    assert asked == [recorded.id]
+    assert attempts == [recorded.id]
     assert recorded.is_there()
     assert len(removing.pending()) == 1
 
@@ -184,19 +183,19 @@ def test_a_study_that_is_deleted_while_it_is_recorded_leaves_nothing(
 ) -> None:
     study = Study(store, spec, settings)
     study.end(State.CANCELLED)
-    taken = SyncState.untracked_runs
+    untracked_runs = SyncState.untracked_runs
 
     def delete_first(recordings: SyncState, study_id: str, limit: int) -> object:
-        found = taken(recordings, study_id, limit)
-        if study_id == study.id and found:
+        rows = untracked_runs(recordings, study_id, limit)
+        if study_id == study.id and rows:
             removing.delete(study_id, NOW, mlflow=True)
-        return found
+        return rows
 
     with monkeypatch.context() as patched:
         patched.setattr(SyncState, "untracked_runs", delete_first)
         record_all(recorder)
     record_all(recorder, NOW + timedelta(minutes=1))
-    names = [found.name for found in MlflowClient(settings.tracking_uri).search_experiments()]
+    names = [experiment.name for experiment in MlflowClient(settings.tracking_uri).search_experiments()]
     assert not [name for name in names if study.id in name]
     assert removing.pending() == ()
     assert not settings.study_folder(study.id).exists()

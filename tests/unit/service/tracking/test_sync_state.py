@@ -1,4 +1,4 @@
-"""What is noted of MLflow: which studies it may lack something of, and which runs it has."""
+"""The record of unfinished studies and of runs recorded in MLflow."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -55,10 +55,10 @@ def test_runs_are_marked_one_by_one_whatever_became_of_the_study(
     if state is not State.RUNNING:
         store.transition(study_id, state, "")
 
-    found = recordings.untracked_runs(study_id, 2)
-    assert [row.run for row in found] == runs[:2]
-    assert [row.setting for row in found] == [some_trial().setting] * 2
-    for row in found:
+    rows = recordings.untracked_runs(study_id, 2)
+    assert [row.run for row in rows] == runs[:2]
+    assert [row.setting for row in rows] == [some_trial().setting] * 2
+    for row in rows:
         recordings.mark_tracked(study_id, row.run)
 
     (last,) = recordings.untracked_runs(study_id, 2)

@@ -1,4 +1,4 @@
-"""Deliveries to a real receiver: signed, in order, again until they are taken, and none lost."""
+"""Webhook deliveries to a real receiver: signed, in order, retried until accepted, none lost."""
 
 import subprocess
 import sys
@@ -14,7 +14,6 @@ from service.storage.engine import open_engine
 from service.storage.entities import Webhook
 from service.storage.lifecycle import commands, outbox
 from service.storage.repositories.studies import Store
-from service.webhooks import dispatcher as dispatcher_module
 from service.webhooks import http_client
 from service.webhooks.dispatcher import WebhookDispatcher
 from service.webhooks.http_client import WebhookClient
@@ -30,30 +29,30 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short."""
-    monkeypatch.setattr(dispatcher_module, "_POLL_SECONDS", 0.02)
+    """Shorten polling and backoff."""
+    monkeypatch.setattr("service.webhooks.dispatcher._POLL_SECONDS", 0.02)
     monkeypatch.setattr(outbox, "INITIAL_BACKOFF_SECONDS", 0.1)
 
 
 @pytest.fixture
 def hook() -> Iterator[Receiver]:
-    with receiver() as made:
-        yield made
+    with receiver() as hook:
+        yield hook
 
 
 @pytest.fixture
 def dispatcher(store: Store) -> Iterator[WebhookDispatcher]:
-    made = WebhookDispatcher(store, WebhookClient(allow_private=True))
-    yield made
-    made.stop()
+    dispatcher = WebhookDispatcher(store, WebhookClient(allow_private=True))
+    yield dispatcher
+    dispatcher.stop()
 
 
 def added(store: Store, hook: Receiver, *states: State) -> Webhook:
     return Webhooks(store).add(hook.url, states, datetime.now(UTC))
 
 
-def told(store: Store, spec: StudySpec) -> str:
-    """Have a study queued, running, paused, cancelled."""
+def change_states(store: Store, spec: StudySpec) -> str:
+    """Add a study that is queued, running, paused and failed in turn; return its id."""
     study_id = store.add_study(spec, datetime.now(UTC))
     claim = store.claim(NOW, 30)
     assert claim is not None
@@ -72,10 +71,10 @@ def until(condition: Callable[[], bool]) -> None:
 def test_what_happens_is_told_in_its_order_and_signed(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
-    told(store, spec)  # nobody wants to know yet
+    change_states(store, spec)  # before any webhook is registered
     webhook = added(store, hook)
     dispatcher.start()
-    ids = [told(store, spec) for _ in range(2)]
+    ids = [change_states(store, spec) for _ in range(2)]
     got = hook.until(8)
     for each in got:
         verify(webhook.secret, each)
@@ -95,7 +94,7 @@ def test_only_the_states_that_were_asked_for(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
     added(store, hook, State.FAILED, State.SUCCEEDED)
-    told(store, spec)
+    change_states(store, spec)
     dispatcher.start()
     assert [each.said["type"] for each in hook.until(1)] == ["study.failed"]
 
@@ -105,7 +104,7 @@ def test_what_is_not_taken_is_sent_again_until_it_is(
 ) -> None:
     webhook = added(store, hook)
     hook.answer = lambda _: 500 if len(hook.got) <= 3 else 200
-    told(store, spec)
+    change_states(store, spec)
     before = datetime.now(UTC)
     dispatcher.start()
     hook.until(2)
@@ -128,7 +127,7 @@ def test_a_dead_receiver_gets_it_when_it_is_back(store: Store, spec: StudySpec, 
     with receiver() as dead:
         port = dead.port
         webhook = added(store, dead)
-    told(store, spec)
+    change_states(store, spec)
     dispatcher.start()
     until(lambda: "no connection: refused" in Webhooks(store).get(webhook.id).last_error)
     with receiver(port) as back:
@@ -145,7 +144,7 @@ def test_one_that_hangs_holds_up_nothing_but_itself(
         stuck = [added(store, hanging) for _ in range(10)]
         added(store, hook)
         dispatcher.start()
-        told(store, spec)
+        change_states(store, spec)
         hook.until(4)
         assert not any(Webhooks(store).get(each.id).pending_deliveries < 4 for each in stuck)
         until(lambda: all(Webhooks(store).get(each.id).last_error == "no answer within 1 s" for each in stuck))
@@ -157,25 +156,25 @@ def test_a_fault_of_ours_is_not_repeated_at_once(
 ) -> None:
     webhook = added(store, hook)
     monkeypatch.setattr(outbox, "INITIAL_BACKOFF_SECONDS", 60.0)
-    asked: list[str] = []
+    posted_urls: list[str] = []
 
     async def broken(_client: WebhookClient, url: str, _content: bytes, _headers: dict[str, str]) -> None:
-        asked.append(url)
+        posted_urls.append(url)
         raise ZeroDivisionError
 
     monkeypatch.setattr(WebhookClient, "post", broken)
-    told(store, spec)
+    change_states(store, spec)
     dispatcher.start()
     until(lambda: "fault of the service" in Webhooks(store).get(webhook.id).last_error)
     time.sleep(0.3)
-    assert asked == [hook.url]
+    assert posted_urls == [hook.url]
 
 
 def test_what_could_not_be_told_for_a_day_is_dropped_and_counted(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook = added(store, hook)
-    told(store, spec)
+    change_states(store, spec)
     hook.answer = lambda _: 500 if len(hook.got) <= 2 else 200
     monkeypatch.setattr(outbox, "MAX_DELIVERY_AGE", timedelta(0))
     dispatcher.start()
@@ -190,9 +189,9 @@ def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receive
     now, waits = datetime.now(UTC), list[float]()
     for _ in range(20):
         with store.writing() as connection:
-            found = outbox.next_delivery(connection, webhook.id, now, 30)
-            assert found is not None
-            assert not outbox.mark_failed(connection, found, "answered 500", now)
+            delivery = outbox.next_delivery(connection, webhook.id, now, 30)
+            assert delivery is not None
+            assert not outbox.mark_failed(connection, delivery, "answered 500", now)
             outbox.release_webhook(connection, webhook.id)
         due = 0.05
         while not _taken(store, now + timedelta(seconds=due)):
@@ -204,10 +203,10 @@ def test_waits_double_up_to_an_hour(store: Store, spec: StudySpec, hook: Receive
 
 def _taken(store: Store, now: datetime) -> bool:
     with store.writing() as connection:
-        found = outbox.lease_due_webhooks(connection, now, 30, 10)
-        for each in found:
-            outbox.release_webhook(connection, each)
-    return bool(found)
+        webhook_ids = outbox.lease_due_webhooks(connection, now, 30, 10)
+        for webhook_id in webhook_ids:
+            outbox.release_webhook(connection, webhook_id)
+    return bool(webhook_ids)
 
 
 def test_two_dispatchers_tell_everything_once(
@@ -220,7 +219,7 @@ def test_two_dispatchers_tell_everything_once(
         dispatcher.start()
         second.start()
         for _ in range(5):
-            told(store, spec)
+            change_states(store, spec)
         for each in (hook, other):
             each.until(20)
         second.stop()
@@ -249,7 +248,7 @@ def test_a_process_that_is_killed_loses_nothing(
     added(store, hook)
     release = threading.Event()
     hook.answer = lambda _: 200 if len(hook.got) != 2 or release.wait(60) else 500
-    told(store, spec)
+    change_states(store, spec)
     process = subprocess.Popen([sys.executable, "-c", _PROCESS, database], cwd=ROOT)
     try:
         hook.until(2)
@@ -260,7 +259,7 @@ def test_a_process_that_is_killed_loses_nothing(
     dispatcher.start()
     states = [each.said["data"]["state"] for each in hook.until(5)]
     assert states == ["QUEUED", "RUNNING", "RUNNING", "PAUSED", "FAILED"]
-    assert hook.got[1].message == hook.got[2].message  # its answer was lost: the receiver knows it by its id
+    assert hook.got[1].message == hook.got[2].message  # its response was lost; the id marks the duplicate
 
 
 def test_a_change_that_is_not_kept_is_not_told(store: Store, spec: StudySpec, hook: Receiver) -> None:
@@ -279,7 +278,7 @@ def test_a_change_that_is_not_kept_is_not_told(store: Store, spec: StudySpec, ho
 def test_what_changes_at_once_is_all_told(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher, database: str
 ) -> None:
-    """PostgreSQL numbers rows in another order than that in which others come to see them."""
+    """PostgreSQL's sequence order is not its commit order."""
     added(store, hook, State.FAILED)
     dispatcher.start()
     ids = [store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(30)]
@@ -302,11 +301,11 @@ def test_one_that_is_removed_is_told_nothing_more(
     store: Store, spec: StudySpec, hook: Receiver, dispatcher: WebhookDispatcher
 ) -> None:
     gone = added(store, hook)
-    told(store, spec)
+    change_states(store, spec)
     Webhooks(store).remove(gone.id)
     dispatcher.start()
     with receiver() as other:
         added(store, other)
-        told(store, spec)
+        change_states(store, spec)
         other.until(4)
     assert hook.got == []

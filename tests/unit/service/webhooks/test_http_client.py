@@ -1,4 +1,4 @@
-"""Posting to addresses that clients name: where to, where not, and what is told of it."""
+"""The HTTP client for webhooks: allowed and refused addresses, and the result of an attempt."""
 
 import asyncio
 import ipaddress
@@ -17,12 +17,12 @@ from tests.support.webhook_receiver import Receiver, receiver
 
 @pytest.fixture
 def hook() -> Iterator[Receiver]:
-    with receiver() as made:
-        yield made
+    with receiver() as hook:
+        yield hook
 
 
 def leading_to(*addresses: str) -> Callable[[str], list[http_client.Address]]:
-    """Return a look-up of any name."""
+    """Return a DNS lookup that resolves every name to the given addresses."""
 
     def look_up(_host: str) -> list[http_client.Address]:
         return [ipaddress.ip_address(each) for each in addresses]
@@ -43,8 +43,8 @@ def test_a_status_comes_back_and_nothing_else(hook: Receiver) -> None:
 
 def test_redirects_are_not_followed(hook: Receiver) -> None:
     hook.answer = lambda _: 302
-    found = post(hook.url)
-    assert (found.status, found.accepted) == (302, False)
+    result = post(hook.url)
+    assert (result.status, result.accepted) == (302, False)
     assert [each.path for each in hook.got] == ["/hook"]
 
 
@@ -52,10 +52,10 @@ def test_redirects_are_not_followed(hook: Receiver) -> None:
     "host", ["127.0.0.1", "localhost", "2130706433", "127.1", "0x7f000001", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"]
 )
 def test_private_addresses_are_refused(hook: Receiver, host: str) -> None:
-    found = post(f"http://{host}:{hook.port}/hook", private=False)
-    assert found.status is None
-    assert "has a private address" in found.detail
-    assert "L4_WEBHOOKS_PRIVATE" in found.detail
+    result = post(f"http://{host}:{hook.port}/hook", private=False)
+    assert result.status is None
+    assert "has a private address" in result.detail
+    assert "L4_WEBHOOKS_PRIVATE" in result.detail
     assert hook.got == []
 
 
@@ -95,7 +95,7 @@ def test_one_private_address_among_several_is_enough(monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_connected_to_is_what_was_looked_at(monkeypatch: pytest.MonkeyPatch, hook: Receiver) -> None:
-    """A name that leads elsewhere the second time leads nowhere else."""
+    """A second lookup with another result (DNS rebinding) has no effect."""
     looked: list[str] = []
 
     def look_up(host: str) -> list[ipaddress.IPv4Address]:
@@ -163,9 +163,9 @@ def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     async def all_of_it() -> DeliveryResult:
         server = await asyncio.start_server(drip, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        found = await WebhookClient(allow_private=True).post(f"http://127.0.0.1:{port}/", b"{}", {})
+        result = await WebhookClient(allow_private=True).post(f"http://127.0.0.1:{port}/", b"{}", {})
         server.close()
-        await asyncio.sleep(0.2)  # for it to notice that nobody listens
-        return found
+        await asyncio.sleep(0.2)  # until the server notices that the client has disconnected
+        return result
 
     assert asyncio.run(all_of_it()).detail == "no answer within 0.5 s"

@@ -7,7 +7,7 @@ import pytest
 from studies.analysis.comparison import Comparison, Verdict, compare
 from studies.analysis.statistics.power import minimum_detectable_effect
 from studies.records.rows import Outcome, Rows, Run
-from studies.search.selection import scores
+from studies.search.selection import score_trials
 from studies.spec.definition import Sampler
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
@@ -173,7 +173,7 @@ def test_the_luck_of_a_search_is_from_its_best_to_its_third_and_fixed_arms_have_
     rows = planted_rows(spec, OUTCOMES)
     found = compare(spec, rows)
     assert found["bowl", "same"].search_luck == 0.0
-    values = sorted(spec.objective.oriented(each.value) for each in scores(spec, rows, "bowl", "better"))
+    values = sorted(spec.objective.oriented(each.value) for each in score_trials(spec, rows, "bowl", "better"))
     assert found["bowl", "better"].search_luck == pytest.approx(values[2] - values[0])
     assert values[2] > values[0]
 

@@ -11,7 +11,7 @@ from studies.errors import OutOfMemoryError
 from studies.execution import calibration
 from studies.execution.calibration import calibrate, expected_saving
 from studies.execution.jobs import Probe
-from studies.planning.throughput import SAVED, Speed
+from studies.planning.throughput import MIN_SAVED_SHARE, Speed
 from studies.records.rows import Mode
 from studies.training.task import LaneTask, Task
 
@@ -47,7 +47,7 @@ def test_no_more_lanes_than_runs(probe: Probe) -> None:
 
 
 def test_more_to_train_repays_trying_other_sizes(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "COMPILING", float("inf"))
+    monkeypatch.setattr(calibration, "MIN_COMPILE_SECONDS", float("inf"))
     found = calibrate(replace(probe, lane_steps=10**9), "cpu")
     assert {speed.mode for speed in found} == {Mode.EAGER}
     assert [speed.lanes for speed in found][:2] == [4, 8]
@@ -71,10 +71,10 @@ def eager(seconds: dict[int, float]) -> list[Speed]:
 @pytest.mark.parametrize(
     ("seconds", "share"),
     [
-        ({5: 1.0}, SAVED),  # nothing is known of it
+        ({5: 1.0}, MIN_SAVED_SHARE),  # nothing is known of it
         ({5: 1.36, 2: 1.24}, 1.16 / 1.36),  # nearly all of it is dispatch
-        ({2: 2.0, 4: 4.0}, SAVED),  # nothing is
-        ({2: 2.0, 4: 5.0}, SAVED),
+        ({2: 2.0, 4: 4.0}, MIN_SAVED_SHARE),  # nothing is
+        ({2: 2.0, 4: 5.0}, MIN_SAVED_SHARE),
         ({8: 1.2, 16: 1.0}, 1.2),  # no more than all is saved, whatever was measured
     ],
 )

@@ -10,7 +10,7 @@ from studies.execution.log_forwarding import capture_logs, drain, replay_logs
 
 def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     ours, other = logging.getLogger("studies.execution.worker"), logging.getLogger("some.library")
-    with capture_logs(7) as said:
+    with capture_logs(7) as queue:
         ours.info("lane %s diverged", 2, extra={"run": "7-2"})
         other.debug("not worth telling")
         other.warning("odd")
@@ -19,7 +19,7 @@ def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest
         except ValueError:
             ours.exception("it failed")
     ours.warning("nobody listens any more")
-    records = pickle.loads(pickle.dumps(drain(said)))
+    records = pickle.loads(pickle.dumps(drain(queue)))
 
     caplog.clear()
     replay_logs(records)
@@ -35,7 +35,7 @@ def test_what_is_logged_travels_with_its_pack_and_is_logged_again(caplog: pytest
 
 
 def test_what_is_about_no_pack_says_so() -> None:
-    with capture_logs(None) as said:
+    with capture_logs(None) as queue:
         logging.getLogger("studies.execution.calibration").info("measured")
-    (record,) = drain(said)
+    (record,) = drain(queue)
     assert "pack" not in vars(record)

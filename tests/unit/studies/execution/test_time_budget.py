@@ -23,7 +23,7 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import provenance
 from tests.support.progress import progress_of
-from tests.support.simulated_driver import PACK_SECONDS, answered, driver, go_on, opened, studied
+from tests.support.simulated_driver import PACK_SECONDS, build_spec, driver, open_study, run_packs, simulate_result
 from tests.support.throughput import next_pack
 
 
@@ -56,10 +56,10 @@ def confirmed(rows: Rows) -> int:
 
 def test_the_searches_end_in_time_for_the_best_to_be_confirmed(tmp_path: Path) -> None:
     # a step of two lanes is said to take a second, so that confirming takes 3 * 2 * (40 + 100) / 2 = 420 seconds
-    spec = studied({"seconds": 1000.0}, sampler="tpe", trials=12, batch=2)
-    store, ledger = opened(tmp_path, spec)
+    spec = build_spec({"seconds": 1000.0}, sampler="tpe", trials=12, batch=2)
+    store, ledger = open_study(tmp_path, spec)
     source = driver(spec, ledger, tmp_path)
-    go_on(source, after=passing(store, 30.0))
+    run_packs(source, after=passing(store, 30.0))
     assert source.is_finished()
     assert source.is_complete()
     rows, report = reported(spec, ledger)
@@ -68,7 +68,7 @@ def test_the_searches_end_in_time_for_the_best_to_be_confirmed(tmp_path: Path) -
     assert confirmed(rows) == 6 * 4
     found = progress_of(spec, rows)
     assert found.done == found.total == len(rows.runs)
-    cut = {key: each for key, each in found.searches.items() if each.cut}
+    cut = {key: each for key, each in found.searches.items() if each.truncated}
     assert cut
     assert all(spec.arm(arm).search for _, arm in cut)
     # the searches are equally far, but for the batch that is next
@@ -84,9 +84,9 @@ def test_the_searches_end_in_time_for_the_best_to_be_confirmed(tmp_path: Path) -
 
 
 def test_a_budget_that_is_used_up_ends_all_of_it(tmp_path: Path) -> None:
-    spec = studied({"seconds": 100.0})
-    store, ledger = opened(tmp_path, spec)
-    go_on(driver(spec, ledger, tmp_path), after=passing(store, 25.0))
+    spec = build_spec({"seconds": 100.0})
+    store, ledger = open_study(tmp_path, spec)
+    run_packs(driver(spec, ledger, tmp_path), after=passing(store, 25.0))
     rows, report = reported(spec, ledger)
     assert 4 <= sum(pack.done for pack in rows.packs) <= 5
     missing = 6 * 4 - confirmed(rows)
@@ -99,34 +99,34 @@ def test_a_budget_that_is_used_up_ends_all_of_it(tmp_path: Path) -> None:
 
 
 def test_what_is_in_training_is_finished_and_counts(tmp_path: Path) -> None:
-    spec = studied({"seconds": 100.0})
-    store, ledger = opened(tmp_path, spec)
+    spec = build_spec({"seconds": 100.0})
+    store, ledger = open_study(tmp_path, spec)
     source = driver(spec, ledger, tmp_path)
     jobs = [job for _ in range(3) if (job := next_pack(source, 2)) is not None]
     passing(store, 200.0)()
     assert (source.next_job(), source.is_finished(), source.is_complete()) == (None, False, False)
     for job in jobs:
-        source.record_result(job.number, answered(job))
+        source.record_result(job.number, simulate_result(job))
     assert (source.next_job(), source.is_finished(), source.is_complete()) == (None, True, True)
     assert {pack.number for pack in ledger.rows().packs if pack.done} == {job.number for job in jobs}
 
 
 def test_a_search_pack_that_is_lost_after_the_end_of_its_search_is_given_up(tmp_path: Path) -> None:
-    spec = studied({"seconds": 4000.0}, batch=2)
-    store, ledger = opened(tmp_path, spec)
+    spec = build_spec({"seconds": 4000.0}, batch=2)
+    store, ledger = open_study(tmp_path, spec)
     source = driver(spec, ledger, tmp_path)
     jobs: list[Job] = [job for _ in range(6) if (job := next_pack(source, 2)) is not None]
     lost = next(job for job in jobs if job.optimizer == "sgd")
     for job in jobs:
         if job is not lost:
-            source.record_result(job.number, answered(job))
+            source.record_result(job.number, simulate_result(job))
     passing(store, 3700.0)()
     after = next_pack(source, 2)
     assert after is not None
     assert ledger.rows().reached is Limit.SECONDS
-    source.record_result(after.number, answered(after))
+    source.record_result(after.number, simulate_result(after))
     source.handle_failure(lost.number, "the worker died", FailureKind.LOST)
-    go_on(source)
+    run_packs(source)
     rows = ledger.rows()
     assert not next(pack for pack in rows.packs if pack.number == lost.number).done
     assert len({pack.number for pack in rows.packs}) == len(rows.packs)
@@ -135,12 +135,12 @@ def test_a_search_pack_that_is_lost_after_the_end_of_its_search_is_given_up(tmp_
 
 @pytest.mark.parametrize("packs", [1, 5, 9, 12])
 def test_restarts_keep_what_was_spent_and_what_was_reached(tmp_path: Path, packs: int) -> None:
-    spec = studied({"seconds": 1000.0}, sampler="tpe", trials=12, batch=2)
-    store, ledger = opened(tmp_path, spec)
+    spec = build_spec({"seconds": 1000.0}, sampler="tpe", trials=12, batch=2)
+    store, ledger = open_study(tmp_path, spec)
     first = driver(spec, ledger, tmp_path)
-    go_on(first, packs=packs, after=passing(store, 30.0))
+    run_packs(first, packs=packs, after=passing(store, 30.0))
     next_pack(first, 2)  # lost with its driver
-    go_on(driver(spec, ledger, tmp_path), after=passing(store, 30.0))
+    run_packs(driver(spec, ledger, tmp_path), after=passing(store, 30.0))
     rows, report = reported(spec, ledger)
     assert rows.reached is Limit.SECONDS
     assert ledger.elapsed_seconds() < 1000 + 60
@@ -151,15 +151,15 @@ def test_restarts_keep_what_was_spent_and_what_was_reached(tmp_path: Path, packs
 
 
 def test_gpu_hours_are_those_of_packs_on_gpus(tmp_path: Path) -> None:
-    spec = studied({"gpu_hours": 10 * PACK_SECONDS / 3600})
-    _, on_cpus = opened(tmp_path / "cpus", spec)
-    go_on(driver(spec, on_cpus, tmp_path))
+    spec = build_spec({"gpu_hours": 10 * PACK_SECONDS / 3600})
+    _, on_cpus = open_study(tmp_path / "cpus", spec)
+    run_packs(driver(spec, on_cpus, tmp_path))
     rows, report = reported(spec, on_cpus)
     assert (rows.reached, report.cut_short, confirmed(rows)) == (None, "", 6 * 4)
 
-    _, on_gpus = opened(tmp_path / "gpus", spec)
-    go_on(driver(spec, on_gpus, tmp_path, gpus=1.0), packs=7)
-    go_on(driver(spec, on_gpus, tmp_path, gpus=1.0))  # what an earlier driver spent is spent
+    _, on_gpus = open_study(tmp_path / "gpus", spec)
+    run_packs(driver(spec, on_gpus, tmp_path, gpus=1.0), packs=7)
+    run_packs(driver(spec, on_gpus, tmp_path, gpus=1.0))  # what an earlier driver spent is spent
     rows, report = reported(spec, on_gpus)
     assert rows.reached is Limit.GPU_HOURS
     assert sum(pack.done for pack in rows.packs) == 10
@@ -167,19 +167,19 @@ def test_gpu_hours_are_those_of_packs_on_gpus(tmp_path: Path) -> None:
 
 
 def test_time_that_is_left_ends_nothing(tmp_path: Path) -> None:
-    spec, plain = studied({"seconds": 1e6}), studied()
-    _, ledger = opened(tmp_path / "timed", spec)
-    go_on(driver(spec, ledger, tmp_path))
-    _, other = opened(tmp_path / "plain", plain)
-    go_on(driver(plain, other, tmp_path))
+    spec, plain = build_spec({"seconds": 1e6}), build_spec()
+    _, ledger = open_study(tmp_path / "timed", spec)
+    run_packs(driver(spec, ledger, tmp_path))
+    _, other = open_study(tmp_path / "plain", plain)
+    run_packs(driver(plain, other, tmp_path))
     rows, report = reported(spec, ledger)
     assert (rows.reached, report.cut_short, report.complete) == (None, "", True)
     assert confirmed(rows) == confirmed(other.rows())
 
 
 def test_time_that_ends_with_the_last_packs_ends_nothing_early(tmp_path: Path) -> None:
-    spec = studied({"seconds": 1e6}, confirm_seeds=1)
-    store, ledger = opened(tmp_path, spec)
+    spec = build_spec({"seconds": 1e6}, confirm_seeds=1)
+    store, ledger = open_study(tmp_path, spec)
     source = driver(spec, ledger, tmp_path)
     while ledger.rows().reached is None and not _all_begun(spec, source, ledger):
         pass
@@ -192,13 +192,13 @@ def _all_begun(spec: StudySpec, source: Driver, ledger: StudyLedger) -> bool:
     """Train what comes but the confirm packs, which are only begun; say whether all have."""
     job = next_pack(source, 2)
     if job is not None and job.task.lanes[0].seed in spec.search_seeds:
-        source.record_result(job.number, answered(job))
+        source.record_result(job.number, simulate_result(job))
     begun = [pack for pack in ledger.rows().packs if pack.stage is Stage.CONFIRM]
     return job is None and len(begun) == len(spec.pairs)
 
 
 def test_half_of_the_time_is_the_searches_at_least() -> None:
-    spec = studied({"seconds": 100.0})
+    spec = build_spec({"seconds": 100.0})
     slow = dict.fromkeys(spec.pairs, (Speed(lanes=4, mode=Mode.EAGER, seconds=60.0),))
     needed = time_budget.confirm_cost(spec, {}, (), slow, workers=2)
     assert needed.pack_seconds == 3 * 60.0 * (40 + 100)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.support.optimizer_trajectory import alone, assert_same, stacked
+from tests.support.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},
@@ -16,9 +16,11 @@ SETTINGS: tuple[dict[str, float], ...] = (
 def torchs(
     lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, clip_norm: float = 0.0
 ) -> list[Tensor]:
-    return alone(lambda params: torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps), clip_norm=clip_norm)
+    return torch_trajectory(
+        lambda params: torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps), clip_norm=clip_norm
+    )
 
 
 def test_takes_torchs_steps() -> None:
-    for found, setting in zip(stacked("adam", SETTINGS), SETTINGS, strict=True):
+    for found, setting in zip(stacked_trajectory("adam", SETTINGS), SETTINGS, strict=True):
         assert_same(found, torchs(**setting))

@@ -1,7 +1,7 @@
 """l4adam takes the steps of the paper's algorithm, lane by lane."""
 
 from l4.reference import Reference
-from tests.support.optimizer_trajectory import SHAPES, assert_same, by_function, stacked
+from tests.support.optimizer_trajectory import SHAPES, assert_same, function_trajectory, stacked_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},
@@ -12,5 +12,5 @@ SIZE = sum(a * (rest[0] if rest else 1) for a, *rest in SHAPES)
 
 
 def test_takes_the_papers_steps() -> None:
-    for found, setting in zip(stacked("l4adam", SETTINGS), SETTINGS, strict=True):
-        assert_same(found, by_function(Reference(size=SIZE, direction="adam", **setting).step))
+    for found, setting in zip(stacked_trajectory("l4adam", SETTINGS), SETTINGS, strict=True):
+        assert_same(found, function_trajectory(Reference(size=SIZE, direction="adam", **setting).step))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.support.optimizer_trajectory import alone, assert_same, stacked
+from tests.support.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},
@@ -14,9 +14,9 @@ SETTINGS: tuple[dict[str, float], ...] = (
 
 
 def torchs(lr: float = 1e-3, momentum: float = 0.9, clip_norm: float = 0.0) -> list[Tensor]:
-    return alone(lambda params: torch.optim.SGD(params, lr=lr, momentum=momentum), clip_norm=clip_norm)
+    return torch_trajectory(lambda params: torch.optim.SGD(params, lr=lr, momentum=momentum), clip_norm=clip_norm)
 
 
 def test_takes_torchs_steps() -> None:
-    for found, setting in zip(stacked("momentum", SETTINGS), SETTINGS, strict=True):
+    for found, setting in zip(stacked_trajectory("momentum", SETTINGS), SETTINGS, strict=True):
         assert_same(found, torchs(**setting))

@@ -3,15 +3,15 @@
 import torch
 from torch import Tensor
 
-from tests.support.optimizer_trajectory import alone, assert_same, stacked
+from tests.support.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05}, {"lr": 0.3}, {"lr": 0.01, "clip_norm": 0.05})
 
 
 def torchs(lr: float = 1e-3, clip_norm: float = 0.0) -> list[Tensor]:
-    return alone(lambda params: torch.optim.SGD(params, lr=lr), clip_norm=clip_norm)
+    return torch_trajectory(lambda params: torch.optim.SGD(params, lr=lr), clip_norm=clip_norm)
 
 
 def test_takes_torchs_steps() -> None:
-    for found, setting in zip(stacked("sgd", SETTINGS), SETTINGS, strict=True):
+    for found, setting in zip(stacked_trajectory("sgd", SETTINGS), SETTINGS, strict=True):
         assert_same(found, torchs(**setting))

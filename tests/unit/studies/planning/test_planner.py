@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from studies.planning.planner import additions
+from studies.planning.planner import plan_next_packs
 from studies.planning.throughput import Speed
 from studies.records.rows import Mode, Rows, by_arm
 from studies.spec.parameters import Stage
@@ -30,7 +30,7 @@ def rates(_workload: object, _arm: object, _search: object, _batch: int, count: 
 
 
 def test_begins_with_every_search_and_every_fixed_arm() -> None:
-    added = additions(SPEC, {}, SPEEDS, rates)
+    added = plan_next_packs(SPEC, {}, SPEEDS, rates)
     assert {(trial.workload, trial.arm) for trial in added.trials} == {
         (workload, arm) for workload in LANES for arm in ARMS
     }
@@ -46,18 +46,18 @@ def test_begins_with_every_search_and_every_fixed_arm() -> None:
 
 
 def test_settings_are_complete() -> None:
-    added = additions(SPEC, {}, SPEEDS, rates)
+    added = plan_next_packs(SPEC, {}, SPEEDS, rates)
     assert all(set(trial.setting) == {"lr", "momentum"} for trial in added.trials if trial.arm != "l4")
     assert all(trial.setting == {"alpha": 0.15} for trial in added.trials if trial.arm == "l4")
 
 
 def test_a_search_waits_until_all_its_packs_are_done() -> None:
-    added = additions(SPEC, {}, SPEEDS, rates)
-    assert not additions(SPEC, by_arm(Rows(trials=added.trials, packs=added.packs)), SPEEDS, nothing_asked).packs
+    added = plan_next_packs(SPEC, {}, SPEEDS, rates)
+    assert not plan_next_packs(SPEC, by_arm(Rows(trials=added.trials, packs=added.packs)), SPEEDS, nothing_asked).packs
 
 
 def test_nothing_is_added_to_a_whole_study() -> None:
-    added = additions(SPEC, by_arm(WHOLE), SPEEDS, nothing_asked)
+    added = plan_next_packs(SPEC, by_arm(WHOLE), SPEEDS, nothing_asked)
     assert (added.trials, added.packs) == ((), ())
     found = progress_of(SPEC, WHOLE)
     assert found.done == found.total == len(WHOLE.runs)
@@ -76,7 +76,7 @@ def test_confirm_runs_are_planned_again_from_the_same_trial(workload: str, arm: 
         packs=tuple(pack for pack in WHOLE.packs if pack.number not in lost),
         runs=tuple(run for run in WHOLE.runs if run.pack not in lost),
     )
-    added = additions(SPEC, by_arm(rest), SPEEDS, nothing_asked)
+    added = plan_next_packs(SPEC, by_arm(rest), SPEEDS, nothing_asked)
     assert [lane for pack in added.packs for lane in pack.lanes] == [lane for pack in confirm for lane in pack.lanes]
     assert {lane.seed for pack in added.packs for lane in pack.lanes} == set(SPEC.confirm_seeds)
     assert {(pack.workload, pack.arm) for pack in added.packs} == {(workload, arm)}
@@ -92,7 +92,7 @@ def test_few_long_runs_get_a_compiled_step_of_their_own_width() -> None:
         return SPEC.model_copy(update={"workloads": tuple(each.model_copy(update=length) for each in SPEC.workloads)})
 
     widths = [
-        {(len(pack.lanes), pack.width) for pack in additions(spec, {}, speeds, rates).packs if pack.arm == "l4"}
+        {(len(pack.lanes), pack.width) for pack in plan_next_packs(spec, {}, speeds, rates).packs if pack.arm == "l4"}
         for spec in (lasting(5), lasting(500))
     ]
     assert widths == [{(1, 8)}, {(1, 1)}]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.planning.progress import Place, Standing, progress
+from studies.planning.progress import ArmKey, SearchProgress, progress
 from studies.records.rows import Rows
-from studies.search.selection import MOST_EXTENSIONS, search, selected
+from studies.search.selection import MAX_EXTENSIONS, replay_search, select_best
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec
 from tests.support.progress import progress_of
 
@@ -36,26 +36,26 @@ def test_what_is_expected_at_first() -> None:
 def test_a_whole_study_is_done() -> None:
     found = progress_of(SPEC, WHOLE)
     assert found.done == found.total == len(WHOLE.runs)
-    assert len(found.searches["bowl", "beyond"].rounds) == 1 + MOST_EXTENSIONS
+    assert len(found.searches["bowl", "beyond"].rounds) == 1 + MAX_EXTENSIONS
 
 
 @given(st.lists(st.integers(0, len(WHOLE.packs))))
 def test_a_look_after_others_is_as_a_replay_of_all_rows(looks: list[int]) -> None:
-    known: Mapping[Place, Standing] = {}
-    reads: Counter[Place] = Counter()
+    known: Mapping[ArmKey, SearchProgress] = {}
+    reads: Counter[ArmKey] = Counter()
     for packs in sorted(looks):
         rows = after(packs)
 
-        def read(places: Sequence[Place], rows: Rows = rows) -> Rows:
+        def read(places: Sequence[ArmKey], rows: Rows = rows) -> Rows:
             reads.update(places)
             return rows
 
         found = progress(SPEC, Counter((run.workload, run.arm, run.stage) for run in rows.runs), None, known, read)
-        replayed = {place: search(SPEC, rows, *place) for place in PLACES}
+        replayed = {place: replay_search(SPEC, rows, *place) for place in PLACES}
         for place, each in replayed.items():
             at = found.searches[place]
             assert (at.rounds, at.trials_done, at.done) == (each.rounds, len(each.scores), each.done)
-            assert at.best == (selected(each.scores, SPEC.protocol.direction) if each.scores else None)
+            assert at.best == (select_best(each.scores, SPEC.protocol.direction) if each.scores else None)
         trials = sum(each.trials for each in replayed.values())
         total = trials * SPEC.protocol.search_seeds + len(PLACES) * SPEC.protocol.confirm_seeds
         assert (found.done, found.total) == (len(rows.runs), total)
@@ -65,9 +65,9 @@ def test_a_look_after_others_is_as_a_replay_of_all_rows(looks: list[int]) -> Non
 
 
 def test_what_has_no_new_runs_is_not_read_again() -> None:
-    asked: list[Place] = []
+    asked: list[ArmKey] = []
 
-    def read(places: Sequence[Place]) -> Rows:
+    def read(places: Sequence[ArmKey]) -> Rows:
         asked.extend(places)
         return WHOLE
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from studies.records.rows import Lane, Pack, Rows, by_arm
 from studies.registry import build_catalogue
 from studies.reporting.builder import build_report
-from studies.search.budget import beyond, faults, in_turn, most_trials, share, warnings
-from studies.search.selection import search
+from studies.search.budget import exceeded_budgets, faults, max_trials, round_robin, trials_per_search, warnings
+from studies.search.selection import replay_search
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.faults import InvalidStudyError
 from studies.validation.resolver import resolve
 from tests.support.planted_studies import provenance
 from tests.support.progress import progress_of
-from tests.support.simulated_driver import driven, driver, go_on, opened, studied
+from tests.support.simulated_driver import build_spec, drive_to_end, driver, open_study, run_packs
 
 #: Two workloads, one fixed arm and two searched ones; 40 and 100 steps, 4 confirm seeds.
 CONFIRM_STEPS = 3 * 4 * (40 + 100)
@@ -50,13 +50,18 @@ def trials_of(rows: Rows) -> Counter[tuple[str, str]]:
     ],
 )
 def test_every_search_may_have_as_many_trials(budget: dict[str, Any], left: int | None) -> None:
-    assert share(studied(budget)) == left
+    assert trials_per_search(build_spec(budget)) == left
 
 
 def test_without_a_budget_nothing_changes() -> None:
-    spec = studied()
-    assert (share(spec), faults(spec), warnings(spec), beyond(spec, seconds=1e9, gpu_hours=1e9)) == (None, {}, (), ())
-    assert [most_trials(spec, arm) for arm in spec.arms] == [1, 10, 10]
+    spec = build_spec()
+    assert (
+        trials_per_search(spec),
+        faults(spec),
+        warnings(spec),
+        exceeded_budgets(spec, seconds=1e9, gpu_hours=1e9),
+    ) == (None, {}, (), ())
+    assert [max_trials(spec, arm) for arm in spec.arms] == [1, 10, 10]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +76,11 @@ def test_a_budget_that_suffices_for_no_study_is_refused(
     budget: dict[str, Any], sampler: str, field: str, least: int
 ) -> None:
     with pytest.raises(InvalidStudyError) as refused:
-        studied(budget, sampler=sampler)
+        build_spec(budget, sampler=sampler)
     (fault,) = refused.value.faults
     assert fault.pointer == f"/protocol/budget/{field}"
     assert str(least) in fault.detail
-    assert faults(studied({field: least}, sampler=sampler)) == {}
+    assert faults(build_spec({field: least}, sampler=sampler)) == {}
 
 
 @pytest.mark.parametrize(
@@ -101,22 +106,22 @@ def test_a_faulty_budget_is_named(budget: object, place: str) -> None:
 
 
 def test_the_hash_has_the_budget_in_it_and_is_as_before_without_one() -> None:
-    specs = [studied(each) for each in (None, {"trials": 20}, {"trials": 21}, {"seconds": 20.0})]
+    specs = [build_spec(each) for each in (None, {"trials": 20}, {"trials": 21}, {"seconds": 20.0})]
     assert len({spec.content_hash for spec in specs}) == len(specs)
     # of the version before there were budgets
     assert specs[0].content_hash == "ecf5291807d6cc0c70d4d603fd421cff6075e5a9bfbb64653efc2869817a3186"
 
 
 def test_a_budget_is_not_scaled() -> None:
-    assert studied({"trials": 20}, scale=0.5).protocol.budget == studied({"trials": 20}).protocol.budget
+    assert build_spec({"trials": 20}, scale=0.5).protocol.budget == build_spec({"trials": 20}).protocol.budget
 
 
 def test_what_the_budget_leaves_is_a_warning() -> None:
-    assert warnings(studied({"trials": 2 + 4 * 3})) == ("the budget leaves each search 3 of 6 trials",)
-    assert warnings(studied({"trials": 2 + 4 * 6})) == ()
-    (grid,) = warnings(studied({"seconds": 5.0}, sampler="grid"))
+    assert warnings(build_spec({"trials": 2 + 4 * 3})) == ("the budget leaves each search 3 of 6 trials",)
+    assert warnings(build_spec({"trials": 2 + 4 * 6})) == ()
+    (grid,) = warnings(build_spec({"seconds": 5.0}, sampler="grid"))
     assert "from its low end" in grid
-    assert beyond(studied({"seconds": 5.0}), seconds=60.0, gpu_hours=1.0) == (
+    assert exceeded_budgets(build_spec({"seconds": 5.0}), seconds=60.0, gpu_hours=1.0) == (
         "the estimate, 60 seconds, is beyond the budget, 5: searches would be cut",
     )
 
@@ -128,10 +133,10 @@ def test_what_the_budget_leaves_is_a_warning() -> None:
 def test_a_study_keeps_to_its_budget_and_confirms_every_arm(
     budget: dict[str, int], sampler: str, tmp_path: Path
 ) -> None:
-    spec = studied(budget, sampler=sampler)
-    rows = driven(spec, tmp_path)
+    spec = build_spec(budget, sampler=sampler)
+    rows = drive_to_end(spec, tmp_path)
     trials, run_steps = spent(spec, rows)
-    left = share(spec)
+    left = trials_per_search(spec)
     assert left is not None
     assert trials <= budget.get("trials", trials)
     assert run_steps <= budget.get("run_steps", run_steps)
@@ -141,14 +146,14 @@ def test_a_study_keeps_to_its_budget_and_confirms_every_arm(
 
     found = progress_of(spec, rows)
     assert found.done == found.total == len(rows.runs)
-    cut = {key for key, each in found.searches.items() if each.cut}
+    cut = {key for key, each in found.searches.items() if each.truncated}
     if sampler == "grid":
         assert {key for key in spec.pairs if key[1] == "sgd"} <= cut  # its best rate lies beyond its range
     report = build_report(spec, rows, provenance(spec))
     assert report.complete == (not cut)
     assert (report.warnings[0] == report.cut_short) == bool(cut)
     for workload, arm in cut:
-        asked = found.searches[workload, arm].asked
+        asked = found.searches[workload, arm].requested_trials
         done = trials_of(rows)[workload, arm]
         assert f"{arm} on {workload} {done} of {asked}" in report.cut_short
         text = f"{workload}, {arm}: its search was cut by the budget after {done} of {asked} trials"
@@ -160,16 +165,16 @@ def test_a_study_keeps_to_its_budget_and_confirms_every_arm(
 
 
 def test_a_grid_that_is_cut_spans_its_range_in_wider_steps(tmp_path: Path) -> None:
-    spec = studied({"trials": 2 + 4 * 3}, sampler="grid")
-    own = by_arm(driven(spec, tmp_path))["digits_mlp", "adam"]
+    spec = build_spec({"trials": 2 + 4 * 3}, sampler="grid")
+    own = by_arm(drive_to_end(spec, tmp_path))["digits_mlp", "adam"]
     assert [trial.setting["lr"] for trial in own.trials] == [1e-3, 1e-2, 1e-1]
-    found = search(spec, own, "digits_mlp", "adam")
-    assert (found.done, found.closed, found.asked, found.cut) == (True, True, 6, True)
+    found = replay_search(spec, own, "digits_mlp", "adam")
+    assert (found.done, found.is_interior, found.requested_trials, found.truncated) == (True, True, 6, True)
 
 
 def test_a_budget_that_is_not_reached_changes_no_number_of_runs(tmp_path: Path) -> None:
-    spec = studied({"trials": 2 + 4 * 10, "run_steps": 10**9}, sampler="grid")
-    rows = driven(spec, tmp_path)
+    spec = build_spec({"trials": 2 + 4 * 10, "run_steps": 10**9}, sampler="grid")
+    rows = drive_to_end(spec, tmp_path)
     assert trials_of(rows)["digits_mlp", "sgd"] == 10
     report = build_report(spec, rows, provenance(spec))
     assert (report.cut_short, report.complete) == ("", True)
@@ -180,14 +185,14 @@ def test_a_budget_that_is_not_reached_changes_no_number_of_runs(tmp_path: Path) 
 def test_restarts_and_the_order_of_packs_change_nothing(
     data: st.DataObject, sampler: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    spec = studied({"trials": 2 + 4 * 7, "run_steps": CONFIRM_STEPS + (1 + 2 * 8) * (40 + 100)}, sampler=sampler)
-    whole = driven(spec, tmp_path_factory.mktemp("whole"))
+    spec = build_spec({"trials": 2 + 4 * 7, "run_steps": CONFIRM_STEPS + (1 + 2 * 8) * (40 + 100)}, sampler=sampler)
+    whole = drive_to_end(spec, tmp_path_factory.mktemp("whole"))
     folder = tmp_path_factory.mktemp("restarted")
-    _, ledger = opened(folder, spec)
+    _, ledger = open_study(folder, spec)
     order = Random(data.draw(st.integers(0, 2**32)))
     for packs in data.draw(st.lists(st.integers(0, 12), max_size=4)):
-        go_on(driver(spec, ledger, folder), packs=packs, order=order)  # what is in training then is lost
-    go_on(driver(spec, ledger, folder), order=order)
+        run_packs(driver(spec, ledger, folder), packs=packs, order=order)  # what is in training then is lost
+    run_packs(driver(spec, ledger, folder), order=order)
     rows = ledger.rows()
     assert rows.trials == whole.trials
     assert results(rows) == results(whole)
@@ -204,7 +209,7 @@ def test_packs_in_turn_begin_with_one_of_each() -> None:
             for i, arm in enumerate(arms)
         ]
 
-    assert [(each.arm, each.number) for each in in_turn(packs("a", "a", "a", "b", "c", "b"))] == [
+    assert [(each.arm, each.number) for each in round_robin(packs("a", "a", "a", "b", "c", "b"))] == [
         ("a", 0),
         ("b", 3),
         ("c", 4),

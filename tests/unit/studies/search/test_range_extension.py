@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.search.range_extension import MOST_EXTENSIONS, extended, most_extensions
+from studies.search.range_extension import MAX_EXTENSIONS, extend_ranges, max_extensions
 from studies.spec.study import SearchRange
 
 
@@ -28,12 +28,12 @@ def searched(
     ],
 )
 def test_a_range_grows_as_often_as_it_has_room(ranges: dict[str, SearchRange], most: int) -> None:
-    assert most_extensions(ranges) == most
+    assert max_extensions(ranges) == most
 
 
 @given(
     bounds=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=3),
-    sides=st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=MOST_EXTENSIONS, max_size=MOST_EXTENSIONS),
+    sides=st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=MAX_EXTENSIONS, max_size=MAX_EXTENSIONS),
 )
 def test_no_search_is_extended_oftener_than_it_is_said_to_be(
     bounds: list[tuple[int, int]], sides: list[list[bool]]
@@ -42,10 +42,10 @@ def test_no_search_is_extended_oftener_than_it_is_said_to_be(
         str(i): searched(1e-4, 1e-2, least=1e-4 / 10**below, most=1e-2 * 10**above)
         for i, (below, above) in enumerate(bounds)
     }
-    most, times = most_extensions(ranges), 0
+    most, times = max_extensions(ranges), 0
     for side in sides:
         best = {name: each.low if side[int(name)] else each.high for name, each in ranges.items()}
-        found = extended(ranges, 10, best)
+        found = extend_ranges(ranges, 10, best)
         if found is None:
             break
         ranges, times = found[0], times + 1

@@ -7,7 +7,7 @@ import pytest
 
 from studies.records.rows import Trial
 from studies.search.sampler import suggest
-from studies.search.selection import Round, Score, Search
+from studies.search.selection import Round, Score, SearchState
 from studies.spec.definition import Sampler
 from studies.spec.parameters import Direction
 from studies.spec.study import SearchRange, StudySpec
@@ -20,16 +20,18 @@ def with_sampler(spec: StudySpec, sampler: Sampler, direction: Direction = Direc
     return spec.model_copy(update={"protocol": protocol})
 
 
-def asked(spec: StudySpec, found: Search, count: int, batch: int = 0) -> tuple[float, ...]:
+def asked(spec: StudySpec, found: SearchState, count: int, batch: int = 0) -> tuple[float, ...]:
     return tuple(each["lr"] for each in suggest(spec, spec.workloads[0], found, batch, count))
 
 
-def beginning(trials: int = 5, searched: SearchRange = RANGE) -> Search:
-    first = Round(ranges={"lr": searched}, opened={"lr": searched}, trials=trials)
-    return Search(rounds=(first,), scores=(), done=False, closed=False, asked=trials, cut=False)
+def beginning(trials: int = 5, searched: SearchRange = RANGE) -> SearchState:
+    first = Round(ranges={"lr": searched}, new_ranges={"lr": searched}, trials=trials)
+    return SearchState(
+        rounds=(first,), scores=(), done=False, is_interior=False, requested_trials=trials, truncated=False
+    )
 
 
-def told(found: Search, values: dict[float, float]) -> Search:
+def told(found: SearchState, values: dict[float, float]) -> SearchState:
     scores = tuple(
         Score(
             trial=Trial(workload="w", arm="sgd", number=i, batch=0, setting={"lr": lr}),
@@ -64,7 +66,7 @@ def test_an_extended_grid_tries_only_what_is_new(
 ) -> None:
     whole = RANGE.model_copy(update={"low": min(low, RANGE.low), "high": max(high, RANGE.high)})
     opened = RANGE.model_copy(update={"low": low, "high": high})
-    extended = Round(ranges={"lr": whole}, opened={"lr": opened}, trials=2)
+    extended = Round(ranges={"lr": whole}, new_ranges={"lr": opened}, trials=2)
     found = replace(beginning(2), rounds=(*beginning(2).rounds, extended))
     assert asked(spec, told(found, {1e-4: 1.0, 1.0: 0.5}), 2, batch=1) == pytest.approx(points, rel=1e-5)
 

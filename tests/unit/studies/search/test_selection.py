@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from studies.records.rows import Limit, Outcome, Rows, Run, Trial
-from studies.search.range_extension import MOST_EXTENSIONS
-from studies.search.selection import Score, search, selected
+from studies.search.range_extension import MAX_EXTENSIONS
+from studies.search.selection import Score, replay_search, select_best
 from studies.spec.definition import Budget, Pruner, Sampler
 from studies.spec.parameters import Direction, Precision, Stage
 from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
@@ -74,8 +74,8 @@ GRID = (1e-4, 10 ** (-8 / 3), 10 ** (-4 / 3), 1.0)
 
 
 def test_a_best_setting_inside_closes_the_range() -> None:
-    found = search(spec(), rows(GRID, best_at(GRID[1])), "bowl", "sgd")
-    assert (found.done, found.closed, found.trials) == (True, True, 4)
+    found = replay_search(spec(), rows(GRID, best_at(GRID[1])), "bowl", "sgd")
+    assert (found.done, found.is_interior, found.trials) == (True, True, 4)
 
 
 @pytest.mark.parametrize(
@@ -84,47 +84,51 @@ def test_a_best_setting_inside_closes_the_range() -> None:
 def test_a_best_setting_at_an_edge_opens_ten_times_more(
     best: float, opened: tuple[float, float], whole: tuple[float, float]
 ) -> None:
-    found = search(spec(), rows(GRID, best_at(best)), "bowl", "sgd")
-    assert (found.done, found.closed) == (False, False)
+    found = replay_search(spec(), rows(GRID, best_at(best)), "bowl", "sgd")
+    assert (found.done, found.is_interior) == (False, False)
     assert [each.trials for each in found.rounds] == [4, 2]  # ceil(4 / 3)
     last = found.rounds[-1]
-    assert (last.opened["lr"].low, last.opened["lr"].high) == pytest.approx(opened)
+    assert (last.new_ranges["lr"].low, last.new_ranges["lr"].high) == pytest.approx(opened)
     assert (last.ranges["lr"].low, last.ranges["lr"].high) == pytest.approx(whole)
 
 
 def test_an_edge_is_as_wide_as_decades_by_trials() -> None:
     for near, rounds in ((10**-3.01, 2), (10**-2.99, 1)):  # four decades, four trials
-        found = search(spec(), rows((near, 1e-1, 1e-1, 1e-1), best_at(near)), "bowl", "sgd")
+        found = replay_search(spec(), rows((near, 1e-1, 1e-1, 1e-1), best_at(near)), "bowl", "sgd")
         assert len(found.rounds) == rounds
 
 
 def test_extends_at_most_twice_and_then_says_that_it_is_open() -> None:
     rates = (*GRID, 10**0.5, 10.0, 10**1.5, 100.0)
-    found = search(spec(), rows(rates, lambda lr: 1 / lr), "bowl", "sgd")
-    assert len(found.rounds) == 1 + MOST_EXTENSIONS
-    assert (found.done, found.closed) == (True, False)
+    found = replay_search(spec(), rows(rates, lambda lr: 1 / lr), "bowl", "sgd")
+    assert len(found.rounds) == 1 + MAX_EXTENSIONS
+    assert (found.done, found.is_interior) == (True, False)
 
 
 def test_natural_bounds_close_a_side() -> None:
-    closed = search(spec(high=0.5, at_most=1.0), rows((1e-4, 1e-2, 0.1, 0.5), lambda lr: 1 / lr), "bowl", "sgd")
-    assert (closed.done, closed.closed) == (True, True)
+    closed = replay_search(spec(high=0.5, at_most=1.0), rows((1e-4, 1e-2, 0.1, 0.5), lambda lr: 1 / lr), "bowl", "sgd")
+    assert (closed.done, closed.is_interior) == (True, True)
 
 
 def test_a_linear_range_is_never_extended() -> None:
-    found = search(spec(log=False), rows(GRID, lambda lr: lr), "bowl", "sgd")
-    assert (found.done, found.closed) == (True, True)
+    found = replay_search(spec(log=False), rows(GRID, lambda lr: lr), "bowl", "sgd")
+    assert (found.done, found.is_interior) == (True, True)
 
 
 def test_the_ends_of_floating_point_close_a_side() -> None:
-    low = search(spec(low=1e-307, high=1e-300), rows((1e-307, 1e-305, 1e-302, 1e-300), lambda lr: lr), "bowl", "sgd")
-    high = search(spec(low=1e300, high=1e308), rows((1e300, 1e302, 1e305, 1e308), lambda lr: 1 / lr), "bowl", "sgd")
-    assert low.closed
-    assert high.closed
+    low = replay_search(
+        spec(low=1e-307, high=1e-300), rows((1e-307, 1e-305, 1e-302, 1e-300), lambda lr: lr), "bowl", "sgd"
+    )
+    high = replay_search(
+        spec(low=1e300, high=1e308), rows((1e300, 1e302, 1e305, 1e308), lambda lr: 1 / lr), "bowl", "sgd"
+    )
+    assert low.is_interior
+    assert high.is_interior
 
 
 def test_unfinished_trials_are_missing() -> None:
     whole = rows(GRID, best_at(1e-2))
-    found = search(spec(), Rows(trials=whole.trials, runs=whole.runs[:3]), "bowl", "sgd")
+    found = replay_search(spec(), Rows(trials=whole.trials, runs=whole.runs[:3]), "bowl", "sgd")
     assert (found.done, [score.trial.number for score in found.scores]) == (False, [0, 1, 2])
 
 
@@ -132,7 +136,7 @@ def test_a_score_is_the_median_over_seeds_and_divergence_the_worst() -> None:
     trials = tuple(Trial(workload="bowl", arm="sgd", number=i, batch=0, setting={"lr": GRID[i]}) for i in range(2))
     losses = ((1.0, 5.0, 2.0), (1.0, math.inf, math.inf))
     runs = tuple(run(i, loss, seed=seed) for i, each in enumerate(losses) for seed, loss in enumerate(each))
-    found = search(spec(seeds=3), Rows(trials=trials, runs=runs), "bowl", "sgd")
+    found = replay_search(spec(seeds=3), Rows(trials=trials, runs=runs), "bowl", "sgd")
     assert [(score.value, score.diverged) for score in found.scores] == [(2.0, 0), (math.inf, 2)]
 
 
@@ -152,28 +156,34 @@ def score(number: int, value: float, steps: int = 10, *, stopped: bool = False) 
     ],
 )
 def test_the_best_score_is_selected(scores: list[Score], direction: Direction, chosen: int) -> None:
-    assert selected(scores, direction).trial.number == chosen
+    assert select_best(scores, direction).trial.number == chosen
 
 
 def test_a_search_that_its_time_ended_chooses_from_what_is_scored() -> None:
     whole = rows(GRID, best_at(GRID[1]))
     for kept, done, closed in ((0, False, False), (1, True, False), (2, True, True), (4, True, True)):
         ended = replace(whole, runs=whole.runs[:kept], reached=Limit.SECONDS)
-        found = search(spec(), ended, "bowl", "sgd")
-        assert (found.done, found.closed, found.cut, found.asked) == (done, closed, kept < 4, 4)
-        assert search(spec(), replace(ended, reached=None), "bowl", "sgd").done == (kept == 4)
+        found = replay_search(spec(), ended, "bowl", "sgd")
+        assert (found.done, found.is_interior, found.truncated, found.requested_trials) == (done, closed, kept < 4, 4)
+        assert replay_search(spec(), replace(ended, reached=None), "bowl", "sgd").done == (kept == 4)
 
 
 def test_a_range_is_not_extended_once_the_time_is_up() -> None:
     at_the_edge = replace(rows(GRID, best_at(1.0)), reached=Limit.GPU_HOURS)
-    found = search(spec(), at_the_edge, "bowl", "sgd")
-    assert (found.done, found.closed, found.cut) == (True, False, True)
-    assert (found.trials, found.asked, len(found.rounds)) == (4, 4 + 2, 1)
+    found = replay_search(spec(), at_the_edge, "bowl", "sgd")
+    assert (found.done, found.is_interior, found.truncated) == (True, False, True)
+    assert (found.trials, found.requested_trials, len(found.rounds)) == (4, 4 + 2, 1)
     # but for what was trained of it
     more = replace(rows((*GRID, 3.0, 10.0), best_at(1.0)), reached=Limit.GPU_HOURS)
     begun = replace(more, runs=more.runs[:5])
-    found = search(spec(), begun, "bowl", "sgd")
-    assert (found.done, found.cut, len(found.scores), found.asked, len(found.rounds)) == (True, True, 5, 6, 2)
+    found = replay_search(spec(), begun, "bowl", "sgd")
+    assert (found.done, found.truncated, len(found.scores), found.requested_trials, len(found.rounds)) == (
+        True,
+        True,
+        5,
+        6,
+        2,
+    )
 
 
 def test_a_budget_of_trials_leaves_less_of_an_extension() -> None:
@@ -181,7 +191,7 @@ def test_a_budget_of_trials_leaves_less_of_an_extension() -> None:
     protocol = limited.protocol.model_copy(update={"budget": Budget(trials=5)})
     limited = limited.model_copy(update={"protocol": protocol})
     at_the_edge = rows((*GRID, 10.0), best_at(10.0))
-    found = search(limited, replace(at_the_edge, runs=at_the_edge.runs[:4]), "bowl", "sgd")
-    assert (found.done, found.trials, found.asked) == (False, 5, 6)
-    found = search(limited, at_the_edge, "bowl", "sgd")
-    assert (found.done, found.closed, found.cut, found.asked) == (True, False, True, 8)
+    found = replay_search(limited, replace(at_the_edge, runs=at_the_edge.runs[:4]), "bowl", "sgd")
+    assert (found.done, found.trials, found.requested_trials) == (False, 5, 6)
+    found = replay_search(limited, at_the_edge, "bowl", "sgd")
+    assert (found.done, found.is_interior, found.truncated, found.requested_trials) == (True, False, True, 8)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from studies.records.rows import Outcome, Run
-from studies.search.successive_halving import limits, rungs
+from studies.search.successive_halving import rung_limits, rung_steps
 from studies.spec.parameters import Direction, Stage
 
 
@@ -21,7 +21,7 @@ from studies.spec.parameters import Direction, Stage
     ],
 )
 def test_runs_are_judged_at_ends_of_epochs(steps: int, epoch: int, expected: tuple[int, ...]) -> None:
-    assert rungs(steps, epoch) == expected
+    assert rung_steps(steps, epoch) == expected
 
 
 def run(*scores: float) -> Run:
@@ -54,13 +54,13 @@ def run(*scores: float) -> Run:
     ],
 )
 def test_a_third_goes_on(scores: list[float], limit: float | None) -> None:
-    assert limits(1, [run(score) for score in scores], Direction.MINIMIZE) == (limit,)
+    assert rung_limits(1, [run(score) for score in scores], Direction.MINIMIZE) == (limit,)
 
 
 def test_the_best_may_be_the_largest() -> None:
     earlier = [run(0.1), run(0.9), run(0.5), run(-math.inf)]
-    assert limits(1, earlier, Direction.MAXIMIZE) == (0.5,)
+    assert rung_limits(1, earlier, Direction.MAXIMIZE) == (0.5,)
 
 
 def test_only_those_that_came_so_far_count() -> None:
-    assert limits(2, [run(1.0, 0.1), run(2.0), run(3.0)], Direction.MINIMIZE) == (2.0, 0.1)
+    assert rung_limits(2, [run(1.0, 0.1), run(2.0), run(3.0)], Direction.MINIMIZE) == (2.0, 0.1)

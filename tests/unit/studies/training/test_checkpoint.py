@@ -17,7 +17,7 @@ from studies.training.loop import train
 from studies.training.measurements import BLOCK_STEPS, Measurement
 from studies.training.task import LaneTask, Pruning, Task
 from tests.conformance.studies.test_workloads import bits
-from tests.support.interrupted_training import Counted, trained_in_parts
+from tests.support.interrupted_training import CountingStepperFactory, train_in_parts
 from tests.unit.studies.training.test_loop import LINE
 from tests.unit.studies.training.test_loop_parts import HALVED, OPTIONS, PLAIN, augment, noise, penalty
 
@@ -96,7 +96,7 @@ def test_it_measures_what_it_would_have_wherever_it_is_cut(
         return trained(judged(replacement), width, replacement, make, keeper)
 
     with tempfile.TemporaryDirectory() as folder:
-        found, last = trained_in_parts(run, EagerStepper, cuts, Path(folder))
+        found, last = train_in_parts(run, EagerStepper, cuts, Path(folder))
     assert [bits(each) for each in found] == [bits(each) for each in whole(width, replacement)]
     assert last.taken == STEPS - cuts[-1]
 
@@ -114,7 +114,7 @@ def test_a_long_record_goes_on_in_the_middle_of_a_block(tmp_path: Path) -> None:
     def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
         return train(task, LINE, registry.load_optimizer("sgd"), Path(), make_stepper=make, checkpoint_writer=keeper)
 
-    found, last = trained_in_parts(run, EagerStepper, [BLOCK_STEPS + 17], tmp_path)
+    found, last = train_in_parts(run, EagerStepper, [BLOCK_STEPS + 17], tmp_path)
     assert [bits(each) for each in found] == [bits(each) for each in run(EagerStepper, None)]
     assert last.taken == BLOCK_STEPS + 33
 
@@ -140,7 +140,7 @@ def test_a_drawn_problem_and_a_full_batch_go_on(tmp_path: Path) -> None:
             checkpoint_writer=keeper,
         )
 
-    found, _ = trained_in_parts(run, EagerStepper, [2, 6], tmp_path)
+    found, _ = train_in_parts(run, EagerStepper, [2, 6], tmp_path)
     assert [bits(each) for each in found] == [bits(each) for each in run(EagerStepper, None)]
 
 
@@ -149,8 +149,8 @@ def test_a_pack_goes_on_as_narrow_as_it_was(cut: int, widths: list[int], tmp_pat
     def run(make: StepperFactory, keeper: CheckpointWriter | None) -> tuple[Measurement, ...]:
         return trained(judged(False), 8, False, make, keeper)
 
-    every = Counted(EagerStepper)
+    every = CountingStepperFactory(EagerStepper)
     run(every, None)
     assert every.widths == [8, 4, 2]
-    _, last = trained_in_parts(run, EagerStepper, [cut], tmp_path)
+    _, last = train_in_parts(run, EagerStepper, [cut], tmp_path)
     assert last.widths == widths

@@ -21,7 +21,7 @@ from studies.training.loop import train
 from studies.training.measurements import HistorySnapshot
 from studies.training.task import LaneTask, Task
 from tests.conformance.studies.test_workloads import bits
-from tests.support.interrupted_training import Counted, CutError, keeper
+from tests.support.interrupted_training import CountingStepperFactory, CutError, checkpoint_writer
 from tests.unit.studies.training.test_loop import LINE
 
 STEPS = 10
@@ -62,7 +62,7 @@ def trained(make: StepperFactory = EagerStepper, kept: CheckpointWriter | None =
 def file(tmp_path: Path) -> Path:
     """The checkpoint of a training that was cut after six steps."""
     with pytest.raises(CutError):
-        trained(Counted(EagerStepper, most=6), keeper(tmp_path))
+        trained(CountingStepperFactory(EagerStepper, most=6), checkpoint_writer(tmp_path))
     (found,) = tmp_path.iterdir()
     return found
 
@@ -123,28 +123,28 @@ def test_a_short_training_writes_none(tmp_path: Path) -> None:
 
 
 def test_seconds_are_of_all_processes_up_to_their_checkpoints(tmp_path: Path, clock: Clock) -> None:
-    first = keeper(tmp_path)
+    first = checkpoint_writer(tmp_path)
     clock.now += 100
     first.save(CHECKPOINT)
     clock.now += 50  # lost
-    second = keeper(tmp_path)
+    second = checkpoint_writer(tmp_path)
     assert second.load() is not None
     clock.now += 7
     assert second.seconds == 107
     second.save(CHECKPOINT)
-    third = keeper(tmp_path)
+    third = checkpoint_writer(tmp_path)
     assert third.load() is not None
     assert third.seconds == 107
 
 
 def test_where_there_is_none_nothing_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert keeper(tmp_path / "nowhere").load() is None
+    assert checkpoint_writer(tmp_path / "nowhere").load() is None
     assert not caplog.records
 
 
 def test_it_says_where_it_goes_on(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    counted = Counted(EagerStepper)
-    assert trained(counted, keeper(file.parent)) == trained()
+    counted = CountingStepperFactory(EagerStepper)
+    assert trained(counted, checkpoint_writer(file.parent)) == trained()
     assert counted.taken == STEPS - 6
     assert [record.getMessage() for record in caplog.records] == [f"{file}: training goes on after 6 steps"]
 
@@ -174,25 +174,25 @@ def test_a_torn_file_is_ignored_with_one_line(
     change: Callable[[bytes], bytes], file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_bytes(change(file.read_bytes()))
-    counted = Counted(EagerStepper)
-    assert trained(counted, keeper(file.parent)) == trained()
+    counted = CountingStepperFactory(EagerStepper)
+    assert trained(counted, checkpoint_writer(file.parent)) == trained()
     assert counted.taken == STEPS
     (record,) = caplog.records
     assert "is torn, or of another training or version: the pack is trained whole" in record.getMessage()
 
 
 def test_a_file_of_another_training_is_ignored_with_one_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    counted = Counted(EagerStepper)
-    trained(counted, keeper(file.parent, "that"))
+    counted = CountingStepperFactory(EagerStepper)
+    trained(counted, checkpoint_writer(file.parent, "that"))
     assert counted.taken == STEPS
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert keeper(file.parent).load() is None  # it was overwritten
-    assert keeper(file.parent, "that").load() is not None
+    assert checkpoint_writer(file.parent).load() is None  # it was overwritten
+    assert checkpoint_writer(file.parent, "that").load() is not None
 
 
 def test_a_file_that_cannot_be_read_is_ignored_with_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "pack-00000.checkpoint").mkdir()
-    assert keeper(tmp_path).load() is None
+    assert checkpoint_writer(tmp_path).load() is None
     (record,) = caplog.records
     assert "cannot be read" in record.getMessage()
 
@@ -212,13 +212,13 @@ def test_a_file_runs_no_code_even_with_the_right_digests(file: Path, tmp_path: P
     torch.save({"training": Malicious(tmp_path / "touched"), "seconds": 0.0}, body)
     file.write_bytes(head + hashlib.sha256(body.getvalue()).digest() + body.getvalue())
     with pytest.raises(pickle.UnpicklingError, match="Weights only"):
-        keeper(tmp_path).load()
+        checkpoint_writer(tmp_path).load()
     assert not (tmp_path / "touched").exists()
 
 
 def test_training_goes_on_where_checkpoints_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    assert trained(kept=keeper(tmp_path / "file")) == trained()
+    assert trained(kept=checkpoint_writer(tmp_path / "file")) == trained()
     kept = [record.getMessage() for record in caplog.records if "is not kept" in record.getMessage()]
     assert len(kept) == STEPS - 1
 
@@ -232,7 +232,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    keeper(file.parent).save(CHECKPOINT)
+    checkpoint_writer(file.parent).save(CHECKPOINT)
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
     assert "No space left on device" in caplog.text

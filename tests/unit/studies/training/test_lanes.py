@@ -10,7 +10,7 @@ from torch.func import vmap
 from studies import registry
 from studies.optimizers._base import Moments, Optimizer, Tensors
 from studies.training.lanes import Inputs, Lanes, stacked_step
-from tests.support.stateless_losses import plain
+from tests.support.stateless_losses import stateless_loss
 
 INPUTS = torch.tensor([1.0, 2.0, 3.0])
 
@@ -25,7 +25,7 @@ def stepped(
 ) -> tuple[list[float], list[bool], list[float], list[float]]:
     """Take one step of sgd; return parameters, who is alive, losses and rates."""
     lanes = len(params)
-    after, losses, rates = stacked_step(plain(bowl), registry.load_optimizer("sgd"))(
+    after, losses, rates = stacked_step(stateless_loss(bowl), registry.load_optimizer("sgd"))(
         Lanes((torch.tensor(params),), (), (), torch.tensor(alive or [True] * lanes)),
         (INPUTS[:lanes],),
         torch.tensor(targets or [0.0] * lanes),
@@ -78,7 +78,7 @@ def test_the_state_is_frozen_with_the_parameters() -> None:
     state = torch.vmap(init)(params)
     targets = torch.tensor([0.0, math.nan])
     before = Lanes(params, (), state, torch.tensor([True, True]))
-    after, _, _ = stacked_step(plain(bowl), counting)(before, (INPUTS[:2],), targets, {})
+    after, _, _ = stacked_step(stateless_loss(bowl), counting)(before, (INPUTS[:2],), targets, {})
     following = after.state
     assert isinstance(following, Moments)
     assert following.t.tolist() == [1.0, 0.0]
@@ -101,7 +101,7 @@ def test_a_lane_that_diverges_keeps_its_buffers() -> None:
 @pytest.mark.parametrize("name", registry.list_names("optimizers"))
 def test_a_lane_alone_steps_as_one_among_others(name: str, alive: bool) -> None:
     optimizer = registry.load_optimizer(name)
-    step = stacked_step(plain(bowl), optimizer)
+    step = stacked_step(stateless_loss(bowl), optimizer)
     params = (torch.tensor([1.5]),)
     setting = {each.name: torch.full((1,), each.default, dtype=torch.float64) for each in optimizer.hyperparameters}
     alone = among = Lanes(params, (), vmap(optimizer.init)(params), torch.tensor([alive]))

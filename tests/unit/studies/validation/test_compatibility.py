@@ -9,7 +9,7 @@ import pytest
 from studies.spec.parameters import Direction, Hyperparameter, Metric, Option
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue, OptimizerEntry
-from studies.validation.compatibility import recheck
+from studies.validation.compatibility import check_compatibility
 from studies.validation.faults import InvalidStudyError
 from studies.validation.resolver import resolve
 
@@ -81,17 +81,17 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
 
 
 def test_a_spec_is_as_good_as_it_was(spec: StudySpec, catalogue: Catalogue) -> None:
-    recheck(spec, catalogue)
+    check_compatibility(spec, catalogue)
     # what else a catalogue may get or change does not matter
-    recheck(spec, of_workload(summary="Others.", default_steps=7, lanes=1)(catalogue))
-    recheck(spec, of_optimizer(1, with_lr(search_low=1e-6, default=0.5))(catalogue))
+    check_compatibility(spec, of_workload(summary="Others.", default_steps=7, lanes=1)(catalogue))
+    check_compatibility(spec, of_optimizer(1, with_lr(search_low=1e-6, default=0.5))(catalogue))
 
 
 @pytest.mark.parametrize("case", CHANGES)
 def test_what_changed_is_named_in_the_spec(spec: StudySpec, catalogue: Catalogue, case: str) -> None:
     change, pointers = CHANGES[case]
     with pytest.raises(InvalidStudyError) as refused:
-        recheck(spec, change(catalogue))
+        check_compatibility(spec, change(catalogue))
     assert sorted({fault.pointer for fault in refused.value.faults}) == pointers
 
 
@@ -99,10 +99,10 @@ def test_an_objective_that_goes_the_other_way_is_named(definition: dict[str, Any
     definition["workloads"] = definition["workloads"][:1]
     definition["protocol"]["objective"] = "validation_accuracy"
     spec = resolve(definition, catalogue)
-    recheck(spec, catalogue)
+    check_compatibility(spec, catalogue)
     metric = Metric(name="accuracy", direction=Direction.MINIMIZE, summary="A.")
     with pytest.raises(InvalidStudyError, match="was to maximize, and is to minimize now"):
-        recheck(spec, of_workload(metrics=(metric,))(catalogue))
+        check_compatibility(spec, of_workload(metrics=(metric,))(catalogue))
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_any_spec_that_was_made_complete_passes(
     definition["protocol"] = protocol
     definition["workloads"][0]["epochs"] = 1_000_000
     definition["arms"][0]["schedule"] = {"alpha": {"kind": "piecewise", "milestones": [0.5], "gamma": 1}}
-    recheck(resolve(definition, catalogue), catalogue)
+    check_compatibility(resolve(definition, catalogue), catalogue)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from studies.registry import build_catalogue as published
+from studies.registry import build_catalogue
 from studies.spec.definition import Sampler
 from studies.validation.catalogue import Catalogue
-from studies.validation.faults import InvalidStudyError, pointer
+from studies.validation.faults import InvalidStudyError, json_pointer
 from studies.validation.resolver import resolve
 
 
@@ -43,7 +43,7 @@ def test_epochs_become_steps(definition: dict[str, Any], catalogue: Catalogue) -
 
 def test_the_authors_epoch_of_mnist_is_937_steps() -> None:
     body = {"name": "m", "workloads": [{"name": "mnist_mlp", "epochs": 10}], "arms": [{"name": "l4adam"}]}
-    (found,) = resolve(body, published()).workloads
+    (found,) = resolve(body, build_catalogue()).workloads
     assert (found.steps, found.steps_per_epoch) == (9370, 937)
 
 
@@ -105,8 +105,8 @@ def test_what_is_no_study_is_refused(body: object, catalogue: Catalogue) -> None
 
 
 def test_pointers_escape_what_json_pointers_must() -> None:
-    assert pointer("a/b", 0, "c~d") == "/a~1b/0/c~0d"
-    assert pointer() == ""
+    assert json_pointer("a/b", 0, "c~d") == "/a~1b/0/c~0d"
+    assert json_pointer() == ""
 
 
 def test_a_scale_shortens_runs_trials_and_seeds_together(definition: dict[str, Any], catalogue: Catalogue) -> None:
@@ -174,7 +174,7 @@ def test_a_schedule_that_leaves_the_bounds_is_named(
     definition["workloads"] = [{"name": "digits_mlp"}]
     definition["arms"] = [{"name": optimizer, "schedule": {key: schedule}}]
     with pytest.raises(InvalidStudyError) as refused:
-        resolve(definition, published())
+        resolve(definition, build_catalogue())
     (found,) = refused.value.faults
     assert found.pointer.startswith(f"/arms/0/schedule/{key}")
     assert fault in found.detail

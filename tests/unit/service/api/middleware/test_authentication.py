@@ -16,7 +16,7 @@ from service.roles import Role
 from service.schemas.problems import Problem
 from service.settings import Access, Settings
 from service.storage.repositories.studies import Store
-from tests.support.http_server import served
+from tests.support.http_server import serve_app
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 @contextmanager
 def client(store: Store, access: Access, rate_limit: int) -> Generator[httpx.Client]:
     app = create_app(Settings(home=Path("unused"), access=access, rate_limit=rate_limit), store)
-    with served(app) as url, httpx.Client(base_url=url) as connected:
+    with serve_app(app) as url, httpx.Client(base_url=url) as connected:
         yield connected
 
 

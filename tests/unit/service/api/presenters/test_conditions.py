@@ -11,7 +11,7 @@ from service.runner.ledger import StudyLedger
 from service.states import State
 from service.storage.entities import StudyRow
 from service.storage.repositories.studies import Store
-from studies.planning.progress import Place, Standing
+from studies.planning.progress import ArmKey, SearchProgress
 from studies.records.rows import Lane, Limit, Outcome, Pack, Rows, Run, Trial
 from studies.spec.definition import Budget
 from studies.spec.parameters import Stage
@@ -73,7 +73,7 @@ def test_a_search_that_the_budget_cuts_is_named(study: StudyRow) -> None:
     )
 
 
-def standing(study: StudyRow, best: float) -> Mapping[Place, Standing]:
+def standing(study: StudyRow, best: float) -> Mapping[ArmKey, SearchProgress]:
     return progress_of(study.spec, searched(best)).searches
 
 

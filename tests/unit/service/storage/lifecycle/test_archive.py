@@ -1,4 +1,4 @@
-"""Putting studies away and back, in every state, once and twice."""
+"""Archiving and unarchiving studies in every state, once and twice."""
 
 import pytest
 
@@ -17,14 +17,14 @@ ENDS = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 @pytest.fixture
 def case(store: Store, spec: StudySpec) -> Case:
-    """A study in the queue."""
+    """A queued study."""
     return Case(store, spec)
 
 
 def listed(case: Case) -> tuple[bool, bool]:
-    """Say whether it is in the usual list, and whether in that of the archived ones."""
+    """Return whether the default list has the study, and whether the list of archived studies has it."""
     lists = (case.store.studies(10, study_filter=StudyFilter(archived=archived)).items for archived in (False, True))
-    usual, archived = ([head.id for head in found] for found in lists)
+    usual, archived = ([study.id for study in studies] for studies in lists)
     return case.id in usual, case.id in archived
 
 

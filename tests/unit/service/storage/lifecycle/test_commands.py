@@ -1,4 +1,4 @@
-"""What is asked of a study, in every state, once and twice, with a driver that holds it and without."""
+"""Commands on studies in every state, once and twice, with and without a driver."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ LEASE = 3600.0
 
 
 class Case:
-    """A study with its claim, whether or not that still holds.
+    """A study and its claim, which may have expired.
 
     Args:
         store: The database.
@@ -26,18 +26,18 @@ class Case:
     """
 
     def __init__(self, store: Store, spec: StudySpec) -> None:
-        """Add it."""
+        """Add the study."""
         self.store, self.id = store, store.add_study(spec, datetime.now(UTC))
 
     def claim(self) -> Claim:
-        """Claim it."""
+        """Claim the study."""
         claim = self.store.claim(datetime.now(UTC), LEASE)
         assert claim is not None
         assert claim.study_id == self.id
         return claim
 
     def bring_to(self, where: str) -> None:
-        """Bring it into a state; `PAUSED, held` is one that its driver still holds."""
+        """Bring the study into a state; `PAUSED, held` is paused and still held by its driver."""
         if where == "QUEUED":
             return
         if where == "PAUSED":
@@ -60,7 +60,7 @@ class Case:
 
 @pytest.fixture
 def case(store: Store, spec: StudySpec) -> Case:
-    """A study in the queue."""
+    """A queued study."""
     return Case(store, spec)
 
 

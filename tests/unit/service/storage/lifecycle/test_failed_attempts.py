@@ -1,4 +1,4 @@
-"""Studies whose drivers and runners die: they go on, unless that happens in vain again and again."""
+"""Studies whose drivers and runners die: retried, and FAILED after too many attempts without progress."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -68,9 +68,9 @@ def test_it_has_failed_when_its_runners_die_in_vain(store: Store, study: str) ->
     now = NOW
     while store.claim(now, LEASE) is not None:
         now += timedelta(seconds=LEASE + 1)
-    found = store.study(study)
-    assert (found.state, found.attempt) == (State.FAILED, MAX_FAILED_ATTEMPTS + 1)
-    assert "with no pack trained" in found.reason
+    failed = store.study(study)
+    assert (failed.state, failed.attempt) == (State.FAILED, MAX_FAILED_ATTEMPTS + 1)
+    assert "with no pack trained" in failed.reason
 
 
 @pytest.mark.parametrize(("command", "end"), [(commands.pause, State.PAUSED), (commands.cancel, State.CANCELLED)])

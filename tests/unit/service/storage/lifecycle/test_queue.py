@@ -1,4 +1,4 @@
-"""The queue: whose turn it is, with priorities, several owners and their limits."""
+"""The order of the queue, with priorities, several owners and their limits."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -56,17 +56,17 @@ def test_who_was_served_longest_ago_is_first() -> None:
     st.dictionaries(st.sampled_from("xyz"), st.builds(OwnerUsage, running=st.integers(0, 3))),
 )
 def test_each_is_there_once_and_nobody_overtakes_the_same_owner_or_the_more_urgent(
-    found: list[tuple[str, int]], served: dict[str | None, OwnerUsage]
+    entries: list[tuple[str, int]], served: dict[str | None, OwnerUsage]
 ) -> None:
-    studies = waiting(*((f"{number:03}", owner, priority) for number, (owner, priority) in enumerate(found)))
+    studies = waiting(*((f"{number:03}", owner, priority) for number, (owner, priority) in enumerate(entries)))
     order = list(fair_order(studies, served))
     assert sorted(study.id for study in order) == [study.id for study in studies]
     assert [study.priority for study in order] == sorted((study.priority for study in studies), reverse=True)
     for owner in "xyz":
-        own = [(-study.priority, study.id) for study in order if study.owner == owner]
-        assert own == sorted(own)
+        order_of_owner = [(-study.priority, study.id) for study in order if study.owner == owner]
+        assert order_of_owner == sorted(order_of_owner)
     for priority in range(-2, 3):
-        # with all alike, no owner is ever more than one study ahead of another who still waits
+        # at equal priority, the next owner is always one with the fewest studies
         had = {owner: served.get(owner, OwnerUsage()).running for owner in "xyz"}
         ahead = [study for study in order if study.priority > priority]
         for study in ahead:
@@ -85,13 +85,13 @@ def test_studies_are_claimed_in_the_order_of_the_queue(store: Store, spec: Study
             [("a", "x", 0), ("b", "x", 0), ("c", "y", 0), ("d", None, 0), ("e", "x", 1)]
         )
     }
-    told = [posted[study.id] for study in store.queue(NOW)]
+    queue_order = [posted[study.id] for study in store.queue(NOW)]
     claimed: list[str] = []
     while (claim := store.claim(NOW + timedelta(seconds=len(claimed)), LEASE)) is not None:
         claimed.append(posted[claim.study_id])
         left = [posted[study.id] for study in store.queue(NOW + timedelta(seconds=len(claimed)))]
-        assert left == told[len(claimed) :]
-    assert claimed == told == ["e", "c", "d", "a", "b"]
+        assert left == queue_order[len(claimed) :]
+    assert claimed == queue_order == ["e", "c", "d", "a", "b"]
 
 
 @both
@@ -104,9 +104,9 @@ def test_an_owner_has_no_more_in_training_than_allowed(store: Store, spec: Study
     held = next(claim.study_id for claim in claims if claim and store.study(claim.study_id).owner == "x")
     store.execute(held, commands.cancel)
     store.end_abandoned_cancellations(NOW + timedelta(seconds=LEASE + 1))
-    found = store.claim(NOW + timedelta(seconds=1), LEASE, 1)
-    assert found is not None
-    assert store.study(found.study_id).owner == "x"
+    next_claim = store.claim(NOW + timedelta(seconds=1), LEASE, 1)
+    assert next_claim is not None
+    assert store.study(next_claim.study_id).owner == "x"
 
 
 @both

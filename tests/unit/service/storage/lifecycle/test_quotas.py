@@ -1,4 +1,4 @@
-"""How an owner's GPUs are divided among the studies that are driven."""
+"""The division of an owner's GPU quota among its running studies."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,10 +16,10 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @given(whole=st.integers(0, 100), parts=st.integers(1, 10))
 def test_all_parts_make_the_whole_and_are_even(whole: int, parts: int) -> None:
-    found = [GpuShare(index=place, count=parts).portion_of(whole) for place in range(parts)]
-    assert sum(found) == whole
-    assert max(found) - min(found) <= 1
-    assert found == sorted(found, reverse=True)
+    portions = [GpuShare(index=place, count=parts).portion_of(whole) for place in range(parts)]
+    assert sum(portions) == whole
+    assert max(portions) - min(portions) <= 1
+    assert portions == sorted(portions, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ def test_a_study_shares_with_those_of_its_owner_that_are_driven(store: Store, sp
     for _ in range(5):
         assert store.claim(NOW, 30.0) is not None  # all but the last of x
 
-    def found(study_id: str) -> GpuShare:
+    def share_of(study_id: str) -> GpuShare:
         with store.reading() as connection:
             return read_gpu_share(connection, study_id, NOW)
 
-    assert [found(study_id) for study_id in ids[:3]] == [
+    assert [share_of(study_id) for study_id in ids[:3]] == [
         GpuShare(index=0, count=2),
         GpuShare(index=1, count=2),
         GpuShare(index=0, count=1),
     ]
-    assert [found(study_id) for study_id in anonymous] == [GpuShare(index=0, count=2), GpuShare(index=1, count=2)]
+    assert [share_of(study_id) for study_id in anonymous] == [GpuShare(index=0, count=2), GpuShare(index=1, count=2)]
     store.execute(ids[3], commands.cancel)
-    assert found(ids[0]) == GpuShare(index=0, count=2)
+    assert share_of(ids[0]) == GpuShare(index=0, count=2)

@@ -1,4 +1,4 @@
-"""Deleting studies: nothing of one is left, nothing of another is touched, and what was cut off is finished."""
+"""Deletion of studies: complete, without effect on other studies, and finished after an interruption."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -45,12 +45,12 @@ def removing(settings: Settings, store: Store) -> Deletions:
 
 @pytest.fixture
 def case(store: Store, spec: StudySpec) -> Case:
-    """A study in the queue."""
+    """A queued study."""
     return Case(store, spec)
 
 
 def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
-    """Return all rows of all tables, but for the tally of all runs that were ever done."""
+    """Return all rows of all tables, except the counts of finished runs."""
 
     def rows(connection: Connection, name: str) -> list[tuple[object, ...]]:
         table = metadata.tables[name]
@@ -61,7 +61,7 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
 
 
 def trained(store: Store, spec: StudySpec, settings: Settings, key: str) -> str:
-    """Add a study that has succeeded, with a row in every table and files of every kind."""
+    """Add a succeeded study with rows in every table and files of every kind."""
     study_id = store.add_study(spec, datetime.now(UTC), IdempotencyKey(key=key, digest="a" * 64))
     claim = store.claim(NOW, 1e9)
     assert claim is not None

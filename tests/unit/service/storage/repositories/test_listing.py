@@ -1,4 +1,4 @@
-"""Finding studies by state, by any part of any name, and those that were archived."""
+"""Lists of studies filtered by state, by part of the name, and by archiving."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ from tests.unit.service.storage.repositories.test_studies import bring_to
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-#: Names that could be misread, as patterns or as the end of a text.
+#: Names with characters that are special in SQL patterns and literals.
 NAMES = (
     "100%",
     "100 percent",
@@ -38,14 +38,14 @@ NAMES = (
 
 
 def add(store: Store, spec: StudySpec, names: tuple[str, ...] = NAMES) -> dict[str, str]:
-    """Add studies, the first one first, and return their names by id."""
+    """Add studies in order, and return their names by id."""
     return {
         store.add_study(spec.model_copy(update={"name": name}), NOW + timedelta(seconds=i)): name
         for i, name in enumerate(names)
     }
 
 
-def found(store: Store, wanted: StudyFilter, limit: int = 200) -> list[str]:
+def list_ids(store: Store, wanted: StudyFilter, limit: int = 200) -> list[str]:
     """Return the ids of all pages."""
     ids: list[str] = []
     cursor: str | None = None
@@ -63,22 +63,22 @@ def test_any_part_of_any_name_is_found_and_nothing_else(store: Store, spec: Stud
 
     @given(st.text(alphabet="aAbBx10%_\\/ '\"-Ää中", max_size=4) | st.sampled_from(NAMES), st.sampled_from([1, 4, 200]))
     def check(part: str, limit: int) -> None:
-        # capitals of ASCII only: what others are depends on the database
+        # ASCII only: the case of other letters depends on the database
         fitting = [each for each, name in names.items() if part.encode().lower() in name.encode().lower()]
-        assert found(store, StudyFilter(name=part), limit) == fitting[::-1]
+        assert list_ids(store, StudyFilter(name=part), limit) == fitting[::-1]
 
     check()
 
 
 def test_states_are_alternatives(store: Store, spec: StudySpec) -> None:
-    # the queued one comes last, so that no claim of the others takes it
+    # QUEUED last, so that the others do not claim that study
     order = sorted(State, key=lambda state: state is State.QUEUED)
     there = {bring_to(store, spec, state): state for state in order}
 
     @given(st.lists(st.sampled_from(State)))
     def check(states: list[State]) -> None:
         fitting = [each for each, state in there.items() if not states or state in states]
-        assert found(store, StudyFilter(states=tuple(states)), limit=2) == sorted(fitting, reverse=True)
+        assert list_ids(store, StudyFilter(states=tuple(states)), limit=2) == sorted(fitting, reverse=True)
 
     check()
 
@@ -91,8 +91,8 @@ def test_filters_are_combined(store: Store, spec: StudySpec) -> None:
     for study_id in (first, other):
         store.execute(study_id, archive)
 
-    assert found(store, StudyFilter(name="SWEEP")) == [third, second]
-    assert found(store, StudyFilter(name="sweep", states=(State.CANCELLED,))) == [second]
-    assert found(store, StudyFilter(archived=True)) == [other, first]
-    assert found(store, StudyFilter(archived=True, name="eep", states=(State.CANCELLED,))) == [first]
-    assert found(store, StudyFilter(archived=True, states=(State.QUEUED,))) == []
+    assert list_ids(store, StudyFilter(name="SWEEP")) == [third, second]
+    assert list_ids(store, StudyFilter(name="sweep", states=(State.CANCELLED,))) == [second]
+    assert list_ids(store, StudyFilter(archived=True)) == [other, first]
+    assert list_ids(store, StudyFilter(archived=True, name="eep", states=(State.CANCELLED,))) == [first]
+    assert list_ids(store, StudyFilter(archived=True, states=(State.QUEUED,))) == []

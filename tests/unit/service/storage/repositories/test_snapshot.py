@@ -1,4 +1,4 @@
-"""What there is, counted after every kind of change."""
+"""The snapshot's counts after every kind of change."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indir
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def taken(store: Store, now: datetime = NOW) -> Snapshot:
+def take_snapshot(store: Store, now: datetime = NOW) -> Snapshot:
     with store.reading() as connection:
         return read_snapshot(connection, now)
 
@@ -39,7 +39,7 @@ def claimed(store: Store) -> Claim:
 
 
 def test_an_empty_database(store: Store) -> None:
-    assert taken(store) == Snapshot(
+    assert take_snapshot(store) == Snapshot(
         studies=dict.fromkeys(State, 0),
         queued_seconds=0.0,
         runs=dict.fromkeys(Outcome, 0),
@@ -55,23 +55,23 @@ def test_an_empty_database(store: Store) -> None:
 def test_studies_and_the_queue(store: Store, spec: StudySpec) -> None:
     ids = [store.add_study(spec, NOW + timedelta(seconds=i)) for i in range(3)]
     later = NOW + timedelta(minutes=1)
-    found = taken(store, later)
-    assert (found.studies[State.QUEUED], found.queued_seconds) == (3, 60.0)
+    snapshot = take_snapshot(store, later)
+    assert (snapshot.studies[State.QUEUED], snapshot.queued_seconds) == (3, 60.0)
     claimed(store)
-    found = taken(store, later)
-    assert (found.studies[State.QUEUED], found.studies[State.RUNNING], found.queued_seconds) == (2, 1, 59.0)
+    snapshot = take_snapshot(store, later)
+    assert (snapshot.studies[State.QUEUED], snapshot.studies[State.RUNNING], snapshot.queued_seconds) == (2, 1, 59.0)
     store.execute(ids[1], commands.cancel)
     store.execute(ids[2], commands.cancel)
     store.execute(ids[0], commands.pause)
-    found = taken(store, later)
-    assert (found.studies[State.CANCELLED], found.studies[State.PAUSED], found.queued_seconds) == (2, 1, 0.0)
+    snapshot = take_snapshot(store, later)
+    assert (snapshot.studies[State.CANCELLED], snapshot.studies[State.PAUSED], snapshot.queued_seconds) == (2, 1, 0.0)
 
 
 def test_one_that_is_queued_again_has_waited_since_then(store: Store, spec: StudySpec) -> None:
     store.add_study(spec, NOW)
     claim = claimed(store)
     assert store.release(claim.study_id, claim.token) is State.QUEUED
-    assert taken(store, datetime.now(UTC)).queued_seconds < 60
+    assert take_snapshot(store, datetime.now(UTC)).queued_seconds < 60
 
 
 def test_runs_are_counted_as_they_are_done_and_stay_counted(store: Store, spec: StudySpec, database: str) -> None:
@@ -79,24 +79,24 @@ def test_runs_are_counted_as_they_are_done_and_stay_counted(store: Store, spec: 
     claim = claimed(store)
     ledger, pack = StudyLedger(store, claim.study_id, claim.token), some_pack(lanes=3)
     ledger.add_plan([some_trial()], [pack])
-    assert (taken(store).lanes, taken(store).occupied_lanes) == (3, 3)
+    assert (take_snapshot(store).lanes, take_snapshot(store).occupied_lanes) == (3, 3)
     first, *others = runs_of(pack)
     for _ in range(2):  # a pack that is written twice is counted once
         ledger.finish_pack(done(pack), [replace(first, outcome=Outcome.DIVERGED), *others])
-    found = taken(store)
-    assert found.runs == {Outcome.FINISHED: 2, Outcome.DIVERGED: 1, Outcome.STOPPED: 0}
-    assert (found.unrecorded_runs, found.lanes) == (3, 0)
+    snapshot = take_snapshot(store)
+    assert snapshot.runs == {Outcome.FINISHED: 2, Outcome.DIVERGED: 1, Outcome.STOPPED: 0}
+    assert (snapshot.unrecorded_runs, snapshot.lanes) == (3, 0)
     SyncState(store).mark_tracked(claim.study_id, first)
-    assert taken(store).unrecorded_runs == 2
+    assert take_snapshot(store).unrecorded_runs == 2
 
-    another = open_engine(database)  # as another process has it
-    assert taken(Store(another)) == taken(store)
+    another = open_engine(database)  # as in another process
+    assert take_snapshot(Store(another)) == take_snapshot(store)
     another.dispose()
     with store.writing() as connection:
         for table in (runs, packs, trials):
             connection.execute(delete(table))
-    assert taken(store).runs == found.runs
-    assert taken(store).unrecorded_runs == 0
+    assert take_snapshot(store).runs == snapshot.runs
+    assert take_snapshot(store).unrecorded_runs == 0
 
 
 def test_dead_lanes_are_lanes_without_a_run(store: Store, spec: StudySpec) -> None:
@@ -105,31 +105,31 @@ def test_dead_lanes_are_lanes_without_a_run(store: Store, spec: StudySpec) -> No
     ledger = StudyLedger(store, claim.study_id, claim.token)
     wide = replace(some_pack(0, lanes=5), mode=Mode.COMPILED, width=8)
     ledger.add_plan([some_trial(0), some_trial(1)], [wide, some_pack(1, lanes=2)])
-    assert (taken(store).lanes, taken(store).occupied_lanes) == (10, 7)
+    assert (take_snapshot(store).lanes, take_snapshot(store).occupied_lanes) == (10, 7)
     ledger.finish_pack(done(wide), runs_of(wide))
-    assert (taken(store).lanes, taken(store).occupied_lanes) == (2, 2)
-    assert taken(store, NOW + timedelta(minutes=1)).lanes == 0  # nobody trains them: the lease ran out
+    assert (take_snapshot(store).lanes, take_snapshot(store).occupied_lanes) == (2, 2)
+    assert take_snapshot(store, NOW + timedelta(minutes=1)).lanes == 0  # the lease expired: no driver trains them
 
 
 def test_runners_at_work(store: Store) -> None:
     Runners(store).heartbeat("first", NOW, seconds=60)
     Runners(store).heartbeat("second", NOW, seconds=10)
-    assert taken(store).runners == 2
-    assert taken(store, NOW + timedelta(seconds=30)).runners == 1
+    assert take_snapshot(store).runners == 2
+    assert take_snapshot(store, NOW + timedelta(seconds=30)).runners == 1
     Runners(store).remove("first")
-    assert taken(store, NOW + timedelta(seconds=30)).runners == 0
+    assert take_snapshot(store, NOW + timedelta(seconds=30)).runners == 0
 
 
 def test_what_webhooks_are_to_be_told(store: Store, spec: StudySpec) -> None:
     webhook = Webhooks(store).add("http://receiver.test", (), NOW)
     store.add_study(spec, NOW)
     claimed(store)
-    assert (taken(store).pending_deliveries, taken(store).failing_webhooks) == (2, 0)
+    assert (take_snapshot(store).pending_deliveries, take_snapshot(store).failing_webhooks) == (2, 0)
     with store.writing() as connection:
         delivery = next_delivery(connection, webhook.id, NOW, 30)
         assert delivery is not None
         mark_failed(connection, delivery, "answered 500", NOW)
-    assert (taken(store).pending_deliveries, taken(store).failing_webhooks) == (2, 1)
+    assert (take_snapshot(store).pending_deliveries, take_snapshot(store).failing_webhooks) == (2, 1)
     with store.writing() as connection:
         mark_delivered(connection, delivery)
-    assert (taken(store).pending_deliveries, taken(store).failing_webhooks) == (1, 0)
+    assert (take_snapshot(store).pending_deliveries, take_snapshot(store).failing_webhooks) == (1, 0)

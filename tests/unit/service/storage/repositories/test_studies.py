@@ -1,4 +1,4 @@
-"""Studies in the database: states, claims, leases, pages, what a runner publishes."""
+"""The repository of studies: states, claims, leases and pages; and the runners' catalogue."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -96,7 +96,7 @@ def test_a_key_of_another_owner_is_another_key(store: Store, spec: StudySpec) ->
 def test_a_study_posted_by_many_at_once_with_one_key_is_one_study(store: Store, spec: StudySpec) -> None:
     key = IdempotencyKey(key="mine", digest="a" * 64)
     with ThreadPoolExecutor(8) as pool:
-        ids = {found.result() for found in [pool.submit(store.add_study, spec, NOW, key) for _ in range(40)]}
+        ids = {future.result() for future in [pool.submit(store.add_study, spec, NOW, key) for _ in range(40)]}
     assert [row.id for row in store.studies(10).items] == list(ids)
 
 
@@ -274,7 +274,7 @@ def test_each_study_is_claimed_by_one_thread_only(store: Store, spec: StudySpec)
     ids = [store.add_study(spec, later(i)) for i in range(20)]
 
     with ThreadPoolExecutor(8) as pool:
-        claims = [found.result() for found in [pool.submit(store.claim, later(30), LEASE) for _ in range(40)]]
+        claims = [future.result() for future in [pool.submit(store.claim, later(30), LEASE) for _ in range(40)]]
 
     assert sorted(claim.study_id for claim in claims if claim is not None) == ids
 
@@ -282,7 +282,7 @@ def test_each_study_is_claimed_by_one_thread_only(store: Store, spec: StudySpec)
 def test_several_processes_open_a_new_database_at_once(database: str, spec: StudySpec) -> None:
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
         ids = [pool.submit(add_in_process, database, spec) for _ in range(8)]
-        added = {found.result() for found in ids}
+        added = {future.result() for future in ids}
 
     engine = open_engine(database)
     assert {row.id for row in Store(engine).studies(20).items} == added

@@ -1,4 +1,4 @@
-"""What a study has taken, by its events, and which budget of time it reached."""
+"""A study's elapsed time, reached budget and estimate."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from service.storage.lifecycle.transitions import transition
 from service.storage.repositories.studies import Store
 from service.storage.repositories.time_budget import read_elapsed, read_estimate, save_estimate
 from studies.errors import StoppedError
-from studies.planning.estimate import Basis, Pace, estimate
+from studies.planning.estimate import ArmSpeeds, Basis, estimate
 from studies.planning.throughput import Speed
 from studies.records.rows import Limit, Mode
 from studies.spec.study import StudySpec
@@ -39,12 +39,12 @@ def test_time_passes_only_while_a_study_runs(store: Store, spec: StudySpec) -> N
     assert first is not None
     assert elapsed(15) == 5.0
     with store.writing() as connection:
-        release(connection, study_id, first.token, "", at(20))  # its runner stops
+        release(connection, study_id, first.token, "", at(20))  # the runner stops
     assert elapsed(90) == 10.0
     with store.writing() as connection:
         assert claim_next(connection, at(100), 1.0, None) is not None
     with store.writing() as connection:
-        again = claim_next(connection, at(110), 1e6, None)  # its lease ran out
+        again = claim_next(connection, at(110), 1e6, None)  # the lease expired
     assert again is not None
     assert elapsed(115) == 25.0
     with store.writing() as connection:
@@ -74,11 +74,11 @@ def test_a_budget_is_reached_once_and_by_who_holds_the_study(store: Store, spec:
 
 def test_the_first_estimate_stays(store: Store, spec: StudySpec) -> None:
     study_id = store.add_study(spec, START)
-    paces = [
-        Pace(speeds=(Speed(lanes=1, mode=Mode.EAGER, seconds=each),), basis=Basis.GUESS, source="a guess")
+    known_speeds = [
+        ArmSpeeds(speeds=(Speed(lanes=1, mode=Mode.EAGER, seconds=each),), basis=Basis.GUESS, source="a guess")
         for each in (0.1, 0.2)
     ]
-    first, second = (estimate(spec, dict.fromkeys(spec.pairs, pace)) for pace in paces)
+    first, second = (estimate(spec, dict.fromkeys(spec.pairs, known)) for known in known_speeds)
     with store.writing() as connection:
         assert read_estimate(connection, study_id) is None
         save_estimate(connection, study_id, first)

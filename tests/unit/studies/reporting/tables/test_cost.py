@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from studies.planning.estimate import Basis, Pace, estimate
+from studies.planning.estimate import ArmSpeeds, Basis, estimate
 from studies.planning.throughput import Speed
 from studies.records.rows import Mode, Rows
 from studies.reporting.builder import build_report
@@ -15,7 +15,7 @@ from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, 
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better")}
 SPEC = planted_spec(ARMS, workloads=("bowl",))
-PACE = Pace(speeds=(Speed(lanes=8, mode=Mode.EAGER, seconds=0.8),), basis=Basis.GUESS, source="a guess")
+PACE = ArmSpeeds(speeds=(Speed(lanes=8, mode=Mode.EAGER, seconds=0.8),), basis=Basis.GUESS, source="a guess")
 ESTIMATE = estimate(SPEC, dict.fromkeys(SPEC.pairs, PACE))
 ROWS = planted_rows(SPEC, ARMS)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from service.api.parsers import parse_yaml
 from studies.registry import build_catalogue
 from studies.spec.study import StudySpec
+from studies.validation.definition_from_spec import definition_from_spec
 from studies.validation.faults import InvalidStudyError
-from studies.validation.minimal_definition import restated
 from studies.validation.resolver import resolve
 
 CATALOGUE = build_catalogue()
@@ -18,7 +18,7 @@ READY = sorted(each.name for each in files("studies.definitions").iterdir() if e
 
 
 def again(spec: StudySpec) -> StudySpec:
-    return resolve(restated(spec).model_dump(mode="json"), CATALOGUE)
+    return resolve(definition_from_spec(spec).model_dump(mode="json"), CATALOGUE)
 
 
 @pytest.mark.parametrize("name", READY)

@@ -1,4 +1,4 @@
-"""From a complete spec back to a definition that resolves to it, so that a study can be posted again."""
+"""Conversion of a complete spec back to a definition that resolves to it, so that a study can be posted again."""
 
 import math
 
@@ -11,14 +11,14 @@ from studies.spec.definition import (
 )
 from studies.spec.study import ArmSpec, ProtocolSpec, StudySpec, WorkloadSpec
 
-#: Most trials and confirm seeds that a definition may ask for; see `ProtocolDefinition`.
-MOST_TRIALS, MOST_SEEDS = 10_000, 1000
+#: The largest numbers of trials and of seeds that `ProtocolDefinition` allows.
+MAX_TRIALS, MAX_SEEDS = 10_000, 1000
 
 
-def restated(spec: StudySpec) -> StudyDefinition:
+def definition_from_spec(spec: StudySpec) -> StudyDefinition:
     """Return a definition with every value given, which resolves to the same spec and so to the same hash.
 
-    Where the study was scaled, lengths, trials and seeds are those that are scaled to the spec's.
+    For a scaled study, lengths, trials and seeds are the unscaled ones.
 
     Args:
         spec: The study.
@@ -42,14 +42,15 @@ def _workload(workload: WorkloadSpec, protocol: ProtocolSpec) -> WorkloadDefinit
 
 
 def _steps(workload: WorkloadSpec, protocol: ProtocolSpec) -> int:
-    """Return a length that scales to both the confirm runs' and the search runs'."""
+    """Return an unscaled length that scales to the lengths of both the confirm runs and the search runs."""
     factors = (protocol.scale, workload.steps), (protocol.scale * protocol.search_length, workload.search_steps)
     lowest = max((steps - 0.5) / factor if steps > 1 else 0.0 for factor, steps in factors)
     highest = min((steps + 0.5) / factor for factor, steps in factors)
-    near = round(workload.steps / protocol.scale)
-    tried = (near, math.floor((lowest + highest) / 2), math.ceil(lowest), math.floor(highest))
+    nearest = round(workload.steps / protocol.scale)
+    candidates = (nearest, math.floor((lowest + highest) / 2), math.ceil(lowest), math.floor(highest))
     return next(
-        (length for length in tried if all(max(1, round(length * factor)) == steps for factor, steps in factors)), near
+        (length for length in candidates if all(max(1, round(length * factor)) == steps for factor, steps in factors)),
+        nearest,
     )
 
 
@@ -58,20 +59,20 @@ def _arm(arm: ArmSpec) -> ArmDefinition:
         name=arm.name,
         optimizer=arm.optimizer,
         fixed=dict(arm.fixed),
-        search={name: RangeDefinition(low=each.low, high=each.high) for name, each in arm.search.items()},
+        search={name: RangeDefinition(low=searched.low, high=searched.high) for name, searched in arm.search.items()},
         schedule=dict(arm.schedule),
     )
 
 
 def _protocol(protocol: ProtocolSpec) -> ProtocolDefinition:
     values = protocol.model_dump(exclude={"direction"}) | {
-        "trials": _unscaled(protocol.trials, protocol.scale, MOST_TRIALS),
-        "search_seeds": _unscaled(protocol.search_seeds, protocol.scale, MOST_SEEDS),
-        "confirm_seeds": _unscaled(protocol.confirm_seeds, protocol.scale, MOST_SEEDS),
+        "trials": _unscale(protocol.trials, protocol.scale, MAX_TRIALS),
+        "search_seeds": _unscale(protocol.search_seeds, protocol.scale, MAX_SEEDS),
+        "confirm_seeds": _unscale(protocol.confirm_seeds, protocol.scale, MAX_SEEDS),
     }
     return ProtocolDefinition.model_validate(values)
 
 
-def _unscaled(amount: int, scale: float, most: int) -> int:
-    """Return an amount that scales to this one; 1 and what is above the most come from scaling's lower bounds."""
-    return 1 if amount == 1 else min(most, round(amount / scale))
+def _unscale(amount: int, scale: float, maximum: int) -> int:
+    """Return an amount that scales to this one; scaling never goes below 1, so 1 stays 1."""
+    return 1 if amount == 1 else min(maximum, round(amount / scale))

@@ -1,4 +1,4 @@
-"""Running a peer: its process and its MLflow server, both gone when it is done."""
+"""Runs plain Ray Tune as a peer, in a process with an MLflow server of its own."""
 
 import secrets
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from outcome import Outcome, read
+from outcome import Outcome, from_json
 
 from service.cli.serve import child_environment, service_processes
 from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
@@ -16,8 +16,8 @@ from service.settings import Settings
 from studies.spec.study import StudySpec
 
 START_SECONDS = 120.0
-#: What an expert sets before Tune is imported: no result files beside MLflow, no snapshots of experiments that are not
-#: resumed, results fetched a second's worth at a time, and a callback that does not wait for MLflow at every value.
+#: Settings of an experienced user: no result files besides MLflow, no snapshots of experiments that are never resumed,
+#: results fetched once a second, and a callback that does not wait for MLflow at every value.
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
@@ -29,27 +29,27 @@ ENVIRONMENT = {
 }
 
 
-def peer(kind: str, spec: StudySpec, reports: int, settings: Settings) -> Outcome:
-    """Run a peer in a process of its own.
+def run_peer(kind: str, spec: StudySpec, reports: int, settings: Settings) -> Outcome:
+    """Run a peer in its own process.
 
     Args:
         kind: `function` or `class`.
         spec: The study.
-        reports: Most reports of a run.
-        settings: Where its MLflow server listens and keeps its files, and how many processors it gets.
+        reports: Largest number of reports of a run.
+        settings: Ports and home of its MLflow server, and its number of processors.
     """
     settings.home.mkdir(parents=True)
-    given, outcome = settings.home / "spec.json", settings.home / "outcome.json"
-    given.write_text(spec.model_dump_json())
-    # as ours: a token of this run alone
-    own = ENVIRONMENT | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    spec_file, outcome_file = settings.home / "spec.json", settings.home / "outcome.json"
+    spec_file.write_text(spec.model_dump_json())
+    # a token for this run only, as our service has
+    environment = ENVIRONMENT | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     script = Path(__file__).with_name("plain_ray_tune.py")
-    arguments = [sys.executable, str(script), str(given), str(outcome), "--trials", kind]
+    arguments = [sys.executable, str(script), str(spec_file), str(outcome_file), "--trials", kind]
     arguments += ["--tracking-uri", settings.tracking_uri, "--reports", str(reports), "--cpus", str(settings.cpus)]
     command = ProcessSpec(
         name=f"peer with {kind} trials",
         arguments=tuple(arguments),
-        environment=child_environment(settings) | own,
+        environment=child_environment(settings) | environment,
         log=settings.home / "logs" / "peer.log",
     )
     with mlflow_server(settings):
@@ -60,25 +60,25 @@ def peer(kind: str, spec: StudySpec, reports: int, settings: Settings) -> Outcom
                 time.sleep(0.2)
         finally:
             stop_all([child])
-    return read(outcome.read_text())
+    return from_json(outcome_file.read_text())
 
 
 @contextmanager
 def mlflow_server(settings: Settings) -> Generator[None]:
-    """Keep the MLflow server that the service has, and nothing else of it.
+    """Run the service's MLflow server without the rest of the service.
 
     Args:
-        settings: Where it listens and keeps its files.
+        settings: Its port and home.
     """
-    part = service_processes(settings)[0]
-    child = ChildProcess(part.spec)
+    process = service_processes(settings)[0]
+    child = ChildProcess(process.spec)
     try:
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(trust_env=False) as client:
-            while not _answers(client, part.ready_url):
+            while not _answers(client, process.ready_url):
                 child.require_running()
                 if time.monotonic() > deadline:
-                    raise SystemExit(f"no MLflow server after {START_SECONDS:.0f} s, see {part.spec.log}")
+                    raise SystemExit(f"no MLflow server after {START_SECONDS:.0f} s, see {process.spec.log}")
                 time.sleep(0.2)
         yield
     finally:
