@@ -38,16 +38,6 @@ def own_settings(home: Path) -> Settings:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send the tests that share the running service to one process."""
-    for item in items:
-        if not item.path.is_relative_to(Path(__file__).parent):
-            continue
-        if isinstance(item, pytest.Function) and "settings" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("service"))
-
-
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings of a service that runs for all tests of the session."""

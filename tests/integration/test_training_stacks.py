@@ -192,6 +192,7 @@ def _fsdp(name: str, folder: Path, rank: int) -> None:
     torch.save(found, folder / f"{rank}.pt")
 
 
+@pytest.mark.slow
 @named
 @pytest.mark.parametrize("work", [_ddp, _fsdp])
 def test_two_processes_take_the_single_ones_steps(

@@ -77,6 +77,7 @@ def run_schemathesis(folder: Path, url: str, configuration: str, *arguments: str
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
+@pytest.mark.slow
 def test_any_request_is_answered_as_documented(api: httpx.Client, server_url: str, tmp_path: Path) -> None:
     # the events and the log of a study that waits are streamed for ever; those of a known one are asked for below
     run_schemathesis(tmp_path, server_url, "", "--exclude-path-regex", "/(events|logs)$", "--max-examples", "10")

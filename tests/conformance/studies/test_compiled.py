@@ -29,6 +29,7 @@ COMPILED_IN = {
     "cifar10_resnet32": [pytest.mark.soak],
     "dnc_repeat_copy": [pytest.mark.soak],
     "fashion_mnist_convnet": [pytest.mark.slow],
+    "mnist_mlp": [pytest.mark.slow],
 }
 WORKLOADS = [pytest.param(name, marks=COMPILED_IN.get(name, [])) for name in registry.list_names("workloads")]
 
@@ -86,7 +87,13 @@ def test_every_workload_trains_the_same_compiled_on_a_gpu(name: str, tmp_path: P
     trains_the_same(name, "cuda", tmp_path, lanes=2)
 
 
-@pytest.mark.parametrize("name", registry.list_names("optimizers"))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("adam", "l4adam") else [pytest.mark.slow])
+        for name in registry.list_names("optimizers")
+    ],
+)
 def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> None:
     optimizer = registry.load_optimizer(name)
 

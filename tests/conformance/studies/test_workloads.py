@@ -22,7 +22,16 @@ STEPS = 24
 #: Lanes' learning rates, the last one meant to diverge, and their seeds, of both stages.
 RATES = (1e-5, 2e-5, 1e-6, 3e-5, 2e-6, 5e-6, 1e-5, 1e30)
 SEEDS = (0, 1, 2, 3, 4, 1000, 0, 1001)
-pytestmark = pytest.mark.parametrize("name", registry.list_names("workloads"))
+#: Whose steps take seconds; `make test-slow` trains them.
+LARGE = ("cifar10_resnet32", "dnc_repeat_copy")
+every_workload = pytest.mark.parametrize("name", registry.list_names("workloads"))
+every_trained_workload = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in registry.list_names("workloads")
+    ],
+)
 
 
 def directory(workload: Workload) -> Path:
@@ -87,10 +96,12 @@ def bits(measured: Measurement) -> tuple[object, ...]:
     )
 
 
+@every_workload
 def test_has_its_own_test(name: str) -> None:
     assert (ROOT / "tests" / "unit" / "studies" / "workloads" / f"test_{name}.py").is_file()
 
 
+@every_workload
 def test_declares_usable_options(name: str) -> None:
     workload = registry.load_workload(name)
     declared = [each.name for each in workload.options]
@@ -101,6 +112,7 @@ def test_declares_usable_options(name: str) -> None:
     assert workload.lanes > 0
 
 
+@every_workload
 def test_has_the_data_that_it_declares(name: str) -> None:
     workload, found = registry.load_workload(name), data(name)
     parts = [part for part in (found.train, found.validation, found.test) if part is not None]
@@ -109,6 +121,7 @@ def test_has_the_data_that_it_declares(name: str) -> None:
     assert all(part.inputs.dtype in (workload.dtype, torch.uint8) and part.inputs.isfinite().all() for part in parts)
 
 
+@every_workload
 def test_parts_of_the_data_share_no_example(name: str) -> None:
     found = data(name)
     parts = {
@@ -121,12 +134,14 @@ def test_parts_of_the_data_share_no_example(name: str) -> None:
     assert all(len(train_part & own) <= len(own) / 100 for own in parts.values())
 
 
+@every_workload
 def test_is_drawn_from_the_seed_or_always_the_same(name: str) -> None:
     first, again, other = data(name, 0), data(name, 0), data(name, 1)
     assert torch.equal(first.train.inputs, again.train.inputs)
     assert torch.equal(first.train.inputs, other.train.inputs) != registry.load_workload(name).data_per_seed
 
 
+@every_workload
 def test_initial_parameters_come_from_the_seed(name: str) -> None:
     workload = registry.load_workload(name)
 
@@ -142,6 +157,7 @@ def test_initial_parameters_come_from_the_seed(name: str) -> None:
     assert not all(torch.equal(a, b) for a, b in zip(initial(0), initial(1), strict=True))
 
 
+@every_trained_workload
 def test_a_run_is_bitwise_the_same_in_packs_of_1_3_and_8(name: str) -> None:
     lanes = trainable(registry.load_workload(name))
     eight = dict(zip(lanes, map(bits, trained(name, lanes)), strict=True))
@@ -151,6 +167,7 @@ def test_a_run_is_bitwise_the_same_in_packs_of_1_3_and_8(name: str) -> None:
         assert [bits(each) for lane in lanes for each in trained(name, (lane,))] == list(eight.values())
 
 
+@every_trained_workload
 def test_a_learning_rate_too_large_diverges_and_the_rest_finish(name: str) -> None:
     *finished, diverged = trained(name, trainable(registry.load_workload(name)))
     assert diverged.diverged
@@ -161,6 +178,7 @@ def test_a_learning_rate_too_large_diverges_and_the_rest_finish(name: str) -> No
     assert all(each.train_loss < 2 * each.start_loss for each in finished)
 
 
+@every_trained_workload
 def test_test_data_are_measured_only_where_asked(name: str) -> None:
     workload, found = registry.load_workload(name), data(name)
     (search,), (confirm,) = trained(name, (0,)), trained(name, (0,), test=True)

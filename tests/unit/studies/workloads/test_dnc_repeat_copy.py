@@ -49,6 +49,7 @@ def test_the_loss_is_in_nats_summed_over_time_and_bits() -> None:
     assert float(WORKLOAD.loss(certain, targets)) == pytest.approx(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["l4adam", "adam"])
 def test_learns(optimizer: str) -> None:
     found = registry.load_optimizer(optimizer)
