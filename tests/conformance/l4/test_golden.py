@@ -94,7 +94,14 @@ def packs(problem: str, optimizer: str) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize(
     ("problem", "optimizer", "tags"),
     [
-        pytest.param(problem, optimizer, tags, id=f"{problem}-{'+'.join(tags)}")
+        pytest.param(
+            problem,
+            optimizer,
+            tags,
+            id=f"{problem}-{'+'.join(tags)}",
+            # the longest record: its packs of three lanes train each of these lanes too
+            marks=[pytest.mark.slow] if problem == "b_digits_mlp" and len(tags) == 1 else [],
+        )
         for problem in PROBLEMS
         for optimizer in SETTINGS
         for tags in packs(problem, optimizer)

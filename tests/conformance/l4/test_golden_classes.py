@@ -28,7 +28,7 @@ def build(form: str, optimizer: str, params: list[Parameter], setting: dict[str,
     return L4(params, direction, **shared)
 
 
-@pytest.mark.parametrize("form", ["named", "general"])
+@pytest.mark.parametrize("form", ["named", pytest.param("general", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("problem", "optimizer", "tag"),
     [
