@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 @contextmanager
 def serve_app(app: FastAPI) -> Generator[str]:
-    """Give the address at which an application answers.
+    """Serve an application, and yield its URL.
 
     Args:
         app: The application.

@@ -1,4 +1,4 @@
-"""Training that is cut off after some steps, and goes on from its checkpoint's file alone."""
+"""Training that is interrupted after some steps and resumes from its checkpoint file."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,23 +13,23 @@ from studies.training.checkpoint import CheckpointWriter
 from studies.training.lanes import Inputs, Lanes, StackedStep, Stepper, StepperFactory
 from studies.training.measurements import Measurement
 
-#: Trains a pack by steppers so made, keeping checkpoints so.
+#: Trains a pack with steppers of a factory and a checkpoint writer.
 Train = Callable[[StepperFactory, CheckpointWriter | None], tuple[Measurement, ...]]
 
 
 class CutError(Exception):
-    """The end of a process."""
+    """Simulates the death of a process."""
 
 
 @dataclass
 class CountingStepperFactory:
-    """Makes steppers that count, and that end at the step after so many, as a process that dies does.
+    """Creates steppers that count their steps, and raise `CutError` after a number of steps.
 
     Args:
-        make: Makes what takes the steps.
-        most: How many.
-        taken: How many were taken.
-        widths: Lanes of each stepper that was made.
+        make: Creates the underlying steppers.
+        most: Number of steps before the error.
+        taken: Number of steps taken.
+        widths: Number of lanes of each stepper created.
     """
 
     make: StepperFactory
@@ -38,7 +38,7 @@ class CountingStepperFactory:
     widths: list[int] = field(default_factory=list[int])
 
     def __call__(self, step: StackedStep, lanes: Lanes) -> Stepper:
-        """Make one."""
+        """Create a stepper."""
         self.widths.append(len(lanes.alive))
         return _CountingStepper(self, self.make(step, lanes))
 
@@ -59,26 +59,26 @@ class _CountingStepper:
         return self._stepper.advance(inputs, targets, setting)
 
 
-def checkpoint_writer(folder: Path, what: str = "this") -> CheckpointWriter:
-    """Return what keeps a checkpoint before every step but the first.
+def checkpoint_writer(folder: Path, fingerprint: str = "this") -> CheckpointWriter:
+    """Return a writer that saves a checkpoint before every step except the first.
 
     Args:
-        folder: Where.
-        what: What is trained.
+        folder: Folder of the checkpoint.
+        fingerprint: Identifies the training.
     """
-    return CheckpointWriter(folder / "pack-00000.checkpoint", what, interval=0.0, max_time_share=math.inf)
+    return CheckpointWriter(folder / "pack-00000.checkpoint", fingerprint, interval=0.0, max_time_share=math.inf)
 
 
 def train_in_parts(
     train: Train, make: StepperFactory, cuts: Sequence[int], folder: Path
 ) -> tuple[tuple[Measurement, ...], CountingStepperFactory]:
-    """Train a pack in several processes' stead, and return what was measured and what the last one did.
+    """Train a pack in several parts; return its measurements and the last part's stepper factory.
 
     Args:
-        train: Trains it.
-        make: Makes its steppers.
-        cuts: After how many steps of the whole each but the last is cut off, in order; more than there are is an error.
-        folder: Where checkpoints are kept.
+        train: Trains the pack.
+        make: Creates its steppers.
+        cuts: Steps of the run after which parts end, in ascending order; training must not end before a cut.
+        folder: Folder of the checkpoints.
     """
     before = 0
     for cut in cuts:

@@ -1,4 +1,4 @@
-"""A small noisy problem on which an optimizer's stacked step is followed beside an oracle, lane by lane."""
+"""Trajectories of optimizers on a small noisy problem, to compare stacked steps with a reference lane by lane."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -35,7 +35,7 @@ def loss(params: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def stacked_trajectory(name: str, settings: Sequence[Mapping[str, float]]) -> list[list[Tensor]]:
-    """Return every lane's flattened parameters after every step; what a setting leaves out is the default."""
+    """Return every lane's flattened parameters after every step; missing hyperparameters have their defaults."""
     optimizer = registry.load_optimizer(name)
     step = stacked_step(stateless_loss(loss), optimizer)
     lanes = len(settings)

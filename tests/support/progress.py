@@ -1,4 +1,4 @@
-"""How far a study is by all of its rows."""
+"""The progress of a study, computed from all of its rows."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A study driven with the real driver and a real database, its packs answered at once instead of trained."""
+"""A study with the real driver and a real database, whose pack results are simulated instead of trained."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from studies.training.task import LaneTask
 from studies.validation.resolver import resolve
 from tests.support.throughput import next_pack
 
-#: Packs are said to have taken so long.
+#: Reported seconds of every pack.
 PACK_SECONDS = 10.0
 
 
@@ -41,7 +41,7 @@ def build_spec(budget: dict[str, Any] | None = None, **protocol: Any) -> StudySp
 
 
 def open_study(folder: Path, spec: StudySpec) -> tuple[Store, StudyLedger]:
-    """Return a database that has the study, and the study claimed."""
+    """Return a database with the study, and the ledger of a claim of it."""
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(open_engine(f"sqlite:///{folder / 'studies.db'}"))
     store.migrate()
@@ -65,7 +65,7 @@ def driver(spec: StudySpec, ledger: StudyLedger, folder: Path, *, gpus: float = 
 
 
 def simulate_result(job: Job) -> PackResult:
-    """Return what a pack would measure if every loss fell by how near its learning rate is to 0.01."""
+    """Return results of a pack whose losses depend on the distance of the learning rate from 0.01."""
     return PackResult(
         measurements=tuple(_measured(lane, job.task.steps) for lane in job.task.lanes),
         parameters=tuple(b"" for _ in job.task.lanes),
@@ -97,7 +97,7 @@ def run_packs(
     order: Random | None = None,
     after: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer packs, all or so many, in their order or, with two workers, in any."""
+    """Complete packs, all or a number of them, in order or, with two workers, in random order."""
     training: list[Job] = []
     while packs != 0:
         while len(training) < (1 if order is None else 2) and (job := next_pack(source, 2)) is not None:
@@ -112,7 +112,7 @@ def run_packs(
 
 
 def drive_to_end(spec: StudySpec, folder: Path) -> Rows:
-    """Return the rows of the study, driven from its start to its end."""
+    """Run the study to its end, and return its rows."""
     _, ledger = open_study(folder, spec)
     run_packs(driver(spec, ledger, folder))
     return ledger.rows()

@@ -1,4 +1,4 @@
-"""Workloads with little to measure, for tests that train large networks for a few steps."""
+"""Workloads with few validation and test examples, for tests that train large networks for a few steps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ def with_small_splits(workload: Workload) -> Workload:
     """Return a workload with 200 examples to validate and to test.
 
     Args:
-        workload: What it is otherwise.
+        workload: The original workload.
     """
 
     def few(part: Examples | None) -> Examples | None:

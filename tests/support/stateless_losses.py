@@ -1,4 +1,4 @@
-"""Losses of modules that keep nothing between steps, as a stacked step takes them."""
+"""Losses of modules without buffers, in the form that a stacked step needs."""
 
 from collections.abc import Callable
 

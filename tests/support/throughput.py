@@ -1,4 +1,4 @@
-"""Speeds of packs as if measured, for tests that do not measure any."""
+"""Speeds of packs for tests that do not measure them."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ def all_eager(spec: StudySpec, lanes: Mapping[str, int]) -> dict[tuple[str, str]
 
 
 def next_pack(source: Driver, lanes: int = 4) -> Job | None:
-    """Return the next pack, having answered every probe that came before it.
+    """Answer all probes before the next pack, and return the pack.
 
     Args:
         source: The driver.

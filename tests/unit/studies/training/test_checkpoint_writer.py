@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from studies import registry
-from studies.training import checkpoint as module
+from studies.training import checkpoint
 from studies.training.checkpoint import Checkpoint, CheckpointWriter
 from studies.training.lanes import EagerStepper, StepperFactory
 from studies.training.loop import train
@@ -80,7 +80,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(module, "time", made)
+    monkeypatch.setattr(checkpoint, "time", made)
     return made
 
 
