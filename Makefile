@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo serve check test test-slow test-all soak acceptance lint clean
+.PHONY: help demo serve check test-quick test test-slow test-all soak acceptance lint clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what can be made
@@ -19,11 +19,14 @@ demo: $(STAMP)  ## Run a small study from start to report, on a service of its o
 serve: $(STAMP)  ## Run the service until Ctrl-C
 	@$(BIN)/python -m service.cli.serve
 
-# Two processes run the tests; tests that share a service are in one `xdist_group`, and so in one process.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+# Two processes run the tests, a file at a time, so that the tests of a file share what its fixtures start.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-check: lint  ## Run what each commit must pass: lint and the unit tests
-	$(PYTEST) -m "not slow and not soak and not gpu and not postgres" tests/unit
+check: $(STAMP)  ## Run what each commit must pass: lint and the quick unit tests, side by side
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint test-quick
+
+test-quick: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not slow and not soak and not gpu and not postgres and not heavy" tests/unit
 
 test: $(STAMP)  ## Run the tests, but for those that are slow, or need Docker or a GPU
 	$(PYTEST) -m "not slow and not soak and not gpu and not docker"

@@ -16,7 +16,7 @@ from service.states import ENDED, State
 from tests.acceptance.browsing import ELSEWHERE, WIDTHS, Watched, chromium, grave, overflow, picture, watched
 from tests.acceptance.serving import serving, settings_in, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 TINY = """
 name: Digits, a small comparison

@@ -22,8 +22,6 @@ from studies.validation.resolver import resolve
 from tests.acceptance.http_process import free_port, started, wait_until_alive
 from tests.support.minimal_report import MINIMAL_REPORT
 
-pytestmark = pytest.mark.xdist_group("hostile requests")
-
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 

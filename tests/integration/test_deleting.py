@@ -16,7 +16,7 @@ from service.storage.repositories.studies import Store
 from service.storage.tables import metadata
 from tests.integration.recorded import mlflow_runs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.slow
 
 #: Trained in some seconds.
 TINY = {

@@ -32,9 +32,6 @@ from studies.spec.parameters import Stage
 from tests.integration.recorded import mlflow_runs
 from tests.support.webhook_receiver import receiver, verify
 
-#: They share the running service, and so a process.
-pytestmark = pytest.mark.xdist_group("service")
-
 SMALL: dict[str, Any] = {
     "name": "small",
     "workloads": [{"name": "linear_regression", "steps": 60}, {"name": "digits_mlp", "steps": 40}],

@@ -30,6 +30,7 @@ COMPILED_IN = {
     "dnc_repeat_copy": [pytest.mark.soak],
     "fashion_mnist_convnet": [pytest.mark.slow],
     "mnist_mlp": [pytest.mark.slow],
+    "linear_regression": [pytest.mark.slow],
 }
 WORKLOADS = [pytest.param(name, marks=COMPILED_IN.get(name, [])) for name in registry.list_names("workloads")]
 

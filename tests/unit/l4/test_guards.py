@@ -10,6 +10,8 @@ from l4 import L4Adam, L4Mom, NegativeLossError, NonFiniteError
 from l4.optimizer import L4Optimizer
 from tests.support.l4_problem import MAKERS, problem, train, values
 
+pytestmark = pytest.mark.heavy
+
 every = pytest.mark.parametrize("name", MAKERS)
 named = pytest.mark.parametrize("name", ["L4Mom", "L4Adam"])
 

@@ -16,6 +16,8 @@ from l4 import BadHyperparameterError, BadLossError, L4Adam, L4Mom, SparseGradie
 from l4.reference import Reference
 from tests.support.l4_problem import MAKERS, problem, train, values
 
+pytestmark = pytest.mark.heavy
+
 every = pytest.mark.parametrize("name", MAKERS)
 named = pytest.mark.parametrize("name", ["L4Mom", "L4Adam"])
 

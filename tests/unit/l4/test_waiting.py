@@ -12,6 +12,8 @@ from l4 import L4Adam, L4Mom
 from l4.optimizer import L4Optimizer
 from tests.support.l4_problem import MAKERS, problem, train, values
 
+pytestmark = pytest.mark.heavy
+
 
 class NoWaiting(TorchDispatchMode):
     """Fails where the value of a tensor is asked for, as .item(), float() and bool() do."""

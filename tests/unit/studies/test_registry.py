@@ -10,6 +10,8 @@ import studies
 from studies import registry
 from studies.errors import UnknownNameError
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.parametrize("kind", ["workloads", "optimizers"])
 def test_names_are_the_files(kind: str) -> None:

@@ -26,6 +26,8 @@ from studies.reporting.builder import build_report
 from tests.support.http_server import serve_app
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 

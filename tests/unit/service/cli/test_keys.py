@@ -21,6 +21,8 @@ from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
 from tests.support.http_server import serve_app
 
+pytestmark = pytest.mark.heavy
+
 Run = Callable[..., Result]
 
 

@@ -22,6 +22,8 @@ from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from tests.support.webhook_receiver import receiver
 
+pytestmark = pytest.mark.heavy
+
 Run = Callable[..., Result]
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

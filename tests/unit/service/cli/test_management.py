@@ -13,6 +13,8 @@ from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from tests.unit.service.storage.repositories.test_studies import bring_to
 
+pytestmark = pytest.mark.heavy
+
 Run = Callable[..., Result]
 
 

@@ -29,6 +29,8 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue
 
+pytestmark = pytest.mark.heavy
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 

@@ -21,7 +21,7 @@ from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.progress import progress_of
 from tests.support.throughput import all_eager
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

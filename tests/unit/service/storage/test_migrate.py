@@ -13,7 +13,7 @@ from service.storage.engine import open_engine, writing_engine
 from service.storage.migrate import current_revision, latest_revision, migrate, revisions
 from service.storage.tables import metadata
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from studies.spec.study import StudySpec
 from tests.unit.service.tracking.test_recorder import NOW, WHOLE, Study, keys, record_all
 
 # from MLflow's tables
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"), pytest.mark.heavy]
 
 
 @pytest.fixture(scope="module")

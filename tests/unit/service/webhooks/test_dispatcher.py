@@ -22,7 +22,7 @@ from studies.spec.study import StudySpec
 from tests.support.paths import ROOT
 from tests.support.webhook_receiver import Receiver, receiver, verify
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -12,6 +12,8 @@ from studies.reporting.tables.aggregate import aggregate_table
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 ARMS = {
     "l4": Planted(log_loss=-6.0, spread=0.01),
     "adam": Planted(log_loss=-4.0, best_lr=0.1),

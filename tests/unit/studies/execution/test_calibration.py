@@ -15,6 +15,8 @@ from studies.planning.throughput import MIN_SAVED_SHARE, Speed
 from studies.records.rows import Mode
 from studies.training.task import LaneTask, Task
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def probe(tmp_path: Path) -> Probe:

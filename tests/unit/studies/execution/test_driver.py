@@ -28,6 +28,8 @@ from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
 from tests.support.throughput import next_pack
 
+pytestmark = pytest.mark.heavy
+
 PLACE = TrainingSite(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
 
 

@@ -26,6 +26,8 @@ from tests.support.progress import progress_of
 from tests.support.simulated_driver import PACK_SECONDS, build_spec, driver, open_study, run_packs, simulate_result
 from tests.support.throughput import next_pack
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from studies.training.lanes import EagerStepper, Inputs
 from studies.training.loop import train
 from studies.training.task import LaneTask, Pruning, Task
 
+pytestmark = pytest.mark.heavy
+
 
 def job(workload: str = "digits_mlp", *, steps: int = 5, test: bool = True, **options: float) -> Job:
     given = {option.name: option.default for option in registry.load_workload(workload).options} | options

@@ -24,6 +24,8 @@ from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.simulated_driver import build_spec, drive_to_end
 
+pytestmark = pytest.mark.heavy
+
 EAGER = (Speed(lanes=4, mode=Mode.EAGER, seconds=0.004),)
 COMPILED = (*EAGER, Speed(lanes=8, mode=Mode.COMPILED, seconds=0.0008, compile_seconds=20.0))
 

@@ -17,6 +17,8 @@ from studies.spec.definition import Budget
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 DIVERGED = {
     "l4": Planted(log_loss=-3.0),
     "sgd": Planted(log_loss=0.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99),

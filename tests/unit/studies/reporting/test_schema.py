@@ -14,6 +14,8 @@ from studies.reporting.report import SCHEMA_VERSION
 from studies.reporting.schema import report_schema
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 PUBLISHED = files("studies.reporting").joinpath("report.schema.json").read_text(encoding="utf-8")
 LOST = Planted(log_loss=0.0, best_lr=0.1, diverges_above=0.0, diverged_seeds=99)
 

@@ -22,6 +22,8 @@ from tests.support.planted_studies import provenance
 from tests.support.progress import progress_of
 from tests.support.simulated_driver import build_spec, drive_to_end, driver, open_study, run_packs
 
+pytestmark = pytest.mark.heavy
+
 #: Two workloads, one fixed arm and two searched ones; 40 and 100 steps, 4 confirm seeds.
 CONFIRM_STEPS = 3 * 4 * (40 + 100)
 

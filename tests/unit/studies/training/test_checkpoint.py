@@ -21,6 +21,8 @@ from tests.support.interrupted_training import CountingStepperFactory, train_in_
 from tests.unit.studies.training.test_loop import LINE
 from tests.unit.studies.training.test_loop_parts import HALVED, OPTIONS, PLAIN, augment, noise, penalty
 
+pytestmark = pytest.mark.heavy
+
 STEPS, RUNGS = 12, (4, 9)
 #: Everything that a workload may draw while it trains; batch norm besides.
 NET = replace(PLAIN, augment=augment, noise=noise, penalty=penalty)

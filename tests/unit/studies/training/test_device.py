@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.heavy
+
 #: Makes and frees tensors as steps do, and prints how many pages Linux had to find for the last of them.
 STEPS = """
 import resource, torch

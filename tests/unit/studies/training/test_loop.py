@@ -20,6 +20,8 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Pruning, Task
 from studies.workloads._base import Data, Examples, Measure, Options, Workload
 
+pytestmark = pytest.mark.heavy
+
 EXAMPLES = 20
 ALL_GO_ON = Pruning(steps=(1, 2), limits=(None, None))
 

@@ -12,6 +12,8 @@ from studies.training.loop import train
 from studies.training.task import LaneTask, Task
 from studies.workloads.dnc_repeat_copy import WORKLOAD, episode
 
+pytestmark = pytest.mark.heavy
+
 OPTIONS = {option.name: option.default for option in WORKLOAD.options}
 
 

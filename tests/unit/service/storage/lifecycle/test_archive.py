@@ -10,7 +10,7 @@ from service.storage.repositories.studies import Command, Store
 from studies.spec.study import StudySpec
 from tests.unit.service.storage.lifecycle.test_commands import STATES, Case
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 
 ENDS = ("SUCCEEDED", "FAILED", "CANCELLED")
 

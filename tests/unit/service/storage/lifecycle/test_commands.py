@@ -12,7 +12,7 @@ from service.storage.repositories.studies import Command, Store
 from studies.errors import StoppedError
 from studies.spec.study import StudySpec
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 
 LEASE = 3600.0
 

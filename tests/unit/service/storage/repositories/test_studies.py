@@ -29,7 +29,7 @@ from studies.errors import StoppedError
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LEASE = 30.0

@@ -18,6 +18,8 @@ from studies.analysis.statistics.intervals import (
     t_interval,
 )
 
+pytestmark = pytest.mark.heavy
+
 
 def wilson(diverged: int, runs: int, level: float) -> tuple[float, float]:
     """Wilson (1927), as in every textbook: the rates p with |p' - p| <= z sqrt(p (1 - p) / n)."""

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from studies.analysis.statistics.search import break_even, expected_best, median_best, search_luck, usable_range
 
+pytestmark = pytest.mark.heavy
+
 BREAK_EVEN_SCORES = st.lists(st.floats(-5, 5) | st.just(math.inf), min_size=1, max_size=15)
 
 

@@ -18,6 +18,8 @@ from studies.analysis.statistics.significance import (
     sign_test,
 )
 
+pytestmark = pytest.mark.heavy
+
 P_VALUES = st.lists(st.floats(0, 1), max_size=12)
 
 

@@ -20,6 +20,8 @@ from studies.reporting.render import render
 from studies.spec.definition import StudyDefinition
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 SPEC = planted_spec(OUTCOMES)
 ROWS = planted_rows(SPEC, OUTCOMES)
 

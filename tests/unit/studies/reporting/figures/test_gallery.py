@@ -12,6 +12,8 @@ from studies.reporting.figures.gallery import RenderedFigure, render_figures
 from studies.spec.parameters import Stage
 from tests.support.planted_studies import OUTCOMES, Planted, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 SVG = "{http://www.w3.org/2000/svg}"
 L4 = Planted(log_loss=-3.0)
 

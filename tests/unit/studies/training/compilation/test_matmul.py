@@ -24,7 +24,10 @@ SHAPES = {
 }
 
 #: Where torch has no oneDNN, it has none of its operations.
-pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+pytestmark = [
+    pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here"),
+    pytest.mark.heavy,
+]
 
 
 def operands(name: str, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

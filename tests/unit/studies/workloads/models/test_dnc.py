@@ -17,6 +17,8 @@ from studies.workloads.models.dnc import (
     read_weights,
 )
 
+pytestmark = pytest.mark.heavy
+
 
 def of(*values: object) -> Tensor:
     """Return a batch of one, in float64."""
