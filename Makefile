@@ -28,11 +28,11 @@ check: $(STAMP)  ## Run what each commit must pass: lint and the quick unit test
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not soak and not gpu and not postgres and not heavy" tests/unit
 
-test: $(STAMP)  ## Run the tests, but for those that are slow, or need Docker or a GPU
-	$(PYTEST) -m "not slow and not soak and not gpu and not docker"
+test: $(STAMP)  ## Run the tests, but for those that are slow, or need PostgreSQL, Docker or a GPU
+	$(PYTEST) -m "not slow and not postgres and not soak and not gpu and not docker"
 
-test-slow: $(STAMP)  ## Run the slow tests: faults, browsers, whole studies, training on real data
-	$(PYTEST) -m "slow and not soak and not gpu and not docker"
+test-slow: $(STAMP)  ## Run the slow tests: faults, browsers, whole studies, PostgreSQL, training on real data
+	$(PYTEST) -m "(slow or postgres) and not soak and not gpu and not docker"
 
 test-all: test test-slow  ## Run both
 

@@ -19,7 +19,7 @@ from tests.support import postgres as postgresql
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a PostgreSQL server, which `make check` leaves out."""
+    """Mark the tests that use a PostgreSQL server, which `make test-slow` runs."""
     for item in items:
         if isinstance(item, pytest.Function) and "postgresql" in item.name:
             item.add_marker(pytest.mark.postgres)

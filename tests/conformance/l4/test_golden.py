@@ -99,8 +99,8 @@ def packs(problem: str, optimizer: str) -> list[tuple[str, ...]]:
             optimizer,
             tags,
             id=f"{problem}-{'+'.join(tags)}",
-            # the longest record: its packs of three lanes train each of these lanes too
-            marks=[pytest.mark.slow] if problem == "b_digits_mlp" and len(tags) == 1 else [],
+            # the packs of three lanes train each of these lanes too
+            marks=[pytest.mark.slow] if problem != "c_quadratic" and len(tags) == 1 else [],
         )
         for problem in PROBLEMS
         for optimizer in SETTINGS

@@ -27,6 +27,8 @@ LARGE, FEW = ("cifar10_resnet32", "fashion_mnist_convnet"), ("l4adam", "momentum
 
 def mark(name: str, optimizer: str) -> list[pytest.MarkDecorator]:
     """Return when a pair is trained."""
+    if name == "dnc_repeat_copy" and optimizer not in FEW:
+        return [pytest.mark.slow]
     if name not in LARGE:
         return []
     return [pytest.mark.slow if optimizer in FEW else pytest.mark.soak]

@@ -122,6 +122,7 @@ def test_every_optimizer_steps_the_same_compiled(name: str, tmp_path: Path) -> N
     assert not any(each[2].any() for each in compiled.lanes.params)  # the dead lane stays where it was
 
 
+@pytest.mark.slow
 def test_a_program_is_made_once_and_serves_every_setting(tmp_path: Path) -> None:
     file = tmp_path / "step.program"
     setting = {each.name: each.default for each in registry.load_optimizer("l4adam").hyperparameters}

@@ -23,7 +23,7 @@ STEPS = 24
 RATES = (1e-5, 2e-5, 1e-6, 3e-5, 2e-6, 5e-6, 1e-5, 1e30)
 SEEDS = (0, 1, 2, 3, 4, 1000, 0, 1001)
 #: Whose steps take seconds; `make test-slow` trains them.
-LARGE = ("cifar10_resnet32", "dnc_repeat_copy")
+LARGE = ("cifar10_resnet32", "dnc_repeat_copy", "fashion_mnist_convnet")
 every_workload = pytest.mark.parametrize("name", registry.list_names("workloads"))
 every_trained_workload = pytest.mark.parametrize(
     "name",

@@ -56,6 +56,7 @@ def test_a_step_asks_no_tensor_for_its_value(name: str, guards: str) -> None:
             _ = optimizer.eta, optimizer.l_min, optimizer.inner, optimizer.skipped, optimizer.floor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [L4Mom, L4Adam])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's compiler imports deprecated parts of torch
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")

@@ -224,7 +224,7 @@ def test_runs_come_in_pages_with_their_settings(store: Store, ledger: StudyLedge
             store.run_page(study_id, 4, cursor)
 
 
-def test_ten_thousand_runs_take_seconds_at_most(store: Store, ledger: StudyLedger) -> None:
+def test_ten_thousand_runs_are_written_and_read(store: Store, ledger: StudyLedger) -> None:
     series = tuple(
         Series(name=name, steps=tuple(range(100)), values=tuple(i / 7 for i in range(100)))
         for name in ("train_loss", "effective_lr", "validation_loss")

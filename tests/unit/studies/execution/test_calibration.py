@@ -56,6 +56,7 @@ def test_more_to_train_repays_trying_other_sizes(probe: Probe, monkeypatch: pyte
     assert all(probe.min_lanes <= speed.lanes <= probe.max_lanes for speed in found)
 
 
+@pytest.mark.slow
 def test_much_to_train_repays_compiling(probe: Probe) -> None:
     chosen = replace(probe, lane_steps=10**9, start_lanes=2, min_lanes=2, max_lanes=2)
     eager, compiled = calibrate(chosen, "cpu")

@@ -290,6 +290,7 @@ def test_a_single_run_that_does_not_fit_into_memory_ends_the_study(
         source.handle_failure(job.number, "no memory", FailureKind.MEMORY)
 
 
+@pytest.mark.slow
 def test_a_study_ends_whole_where_memory_is_short(tmp_path: Path) -> None:
     # in a process of its own: what else runs in this one would be short of memory too
     command = [sys.executable, "-m", "tests.support.low_memory_driver", str(tmp_path)]
@@ -321,6 +322,7 @@ def halved_rows(folder: Path, lanes: int) -> Rows:
     return ledger.rows()
 
 
+@pytest.mark.slow
 def test_search_runs_that_are_behind_are_stopped_however_they_are_packed(tmp_path: Path) -> None:
     alone, packed = (halved_rows(tmp_path / str(lanes), lanes) for lanes in (1, 3))
     assert results(alone) == results(packed)

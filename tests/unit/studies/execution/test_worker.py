@@ -167,6 +167,7 @@ def test_data_that_are_neither_here_nor_to_be_had(tmp_path: Path, monkeypatch: p
         train_pack(replace(job("mnist_mlp"), data_dir=tmp_path), "cpu")
 
 
+@pytest.mark.slow
 def test_a_compiled_pack_with_dead_lanes_brings_back_its_own_runs(tmp_path: Path) -> None:
     compiled = train_pack(replace(job(), mode=Mode.COMPILED, width=4, programs=tmp_path), "cpu")
     eager = train_pack(job(), "cpu")
@@ -178,6 +179,7 @@ def test_a_compiled_pack_with_dead_lanes_brings_back_its_own_runs(tmp_path: Path
     assert len(list(tmp_path.glob("digits_mlp-sgd-4-*.program"))) == 1
 
 
+@pytest.mark.slow
 def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) -> None:
     sent = job(test=False, steps=20)
     lanes = tuple(LaneTask(setting={"lr": lr, "clip_norm": 0.0}, seed=0) for lr in (0.1, 1e-5, 0.05, 1e-4))

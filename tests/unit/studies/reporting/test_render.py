@@ -100,6 +100,7 @@ def test_the_same_study_gives_the_same_bytes(found: dict[str, bytes]) -> None:
     assert files() == found
 
 
+@pytest.mark.slow
 def test_another_study_of_the_same_spec_differs_only_in_its_provenance(found: dict[str, bytes]) -> None:
     one, two = found, files(study_id="s-2")
     changed = {"report.json", "report.html", "report.md", "report.tex"}
@@ -184,6 +185,7 @@ def test_a_workload_without_metrics_has_an_empty_metric_column() -> None:
     assert "| arm | setting | final training loss | metric | verdict against l4 | tuning cost |" in text
 
 
+@pytest.mark.slow
 def test_a_study_that_its_budget_ended_says_so_first() -> None:
     spec = planted_spec(OUTCOMES)
     spec = spec.model_copy(
@@ -211,6 +213,7 @@ def test_a_study_that_its_budget_ended_says_so_first() -> None:
     assert {record["search_cut"] for record in records if record["kind"] == "fixed"} == {"false"}
 
 
+@pytest.mark.slow
 def test_a_shortened_study_says_so_in_large_letters() -> None:
     spec = planted_spec(OUTCOMES)
     spec = spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"scale": 0.01})})
@@ -248,6 +251,7 @@ def test_html_is_for_paper_and_phones_too(found: dict[str, bytes]) -> None:
     assert ":focus-visible" in text
 
 
+@pytest.mark.slow
 def test_mixed_hardware_is_a_warning_and_part_of_the_provenance_only() -> None:
     spec = planted_spec(OUTCOMES)
     rows = planted_rows(spec, OUTCOMES)

@@ -182,6 +182,7 @@ def test_a_budget_that_is_not_reached_changes_no_number_of_runs(tmp_path: Path) 
     assert (report.cut_short, report.complete) == ("", True)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), sampler=st.sampled_from(["random", "tpe", "grid"]))
 def test_restarts_and_the_order_of_packs_change_nothing(

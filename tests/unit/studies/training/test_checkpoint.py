@@ -81,6 +81,7 @@ def whole(width: int | None, replacement: bool) -> tuple[Measurement, ...]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     cuts=st.lists(st.integers(0, STEPS - 1), min_size=1, max_size=3).map(sorted),
@@ -103,6 +104,7 @@ def test_it_measures_what_it_would_have_wherever_it_is_cut(
     assert last.taken == STEPS - cuts[-1]
 
 
+@pytest.mark.slow
 def test_a_long_record_goes_on_in_the_middle_of_a_block(tmp_path: Path) -> None:
     task = Task(
         workload="line",

@@ -279,6 +279,7 @@ def test_each_study_is_claimed_by_one_thread_only(store: Store, spec: StudySpec)
     assert sorted(claim.study_id for claim in claims if claim is not None) == ids
 
 
+@pytest.mark.slow
 def test_several_processes_open_a_new_database_at_once(database: str, spec: StudySpec) -> None:
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
         ids = [pool.submit(add_in_process, database, spec) for _ in range(8)]

@@ -88,6 +88,7 @@ def test_stratified_bootstrap_agrees_with_the_published_definition() -> None:
     assert found[1] - found[0] < 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "coverage"), [(MIN_BOOTSTRAP_VALUES, 0.90), (40, 0.94)])
 def test_stratified_bootstrap_covers_about_as_often_as_it_says_from_the_fewest_seeds_on(
     seeds: int, coverage: float

@@ -53,6 +53,7 @@ def test_every_row_is_read_back_exactly(content: bytes, tmp_path: Path) -> None:
     assert repr(read_rows(folder)) == repr(replace(ROWS, runs=runs))
 
 
+@pytest.mark.slow
 def test_what_is_hard_to_write_is_read_back_exactly(tmp_path: Path) -> None:
     (first, *others), (pack, *packs) = ROWS.runs, ROWS.packs
     odd = replace(first, rungs=(math.inf, 0.1 + 0.2), metrics={"validation_loss": math.nan, "test_loss": -math.inf})

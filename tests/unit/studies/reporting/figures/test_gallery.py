@@ -82,6 +82,7 @@ def test_a_metric_is_drawn_on_validation_data_where_there_are_no_test_data() -> 
     assert "bowl-validation_accuracy" in [picture.name for picture in changed(untested)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arms",
     [

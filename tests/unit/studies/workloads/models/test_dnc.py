@@ -102,6 +102,7 @@ def usage_with_every_gradient(usage: Tensor, write: Tensor, read: Tensor, free: 
     return (usage + write - usage * write) * (1 - free[..., None] * read).prod(-2)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     # the gradient that DeepMind's program stops is let through, for differences see it
     monkeypatch.setattr("studies.workloads.models.dnc.next_usage", usage_with_every_gradient)
