@@ -69,7 +69,7 @@ def begun(store: Store, left: str) -> Claim:
     return claim
 
 
-@pytest.mark.parametrize(("when", "left"), [("trained", "digits_mlp"), ("failed", "mnist_mlp")])
+@pytest.mark.parametrize(("when", "left"), [("record_result", "digits_mlp"), ("handle_failure", "mnist_mlp")])
 def test_a_cancelled_study_gets_its_report(
     when: str, left: str, store: Store, tmp_path: Path, environment: dict[str, str], ray_address: str
 ) -> None:

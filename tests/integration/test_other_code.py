@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 _DRIVE = """
 import runpy, sys
 from studies.execution import ray_cluster
-ray_cluster.sources = lambda: "f" * 64
+ray_cluster.sources_digest = lambda: "f" * 64
 sys.argv = ["gpu_packs", *sys.argv[1:]]
 runpy.run_module("tests.integration.gpu_packs", run_name="__main__")
 """

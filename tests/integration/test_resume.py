@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,16 +14,16 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.slow
 
 CLASSES = {"L4Mom": L4Mom, "L4Adam": L4Adam}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def train(name: str, dtype: torch.dtype, start: int, stop: int, before: Path | None, after: Path) -> None:
-    """Train from one step to another, from and into a file."""
-    torch.set_num_threads(1)
+def train(name: str, kind: str, start: int, stop: int, saved: dict[str, Any] | None) -> dict[str, Any]:
+    """Train from one step to another, and return the state that a file takes."""
     torch.manual_seed(0)
+    dtype = DTYPES[kind]
     model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 5)).to(dtype)
     optimizer = CLASSES[name](model.parameters())
-    if before is not None:
-        saved = torch.load(before, weights_only=True)
+    if saved is not None:
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
     for step in range(start, stop):
@@ -33,23 +33,24 @@ def train(name: str, dtype: torch.dtype, start: int, stop: int, before: Path | N
         loss: Tensor = (model(x) - y).square().mean()
         loss.backward()
         optimizer.step(loss=loss)
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, after)
+    return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """All states after 100 steps: without a stop, and of a process that went on at step 50."""
+    folder = tmp_path_factory.mktemp("resume")
+    whole, half, rest = (folder / each for each in ("whole.pt", "half.pt", "rest.pt"))
+    for start, stop, before, after in ((0, 100, "", whole), (0, 50, "", half), (50, 100, half, rest)):
+        arguments = [str(each) for each in (start, stop, before, after)]
+        subprocess.run([sys.executable, "-m", __name__, *arguments], check=True, cwd=ROOT)
+    return [torch.load(path, weights_only=True) for path in (whole, rest)]
+
+
+@pytest.mark.parametrize("kind", DTYPES)
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_new_process_goes_on_bitwise(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    whole, half, rest = (tmp_path / each for each in ("whole.pt", "half.pt", "rest.pt"))
-
-    def process(start: int, stop: int, before: Path | None, after: Path) -> None:
-        kind = str(dtype).removeprefix("torch.")
-        arguments = [name, kind, str(start), str(stop), str(before or ""), str(after)]
-        subprocess.run([sys.executable, __file__, *arguments], check=True, cwd=ROOT)
-
-    process(0, 100, None, whole)
-    process(0, 50, None, half)
-    process(50, 100, half, rest)
-    expected, found = (torch.load(path, weights_only=True) for path in (whole, rest))
+def test_a_new_process_goes_on_bitwise(name: str, kind: str, states: list[dict[str, Any]]) -> None:
+    expected, found = (each[f"{name} {kind}"] for each in states)
     for key, each in expected["model"].items():
         assert torch.equal(found["model"][key], each)
     for key, state in expected["optimizer"]["state"].items():
@@ -61,5 +62,11 @@ def test_a_new_process_goes_on_bitwise(name: str, dtype: torch.dtype, tmp_path: 
 
 
 if __name__ == "__main__":
-    name, kind, start, stop, before, after = sys.argv[1:]
-    train(name, getattr(torch, kind), int(start), int(stop), Path(before) if before else None, Path(after))
+    torch.set_num_threads(1)
+    first, last, before, after = sys.argv[1:]
+    old = torch.load(before, weights_only=True) if before else {}
+    names = [(name, kind) for name in CLASSES for kind in DTYPES]
+    trained = {
+        f"{name} {kind}": train(name, kind, int(first), int(last), old.get(f"{name} {kind}")) for name, kind in names
+    }
+    torch.save(trained, after)

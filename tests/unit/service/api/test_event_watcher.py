@@ -15,6 +15,8 @@ from service.storage.repositories.deletions import Deletions
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 
+pytestmark = pytest.mark.heavy
+
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 

@@ -18,6 +18,8 @@ from service.storage.entities import Caller
 from service.storage.repositories.studies import Store
 from service.storage.tables import api_keys
 
+pytestmark = pytest.mark.heavy
+
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

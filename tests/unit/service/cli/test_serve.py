@@ -15,6 +15,8 @@ from service.cli.serve import check_port, child_environment, run_service, servic
 from service.errors import PortTakenError, ProcessDiedError
 from service.settings import Settings
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def free_ports() -> tuple[int, int]:

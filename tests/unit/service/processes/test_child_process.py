@@ -14,6 +14,8 @@ from service.errors import ProcessDiedError
 from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.processes.log_files import last_lines
 
+pytestmark = pytest.mark.heavy
+
 # Ignores SIGTERM, starts a grandchild in a new session that does too, writes both process ids, then sleeps.
 _STUBBORN = """
 import os, signal, subprocess, sys, time

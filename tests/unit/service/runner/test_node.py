@@ -21,6 +21,8 @@ from service.runner.node import (
 from service.settings import Settings
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.heavy
+
 DOCKER = ROOT / "docker"
 
 

@@ -18,6 +18,8 @@ from service.settings import Access, Settings
 from service.storage.repositories.studies import Store
 from tests.support.http_server import serve_app
 
+pytestmark = pytest.mark.heavy
+
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 

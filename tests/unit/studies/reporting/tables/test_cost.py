@@ -13,6 +13,8 @@ from studies.reporting.report import Report
 from studies.reporting.tables.cost import cost_table
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
 
+pytestmark = pytest.mark.heavy
+
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better")}
 SPEC = planted_spec(ARMS, workloads=("bowl",))
 PACE = ArmSpeeds(speeds=(Speed(lanes=8, mode=Mode.EAGER, seconds=0.8),), basis=Basis.GUESS, source="a guess")

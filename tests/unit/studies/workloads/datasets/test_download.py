@@ -16,6 +16,8 @@ from studies.errors import DataMissingError
 from studies.workloads._base import DataFile
 from studies.workloads.datasets.download import download_files
 
+pytestmark = pytest.mark.heavy
+
 CONTENT = b"some data"
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 
