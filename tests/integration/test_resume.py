@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import product
 from typing import Any
 
 import pytest
@@ -65,8 +66,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     first, last, before, after = sys.argv[1:]
     old = torch.load(before, weights_only=True) if before else {}
-    names = [(name, kind) for name in CLASSES for kind in DTYPES]
-    trained = {
-        f"{name} {kind}": train(name, kind, int(first), int(last), old.get(f"{name} {kind}")) for name, kind in names
-    }
+    trained: dict[str, Any] = {}
+    for name, kind in product(CLASSES, DTYPES):
+        case = f"{name} {kind}"
+        trained[case] = train(name, kind, int(first), int(last), old.get(case))
     torch.save(trained, after)
