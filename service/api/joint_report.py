@@ -1,5 +1,7 @@
 """Joint reports of several studies, computed in a child process: this one does not import the analysis."""
 
+import importlib.util
+import logging
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,11 @@ from service.errors import CannotCompareError, JointReportError
 from service.storage.repositories.studies import Store
 from studies.reporting.bundle.merge import merge_faults
 
+_LOG = logging.getLogger(__name__)
+
+#: Packages that the child process imports and this one does not; the extra `report` installs them.
+PACKAGES = ("matplotlib", "numpy", "scipy")
+_MODULE = "studies.reporting.bundle.joint"
 _MAX_CONCURRENT = 2
 _TIMEOUT_SECONDS = 120.0
 SEMAPHORE = threading.BoundedSemaphore(_MAX_CONCURRENT)
@@ -31,8 +38,9 @@ def compute_joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
         NoReportError: One of them has no report (yet).
         CannotCompareError: They cannot be compared; the error lists every reason.
         TooManyRequestsError: Too many joint reports are being computed.
-        JointReportError: The computation failed or took too long.
+        JointReportError: The packages for it are not installed, or the computation failed or took too long.
     """
+    _require_packages()
     specs = {study_id: store.study(study_id).spec for study_id in ids}
     faults = merge_faults(specs)
     if faults:
@@ -41,6 +49,15 @@ def compute_joint_report(store: Store, ids: Sequence[str], file: str) -> bytes:
         store.report_file(study_id, "report.json")
     with limit_concurrency(SEMAPHORE, f"{_MAX_CONCURRENT} reports of several studies are being computed"):
         return _compute(store, ids, file)
+
+
+def _require_packages() -> None:
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise JointReportError(
+            "a report of several studies is computed beside the HTTP service, whose installation lacks "
+            f"{', '.join(missing)}; install them there with `pip install '.[report]'`"
+        )
 
 
 def _compute(store: Store, ids: Sequence[str], file: str) -> bytes:
@@ -52,15 +69,18 @@ def _compute(store: Store, ids: Sequence[str], file: str) -> bytes:
         log = Path(folder, "log.txt")
         status = _run_python(
             "-m",
-            "studies.reporting.bundle.joint",
+            _MODULE,
             *folders,
             "--out",
             str(Path(folder, "joint")),
             log=log,
         )
         if status != 0:
-            output = log.read_text(encoding="utf-8").strip()
-            raise JointReportError(f"the report could not be computed here: {output[-500:] or f'exit status {status}'}")
+            output = log.read_text(encoding="utf-8", errors="replace").strip()
+            _LOG.error("the joint report of %s failed with exit status %s:\n%s", ", ".join(ids), status, output)
+            raise JointReportError(
+                f"the report could not be computed (exit status {status}); the log of the HTTP service says why"
+            )
         return Path(folder, "joint", file).read_bytes()
 
 

@@ -22,18 +22,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(home: Path, port: int, **settings: str) -> Generator[subprocess.Popen[bytes]]:
+def started(
+    home: Path, port: int, *, python: str | Path = sys.executable, **settings: str
+) -> Generator[subprocess.Popen[bytes]]:
     """Run the HTTP process, and kill it at the end.
 
     Args:
         home: Where it keeps its files; what it says is in `api.log` there.
         port: Where it listens.
+        python: The Python that runs it.
         settings: More of its environment.
     """
     environment = os.environ | {"L4_HOME": str(home), "L4_PORT": str(port), "PYTHONPATH": str(ROOT)} | settings
     home.mkdir(parents=True, exist_ok=True)
     with (home / "api.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "service.app"], env=environment, cwd=home, stderr=log)
+        process = subprocess.Popen([str(python), "-m", "service.app"], env=environment, cwd=home, stderr=log)
     with killed_at_the_end(process):
         yield process
 

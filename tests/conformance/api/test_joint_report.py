@@ -1,10 +1,6 @@
 """One report of several studies over HTTP."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -12,51 +8,16 @@ from typer.testing import CliRunner
 
 from service.api import joint_report
 from service.cli.main import app
-from service.runner.ledger import StudyLedger
-from service.states import State
 from service.storage.repositories.studies import Store
-from studies.registry import build_catalogue
-from studies.reporting.builder import build_report
-from studies.reporting.render import render
 from studies.reporting.report import Report
-from studies.validation.resolver import resolve
 from tests.conformance.api.stored_studies import problem_of
-from tests.support.planted_studies import Planted, planted_rows, provenance
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ARMS: Mapping[str, tuple[Planted, dict[str, Any]]] = {
-    "l4adam": (Planted(log_loss=-3.0), {}),
-    "adam": (Planted(log_loss=-2.5, best_lr=0.03), {"search": {"lr": {"low": 1e-4, "high": 1.0}}}),
-    "sgd": (Planted(log_loss=-2.0, best_lr=0.03), {"search": {"lr": {"low": 1e-4, "high": 1.0}}}),
-}
-
-
-def ended(store: Store, *names: str, **protocol: object) -> str:
-    body = {
-        "name": f"Study of {names[-1]}",
-        "workloads": [{"name": "digits_mlp", "steps": 200}],
-        "arms": [{"name": name, **ARMS[name][1]} for name in names],
-        "protocol": {"trials": 5, "confirm_seeds": 6, **protocol},
-    }
-    spec = resolve(body, build_catalogue())
-    study_id = store.add_study(spec, NOW)
-    claim = store.claim(NOW, 1e6)
-    assert claim is not None
-    ledger = StudyLedger(store, study_id, claim.token)
-    rows = planted_rows(spec, {name: ARMS[name][0] for name in names})
-    ledger.add_plan(rows.trials, [replace(pack, done=False, seconds=None) for pack in rows.packs])
-    for pack in rows.packs:
-        ledger.finish_pack(pack, [run for run in rows.runs if run.pack == pack.number])
-    stored = ledger.rows(series=True)
-    ledger.save_report(render(build_report(spec, stored, provenance(spec, study_id)), stored))
-    store.transition(study_id, State.SUCCEEDED, "")
-    return study_id
+from tests.support.reported_study import NOW, add_reported_study
 
 
 def test_two_studies_make_one_report(
     empty_api: httpx.Client, server_url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = ended(store, "l4adam", "adam"), ended(store, "l4adam", "sgd")
+    one, two = add_reported_study(store, "l4adam", "adam"), add_reported_study(store, "l4adam", "sgd")
     answer = empty_api.get("/reports", params={"study": [one, two]}, timeout=120)
     assert answer.status_code == 200, answer.text
     report = Report.model_validate_json(answer.content)
@@ -69,7 +30,10 @@ def test_two_studies_make_one_report(
 
 
 def test_what_cannot_be_compared_is_refused_with_every_field(empty_api: httpx.Client, store: Store) -> None:
-    one, two = ended(store, "l4adam", "adam"), ended(store, "l4adam", "sgd", trials=4, confirm_seeds=7)
+    one, two = (
+        add_reported_study(store, "l4adam", "adam"),
+        add_reported_study(store, "l4adam", "sgd", trials=4, confirm_seeds=7),
+    )
     found = problem_of(empty_api.get("/reports", params={"study": [one, two]}), 422)
     assert [fault.pointer for fault in found.faults] == [
         "/protocol/trials",
@@ -80,7 +44,7 @@ def test_what_cannot_be_compared_is_refused_with_every_field(empty_api: httpx.Cl
 
 
 def test_it_takes_two_known_studies_with_reports(empty_api: httpx.Client, store: Store) -> None:
-    one = ended(store, "l4adam", "adam")
+    one = add_reported_study(store, "l4adam", "adam")
     problem_of(empty_api.get("/reports"), 422)
     problem_of(empty_api.get("/reports", params={"study": [one]}), 422)
     assert "each study once" in problem_of(empty_api.get("/reports", params={"study": [one, one]}), 422).detail
@@ -94,7 +58,7 @@ def test_it_takes_two_known_studies_with_reports(empty_api: httpx.Client, store:
 def test_while_others_are_computed_it_is_to_be_asked_again(
     empty_api: httpx.Client, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = ended(store, "l4adam", "adam"), ended(store, "l4adam", "sgd")
+    one, two = add_reported_study(store, "l4adam", "adam"), add_reported_study(store, "l4adam", "sgd")
     for _ in range(2):
         joint_report.SEMAPHORE.acquire()
     try:
@@ -104,5 +68,22 @@ def test_while_others_are_computed_it_is_to_be_asked_again(
     finally:
         for _ in range(2):
             joint_report.SEMAPHORE.release()
-    monkeypatch.setattr("service.api.joint_report.sys.executable", "/bin/false")
-    problem_of(empty_api.get("/reports", params={"study": [one, two]}), 503)
+
+
+def test_a_failure_is_told_in_words_and_the_log_has_the_rest(
+    empty_api: httpx.Client, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = add_reported_study(store, "l4adam", "adam"), add_reported_study(store, "l4adam", "sgd")
+    monkeypatch.setattr("service.api.joint_report._MODULE", "tests.support.no_such_module")
+    found = problem_of(empty_api.get("/reports", params={"study": [one, two]}), 503)
+    assert found.detail == "the report could not be computed (exit status 1); the log of the HTTP service says why"
+    assert "no_such_module" in caplog.text
+
+
+def test_packages_that_are_not_installed_are_named(
+    empty_api: httpx.Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = add_reported_study(store, "l4adam", "adam"), add_reported_study(store, "l4adam", "sgd")
+    monkeypatch.setattr("service.api.joint_report.PACKAGES", ("numpy", "not_installed"))
+    found = problem_of(empty_api.get("/reports", params={"study": [one, two]}), 503)
+    assert found.detail.endswith("lacks not_installed; install them there with `pip install '.[report]'`")
