@@ -188,14 +188,15 @@ class StudyLedger:
 
 
 def _insert_plan(connection: Connection, study_id: str, new_trials: Sequence[Trial], new_packs: Sequence[Pack]) -> None:
-    numbers = [pack.number for pack in new_packs]
-    existing = select(packs.c.number).where(packs.c.study == study_id, packs.c.number.in_(numbers))
-    if connection.execute(existing).first() is not None:
-        return
+    if new_packs:
+        # a plan's numbers follow one another; as a list they might be more than a statement takes
+        numbers = [pack.number for pack in new_packs]
+        is_new = packs.c.number.between(min(numbers), max(numbers))
+        if connection.execute(select(packs.c.number).where(packs.c.study == study_id, is_new).limit(1)).first():
+            return
+        connection.execute(insert(packs), [pack_record(study_id, pack) for pack in new_packs])
     if new_trials:
         connection.execute(insert(trials), [trial_record(study_id, trial) for trial in new_trials])
-    if new_packs:
-        connection.execute(insert(packs), [pack_record(study_id, pack) for pack in new_packs])
 
 
 def _reset_failed_attempts(connection: Connection, study_id: str) -> None:

@@ -1,14 +1,17 @@
 """A driver's ledger: round trips, checks of the claim, idempotence, speed."""
 
 import math
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import event
 
 from service.errors import BadCursorError
 from service.runner.ledger import StudyLedger
 from service.states import State
+from service.storage.engine import open_engine
 from service.storage.lifecycle import commands
 from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
@@ -239,6 +242,33 @@ def test_ten_thousand_runs_are_written_and_read(store: Store, ledger: StudyLedge
 
     assert len(rows.runs) == 10_000
     assert len(page.items) == 200
+
+
+@pytest.mark.slow
+def test_a_plan_of_more_packs_than_a_statement_takes_parameters_is_written_once(database: str, spec: StudySpec) -> None:
+    engine = open_engine(database)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", limit_parameters_as_by_default)
+    store = Store(engine)
+    store.migrate()
+    study_id = store.add_study(spec, NOW)
+    claim = store.claim(NOW, 1e6)
+    assert claim is not None
+    ledger = StudyLedger(store, study_id, claim.token)
+    ledger.add_plan([some_trial()], [some_pack(0, lanes=1)])
+    packs = [some_pack(number, lanes=1) for number in range(1, 65_537)]
+
+    for _ in range(2):
+        ledger.add_plan([some_trial(1)], packs)
+
+    assert [pack.number for pack in ledger.rows().packs] == list(range(65_537))
+    assert len(ledger.rows().trials) == 2
+    engine.dispose()
+
+
+def limit_parameters_as_by_default(connection: sqlite3.Connection, _entry: object) -> None:
+    """Set SQLite's own default, which some distributions raise."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
 
 
 def suggest_the_middle(
