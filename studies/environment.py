@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 #: Packages whose versions can change results.
 PACKAGES = ("l4-studies", "torch", "numpy", "scipy", "scikit-learn", "optuna", "ray", "mlflow")
+#: Fields of `/proc/cpuinfo` that tell processors of different instruction sets apart, on x86 and on ARM.
+_PROCESSOR_FIELDS = (
+    *("vendor_id", "cpu family", "model", "stepping", "model name", "flags"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features"),
+)
 #: Container images have no repository; this file holds the commit that they were built from.
 _COMMIT_FILE = Path(__file__).with_name("commit.txt")
 
@@ -56,6 +61,12 @@ def describe_hardware() -> str:
     """Return processor, cores and operating system of this machine."""
     name = cpu_info("model name") or platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def describe_instruction_set() -> str:
+    """Return what tells this processor's instructions from those of another, which `-march=native` compiles for."""
+    fields = (cpu_info(field) for field in _PROCESSOR_FIELDS)
+    return ", ".join((platform.machine(), platform.processor(), *filter(None, fields)))
 
 
 def package_version(name: str) -> str:

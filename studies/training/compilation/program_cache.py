@@ -17,6 +17,9 @@ from studies.training.task import Task
 def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: int, device: str) -> Path:
     """Return the file of a pack's compiled step, whether or not it exists.
 
+    Machines may share the folder of all programs. Each instruction set has a subfolder, since Inductor compiles for the
+    machine's own instructions and keeps the machine code beside the program, under names that do not depend on them.
+
     Args:
         folder: Folder of all programs.
         optimizer: The registered optimizer's name.
@@ -30,7 +33,8 @@ def program_file(folder: Path, optimizer: str, task: Task, lanes: int, threads: 
         *(lanes, threads, device, describe_processor(device), sources_digest()),
     ]
     digest = hashlib.sha256(json.dumps(dependencies).encode()).hexdigest()[:16]
-    return folder / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
+    instruction_set = hashlib.sha256(environment.describe_instruction_set().encode()).hexdigest()[:16]
+    return folder / instruction_set / f"{task.workload}-{optimizer}-{lanes}-{digest}.program"
 
 
 def describe_processor(device: str) -> str:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from studies import environment
 from studies.environment import cpu_info
 
 CORE = "processor\t: {0}\nvendor_id\t: AuthenticAMD\nmodel\t\t: {0}\nmodel name\t: AMD EPYC: 9B45\n\n"
@@ -19,3 +22,14 @@ def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("CPU implementer\t: 0x41\n")
     assert cpu_info("vendor_id", tmp_path / "cpuinfo") == ""
     assert cpu_info("vendor_id", tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize("field", ["flags", "model name", "Features", "CPU part"])
+def test_processors_that_differ_in_a_field_have_different_instruction_sets(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: set[str] = set()
+    for value in ("fpu sse avx2", "fpu sse avx2 avx512f"):
+        monkeypatch.setattr(environment, "cpu_info", {field: value}.get)
+        found.add(environment.describe_instruction_set())
+    assert len(found) == 2

@@ -62,7 +62,7 @@ def test_much_to_train_repays_compiling(probe: Probe) -> None:
     eager, compiled = calibrate(chosen, "cpu")
     assert (eager.mode, compiled.mode) == (Mode.EAGER, Mode.COMPILED)
     assert compiled.compile_seconds > 0
-    assert len(list(probe.programs.glob("*.program"))) == 1
+    assert len(list(probe.programs.rglob("*.program"))) == 1
     again = calibrate(chosen, "cpu")[1]
     assert (again.lanes, again.mode, again.compile_seconds) == (2, Mode.COMPILED, 0.0)
 

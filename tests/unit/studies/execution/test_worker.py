@@ -176,7 +176,7 @@ def test_a_compiled_pack_with_dead_lanes_brings_back_its_own_runs(tmp_path: Path
         [each.train_loss for each in eager.measurements], rel=1e-4
     )
     assert len(compiled.parameters) == 2
-    assert len(list(tmp_path.glob("digits_mlp-sgd-4-*.program"))) == 1
+    assert len(list(tmp_path.rglob("digits_mlp-sgd-4-*.program"))) == 1
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_a_compiled_pack_goes_on_narrower_when_runs_have_left(tmp_path: Path) ->
     assert [each.steps for each in compiled] == [20, 5, 20, 5]
     for mine, other in zip(compiled, eager, strict=True):
         assert mine.train_loss == pytest.approx(other.train_loss, rel=1e-4)
-    assert sorted(path.name.split("-")[2] for path in tmp_path.glob("*.program")) == ["2", "4"]
+    assert sorted(path.name.split("-")[2] for path in tmp_path.rglob("*.program")) == ["2", "4"]
 
 
 def test_trains_eagerly_where_there_is_no_compiler(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
