@@ -16,6 +16,7 @@ from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.validation.resolver import resolve
 from tests.support import postgres as postgresql
+from tests.support.small_disk import SmallDisk, mounted_disk
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,3 +114,12 @@ def store(database: str) -> Iterator[Store]:
     made.migrate()
     yield made
     engine.dispose()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system of its own, of 160 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with mounted_disk(folder, 160 * 2**20) as mounted:
+        yield mounted

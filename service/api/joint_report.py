@@ -86,8 +86,8 @@ def _compute(store: Store, ids: Sequence[str], file: str) -> bytes:
 
 def _run_python(*arguments: str, log: Path) -> int:
     """Run Python under the subreaper, and return its exit status; its output goes into a file."""
-    command = [sys.executable, "-m", "service.processes.subreaper", "0", sys.executable, *arguments]
-    with log.open("w") as file, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=file) as process:
+    command = [sys.executable, "-m", "service.processes.subreaper", "0", str(log), sys.executable, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:
             return process.wait(_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from service.errors import ProcessDiedError
 from service.processes.log_files import last_lines
 
+_SUBREAPER = (sys.executable, "-m", "service.processes.subreaper")
 #: Added to a command's grace period: time for its subreaper to kill and reap remaining processes.
 _SUBREAPER_GRACE_SECONDS = 5.0
 
@@ -25,7 +26,7 @@ class ProcessSpec:
         name: Its name in messages.
         arguments: The program and its arguments.
         environment: The complete environment.
-        log: The file to which its output is appended.
+        log: The file to which its output is appended; it rotates.
         grace_seconds: Seconds between SIGTERM and SIGKILL.
     """
 
@@ -48,9 +49,9 @@ class ChildProcess:
         self.spec = spec
         self._stop_requested = False
         spec.log.parent.mkdir(parents=True, exist_ok=True)
-        with spec.log.open("ab") as log:
+        with spec.log.open("ab") as log:  # takes what the subreaper itself says
             self._subreaper = subprocess.Popen(
-                [sys.executable, "-m", "service.processes.subreaper", str(spec.grace_seconds), *spec.arguments],
+                [*_SUBREAPER, str(spec.grace_seconds), str(spec.log), *spec.arguments],
                 env=dict(spec.environment),
                 stdin=subprocess.PIPE,  # it closes when this process dies, which the subreaper notices
                 stdout=log,

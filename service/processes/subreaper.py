@@ -1,11 +1,12 @@
 """Runs a command as a subreaper: all its descendants end when it ends, has to stop, or the parent process dies.
 
-    python -m service.processes.subreaper GRACE COMMAND...
+    python -m service.processes.subreaper GRACE LOG COMMAND...
 
-Standard input is a pipe from the parent and is forwarded to the command. On SIGTERM, or when the pipe closes (the
-parent died, even by SIGKILL), the command gets SIGTERM; after GRACE seconds, or at once on SIGQUIT, the command and all
-its descendants are killed. As a "child subreaper" this process adopts every orphaned descendant, also those in other
-sessions. Its exit status is the command's. It uses only the standard library, to start fast.
+Standard input is a pipe from the parent and is forwarded to the command; its output goes into the file LOG, which
+rotates. On SIGTERM, or when the pipe closes (the parent died, even by SIGKILL), the command gets SIGTERM; after GRACE
+seconds, or at once on SIGQUIT, the command and all its descendants are killed. As a "child subreaper" this process
+adopts every orphaned descendant, also those in other sessions. Its exit status is the command's. It uses only the
+standard library, to start fast.
 """
 
 import contextlib
@@ -15,24 +16,29 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+
+from service.processes.rotating_log import RotatingLog
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.1
+#: The pipe has its end once all writers are dead, unless one was handed to a process that is no descendant.
+_OUTPUT_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> int:
     """Run the command until it ends or has to stop.
 
     Args:
-        arguments: The grace period in seconds, then the command and its arguments.
+        arguments: The grace period in seconds, the log, then the command and its arguments.
 
     Returns:
         The command's exit status, 128 + the signal's number if a signal ended it.
     """
-    grace, command = float(arguments[0]), arguments[1:]
+    grace, log, command = float(arguments[0]), RotatingLog(Path(arguments[1])), arguments[2:]
     received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, lambda number, _frame: received.append(number))
@@ -40,12 +46,18 @@ def main(arguments: list[str]) -> int:
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
     )
+    assert process.stdout is not None  # `stdout=PIPE`
+    output = threading.Thread(target=log.copy, args=(process.stdout.fileno(),), daemon=True)
+    output.start()
     try:
         _wait(process, grace, received)
     finally:
         kill_descendants()
+        output.join(_OUTPUT_SECONDS)
     status = process.returncode
     return status if status >= 0 else 128 - status
 
