@@ -180,6 +180,10 @@ class UnreachableError(ServiceError):
     """A service, a database or a webhook's receiver cannot be reached."""
 
 
+class ForeignServiceError(ServiceError):
+    """What answers at the service's address is no service of this version."""
+
+
 def quote_value(text: str) -> str:
     """Return a value from a client, quoted and shortened for messages."""
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -18,7 +18,7 @@ from service.cli.serve import Service, run_service
 from service.cli.watch import live_view
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
-from service.errors import ServiceError, UnreachableError
+from service.errors import ForeignServiceError, ServiceError, UnreachableError
 from service.schemas.reports import ReportFormat
 from service.schemas.studies import StudyResponse
 from service.settings import Settings, read_settings
@@ -42,7 +42,8 @@ def main() -> int:
     try:
         settings = read_settings()
         key = os.environ.get("L4_API_KEY") or None
-        with Client(settings.url, key=key) as client, _service(settings, client, console) as service:
+        # a process of its own service that ends is an error at once: nothing starts it again
+        with Client(settings.url, key=key, patience=0) as client, _service(settings, client, console) as service:
             study = _run_study(client, service, console)
             if study.state is not State.SUCCEEDED:
                 show_error(ServiceError(f"the study is {study.state}: {study.reason or 'no reason was given'}"))
@@ -65,7 +66,7 @@ def main() -> int:
 def _service(settings: Settings, client: Client, console: Console) -> Generator[Service]:
     try:
         client.ready()
-    except UnreachableError:
+    except (UnreachableError, ForeignServiceError):  # the latter is told of as a taken port
         with run_service(settings, console) as service:
             yield service
     else:

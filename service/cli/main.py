@@ -270,10 +270,11 @@ def _run_command(url: str | None, api_key: str | None, command: Callable[[Client
 
 
 def _watch(client: Client, console: Console, study_id: str) -> None:
-    study = client.study(study_id)
+    study = None
     with live_view(console) as update:
         for study in client.watch(study_id):
             update(study)
+    assert study is not None  # it is yielded at least once
     if study.reason:
         console.print(study.reason, highlight=False, markup=False)
     if study.state is not State.SUCCEEDED:

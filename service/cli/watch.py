@@ -100,12 +100,12 @@ class _StatePrinter:
     def __init__(self, console: Console) -> None:
         """Start with no state printed."""
         self._console = console
-        self._printed: list[State] = []
+        self._printed: State | None = None
 
     def __call__(self, study: StudyResponse) -> None:
         """Print the study's state if it is new."""
-        if study.state not in self._printed:
-            self._printed.append(study.state)
+        if study.state is not self._printed:
+            self._printed = study.state
             progress = study.progress
             self._console.print(f"{study.state}: {progress.done} of {progress.total} runs", highlight=False)
 

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from service.client.connection import Connection, parse_response, quote_segment
+from service.client.connection import Connection, parse_content, parse_response, quote_segment
+from service.client.outage import Outage, follow_events, retry
 from service.client.reports import ReportsResource
 from service.client.webhooks import WebhooksResource
 from service.schemas.catalogue import WorkloadResponse
@@ -18,7 +19,7 @@ from service.schemas.plans import PlanResponse
 from service.schemas.queue import QueueResponse
 from service.schemas.reports import ReportFormat
 from service.schemas.runs import RunPage, RunResponse
-from service.schemas.studies import CancelResponse, StudyPage, StudyResponse, StudySummary
+from service.schemas.studies import CancelResponse, LogLinesResponse, StudyPage, StudyResponse, StudySummary
 from service.states import ENDED, State
 from studies.spec.definition import StudyDefinition
 from studies.validation.catalogue import OptimizerEntry
@@ -26,6 +27,8 @@ from studies.validation.catalogue import OptimizerEntry
 _JSON = "application/json"
 _YAML = "application/yaml"
 _PAGE_SIZE = 100
+#: An upgrade stops the service, and may migrate a large database before it starts again.
+_PATIENCE_SECONDS = 600.0
 
 
 class Client:
@@ -35,14 +38,19 @@ class Client:
         url: The service's URL, such as `http://127.0.0.1:8440`.
         key: The API key, if one is needed; it appears in no error message.
         timeout: Seconds to wait for a response.
+        patience: Seconds for which `watch`, and `logs` that follow, wait for a service that answered before, as while
+            it is restarted; a warning is logged when that begins and when it ends.
 
     Raises:
         MalformedKeyError: The key does not have the form of an API key.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, key: str | None = None, timeout: float = 30.0, patience: float = _PATIENCE_SECONDS
+    ) -> None:
         """Connect on first use."""
         self._connection = Connection(url, timeout, key)
+        self._patience = patience
         self.url = self._connection.url
         self.reports = ReportsResource(self._connection)
         self.webhooks = WebhooksResource(self._connection)
@@ -193,11 +201,22 @@ class Client:
             study_id: Its id.
             run_id: A completed run: only the lines about its pack.
             lines: The maximum number of lines.
-            follow: Whether to yield new lines until the study has ended; not possible with `run_id`.
+            follow: Whether to yield new lines until the study has ended, none lost or repeated where the service is
+                restarted meanwhile; not possible with `run_id`.
         """
+        if follow and run_id is None:
+            return self._follow_log(study_id, lines)
         run = "" if run_id is None else f"/runs/{quote_segment(run_id)}"
-        params = {"lines": str(lines)} | ({"follow": "true"} if follow else {})
-        return self._connection.stream_lines(f"/studies/{quote_segment(study_id)}{run}/logs", params)
+        return self._connection.stream_lines(f"/studies/{quote_segment(study_id)}{run}/logs", {"lines": str(lines)})
+
+    def _follow_log(self, study_id: str, lines: int) -> Iterator[str]:
+        path = f"/studies/{quote_segment(study_id)}/logs/events"
+        outage = Outage(self._connection, self._patience)
+        for event in follow_events(self._connection, path, {"lines": str(lines)}, outage):
+            batch = parse_content(LogLinesResponse, event.data, f"{self.url}{path}")
+            yield from batch.lines
+            if batch.ended:
+                return
 
     def report(self, study_id: str, form: ReportFormat = ReportFormat.JSON) -> bytes:
         """Return a study's report.
@@ -313,14 +332,15 @@ class Client:
         return self._command(study_id, "retry")
 
     def watch(self, study_id: str, *, seconds: float = 0.5) -> Iterator[StudyResponse]:
-        """Poll a study, and yield it each time, until it has ended.
+        """Poll a study, and yield it each time, until it has ended; a restart of the service is waited for.
 
         Args:
             study_id: Its id.
             seconds: The interval between polls.
         """
+        outage = Outage(self._connection, self._patience)
         while True:
-            study = self.study(study_id)
+            study = retry(lambda: self.study(study_id), outage)
             yield study
             if study.state in ENDED:
                 return

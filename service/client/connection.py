@@ -5,15 +5,18 @@ from typing import IO, TypeVar
 from urllib.parse import quote
 
 import httpx
+from httpx_sse import ServerSentEvent, SSEError, connect_sse
 from pydantic import TypeAdapter, ValidationError
 
 from service.auth.api_key import KEY_FORMAT, parse_key
-from service.errors import MalformedKeyError, ServiceError, UnreachableError
+from service.errors import ForeignServiceError, MalformedKeyError, ServiceError, UnreachableError
 from service.schemas.problems import Problem
 from service.states import State
 
 _Model = TypeVar("_Model")
 _CONNECT_SECONDS = 5.0
+#: The service sends a comment every 15 s where it has no event, so that a silent stream is a dead one.
+_SILENCE_SECONDS = 60.0
 
 
 class Connection:
@@ -35,6 +38,8 @@ class Connection:
                 f"the API key that was given (not shown here) has not the form {KEY_FORMAT}; look at it"
             )
         self.url = url.rstrip("/")
+        #: Whether the service has answered a request.
+        self.answered = False
         loopback = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.Client(
             base_url=self.url,
@@ -67,14 +72,14 @@ class Connection:
 
         Raises:
             RequestRefusedError: The service responded with an error.
-            UnreachableError: The service did not respond, or something else did.
+            UnreachableError: The service did not respond, or a proxy did in its place.
+            ForeignServiceError: Something else responded.
         """
         try:
             response = self._http.request(method, path, params=params, content=content, headers=headers)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
-        if not response.is_success:
-            raise RequestRefusedError(parse_response(Problem, response))
+        self._check(response)
         return response
 
     def stream_lines(self, path: str, params: dict[str, str]) -> Iterator[str]:
@@ -91,10 +96,32 @@ class Connection:
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         try:
             with self._http.stream("GET", path, params=params, headers={"Accept": "*/*"}, timeout=timeout) as response:
-                if not response.is_success:
-                    response.read()
-                    raise RequestRefusedError(parse_response(Problem, response))
+                self._check(response)
                 yield from response.iter_lines()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def stream_events(self, path: str, params: dict[str, str], last_id: str) -> Iterator[ServerSentEvent]:
+        """Yield the events of a stream as they come.
+
+        Args:
+            path: The path, quoted.
+            params: The query parameters.
+            last_id: The id of the event to go on after; empty for the stream's own beginning.
+
+        Raises:
+            RequestRefusedError: The service responded with an error.
+            UnreachableError: The service did not respond, or the response was cut off.
+            ForeignServiceError: The response is no stream of events.
+        """
+        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        try:
+            with connect_sse(self._http, "GET", path, params=params, headers=headers, timeout=timeout) as source:
+                self._check(source.response)
+                yield from source.iter_sse()
+        except SSEError as error:
+            raise _foreign(f"{self.url}{path}") from error
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -112,13 +139,26 @@ class Connection:
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         try:
             with self._http.stream("GET", path, headers={"Accept": "*/*"}, timeout=timeout) as response:
-                if not response.is_success:
-                    response.read()
-                    raise RequestRefusedError(parse_response(Problem, response))
+                self._check(response)
                 for chunk in response.iter_bytes():
                     target.write(chunk)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+    def _check(self, response: httpx.Response) -> None:
+        """Raise the error that a response tells of, if any."""
+        if response.is_success:
+            self.answered = True
+            return
+        response.read()
+        status = response.status_code
+        # the service itself answers 503 with a problem, and never 502 or 504
+        if status in (502, 504) or (status == 503 and not _is_problem(response)):
+            raise UnreachableError(
+                f"the service behind {self.url} does not answer (its proxy says {status} {response.reason_phrase}); "
+                "it may be starting again"
+            )
+        raise RequestRefusedError(parse_response(Problem, response))
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         if isinstance(error, httpx.TimeoutException):
@@ -137,15 +177,42 @@ def parse_response(model: type[_Model], response: httpx.Response) -> _Model:
         response: With its body.
 
     Raises:
-        UnreachableError: The response does not have that type, so it is not from this service.
+        ForeignServiceError: The response does not have that type, so it is not from this service.
+    """
+    return parse_content(
+        model, response.content, f"{response.request.url} ({response.status_code} {response.reason_phrase})"
+    )
+
+
+def parse_content(model: type[_Model], content: str | bytes, source: str) -> _Model:
+    """Parse JSON from the service.
+
+    Args:
+        model: The expected type.
+        content: The JSON.
+        source: Where it comes from, for the message.
+
+    Raises:
+        ForeignServiceError: It does not have that type, so it is not from this service.
     """
     try:
-        return TypeAdapter(model).validate_json(response.content)
+        return TypeAdapter(model).validate_json(content)
     except ValidationError as error:
-        raise UnreachableError(
-            f"what answers at {response.request.url} ({response.status_code} {response.reason_phrase}) is no L4 "
-            "service of this version; name its address with --url or L4_URL"
-        ) from error
+        raise _foreign(source) from error
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    try:
+        Problem.model_validate_json(response.content)
+    except ValidationError:
+        return False
+    return True
+
+
+def _foreign(source: str) -> ForeignServiceError:
+    return ForeignServiceError(
+        f"what answers at {source} is no L4 service of this version; name its address with --url or L4_URL"
+    )
 
 
 def quote_segment(part: str) -> str:

@@ -1,7 +1,8 @@
 """Reads JSON log files: the last lines, new lines, the lines of one pack, formatted for people."""
 
 import collections
-from datetime import datetime
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,7 @@ class LogLine(BaseModel):
     """A log line in the format of `service.processes.json_logging`.
 
     Args:
-        time: When (UTC).
+        time: When.
         level: The level's name.
         logger: The logger's name.
         message: The message.
@@ -29,7 +30,7 @@ class LogLine(BaseModel):
     @property
     def text(self) -> str:
         """The line formatted for people; several lines if it has a traceback."""
-        line = f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.logger}: {self.message}"
+        line = f"{self.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {self.level} {self.logger}: {self.message}"
         return f"{line}\n{self.exception}" if self.exception else line
 
 
@@ -60,7 +61,7 @@ def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int
 
     Args:
         log: The file; other processes may append to it.
-        offset: The offset, in bytes.
+        offset: The offset, in bytes; after one beyond the log's end there are no lines.
         limit: Return only so many lines from the end; None for all.
     """
     try:
@@ -69,6 +70,8 @@ def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int
         return [], offset
     last, end = collections.deque[bytes](maxlen=limit), offset
     with lines:
+        if offset > os.fstat(lines.fileno()).st_size:
+            return [], offset
         lines.seek(offset)
         for line in lines:
             if not line.endswith(b"\n"):

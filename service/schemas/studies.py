@@ -151,6 +151,18 @@ class CancelResponse(ResponseModel):
     more: bool
 
 
+class LogLinesResponse(ResponseModel):
+    """New lines of a study's log, as data of an event stream.
+
+    Args:
+        lines: The lines as text, without line breaks.
+        ended: Whether they are the last: the study has ended.
+    """
+
+    lines: tuple[str, ...]
+    ended: bool
+
+
 class EventResponse(ResponseModel):
     """A change of a study's state.
 

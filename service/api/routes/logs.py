@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api.authorization import CallerDep, RequireRole
 from service.api.dependencies import RunId, SettingsDep, StoreDep, StudyId
@@ -17,7 +19,7 @@ from service.auth.keys import ApiKeys
 from service.errors import NoLogError, UnknownStudyError
 from service.processes.log_files import format_line, read_from, read_pack_lines
 from service.roles import Role
-from service.settings import Settings
+from service.schemas.studies import LogLinesResponse
 from service.states import ENDED
 from service.storage.entities import Caller
 from service.storage.repositories.runs import read_run
@@ -32,7 +34,8 @@ Follow = Annotated[bool, Query(description="Stream new lines until the study has
 
 _POLL_SECONDS = 0.5
 _TEXT_RESPONSE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
-_RESPONSES = _TEXT_RESPONSE | problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_RESPONSES_OF_EVENTS = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_RESPONSES = _TEXT_RESPONSE | _RESPONSES_OF_EVENTS
 
 
 @router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
@@ -47,7 +50,10 @@ def show_log(
     """Return the end of a study's log and, with `follow`, new lines until the study has ended."""
     log = _log_file(study_id, store, settings)
     if follow:
-        return StreamingResponse(_follow(log, lines, store, caller, study_id), media_type="text/plain")
+        batches = _follow(log, 0, lines, store, caller, study_id)
+        return StreamingResponse(
+            (_text(batch.lines) async for batch in batches if batch.lines), media_type="text/plain"
+        )
     return PlainTextResponse(_text(read_from(log, 0, lines)[0]))
 
 
@@ -62,7 +68,7 @@ def show_run_log(
     return PlainTextResponse(_text(read_pack_lines(log, pack, lines)))
 
 
-def _log_file(study_id: str, store: Store, settings: Settings) -> Path:
+def _log_file(study_id: StudyId, store: StoreDep, settings: SettingsDep) -> Path:
     """Return the path of a study's log; the file may not exist yet.
 
     Raises:
@@ -79,27 +85,67 @@ def _log_file(study_id: str, store: Store, settings: Settings) -> Path:
     return log
 
 
-async def _follow(log: Path, lines: int, store: Store, caller: Caller, study_id: str) -> AsyncIterator[str]:
-    offset, max_lines, ended = 0, lines, False
-    while not ended:
-        # state before log: once the study has ended, nothing more is written
-        ended = await run_in_threadpool(_is_over, store, caller, study_id)
-        new_lines, offset = await run_in_threadpool(read_from, log, offset, max_lines)
-        max_lines = None
-        if new_lines:
-            yield _text(new_lines)
-        if not ended:
-            await asyncio.sleep(_POLL_SECONDS)
+@router.get("/studies/{study_id}/logs/events", response_class=EventSourceResponse, responses=_RESPONSES_OF_EVENTS)
+async def follow_log(
+    study_id: StudyId,
+    log: Annotated[Path, Depends(_log_file)],
+    caller: CallerDep,
+    store: StoreDep,
+    lines: Lines = 1000,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, lt=2**63, description="Only lines after the event with this id; `lines` is ignored.")
+    ] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream the end of a study's log and new lines until it has ended; an event's id is the position after it."""
+    offset, limit = (0, lines) if last_event_id is None else (last_event_id, None)
+    sent_id = None
+    async for batch in _follow(log, offset, limit, store, caller, study_id):
+        if batch.lines or batch.ended or sent_id is None:  # the first event has a position even without lines
+            sent_id = str(batch.end)
+            data = LogLinesResponse(lines=tuple(_text(batch.lines).split("\n")[:-1]), ended=batch.ended)
+            yield ServerSentEvent(id=sent_id, event="lines", data=data)
 
 
-def _is_over(store: Store, caller: Caller, study_id: str) -> bool:
-    """Return whether the study has ended or the caller's key was revoked."""
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """New lines of a log.
+
+    Args:
+        lines: The lines; may be empty.
+        end: The offset after them.
+        ended: Whether the study had ended before they were read, so that they are the last.
+    """
+
+    lines: list[str]
+    end: int
+    ended: bool
+
+
+async def _follow(
+    log: Path, offset: int, limit: int | None, store: Store, caller: Caller, study_id: str
+) -> AsyncIterator[_Batch]:
+    """Yield the new lines every half second until the study has ended or the caller's key is revoked."""
+    while batch := await run_in_threadpool(_read_batch, log, offset, limit, store, caller, study_id):
+        offset, limit = batch.end, None
+        yield batch
+        if batch.ended:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _read_batch(
+    log: Path, offset: int, limit: int | None, store: Store, caller: Caller, study_id: str
+) -> _Batch | None:
+    """Return the lines after an offset; None if the caller's key was revoked."""
     if caller.key_id is not None and ApiKeys(store).is_revoked(caller.key_id):
-        return True
+        return None
+    # state before log: once the study has ended, nothing more is written
     try:
-        return store.state(study_id) in ENDED
+        ended = store.state(study_id) in ENDED
     except UnknownStudyError:  # deleted meanwhile
-        return True
+        ended = True
+    lines, end = read_from(log, offset, limit)
+    return _Batch(lines=lines, end=end, ended=ended)
 
 
 def _text(lines: Iterable[str]) -> str:

@@ -90,6 +90,7 @@ TABLE = {
     "GET /studies/{study_id}/runs": Row(who=READERS),
     "GET /studies/{study_id}/runs/{run_id}": Row(who=READERS, status=404),
     "GET /studies/{study_id}/logs": Row(who=READERS),
+    "GET /studies/{study_id}/logs/events": Row(who=READERS),
     "GET /studies/{study_id}/runs/{run_id}/logs": Row(who=READERS, status=404),
     "GET /metrics": Row(who=READERS),
     "GET /webhooks": Row(who=ADMINS),

@@ -1,5 +1,6 @@
 """The log of a study, and of a run, over HTTP."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.schemas.runs import RunPage, RunResponse
+from service.schemas.studies import LogLinesResponse
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.studies import Store
@@ -41,7 +43,7 @@ def say(settings: Settings, study_id: str, message: str, **fields: object) -> No
 
 
 def words(message: str) -> str:
-    return f"2026-01-02 03:04:05 INFO studies.execution.driver: {message}"
+    return f"2026-01-02 03:04:05 UTC INFO studies.execution.driver: {message}"
 
 
 def test_the_last_lines_in_words(api: httpx.Client, store: Store, spec: StudySpec, settings: Settings) -> None:
@@ -78,7 +80,7 @@ def test_one_on_another_machine_is_said_to_be_there(api: httpx.Client, store: St
     "path", ["../../driver", "..%2F..", "%2E%2E", "%2e%2e%2f%2e%2e", "0" * 20, "x", "%00", "..%5c..", "%2fetc%2fpasswd"]
 )
 def test_nothing_but_a_study_has_a_log(api: httpx.Client, path: str) -> None:
-    for end in ("logs", "logs?follow=true", "runs/0-0/logs"):
+    for end in ("logs", "logs?follow=true", "logs/events", "runs/0-0/logs"):
         answer = api.get(f"/studies/{path}/{end}")
         problem_of(answer, 404)
         assert "secret" not in answer.text
@@ -120,3 +122,50 @@ def test_a_run_has_an_id_and_the_lines_of_its_pack(
     for unknown in ("9-9", "x", "0", "0-0-0", "-1-0", "%00", "1" * 30 + "-0"):
         problem_of(api.get(f"/studies/{study_id}/runs/{unknown}"), 404)
         problem_of(api.get(f"/studies/{study_id}/runs/{unknown}/logs"), 404)
+
+
+def batches(text: str) -> list[tuple[str, LogLinesResponse]]:
+    """The id and the lines of each event."""
+    fields = [dict(line.split(": ", 1) for line in block.split("\n")) for block in text.split("\n\n") if block]
+    return [(event["id"], LogLinesResponse.model_validate_json(event["data"])) for event in fields]
+
+
+def test_its_events_are_taken_up_after_any_of_them(
+    api: httpx.Client, store: Store, spec: StudySpec, settings: Settings
+) -> None:
+    study_id = claimed(store, spec).study_id
+    path = f"/studies/{study_id}/logs/events"
+    for message in ("first", "ä second\u2028 of one", "third"):
+        say(settings, study_id, message)
+    positions = [len(part) for part in settings.driver_log(study_id).read_bytes().splitlines(keepends=True)]
+    store.transition(study_id, State.FAILED, "")
+
+    everything = [words("first"), words("ä second\u2028 of one"), words("third")]
+    [(last, found)] = batches(api.get(path).text)
+    assert found == LogLinesResponse(lines=tuple(everything), ended=True)
+    [(_, found)] = batches(api.get(path, params={"lines": 1}).text)
+    assert found.lines == (words("third"),)
+    for count in range(4):
+        resumed = api.get(path, params={"lines": 1}, headers={"Last-Event-ID": str(sum(positions[:count]))})
+        [(position, found)] = batches(resumed.text)
+        assert (position, list(found.lines)) == (last, everything[count:])
+    [(_, found)] = batches(api.get(path, headers={"Last-Event-ID": str(2**63 - 1)}).text)
+    assert found == LogLinesResponse(lines=(), ended=True)
+    for nonsense in ("first", "-1", str(2**63)):
+        problem_of(api.get(path, headers={"Last-Event-ID": nonsense}), 422)
+    problem_of(api.get(f"/studies/{'0' * 20}/logs/events"), 404)
+
+
+def test_its_first_event_has_a_position_even_where_there_is_nothing_yet(
+    api: httpx.Client, store: Store, spec: StudySpec, settings: Settings
+) -> None:
+    study_id = claimed(store, spec).study_id
+    say(settings, study_id, "before")
+    with api.stream("GET", f"/studies/{study_id}/logs/events", params={"lines": 0}) as answer:
+        event = "\n".join(itertools.takewhile(bool, answer.iter_lines()))
+    [(position, found)] = batches(event)
+    assert found == LogLinesResponse(lines=(), ended=False)
+    say(settings, study_id, "while nobody listened")
+    store.transition(study_id, State.FAILED, "")
+    resumed = api.get(f"/studies/{study_id}/logs/events", params={"lines": 0}, headers={"Last-Event-ID": position})
+    assert batches(resumed.text)[0][1].lines == (words("while nobody listened"),)

@@ -123,8 +123,9 @@ def test_a_terminal_keeps_the_last_look(study: StudyResponse) -> None:
 def test_elsewhere_there_is_a_line_for_each_new_state(study: StudyResponse) -> None:
     console = Console(file=io.StringIO(), width=100, record=True)
     with live_view(console) as follow:
-        for state in (State.QUEUED, State.RUNNING, State.RUNNING, State.SUCCEEDED):
+        for state in (State.QUEUED, State.RUNNING, State.RUNNING, State.QUEUED, State.RUNNING, State.SUCCEEDED):
             follow(study.model_copy(update={"state": state}))
     assert console.export_text().splitlines() == [
-        f"{state}: 12 of 34 runs" for state in (State.QUEUED, State.RUNNING, State.SUCCEEDED)
+        f"{state}: 12 of 34 runs"
+        for state in (State.QUEUED, State.RUNNING, State.QUEUED, State.RUNNING, State.SUCCEEDED)
     ]

@@ -3,7 +3,8 @@
 import json
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,8 +17,9 @@ import yaml
 from service.auth.api_key import new_key
 from service.client.client import Client
 from service.client.connection import RequestRefusedError
-from service.errors import MalformedKeyError, UnreachableError
+from service.errors import ForeignServiceError, MalformedKeyError, UnreachableError
 from service.runner.ledger import StudyLedger
+from service.schemas.problems import Problem
 from service.schemas.reports import ReportFormat
 from service.settings import Settings
 from service.states import State
@@ -184,7 +186,7 @@ def test_logs_are_read_and_followed(client: Client, store: Store, spec: StudySpe
     log = Settings(home=tmp_path).driver_log(study_id)
     log.parent.mkdir(parents=True)
     log.write_text('a\n{"time": "2026-01-02T03:04:05Z", "level": "INFO", "logger": "x", "message": "b", "pack": 0}\n')
-    words = "2026-01-02 03:04:05 INFO x: b"
+    words = "2026-01-02 03:04:05 UTC INFO x: b"
     assert list(client.logs(study_id)) == ["a", words]
     assert list(client.logs(study_id, lines=1)) == list(client.logs(study_id, run_id="0-0")) == [words]
     followed = client.logs(study_id, follow=True, lines=1)
@@ -260,25 +262,101 @@ def test_a_local_service_is_reached_without_the_proxy(
         assert client.ready().status == "ok"
 
 
-class _OtherProgram(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/readyz" else 502)
-        self.end_headers()
-        self.wfile.write(b"<h1>Hello</h1>")
+@contextmanager
+def answering(*answers: tuple[int, str]) -> Generator[str]:
+    """A program that gives these answers, one after the other, and the last one from then on."""
+    left = list(answers)
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    class Program(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Program) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def test_another_program_is_not_mistaken_for_the_service() -> None:
-    with HTTPServer(("127.0.0.1", 0), _OtherProgram) as server:
-        threading.Thread(target=server.serve_forever).start()
-        with Client(f"http://127.0.0.1:{server.server_port}") as client:
-            with pytest.raises(UnreachableError, match=r"/readyz \(200 OK\) is no L4 service"):
-                client.ready()
-            with pytest.raises(UnreachableError, match=r"502 Bad Gateway"):
-                client.workloads()
-        server.shutdown()
+def problem(status: int) -> str:
+    return Problem(
+        type="about:blank", title="x", status=status, detail="the database does not answer"
+    ).model_dump_json()
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_another_program_is_not_mistaken_for_the_service(status: int) -> None:
+    with answering((status, "<h1>Hello</h1>")) as url, Client(url) as client:
+        with pytest.raises(ForeignServiceError, match=rf"/readyz \({status} .* is no L4 service of this version"):
+            client.ready()
+        with pytest.raises(ForeignServiceError, match="is no L4 service of this version"):
+            list(client.logs("0" * 20, follow=True))
+
+
+@pytest.mark.parametrize(
+    "answer", [(502, "<h1>502 Bad Gateway</h1>"), (503, "<h1>503</h1>"), (504, ""), (502, problem(502))]
+)
+def test_a_proxy_that_finds_no_service_is_one_that_cannot_be_reached(answer: tuple[int, str]) -> None:
+    with answering(answer) as url, Client(url) as client:
+        for ask in (client.ready, lambda: list(client.logs("x")), lambda: list(client.logs("x", follow=True))):
+            with pytest.raises(UnreachableError, match=rf"behind {url} does not answer \(its proxy says {answer[0]} "):
+                ask()
+
+
+def test_a_service_that_cannot_serve_is_told_in_its_own_words() -> None:
+    refused = pytest.raises(RequestRefusedError, match="the database does not answer")
+    with answering((503, problem(503))) as url, Client(url) as client, refused:
+        client.ready()
+
+
+def test_watching_goes_on_after_whatever_passes(
+    client: Client, store: Store, spec: StudySpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    study_id = store.add_study(spec, NOW)
+    queued = client.study(study_id).model_dump_json()
+    store.transition(study_id, State.CANCELLED, "")
+    ended = client.study(study_id).model_dump_json()
+    away = [(502, "<h1>502 Bad Gateway</h1>"), (503, problem(503)), (429, problem(429))]
+    with answering((200, queued), *away, (200, queued), away[0], (200, ended)) as url, Client(url) as watching:
+        states = [study.state for study in watching.watch(study_id, seconds=0.01)]
+    assert states == [State.QUEUED, State.QUEUED, State.CANCELLED]
+    said = [record.message for record in caplog.records if record.name == "service.client.outage"]
+    assert len(said) == 4
+    assert all("its proxy says 502 Bad Gateway" in each and "up to 10 min" in each for each in said[::2])
+    assert all("answers again" in each for each in said[1::2])
+
+
+def test_what_will_not_pass_ends_the_watching(client: Client, store: Store, spec: StudySpec) -> None:
+    queued = client.study(store.add_study(spec, NOW)).model_dump_json()
+    for answer, error in (
+        ((401, problem(401)), RequestRefusedError),
+        ((404, problem(404)), RequestRefusedError),
+        ((200, "<h1>Hello</h1>"), ForeignServiceError),
+    ):
+        with answering((200, queued), answer, (200, queued)) as url, Client(url) as watching:
+            looks = watching.watch("x", seconds=0.01)
+            next(looks)
+            with pytest.raises(error):
+                next(looks)
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.05])
+def test_patience_ends(client: Client, store: Store, spec: StudySpec, patience: float) -> None:
+    queued = client.study(store.add_study(spec, NOW)).model_dump_json()
+    with answering((200, queued), (502, "")) as url, Client(url, patience=patience) as watching:
+        looks = watching.watch("x", seconds=0.01)
+        next(looks)
+        with pytest.raises(UnreachableError, match="^given up after .*502" if patience else "^the service .*502"):
+            next(looks)
 
 
 @pytest.mark.usefixtures("published")

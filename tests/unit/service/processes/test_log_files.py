@@ -23,9 +23,9 @@ def test_last_lines_are_words_and_the_last_of_a_traceback_is_the_last(tmp_path: 
     log = tmp_path / "some.log"
     log.write_text(line("begun") + "not ours\n" + line("ended", exception='Traceback\n  File "x"\nValueError: no data'))
     assert last_lines(log).splitlines() == [
-        "2026-01-02 03:04:05 INFO some.part: begun",
+        "2026-01-02 03:04:05 UTC INFO some.part: begun",
         "not ours",
-        "2026-01-02 03:04:05 INFO some.part: ended",
+        "2026-01-02 03:04:05 UTC INFO some.part: ended",
         "Traceback",
         '  File "x"',
         "ValueError: no data",
