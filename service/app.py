@@ -1,6 +1,8 @@
 """The HTTP service: `python -m service.app`."""
 
+import logging
 import signal
+import sys
 from typing import Any
 
 import uvicorn
@@ -30,6 +32,8 @@ from service.api.routes import (
     studies,
     webhooks,
 )
+from service.errors import ServiceError
+from service.home import prepare_home
 from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
 from service.storage.engine import open_engine
@@ -38,6 +42,8 @@ from service.web.routes import pages, session, static
 from service.web.templating import PageTemplates
 from service.webhooks.dispatcher import WebhookDispatcher
 from service.webhooks.http_client import WebhookClient
+
+log = logging.getLogger("service.app")  # as a program its name is `__main__`
 
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
 #: Event streams have no end of their own, so a shutdown waits for them only this long.
@@ -86,11 +92,23 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RequestLogMiddleware, observe=app.state.metrics.observe_request)
 
 
-def main() -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in progress are completed first."""
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C; requests in progress are completed first.
+
+    Returns:
+        The exit status: 1 if the service cannot start.
+    """
     configure_json_logging("HTTP service")
-    settings = read_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        _serve(read_settings())
+    except ServiceError as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+def _serve(settings: Settings) -> None:
+    prepare_home(settings.home)
     engine = open_engine(settings.database_url)
     store = Store(engine)
     store.migrate()
@@ -115,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -164,6 +164,10 @@ class ForeignDatabaseError(ServiceError):
     """A database that this version cannot use."""
 
 
+class UnwritableHomeError(ServiceError):
+    """The folder of the service's data cannot be written to."""
+
+
 class PortTakenError(ServiceError):
     """A port that the service listens on is in use."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.auth.api_key import KEY_FORMAT, ApiKeyRow, new_key, parse_key
 from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError, UnreachableError, quote_value
+from service.home import prepare_home
 from service.roles import Role
 from service.settings import Settings
 from service.storage.engine import open_engine
@@ -135,8 +136,10 @@ def open_api_keys(settings: Settings) -> Generator[ApiKeys]:
     Raises:
         ForeignDatabaseError: The database is from a newer version, or not of this service.
         UnreachableError: The database cannot be reached.
+        UnwritableHomeError: The folder of the SQLite database cannot be written to.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    if not settings.database:
+        prepare_home(settings.home)
     engine = open_engine(settings.database_url)
     try:
         store = Store(engine)

@@ -53,7 +53,7 @@ def main() -> int:
             for report_format in _FORMATS:
                 client.save_report(study.id, _FOLDER / f"report.{report_format}", report_format)
         _print_locations(console, settings, study)
-    except ServiceError as error:
+    except (ServiceError, OSError) as error:
         show_error(error)
         return 1
     except KeyboardInterrupt:

@@ -60,7 +60,7 @@ def study_table(studies: Iterable[StudySummary]) -> Table:
         table.add_row(
             study.id,
             state_text(study.state),
-            f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
+            time_text(study.created_at),
             elapsed_text(study.started_at, study.ended_at),
             *([escape(study.owner or "-")] if has_owners else []),
             escape(study.name),
@@ -92,8 +92,8 @@ def key_table(keys: Iterable[ApiKeyRow]) -> Table:
     for column in ("id", "name", "role", "made", "revoked"):
         table.add_column(column, no_wrap=column == "id")
     for key in keys:
-        revoked = "" if key.revoked_at is None else f"{key.revoked_at.astimezone():%Y-%m-%d %H:%M}"
-        table.add_row(key.id, escape(key.name), key.role, f"{key.created_at.astimezone():%Y-%m-%d %H:%M}", revoked)
+        revoked = "" if key.revoked_at is None else time_text(key.revoked_at)
+        table.add_row(key.id, escape(key.name), key.role, time_text(key.created_at), revoked)
     return table
 
 
@@ -122,11 +122,7 @@ def webhook_table(webhooks: Iterable[WebhookResponse]) -> Table:
     for column in ("id", "is told of", "waiting", "dropped", "how it is", "url"):
         table.add_column(column, no_wrap=column == "id", overflow="fold")
     for webhook in webhooks:
-        since = (
-            ""
-            if webhook.failing_since is None
-            else f"failing since {webhook.failing_since.astimezone():%Y-%m-%d %H:%M}"
-        )
+        since = "" if webhook.failing_since is None else f"failing since {time_text(webhook.failing_since)}"
         table.add_row(
             webhook.id,
             ", ".join(webhook.states) or "all",
@@ -156,7 +152,7 @@ def study_summary(study: StudyResponse, url: str) -> Table:
     if study.reason:
         table.add_row("reason", escape(study.reason))
     if study.archived_at is not None:
-        table.add_row("archived", f"{study.archived_at.astimezone():%Y-%m-%d %H:%M}")
+        table.add_row("archived", time_text(study.archived_at))
     for condition in study.conditions:
         table.add_row("", escape(condition))
     table.add_row("runs", f"{study.progress.done} of {study.progress.total}")
@@ -198,6 +194,15 @@ def _arm_text(arm: ArmSpec) -> str:
     return "searched: " + ", ".join(
         f"{name} {interval.low:g} to {interval.high:g}" for name, interval in arm.search.items()
     )
+
+
+def time_text(at: datetime) -> str:
+    """Return the text of a time in this machine's zone, which it names.
+
+    Args:
+        at: The time, with a zone.
+    """
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def elapsed_text(start: datetime | None, end: datetime | None) -> str:

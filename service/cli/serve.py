@@ -17,6 +17,7 @@ from rich.console import Console
 
 from service.cli.display import show_error
 from service.errors import PortTakenError, ServiceError, StartError
+from service.home import prepare_home
 from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.settings import Settings, read_settings
 
@@ -92,13 +93,14 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
 
     Raises:
         PortTakenError: A port is in use; nothing was started.
+        UnwritableHomeError: The folder of the service's data cannot be written to; nothing was started.
         StartError: A process did not become ready in time.
         ProcessDiedError: A process ended during the start.
     """
     check_port(settings.host, settings.port, "L4_PORT")
     if not settings.mlflow_uri:
         check_port("127.0.0.1", settings.mlflow_port, "L4_MLFLOW_PORT")
-    settings.home.mkdir(parents=True, exist_ok=True)
+    prepare_home(settings.home)
     children: list[ChildProcess] = []
     try:
         with console.status("Starting the service ...") as status:
@@ -256,7 +258,7 @@ def main() -> int:
             service.supervise()
     except KeyboardInterrupt:
         return 0
-    except ServiceError as error:
+    except (ServiceError, OSError) as error:
         show_error(error)
         return 1
     return 0

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import OperationalError
 
-from service.errors import UnknownStudyError
+from service.errors import ServiceError, UnknownStudyError
+from service.home import prepare_home
 from service.processes.child_process import ChildProcess, ProcessSpec
 from service.processes.json_logging import configure_json_logging
 from service.processes.log_files import last_lines
@@ -220,8 +221,15 @@ def main() -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
-    settings = read_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        return _run(read_settings(), stopping)
+    except ServiceError as error:
+        log.error("%s", error)
+        return 1
+
+
+def _run(settings: Settings, stopping: threading.Event) -> int:
+    prepare_home(settings.home)
     store = Store(open_engine(settings.database_url))
     store.migrate()
     ray_address = settings.ray_address or cluster.start_local(settings.cpus)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from service.errors import ForeignDatabaseError, UnreachableError
+from service.home import prepare_home
 from service.settings import Settings
 from service.storage.engine import open_engine, writing_engine
 
@@ -86,8 +87,10 @@ def migrate_database(settings: Settings) -> str:
     Raises:
         ForeignDatabaseError: The database is from a newer version, or not of this service.
         UnreachableError: The database cannot be reached.
+        UnwritableHomeError: The folder of the SQLite database cannot be written to.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    if not settings.database:
+        prepare_home(settings.home)
     engine = writing_engine(open_engine(settings.database_url))
     try:
         with engine.begin() as connection:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
+from service.errors import ServiceError
+from service.home import prepare_home
 from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
 from service.states import ENDED, State
@@ -152,7 +154,12 @@ def main() -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     os.nice(_NICENESS)
-    settings = read_settings()
+    try:
+        settings = read_settings()
+        prepare_home(settings.home)
+    except ServiceError as error:
+        log.error("%s", error)
+        return 1
     lock_file: TextIO | None = None
     while lock_file is None:
         lock_file = lock(settings.home)
