@@ -163,6 +163,8 @@ class Connection:
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         if isinstance(error, httpx.TimeoutException):
             return UnreachableError(f"the service at {self.url} did not answer in time; is it overloaded?")
+        if not isinstance(error, httpx.ConnectError):
+            return UnreachableError(f"the connection to the service at {self.url} broke off ({error})")
         return UnreachableError(
             f"no service answers at {self.url} ({error}); start one with `l4-studies serve`, "
             "or name its address with --url or L4_URL"

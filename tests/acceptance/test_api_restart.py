@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from service.auth.keys import ApiKeys
+from service.roles import Role
 from service.settings import Settings
 from service.states import State
 from service.storage.engine import open_engine
@@ -23,6 +25,7 @@ from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue
 from tests.acceptance.http_process import free_port, started, wait_until_alive
+from tests.acceptance.proxy import proxied
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -40,9 +43,13 @@ class Api:
         self._stack = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        self._process = self._stack.enter_context(started(self.settings.home, self.settings.port))
+    def start(self, **settings: str) -> None:
+        """Start it, and wait until it answers.
+
+        Args:
+            settings: More of its environment.
+        """
+        self._process = self._stack.enter_context(started(self.settings.home, self.settings.port, **settings))
         wait_until_alive(self._process, self.settings.port)
 
     def stop(self, number: signal.Signals) -> None:
@@ -98,10 +105,12 @@ def store(api: Api) -> Iterator[Store]:
 
 
 @contextmanager
-def running(api: Api, folder: Path, *arguments: str) -> Generator[Command]:
+def running(api: Api, folder: Path, *arguments: str, **variables: str) -> Generator[Command]:
     """Run `l4-studies`, and kill it at the end."""
+    folder.mkdir(exist_ok=True)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     environment = os.environ | {"L4_URL": api.settings.url, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment |= variables
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", *arguments], env=environment, stdout=out, stderr=err
@@ -142,6 +151,7 @@ def test_a_log_that_is_followed_loses_and_repeats_no_line(
         file.flush()
         store.transition(study_id, State.FAILED, "")
         assert command.process.wait(timeout=_SECONDS) == 0
+    assert f"the connection to the service at {api.settings.url} broke off" in command.stderr.read_text()
     expected = log.read_text().splitlines()[990:]
     assert len(expected) == 10 + 2 * 52 + 1
     assert command.stdout.read_text().splitlines() == expected
@@ -200,3 +210,39 @@ def test_what_never_answered_is_an_error_at_once(
         assert command.process.wait(timeout=_SECONDS) == 1
     assert "no service answers at" in command.stderr.read_text()
     assert AWAY not in command.stderr.read_text()
+
+
+def test_behind_the_proxy_its_502_is_an_outage(api: Api, store: Store, spec: StudySpec, tmp_path: Path) -> None:
+    key = ApiKeys(store).create("ada", Role.READER, datetime.now(UTC))
+    study_id = store.add_study(spec, datetime.now(UTC))
+    claim(store)
+    log = api.settings.driver_log(study_id)
+    log.parent.mkdir(parents=True)
+    log.write_text("first\n")
+    (tmp_path / "nginx").mkdir()
+    api.stop(signal.SIGTERM)
+    api.start(L4_ACCESS="keys")
+    with proxied(api.settings.port, tmp_path / "nginx") as url:
+        access = {"L4_URL": url, "L4_API_KEY": key}
+        with (
+            running(api, tmp_path / "watch", "watch", study_id, **access) as watch,
+            running(api, tmp_path / "logs", "logs", "--follow", study_id, **access) as logs,
+        ):
+            watch.printed("RUNNING")
+            logs.printed("first")
+            api.stop(signal.SIGTERM)
+            watch.says("its proxy says 502 Bad Gateway")
+            logs.says(AWAY)
+            with running(api, tmp_path / "list", "list", **access) as once:
+                assert once.process.wait(timeout=_SECONDS) == 1
+            assert f"behind {url} does not answer (its proxy says 502 Bad Gateway)" in once.stderr.read_text()
+            with log.open("a") as file:
+                file.write("second\n")
+            api.start(L4_ACCESS="keys")
+            watch.says(BACK)
+            logs.printed("second")
+            store.transition(study_id, State.FAILED, "")
+            assert watch.process.wait(timeout=_SECONDS) == 1
+            assert logs.process.wait(timeout=_SECONDS) == 0
+    assert watch.stdout.read_text().splitlines() == ["RUNNING: 0 of 34 runs", "FAILED: 0 of 34 runs"]
+    assert logs.stdout.read_text().splitlines() == ["first", "second"]

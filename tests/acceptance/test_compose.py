@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -316,9 +317,25 @@ def test_a_node_of_other_code_is_refused(deployment: Deployment, client: Client,
     assert "train with the same images" in done.stderr.decode()
 
 
-def test_a_study_survives_what_can_happen(deployment: Deployment, client: Client) -> None:
+def watch(url: str, key: str, study_id: str) -> State:
+    """Watch a study until it has ended, whatever happens to the service, and return its last state."""
+    with Client(url, key=key) as own:
+        *_, last = own.watch(study_id)
+    return last.state
+
+
+def follow_log(url: str, key: str, study_id: str) -> list[str]:
+    """Follow a study's log until it has ended, whatever happens to the service."""
+    with Client(url, key=key) as own:
+        return list(own.logs(study_id, follow=True))
+
+
+def test_a_study_survives_what_can_happen(deployment: Deployment, client: Client, key: str) -> None:
     (undisturbed,) = client.studies()
     study_id = client.submit(STUDY, key="disturbed").id
+    followers = ThreadPoolExecutor()
+    watched = followers.submit(watch, client.url, key, study_id)
+    followed = followers.submit(follow_log, client.url, key, study_id)
 
     def at(done: int) -> None:
         deadline = time.monotonic() + SECONDS
@@ -339,6 +356,8 @@ def test_a_study_survives_what_can_happen(deployment: Deployment, client: Client
     deployment.compose("restart", "postgres")
     found = ended(client, study_id)
     assert (found.state, found.reason) == (State.SUCCEEDED, "")
+    assert watched.result(timeout=SECONDS) is State.SUCCEEDED
+    assert followed.result(timeout=SECONDS) == list(client.logs(study_id, lines=10_000))
     reports = [client.report(each) for each in (undisturbed.id, study_id)]
     assert normalize_report(reports[0]) == normalize_report(reports[1])
     hosts = [len(json.loads(each)["provenance"]["hosts"]) for each in reports]
