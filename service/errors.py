@@ -180,6 +180,10 @@ class ProcessDiedError(ServiceError):
     """A process of the service ended unexpectedly."""
 
 
+class DiskFullError(ServiceError):
+    """A disk without room for what the service writes."""
+
+
 class UnreachableError(ServiceError):
     """A service, a database or a webhook's receiver cannot be reached."""
 

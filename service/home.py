@@ -4,10 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from service.errors import UnwritableHomeError
+from service.errors import DiskFullError, UnwritableHomeError
 
 #: What processes write to in the folder; another user may have made it, as with one start under `sudo`.
 _ENTRIES = ("studies.db", "studies", "logs", "mlflow", "programs")
+#: Room for SQLite's journal, a checkpoint, and the logs until somebody looks. With less, nothing new is begun.
+MIN_FREE_BYTES = 64 * 2**20
 
 
 def prepare_home(home: Path) -> None:
@@ -28,6 +30,28 @@ def prepare_home(home: Path) -> None:
     for entry in map(home.joinpath, _ENTRIES):
         if entry.exists() and not os.access(entry, os.W_OK):
             raise _unwritable(home, entry, "its permissions, or its file system, allow reading only")
+
+
+def require_space(home: Path) -> None:
+    """Check that the disk of a deployment's files has room.
+
+    Args:
+        home: The deployment's `L4_HOME`.
+
+    Raises:
+        DiskFullError: It has less than `MIN_FREE_BYTES`, or can take no further file.
+    """
+    disk = os.statvfs(home)
+    free = disk.f_bavail * disk.f_frsize
+    # some file systems have no fixed number of files, and say 0 of 0
+    if free >= MIN_FREE_BYTES and (disk.f_favail > 0 or disk.f_files == 0):
+        return
+    room = f"it has room for {free / 1e6:.0f} MB" if free < MIN_FREE_BYTES else "it can take no further file"
+    raise DiskFullError(
+        f"the disk of L4_HOME is full: {room}. Logs, checkpoints, parameters and, by default, the database and "
+        f"MLflow's store are on it. No study is taken up until {MIN_FREE_BYTES / 1e6:.0f} MB are free: remove other files, "
+        "or enlarge it"
+    )
 
 
 def _unwritable(home: Path, path: Path, reason: str) -> UnwritableHomeError:

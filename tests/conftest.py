@@ -117,9 +117,9 @@ def store(database: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """A file system of its own, of 160 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with mounted_disk(folder, 160 * 2**20) as mounted:
-        yield mounted
+def small_disk() -> Iterator[SmallDisk]:
+    """A file system of its own, of 160 MB, where servers of other users get to as well."""
+    with tempfile.TemporaryDirectory(prefix="l4-") as folder:
+        Path(folder).chmod(0o755)
+        with mounted_disk(Path(folder), 160 * 2**20) as mounted:
+            yield mounted

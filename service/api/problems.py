@@ -1,5 +1,6 @@
 """Error responses: problem+json (RFC 9457) or an error page, and their part of the OpenAPI document."""
 
+import errno
 import json
 import logging
 import math
@@ -23,6 +24,7 @@ from service.errors import (
     BadBodyError,
     BadCursorError,
     CannotCompareError,
+    DiskFullError,
     ForbiddenError,
     InvalidBodyError,
     JointReportError,
@@ -43,6 +45,7 @@ from service.errors import (
     WrongStateError,
 )
 from service.schemas.problems import FaultResponse, Problem
+from service.storage.engine import is_disk_full
 from studies.validation.faults import Fault, InvalidStudyError, json_pointer
 
 _MEDIA_TYPE = "application/problem+json"
@@ -95,6 +98,7 @@ _CANNOT_COMPARE = ProblemKind(
 )
 _UNREADABLE_BODY = ProblemKind(status=HTTPStatus.BAD_REQUEST, name="unreadable-body", title="The body cannot be read")
 _DATABASE = ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="database", title="The database does not answer")
+_DISK_FULL = ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="disk-full", title="A disk is full")
 _PROBLEM_KINDS: dict[type[ServiceError], ProblemKind] = {
     UnauthenticatedError: ProblemKind(status=HTTPStatus.UNAUTHORIZED, name="unauthenticated", title="A key is needed"),
     ForbiddenError: ProblemKind(status=HTTPStatus.FORBIDDEN, name="forbidden", title="It is not allowed"),
@@ -120,6 +124,7 @@ _PROBLEM_KINDS: dict[type[ServiceError], ProblemKind] = {
     NoCatalogueError: ProblemKind(
         status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-catalogue", title="No runner is there yet"
     ),
+    DiskFullError: _DISK_FULL,
     NoRunnerError: ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
 }
 
@@ -196,6 +201,7 @@ def register_exception_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _client_left)
     app.add_exception_handler(OperationalError, _database_error)
     app.add_exception_handler(PoolTimeoutError, _database_error)
+    app.add_exception_handler(OSError, _file_error)
     app.add_exception_handler(Exception, _unexpected)
     for error in _PROBLEM_KINDS:
         app.add_exception_handler(error, _known_error)
@@ -314,10 +320,23 @@ async def _client_left(request: Request, _error: Exception) -> Response:
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, OperationalError) and is_disk_full(error):
+        _LOG.error("the disk of the database is full", exc_info=error)
+        detail = "The disk of the database is full, and nothing was stored; ask again once somebody has made room."
+        return _problem_response(request, _DISK_FULL.problem(detail))
     _LOG.error("the database does not answer", exc_info=error)
     return _problem_response(
         request, _DATABASE.problem("The database does not answer, try again later; the log has more.")
     )
+
+
+async def _file_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    _LOG.error("a disk is full", exc_info=error)
+    detail = "A disk of the service is full, of temporary files or of L4_HOME; ask again once somebody has made room."
+    return _problem_response(request, _DISK_FULL.problem(detail))
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:

@@ -11,11 +11,18 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from service.auth.api_key import KEY_FORMAT, ApiKeyRow, new_key, parse_key
-from service.errors import BadKeyNameError, UnauthenticatedError, UnknownKeyError, UnreachableError, quote_value
+from service.errors import (
+    BadKeyNameError,
+    DiskFullError,
+    UnauthenticatedError,
+    UnknownKeyError,
+    UnreachableError,
+    quote_value,
+)
 from service.home import prepare_home
 from service.roles import Role
 from service.settings import Settings
-from service.storage.engine import open_engine
+from service.storage.engine import is_disk_full, open_engine
 from service.storage.entities import Caller
 from service.storage.repositories.studies import Store
 from service.storage.tables import api_keys
@@ -135,6 +142,7 @@ def open_api_keys(settings: Settings) -> Generator[ApiKeys]:
 
     Raises:
         ForeignDatabaseError: The database is from a newer version, or not of this service.
+        DiskFullError: The database's disk is full.
         UnreachableError: The database cannot be reached.
         UnwritableHomeError: The folder of the SQLite database cannot be written to.
     """
@@ -146,6 +154,8 @@ def open_api_keys(settings: Settings) -> Generator[ApiKeys]:
         store.migrate()
         yield ApiKeys(store)
     except OperationalError as error:
+        if is_disk_full(error):
+            raise DiskFullError(f"the disk of the database at {engine.url!r} is full; free room on it") from error
         raise UnreachableError(f"the database at {engine.url!r} does not answer: {error.orig}") from error
     finally:
         engine.dispose()

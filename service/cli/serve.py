@@ -17,7 +17,7 @@ from rich.console import Console
 
 from service.cli.display import show_error
 from service.errors import PortTakenError, ServiceError, StartError
-from service.home import prepare_home
+from service.home import prepare_home, require_space
 from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
 from service.settings import Settings, read_settings
 
@@ -94,6 +94,7 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
     Raises:
         PortTakenError: A port is in use; nothing was started.
         UnwritableHomeError: The folder of the service's data cannot be written to; nothing was started.
+        DiskFullError: The disk has too little room; nothing was started.
         StartError: A process did not become ready in time.
         ProcessDiedError: A process ended during the start.
     """
@@ -101,6 +102,7 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
     if not settings.mlflow_uri:
         check_port("127.0.0.1", settings.mlflow_port, "L4_MLFLOW_PORT")
     prepare_home(settings.home)
+    require_space(settings.home)
     children: list[ChildProcess] = []
     try:
         with console.status("Starting the service ...") as status:

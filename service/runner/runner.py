@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import OperationalError
 
-from service.errors import ServiceError, UnknownStudyError
-from service.home import prepare_home
+from service.errors import DiskFullError, ServiceError, UnknownStudyError
+from service.home import prepare_home, require_space
 from service.processes.child_process import ChildProcess, ProcessSpec
 from service.processes.json_logging import configure_json_logging
 from service.processes.log_files import last_lines
 from service.settings import Settings, read_settings
 from service.states import State
-from service.storage.engine import open_engine
+from service.storage.engine import describe_failure, open_engine
 from service.storage.entities import Claim
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
@@ -71,6 +71,9 @@ class Runner:
         self._active: list[ActiveStudy] = []
         self._recorder: ChildProcess | None = None
         self._standby: ChildProcess | None = None
+        #: Why drivers died whose studies could not be released yet, by the token of the claim.
+        self._failure_reasons: dict[str, str] = {}
+        self._disk_is_full = False
         self._id = secrets.token_hex(8)
 
     def run_once(self) -> None:
@@ -79,7 +82,7 @@ class Runner:
         self._runners.heartbeat(self._id, datetime.now(UTC), self._settings.lease_seconds)
         self._active = [active_study for active_study in self._active if self._check(active_study)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
-        while len(self._active) < self._settings.concurrent_studies:
+        while self._has_space() and len(self._active) < self._settings.concurrent_studies:
             max_per_owner = self._settings.concurrent_studies_per_owner
             claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, max_per_owner)
             if claim is None:
@@ -108,14 +111,18 @@ class Runner:
         """Write to the database; if it is unreachable, the expiring leases have the same effect later."""
         try:
             write()
-        except OperationalError:
-            log.exception("the database does not answer")
+        except OperationalError as error:
+            log.exception("%s", describe_failure(error))
 
     def _check(self, active_study: ActiveStudy) -> bool:
         claim, now = active_study.claim, datetime.now(UTC)
         if active_study.driver.exit_status is not None:
             active_study.driver.wait()
-            self._release(active_study, self._failure_reason(active_study))
+            # found once: on a full disk it takes a while until it can be written, when it can be seen no more
+            if claim.token not in self._failure_reasons:
+                self._failure_reasons[claim.token] = self._failure_reason(active_study)
+            self._release(active_study, self._failure_reasons[claim.token])
+            del self._failure_reasons[claim.token]
             return False
         try:
             state = self._store.heartbeat(claim.study_id, claim.token, now, self._settings.lease_seconds)
@@ -157,10 +164,29 @@ class Runner:
         reason = f"the driver process died (exit status {status})"
         study_id = active_study.claim.study_id
         log.error("study %s: %s\n%s", study_id, reason, tail, extra={"study": study_id})
-        if status < _SIGNAL_EXIT_BASE and tail:
+        if (full := self._disk_full_reason()) is not None:
+            reason += f": {full}"  # the log could not be written, and ends with something else
+        elif status < _SIGNAL_EXIT_BASE and tail:
             last = "".join(character for character in tail.splitlines()[-1] if character.isprintable())
             reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's message
         return reason
+
+    def _has_space(self) -> bool:
+        """Return whether there is room for another study; log when that changes."""
+        full = self._disk_full_reason()
+        if full is not None and not self._disk_is_full:
+            log.error("%s", full)
+        if full is None and self._disk_is_full:
+            log.info("there is room again, and studies are taken up")
+        self._disk_is_full = full is not None
+        return full is None
+
+    def _disk_full_reason(self) -> str | None:
+        try:
+            require_space(self._settings.home)
+        except DiskFullError as error:
+            return str(error)
+        return None
 
     def _ensure_recorder(self) -> None:
         recorder = self._recorder
@@ -246,8 +272,8 @@ def _run(settings: Settings, stopping: threading.Event) -> int:
                     return 1
                 try:
                     runner.run_once()
-                except OperationalError:
-                    log.exception("the database does not answer; it is asked again")
+                except OperationalError as error:
+                    log.exception("%s; it is asked again", describe_failure(error))
         finally:
             runner.stop(failure)
     finally:

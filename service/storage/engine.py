@@ -11,9 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.errors import DiskFullError
+
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
+#: SQLSTATE `disk_full`, of psycopg's errors.
+_POSTGRESQL_DISK_FULL = "53100"
 #: Seconds that a SQLite writer waits for another one.
 _BUSY_SECONDS = 30
 #: Seconds until retries of a lost connection end, and between two attempts.
@@ -73,6 +77,26 @@ def upsert(connection: Connection, table: Table, records: Sequence[Mapping[str, 
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updates), list(records))
 
 
+def is_disk_full(error: OperationalError) -> bool:
+    """Return whether a database operation failed because the database's disk is full.
+
+    Args:
+        error: What it raised.
+    """
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return getattr(error.orig, "sqlstate", None) == _POSTGRESQL_DISK_FULL
+
+
+def describe_failure(error: OperationalError) -> str:
+    """Return what is wrong with a database, in words.
+
+    Args:
+        error: What an operation raised.
+    """
+    return "the disk of the database is full" if is_disk_full(error) else "the database does not answer"
+
+
 def retry_on_disconnect(operation: Callable[[], Result]) -> Result:
     """Run a database operation, and retry it when the connection is lost; for processes without clients.
 
@@ -81,16 +105,19 @@ def retry_on_disconnect(operation: Callable[[], Result]) -> Result:
             confirmation is lost.
 
     Raises:
+        DiskFullError: The database's disk was full for a minute.
         OperationalError: The database was unreachable for a minute.
     """
     deadline = time.monotonic() + _RETRY_TIMEOUT_SECONDS
     while True:
         try:
             return operation()
-        except OperationalError:
+        except OperationalError as error:
             if time.monotonic() > deadline:
+                if is_disk_full(error):
+                    raise DiskFullError(f"the disk of the database is full ({error.orig}); free room on it") from error
                 raise
-            log.warning("the database does not answer; it is asked again", exc_info=True)
+            log.warning("%s; it is asked again", describe_failure(error), exc_info=True)
             time.sleep(_RETRY_DELAY_SECONDS)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from service.errors import ForeignDatabaseError, UnreachableError
+from service.errors import DiskFullError, ForeignDatabaseError, UnreachableError
 from service.home import prepare_home
 from service.settings import Settings
-from service.storage.engine import open_engine, writing_engine
+from service.storage.engine import is_disk_full, open_engine, writing_engine
 
 _FOLDER = Path(__file__).with_name("migrations")
 #: Id of PostgreSQL's advisory lock that serializes migrations.
@@ -86,6 +86,7 @@ def migrate_database(settings: Settings) -> str:
 
     Raises:
         ForeignDatabaseError: The database is from a newer version, or not of this service.
+        DiskFullError: The database's disk is full.
         UnreachableError: The database cannot be reached.
         UnwritableHomeError: The folder of the SQLite database cannot be written to.
     """
@@ -96,6 +97,8 @@ def migrate_database(settings: Settings) -> str:
         with engine.begin() as connection:
             migrate(connection)
     except OperationalError as error:
+        if is_disk_full(error):
+            raise DiskFullError(f"the disk of the database at {engine.url!r} is full; free room on it") from error
         raise UnreachableError(f"the database at {engine.url!r} does not answer: {error.orig}") from error
     finally:
         engine.dispose()

@@ -88,12 +88,20 @@ class ParameterStore:
         Args:
             run: A confirm run.
             parameters: As `torch.save` writes them.
+
+        Raises:
+            OSError: They cannot be written, as on a full disk; the message names the file.
         """
         path = self.path(run)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_bytes(parameters)
-        os.replace(partial, path)
+        try:
+            partial.write_bytes(parameters)
+            os.replace(partial, path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            # writing, unlike opening, raises without a name
+            raise OSError(error.errno, f"parameters cannot be kept: {error.strerror}", str(path)) from error
 
     def delete(self, run: Run) -> None:
         """Delete a run's parameters, if they exist.

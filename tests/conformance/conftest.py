@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,9 +19,9 @@ from tests.support.http_server import serve_app
 
 
 @pytest.fixture(scope="session")
-def app() -> FastAPI:
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """The application; each test gives it a database of its own."""
-    settings = Settings(home=Path("unused"), mlflow_uri="http://mlflow.test", rate_limit=0)
+    settings = Settings(home=tmp_path_factory.mktemp("home"), mlflow_uri="http://mlflow.test", rate_limit=0)
     return create_app(settings, Store(open_engine("sqlite://")))
 
 
@@ -50,9 +49,9 @@ def api(empty_api: httpx.Client, store: Store, catalogue: Catalogue) -> httpx.Cl
 
 
 @pytest.fixture(scope="session")
-def keyed_app() -> FastAPI:
+def keyed_app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """The application where keys are needed; each test gives it a database of its own."""
-    settings = Settings(home=Path("unused"), access=Access.KEYS, rate_limit=0)
+    settings = Settings(home=tmp_path_factory.mktemp("home"), access=Access.KEYS, rate_limit=0)
     return create_app(settings, Store(open_engine("sqlite://")))
 
 

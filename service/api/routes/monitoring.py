@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from service.api.authorization import RequireRole, allow_anonymous
-from service.api.dependencies import MetricsDep, StoreDep
+from service.api.dependencies import MetricsDep, SettingsDep, StoreDep
 from service.api.negotiation import preferred_media_type
 from service.api.problems import problem_responses, public_problem_responses
+from service.home import require_space
 from service.roles import Role
 from service.schemas.health import Health
 from service.storage.repositories.runners import Runners
@@ -53,8 +54,9 @@ async def alive() -> Health:
     dependencies=[Depends(allow_anonymous)],
     responses=public_problem_responses(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def ready(store: StoreDep) -> Health:
-    """Return 200 while a runner is active; 503 with the reason if submitted studies would only wait."""
+def ready(store: StoreDep, settings: SettingsDep) -> Health:
+    """Return 200 while a runner is active and has room; 503 with the reason if submitted studies would only wait."""
+    require_space(settings.home)
     runners = Runners(store)
     runners.catalogue()
     runners.require_active(datetime.now(UTC))

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.records.rows import Outcome, Run
 from studies.spec.parameters import Stage
+from tests.support.small_disk import SmallDisk
 
 
 def test_nothing_is_there_before_the_first_one(tmp_path: Path) -> None:
@@ -66,3 +69,15 @@ def test_deleting_removes_the_file_where_it_is(tmp_path: Path) -> None:
     parameters.delete(run())
     parameters.delete(run())
     assert not parameters.path(run()).exists()
+
+
+def test_on_a_full_disk_the_error_names_what_does_not_fit_and_nothing_partial_is_left(small_disk: SmallDisk) -> None:
+    parameters = ParameterStore(folder=small_disk.folder / "parameters")
+    parameters.save(run(), b"first")
+    small_disk.leave(4096)
+    with pytest.raises(OSError, match=r"parameters cannot be kept: No space left on device: '.*/parameters\.pt'"):
+        parameters.save(run(), bytes(2**20))
+    assert [file.name for file in parameters.path(run()).parent.iterdir()] == ["parameters.pt"]
+    assert parameters.path(run()).read_bytes() == b"first"
+    small_disk.free()
+    parameters.save(run(), bytes(2**20))
