@@ -49,8 +49,8 @@ def require_space(home: Path) -> None:
     room = f"it has room for {free / 1e6:.0f} MB" if free < MIN_FREE_BYTES else "it can take no further file"
     raise DiskFullError(
         f"the disk of L4_HOME is full: {room}. Logs, checkpoints, parameters and, by default, the database and "
-        f"MLflow's store are on it. No study is taken up until {MIN_FREE_BYTES / 1e6:.0f} MB are free: remove other files, "
-        "or enlarge it"
+        f"MLflow's store are on it. No study is taken up until {MIN_FREE_BYTES / 1e6:.0f} MB are free: remove other "
+        "files, or enlarge it"
     )
 
 
