@@ -67,6 +67,7 @@ class StudyRow:
         attempt: Number of claims so far.
         environment: Versions and hardware, as its driver recorded them; None before.
         mlflow_experiment: Id of its MLflow experiment; None before there is one.
+        mlflow_lacks: Number of its recorded runs that were deleted or altered in MLflow.
     """
 
     id: str
@@ -86,6 +87,7 @@ class StudyRow:
     attempt: int
     environment: Mapping[str, object] | None
     mlflow_experiment: str | None
+    mlflow_lacks: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,4 +197,5 @@ def study_from_row(row: Row[*tuple[Any, ...]]) -> StudyRow:
         attempt=row.attempt,
         environment=None if row.environment is None else cast(dict[str, object], json.loads(row.environment)),
         mlflow_experiment=row.mlflow_experiment,
+        mlflow_lacks=row.mlflow_lacks,
     )

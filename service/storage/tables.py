@@ -82,6 +82,7 @@ class _StudyColumns(TypedColumns):
     waiting: Named[str | None] = Column(Text)
     environment: Named[str | None] = Column(Text)
     mlflow_experiment: Named[str | None] = Column(String(64))
+    mlflow_lacks: Named[int] = Column(Integer, server_default="0")
     estimate: Named[str | None] = Column(Text)
     reached: Named[str | None] = Column(String(16))
 
@@ -181,7 +182,7 @@ class _RecordingColumns(TypedColumns):
 class _DeletionColumns(TypedColumns):
     study: Named[str] = Column(_ID, primary_key=True)
     at: Named[datetime] = Column(UtcTime)
-    mlflow: Named[bool]
+    mlflow_experiment: Named[str | None] = Column(String(64))
 
 
 class _CatalogueColumns(TypedColumns):

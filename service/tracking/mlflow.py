@@ -1,13 +1,16 @@
 """Records a study in MLflow, as an experiment with a parent run and a nested run per run; deletes experiments."""
 
 import csv
+import logging
 import math
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow.entities import Metric, Param
+from mlflow.entities import Experiment, LifecycleStage, Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -17,10 +20,14 @@ from studies.records.rows import Outcome, Run
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 
+log = logging.getLogger(__name__)
+
 #: MLflow's limit of metrics in one call.
 METRICS_PER_CALL = 1000
 #: Tag of an MLflow run that holds the key of the recorded run, or the study's id for the parent run.
 RUN_KEY_TAG = "l4.run"
+#: Tag of an experiment that holds the study's id.
+STUDY_TAG = "l4.study"
 
 
 class StudyTracker:
@@ -28,17 +35,15 @@ class StudyTracker:
 
     Args:
         uri: The tracking URI of MLflow.
-        study_id: The study's id; the experiment's name ends with it.
+        study_id: The study's id.
         spec: The study.
+        experiment_id: Id of its experiment, from `create_experiment`.
     """
 
-    def __init__(self, *, uri: str, study_id: str, spec: StudySpec) -> None:
-        """Find or create the experiment and its parent run."""
+    def __init__(self, *, uri: str, study_id: str, spec: StudySpec, experiment_id: str) -> None:
+        """Find or create the parent run."""
         self._client = MlflowClient(tracking_uri=uri)
-        self._study_id, self._spec = study_id, spec
-        name = f"{spec.name} [{study_id}]"
-        experiment = self._client.get_experiment_by_name(name)
-        self.experiment_id: str = experiment.experiment_id if experiment else self._client.create_experiment(name)
+        self._study_id, self._spec, self._experiment_id = study_id, spec, experiment_id
         # runs of an earlier recorder, including the one that it was recording when it stopped
         self._recorded = self._read_recorded_runs()
         self._parent = self._open_parent()
@@ -51,6 +56,10 @@ class StudyTracker:
         """
         self._client.log_text(self._parent, self._spec.model_dump_json(indent=2), "spec.json")
         self._client.log_text(self._parent, environment.model_dump_json(indent=2), "environment.json")
+
+    def count_runs(self) -> int:
+        """Return how many of the study's runs MLflow has now."""
+        return len(self._read_recorded_runs().keys() - {self._study_id})
 
     def close(self, files: Mapping[str, bytes], status: str) -> None:
         """End the parent run.
@@ -89,7 +98,7 @@ class StudyTracker:
             "outcome": run.outcome.value,
         }
         name = f"{run.workload} {run.arm} {run.stage} trial {run.trial:03d} seed {run.seed:04d}"
-        mlflow_run_id = self._client.create_run(self.experiment_id, tags=tags, run_name=name).info.run_id
+        mlflow_run_id = self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id
         metrics = _finite_metrics(run)
         for start in range(0, max(1, len(metrics)), METRICS_PER_CALL):
             part = metrics[start : start + METRICS_PER_CALL]
@@ -127,33 +136,107 @@ class StudyTracker:
             self._client.update_run(previous, status="RUNNING")  # it has ended if the study was retried
             return previous
         tags = self._tags() | {RUN_KEY_TAG: self._study_id}
-        return self._client.create_run(self.experiment_id, tags=tags, run_name=f"study {self._spec.name}").info.run_id
+        return self._client.create_run(self._experiment_id, tags=tags, run_name=f"study {self._spec.name}").info.run_id
 
     def _read_recorded_runs(self) -> dict[str, str]:
         """Return the ids of the experiment's MLflow runs, by the value of `RUN_KEY_TAG`."""
         recorded: dict[str, str] = {}
         token: str | None = None
         while True:
-            page = self._client.search_runs([self.experiment_id], max_results=1000, page_token=token)
-            recorded |= {run.data.tags[RUN_KEY_TAG]: run.info.run_id for run in page}
+            page = self._client.search_runs([self._experiment_id], max_results=1000, page_token=token)
+            # a run without the tag was made or altered by others, and is left alone
+            tagged = (run for run in page if RUN_KEY_TAG in run.data.tags)
+            recorded |= {run.data.tags[RUN_KEY_TAG]: run.info.run_id for run in tagged}
             token = page.token
             if not token:
                 return recorded
 
 
-def delete_experiment(*, uri: str, study_id: str) -> None:
-    """Delete a study's experiment with its runs and artifacts; does nothing if there is none.
+def create_experiment(*, uri: str, study_id: str, spec: StudySpec) -> str:
+    """Create a study's experiment, and return its id.
 
-    MLflow only hides deleted experiments and runs until `mlflow gc`; the artifacts are deleted at once.
+    Where the name is taken, by another's experiment or by an empty one of a recorder that died before it saved the id,
+    the new experiment gets a number after it.
+
+    Args:
+        uri: The tracking URI of MLflow.
+        study_id: The study's id; it is in the experiment's name.
+        spec: The study.
+    """
+    client = MlflowClient(tracking_uri=uri)
+    name = _experiment_name(spec.name, study_id)
+    number = 1
+    while True:
+        try:
+            return client.create_experiment(name, tags={STUDY_TAG: study_id})
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+        number += 1
+        name = f"{_experiment_name(spec.name, study_id)} ({number})"
+
+
+def is_usable(*, uri: str, study_id: str, experiment_id: str) -> bool:
+    """Return whether an experiment is the study's, and not deleted, so that runs can be recorded in it.
 
     Args:
         uri: The tracking URI of MLflow.
         study_id: The study's id.
+        experiment_id: Id of the study's experiment.
+    """
+    experiment = _find_experiment(MlflowClient(tracking_uri=uri), experiment_id)
+    return (
+        experiment is not None and experiment.lifecycle_stage == LifecycleStage.ACTIVE and _is_of(experiment, study_id)
+    )
+
+
+def delete_experiment(*, uri: str, study_id: str, experiment_id: str) -> None:
+    """Delete a study's experiment with its runs and artifacts; what may be another's is left alone, and logged.
+
+    MLflow only hides deleted experiments and runs until `mlflow gc`; the artifacts are deleted at once, if MLflow's
+    server keeps them in the experiment's own folder of its artifacts destination.
+
+    Args:
+        uri: The tracking URI of MLflow.
+        study_id: The study's id.
+        experiment_id: Id of the study's experiment, as the service saved it.
     """
     client = MlflowClient(tracking_uri=uri)
-    for experiment in client.search_experiments(filter_string=f"name LIKE '%[{study_id}]'"):
-        get_artifact_repository(experiment.artifact_location, uri).delete_artifacts()
-        client.delete_experiment(experiment.experiment_id)
+    experiment = _find_experiment(client, experiment_id)
+    if experiment is None or not _is_of(experiment, study_id):
+        name = "is not there" if experiment is None else f"{experiment.name!r} is not of this study"
+        log.warning("study %s: MLflow's experiment %s %s; nothing is deleted in MLflow", study_id, experiment_id, name)
+        return
+    location = experiment.artifact_location
+    if location == f"mlflow-artifacts:/{experiment_id}":
+        get_artifact_repository(location, uri).delete_artifacts()
+    else:
+        log.warning(
+            "study %s: the artifacts of MLflow's experiment %s are at %s and are left alone, since that is not the "
+            "experiment's folder of the artifacts destination of MLflow's server",
+            *(study_id, experiment_id, location),
+        )
+    if experiment.lifecycle_stage == LifecycleStage.ACTIVE:
+        client.delete_experiment(experiment_id)
+
+
+def _experiment_name(name: str, study_id: str) -> str:
+    return f"{name} [{study_id}]"
+
+
+def _find_experiment(client: MlflowClient, experiment_id: str) -> Experiment | None:
+    try:
+        return client.get_experiment(experiment_id)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+
+
+def _is_of(experiment: Experiment, study_id: str) -> bool:
+    """Return whether an experiment is the study's: after MLflow's database was replaced, its id may be another's."""
+    # those of earlier versions have no tag
+    return experiment.tags.get(STUDY_TAG) == study_id or experiment.name.endswith(_experiment_name("", study_id))
 
 
 def _run_key(run: Run) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from service.errors import ServiceError
+from service.errors import ServiceError, UnknownStudyError
 from service.home import prepare_home
 from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
@@ -20,7 +20,7 @@ from service.storage.engine import open_engine
 from service.storage.entities import StudyRow
 from service.storage.repositories.deletions import Deletion, Deletions
 from service.storage.repositories.studies import Store
-from service.tracking.mlflow import StudyTracker, delete_experiment
+from service.tracking.mlflow import StudyTracker, create_experiment, delete_experiment, is_usable
 from service.tracking.sync_state import SyncState
 from studies.environment import Environment
 from studies.execution.artifacts import CheckpointStore, ParameterStore
@@ -89,8 +89,8 @@ class Recorder:
     def _try_delete(self, deletion: Deletion, now: datetime) -> None:
         study_id = deletion.study_id
         try:
-            if deletion.mlflow:
-                delete_experiment(uri=self._settings.tracking_uri, study_id=study_id)
+            if deletion.experiment is not None:
+                delete_experiment(uri=self._settings.tracking_uri, study_id=study_id, experiment_id=deletion.experiment)
             self._deletions.finish(study_id)
         except Exception:
             log.exception("study %s was not deleted from all places; it is tried again in %s", study_id, _RETRY_DELAY)
@@ -118,16 +118,36 @@ class Recorder:
         tracker.close(files, _MLFLOW_STATUS[study.state])
         if study.state is not State.FAILED:  # a failed study may be retried, and continues from its checkpoints
             CheckpointStore(folder=self._settings.checkpoints_folder(study_id)).delete_all()
-        self._sync_state.finish(study, datetime.now(UTC))
+        self._sync_state.finish(study, datetime.now(UTC), tracker.count_runs())
         del self._trackers[study_id]
-        log.info("study %s is %s, and MLflow has all of it", study_id, study.state, extra={"study": study_id})
+        log.info(
+            "study %s is %s, and its recording in MLflow is complete", study_id, study.state, extra={"study": study_id}
+        )
         return False
 
     def _open(self, study: StudyRow) -> StudyTracker:
-        tracker = StudyTracker(uri=self._settings.tracking_uri, study_id=study.id, spec=study.spec)
-        self._store.set_experiment(study.id, tracker.experiment_id)
+        uri, experiment_id = self._settings.tracking_uri, study.mlflow_experiment
+        if experiment_id is None or not is_usable(uri=uri, study_id=study.id, experiment_id=experiment_id):
+            previous, experiment_id = experiment_id, self._create_experiment(study)
+            if previous is not None:
+                log.warning(
+                    "study %s: MLflow's experiment %s was deleted or altered there; later runs go into experiment %s",
+                    *(study.id, previous, experiment_id),
+                    extra={"study": study.id},
+                )
+        tracker = StudyTracker(uri=uri, study_id=study.id, spec=study.spec, experiment_id=experiment_id)
         tracker.describe(Environment.model_validate(study.environment))
         return tracker
+
+    def _create_experiment(self, study: StudyRow) -> str:
+        uri = self._settings.tracking_uri
+        experiment_id = create_experiment(uri=uri, study_id=study.id, spec=study.spec)
+        try:
+            self._store.set_experiment(study.id, experiment_id)
+        except UnknownStudyError:  # deleted meanwhile, and its deletion knows of no experiment
+            delete_experiment(uri=uri, study_id=study.id, experiment_id=experiment_id)
+            raise
+        return experiment_id
 
 
 def lock(home: Path) -> TextIO | None:

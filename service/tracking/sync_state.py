@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from service.storage.entities import RunRow, StudyRow
 from service.storage.repositories.runs import read_untracked_runs
@@ -50,14 +50,18 @@ class SyncState:
         with self._store.writing() as connection:
             connection.execute(update(runs).where(*same_run).values(tracked=True))
 
-    def finish(self, study: StudyRow, now: datetime) -> None:
+    def finish(self, study: StudyRow, now: datetime, found: int) -> None:
         """Mark a study as completely recorded in MLflow, unless it was retried meanwhile.
 
         Args:
             study: The ended study.
             now: The present time.
+            found: Number of its runs that are in MLflow; the others were deleted or altered there.
         """
+        total = select(func.count()).where(runs.c.study == study.id).scalar_subquery()
         unchanged = select(studies.c.id).where(studies.c.id == study.id, studies.c.ended_at == study.ended_at)
         with self._store.writing() as connection:
             if connection.execute(unchanged.with_for_update()).first() is not None:
                 connection.execute(insert(recordings).values(study=study.id, at=now))
+                lacks = update(studies).where(studies.c.id == study.id).values(mlflow_lacks=total - found)
+                connection.execute(lacks)

@@ -19,8 +19,8 @@ from service.storage.entities import Caller
 
 _PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
 _PUBLIC_FOLDER = "/static/"
-#: A proxy asks it with a browser's headers, and needs a 401 instead of a redirect.
-_NEVER_REDIRECTED = "/caller"
+#: A proxy asks them with a browser's headers, and needs a 401 instead of a redirect.
+_NEVER_REDIRECTED = frozenset({"/caller", "/caller/mlflow"})
 
 #: Requests without a valid key or session, from one address.
 FAILURES_PER_MINUTE = 60
@@ -109,7 +109,7 @@ def _wants_page(request: Request) -> bool:
     """Return whether a browser asks for a page."""
     accept = request.headers.get("accept", "")
     media_type = preferred_media_type(accept, ("application/json", "text/html"))
-    return request.method == "GET" and media_type == "text/html" and request.scope["path"] != _NEVER_REDIRECTED
+    return request.method == "GET" and media_type == "text/html" and request.scope["path"] not in _NEVER_REDIRECTED
 
 
 def _target(request: Request) -> str:

@@ -22,17 +22,18 @@ def is_same_origin(request: Request) -> bool | None:
     return None if origin is None else origin == f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
-def require_same_origin(request: Request, *, allow_unknown: bool) -> None:
+def require_same_origin(request: Request, *, allow_unknown: bool, method: str | None = None) -> None:
     """Reject a request with an unsafe method that comes from another site's page.
 
     Args:
         request: The request.
         allow_unknown: Whether to accept a request without any header about its origin.
+        method: The method of the browser's request, if a proxy asks on its behalf; the request's own if None.
 
     Raises:
         ForbiddenError: The request is rejected.
     """
-    if request.method in SAFE_METHODS:
+    if (method or request.method) in SAFE_METHODS:
         return
     same_origin = is_same_origin(request)
     if same_origin is False or (same_origin is None and not allow_unknown):

@@ -19,7 +19,12 @@ def conditions(
         ahead: Number of studies that will be claimed before it; ignored if it is not queued.
         now: The present time.
     """
-    return (*_waiting(study, ahead, now), *_range_extensions(searches), *_budget_cuts(searches))
+    return (
+        *_waiting(study, ahead, now),
+        *_range_extensions(searches),
+        *_budget_cuts(searches),
+        *_missing_in_mlflow(study),
+    )
 
 
 def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
@@ -44,3 +49,9 @@ def _budget_cuts(searches: Mapping[ArmKey, SearchProgress]) -> Iterator[str]:
         if search.truncated:
             planned = search.trials_done if search.done else search.trials
             yield f"the budget leaves the search for {arm} on {workload} {planned} of {search.requested_trials} trials"
+
+
+def _missing_in_mlflow(study: StudyRow) -> Iterator[str]:
+    if study.mlflow_lacks > 0:
+        runs = "1 run" if study.mlflow_lacks == 1 else f"{study.mlflow_lacks} runs"
+        yield f"MLflow lacks {runs} of it, deleted or altered there; its report has all runs"

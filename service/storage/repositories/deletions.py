@@ -24,11 +24,11 @@ class Deletion:
 
     Args:
         study_id: Its id.
-        mlflow: Whether to delete its MLflow experiment too.
+        experiment: Id of the MLflow experiment to delete; None to delete none.
     """
 
     study_id: str
-    mlflow: bool
+    experiment: str | None
 
 
 class Deletions:
@@ -49,7 +49,7 @@ class Deletions:
         Args:
             study_id: The study.
             now: The present time.
-            mlflow: Whether to delete its MLflow experiment too, which the recorder does.
+            mlflow: Whether to delete its MLflow experiment too, if it has one, which the recorder does.
 
         Returns:
             Whether the deletion is complete; otherwise it is recorded as pending, and the recorder finishes it.
@@ -61,24 +61,28 @@ class Deletions:
         if not is_valid_id(study_id):
             raise unknown_study(study_id)
         with self._store.writing() as connection:
-            _remove_rows(connection, study_id)
-            connection.execute(insert(deletions).values(study=study_id, at=now, mlflow=mlflow))
+            # kept before the row goes: names in MLflow are anybody's
+            own_experiment = _remove_rows(connection, study_id)
+            experiment = own_experiment if mlflow else None
+            connection.execute(insert(deletions).values(study=study_id, at=now, mlflow_experiment=experiment))
         log.info("study %s is deleted", study_id)
         try:
             self._remove_files(study_id)
         except OSError:
             log.exception("files of study %s are left, for the recorder to remove", study_id)
             return False
-        if mlflow:
+        if experiment is not None:
             return False
         self._remove_record(study_id)
         return True
 
     def pending(self) -> tuple[Deletion, ...]:
         """Return the pending deletions, oldest study first."""
-        query = select(deletions.c.study, deletions.c.mlflow).order_by(deletions.c.study)
+        query = select(deletions.c.study, deletions.c.mlflow_experiment).order_by(deletions.c.study)
         with self._store.reading() as connection:
-            return tuple(Deletion(study_id=study_id, mlflow=mlflow) for study_id, mlflow in connection.execute(query))
+            return tuple(
+                Deletion(study_id=study_id, experiment=experiment) for study_id, experiment in connection.execute(query)
+            )
 
     def finish(self, study_id: str) -> None:
         """Delete the remaining files of a deleted study, and its pending deletion.
@@ -100,14 +104,17 @@ class Deletions:
             connection.execute(delete(deletions).where(deletions.c.study == study_id))
 
 
-def _remove_rows(connection: Connection, study_id: str) -> None:
+def _remove_rows(connection: Connection, study_id: str) -> str | None:
+    """Delete all rows of an ended study, and return the id of its MLflow experiment, if it has one."""
     state = state_for_update(connection, study_id)
     if state not in ENDED:
         raise wrong_state(study_id, state, "deleted", "only one that has ended can; cancel it first")
+    experiment = connection.execute(select(studies.c.mlflow_experiment).where(studies.c.id == study_id)).scalar_one()
     for table in reversed(metadata.sorted_tables):  # referencing tables before referenced ones
         if "study" in table.c and table is not deletions:
             connection.execute(delete(table).where(table.c.study == study_id))
     connection.execute(delete(studies).where(studies.c.id == study_id))
+    return experiment
 
 
 def _raise_unless_missing(

@@ -21,7 +21,7 @@ from service.storage.repositories.listing import StudyFilter, read_study_page
 from service.storage.repositories.progress import ProgressCache
 from service.storage.repositories.runs import read_rows, read_run_page
 from service.storage.repositories.submission import find_by_idempotency_key, insert_study
-from service.storage.tables import events, reports, studies
+from service.storage.tables import events, reports, runs, studies
 from studies.planning.progress import Progress
 from studies.records.rows import Rows
 from studies.spec.study import StudySpec
@@ -345,9 +345,21 @@ class Store:
                 raise WrongStateError(f"study {study_id} is {state}; nothing of it may change any more")
 
     def set_experiment(self, study_id: str, experiment: str) -> None:
-        """Save the id of a study's MLflow experiment; also allowed after the study has ended."""
+        """Save the id of a study's new MLflow experiment, which lacks the runs recorded so far, if any.
+
+        Args:
+            study_id: The study; it may have ended.
+            experiment: Has no runs yet.
+
+        Raises:
+            UnknownStudyError: The study was deleted.
+        """
+        recorded = select(func.count()).where(runs.c.study == study_id, runs.c.tracked.is_(True)).scalar_subquery()
+        change = update(studies).where(studies.c.id == study_id)
         with self.writing() as connection:
-            connection.execute(update(studies).where(studies.c.id == study_id).values(mlflow_experiment=experiment))
+            changed = connection.execute(change.values(mlflow_experiment=experiment, mlflow_lacks=recorded))
+            if changed.rowcount == 0:
+                raise unknown_study(study_id)
 
     # --- the report ------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -57,11 +57,13 @@ class Row:
         who: May ask it; the others are answered 401 without a valid key, 403 with one.
         status: Of the answer to them, of a study that is queued.
         json: The body to ask it with.
+        headers: Further headers to ask it with.
     """
 
     who: frozenset[As]
     status: int = 200
     json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 #: A new route needs a row here.
@@ -74,6 +76,7 @@ TABLE = {
     "GET /static/{file}": Row(who=EVERYBODY),
     "GET /favicon.ico": Row(who=EVERYBODY),
     "GET /caller": Row(who=READERS),
+    "GET /caller/mlflow": Row(who=READERS, headers={"X-Original-Method": "GET", "X-Original-URI": "/mlflow/"}),
     "GET /": Row(who=READERS),
     "GET /pages/new": Row(who=READERS),
     "GET /pages/studies/{study_id}": Row(who=READERS),
@@ -114,6 +117,44 @@ TABLE = {
     "POST /studies/{study_id}/resume": Row(who=OWNERS),
     "POST /studies/{study_id}/cancel": Row(who=OWNERS),
     "POST /studies/{study_id}/retry": Row(who=OWNERS),
+}
+NOBODY = frozenset[As]()
+#: Who may send what to MLflow; tests/conformance/api/test_mlflow_access.py has every route of MLflow.
+MLFLOW_TABLE = {
+    "GET /mlflow/": READERS,
+    "HEAD /mlflow/": READERS,
+    "GET /mlflow/static-files/manifest.json": READERS,
+    "GET /mlflow/get-artifact?path=report/report.html&run_uuid=1": READERS,
+    "GET /mlflow/api/2.0/mlflow/runs/get?run_id=1": READERS,
+    "GET /mlflow/api/2.0/mlflow-artifacts/artifacts/1/2/artifacts/parameters.pt": READERS,
+    "POST /mlflow/api/2.0/mlflow/experiments/search": READERS,
+    "POST /mlflow/ajax-api/2.0/mlflow/experiments/search-datasets": READERS,
+    "POST /mlflow/ajax-api/2.0/mlflow/runs/search?a=1": READERS,
+    "POST /mlflow/ajax-api/3.0/mlflow/traces/search": READERS,
+    "POST /mlflow/graphql": READERS,
+    "POST /mlflow/api/2.0/mlflow/experiments/update": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/experiments/delete": ADMINS,
+    "POST /mlflow/ajax-api/2.0/mlflow/experiments/delete": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/experiments/delete?/mlflow/api/2.0/mlflow/experiments/search": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/experiments/delete#/search": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/search/../delete": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/create": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/log-batch": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/set-tag": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/delete-tag": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/delete": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/runs/delete%3F/search": ADMINS,
+    "POST /mlflow/ajax-api/2.0/mlflow/upload-artifact?path=a&run_uuid=1": ADMINS,
+    "PUT /mlflow/api/2.0/mlflow-artifacts/artifacts/1/2/artifacts/a.txt": ADMINS,
+    "DELETE /mlflow/api/2.0/mlflow-artifacts/artifacts/1": ADMINS,
+    "DELETE /mlflow/api/2.0/mlflow/registered-models/delete": ADMINS,
+    "PATCH /mlflow/api/2.0/mlflow/traces/1/tags": ADMINS,
+    "POST /mlflow/v1/traces": ADMINS,
+    "POST /mlflow/nothing": ADMINS,
+    "POST /mlflow/api/2.0/mlflow/experiments/create": NOBODY,
+    "POST /mlflow/ajax-api/2.0/mlflow/experiments/create": NOBODY,
+    "POST /mlflow/api/2.0/mlflow/experiments/%63reate?a=1": NOBODY,
+    "POST /mlflow/api/2.0/mlflow//experiments//create/": NOBODY,
 }
 #: What the parameters in paths stand for, beside the study.
 PARAMETERS = {
@@ -192,7 +233,7 @@ def test_who_may_ask(keyed_api: httpx.Client, keys: dict[As, str], study_id: str
     method, path = name.split(" ")
     row, path = TABLE[name], path.format(study_id=study_id, **PARAMETERS)
     for caller, key in keys.items():
-        request = keyed_api.build_request(method, path, json=row.json, headers=header(key))
+        request = keyed_api.build_request(method, path, json=row.json, headers=header(key) | dict(row.headers))
         answer = keyed_api.send(request, stream=True)  # events have no end
         if caller in row.who:
             assert answer.status_code == row.status, f"{name} {caller}"
@@ -205,6 +246,36 @@ def test_who_may_ask(keyed_api: httpx.Client, keys: dict[As, str], study_id: str
         answer.close()
         assert SECURITY_HEADERS.keys() <= {each.title() for each in answer.headers}, f"{name} {caller}"
         assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", MLFLOW_TABLE)
+def test_who_may_send_what_to_mlflow(keyed_api: httpx.Client, keys: dict[As, str], name: str) -> None:
+    method, uri = name.split(" ")
+    original = {"X-Original-Method": method, "X-Original-URI": uri}
+    for caller, key in keys.items():
+        answer = keyed_api.get("/caller/mlflow", headers=original | header(key))
+        if caller in MLFLOW_TABLE[name]:
+            assert answer.status_code == 200, f"{name} {caller}"
+        else:
+            found = problem_of(answer, 403 if caller in READERS else 401)
+            assert "keys create" in found.detail or "artifact_location" in found.detail
+
+
+def test_a_request_to_mlflow_that_is_not_described_is_not_admitted(
+    keyed_api: httpx.Client, keys: dict[As, str]
+) -> None:
+    for original in ({}, {"X-Original-Method": "GET"}, {"X-Original-URI": "/mlflow/"}):
+        problem_of(keyed_api.get("/caller/mlflow", headers=original | header(keys[As.ADMIN])), 422)
+
+
+@pytest.mark.parametrize("origin", [{"Origin": "http://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_page_of_another_site_changes_nothing_in_mlflow(
+    keyed_api: httpx.Client, keys: dict[As, str], origin: dict[str, str]
+) -> None:
+    asked = {"X-Original-URI": "/mlflow/api/2.0/mlflow/runs/delete"} | header(keys[As.ADMIN])
+    for method, status in (("POST", 403), ("DELETE", 403), ("GET", 200)):
+        answer = keyed_api.get("/caller/mlflow", headers=asked | origin | {"X-Original-Method": method})
+        assert answer.status_code == status
 
 
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.who == OWNERS])

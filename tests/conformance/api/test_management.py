@@ -134,9 +134,11 @@ def test_a_deleted_study_is_nowhere(api: httpx.Client, store: Store, spec: Study
 
 
 def test_what_mlflow_has_of_a_deleted_study_follows(api: httpx.Client, store: Store, spec: StudySpec) -> None:
-    study_id = bring_to(store, spec, State.FAILED)
+    study_id, unrecorded = bring_to(store, spec, State.FAILED), bring_to(store, spec, State.FAILED)
+    store.set_experiment(study_id, "17")
     answer = api.delete(f"/studies/{study_id}", params={"mlflow": True})
     assert (answer.status_code, answer.content) == (202, b"")
+    assert api.delete(f"/studies/{unrecorded}", params={"mlflow": True}).status_code == 204
     problem_of(api.get(f"/studies/{study_id}"), 404)
     problem_of(api.delete(f"/studies/{study_id}", params={"mlflow": True}), 404)
     found = problem_of(api.delete(f"/studies/{study_id}", params={"mlflow": "perhaps"}), 422)

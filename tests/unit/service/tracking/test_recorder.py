@@ -174,7 +174,7 @@ def test_a_retried_study_is_followed_once_more(store: Store, study: Study, recor
     assert study.recorded()[0].info.status == "FAILED"
 
     store.execute(study.id, commands.retry)
-    SyncState(store).finish(failed, NOW)  # as a recorder that read the study before the retry
+    SyncState(store).finish(failed, NOW, found=4)  # as a recorder that read the study before the retry
     study.claim()
     record_all(recorder)
     parent, runs = study.recorded()
@@ -233,10 +233,10 @@ def test_a_study_that_mlflow_refuses_holds_up_no_other(
     other.end(State.SUCCEEDED)
     opened = StudyTracker.__init__
 
-    def refuse(tracker: StudyTracker, *, uri: str, study_id: str, spec: StudySpec) -> None:
+    def refuse(tracker: StudyTracker, *, uri: str, study_id: str, spec: StudySpec, experiment_id: str) -> None:
         if study_id == study.id:
             raise OSError("no MLflow")
-        opened(tracker, uri=uri, study_id=study_id, spec=spec)
+        opened(tracker, uri=uri, study_id=study_id, spec=spec, experiment_id=experiment_id)
 
     with monkeypatch.context() as patched:
         patched.setattr(StudyTracker, "__init__", refuse)

@@ -1,6 +1,5 @@
 """Deletion of MLflow experiments of deleted studies: completed despite interruptions, other studies unaffected."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,19 +20,6 @@ from tests.unit.service.tracking.test_recorder import NOW, WHOLE, Study, keys, r
 pytestmark = [pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"), pytest.mark.heavy]
 
 
-@pytest.fixture(scope="module")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)  # such a store keeps artifacts in the working directory
-        yield f"sqlite:///{folder / 'mlflow.db'}"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, mlflow_uri: str) -> Settings:
-    return Settings(home=tmp_path, mlflow_uri=mlflow_uri)
-
-
 @pytest.fixture
 def recorder(store: Store, settings: Settings) -> Recorder:
     return Recorder(settings, store, lambda: False)
@@ -47,9 +33,10 @@ class Recorded:
         spec: The study.
         settings: The deployment's settings.
         recorder: The recorder that records it.
+        artifacts: The artifacts destination of MLflow's server.
     """
 
-    def __init__(self, store: Store, spec: StudySpec, settings: Settings, recorder: Recorder) -> None:
+    def __init__(self, store: Store, spec: StudySpec, settings: Settings, recorder: Recorder, artifacts: Path) -> None:
         self.study = Study(store, spec, settings)
         self.study.end(State.SUCCEEDED)
         record_all(recorder)
@@ -57,7 +44,7 @@ class Recorded:
         assert experiment is not None
         self.id, self.experiment = self.study.id, experiment
         self._client = MlflowClient(settings.tracking_uri)
-        self.artifacts = Path(self._client.get_experiment(experiment).artifact_location.removeprefix("file://"))
+        self.artifacts = artifacts / experiment
         assert len(self.files()) == 3 + 2 * 2
 
     def files(self) -> list[Path]:
@@ -86,8 +73,9 @@ def test_its_experiment_is_gone_with_its_artifacts_and_no_other_is(
     settings: Settings,
     recorder: Recorder,
     removing: Deletions,
+    artifacts: Path,
 ) -> None:
-    gone, kept = (Recorded(store, spec, settings, recorder) for _ in range(2))
+    gone, kept = (Recorded(store, spec, settings, recorder, artifacts) for _ in range(2))
     settings.driver_log(gone.id).parent.mkdir(parents=True, exist_ok=True)
     assert not removing.delete(gone.id, NOW, mlflow=True)
     record_all(recorder)
@@ -110,8 +98,9 @@ def test_its_experiment_stays_where_that_was_not_asked_for(
     settings: Settings,
     recorder: Recorder,
     removing: Deletions,
+    artifacts: Path,
 ) -> None:
-    recorded = Recorded(store, spec, settings, recorder)
+    recorded = Recorded(store, spec, settings, recorder, artifacts)
     assert removing.delete(recorded.id, NOW, mlflow=False)
     record_all(recorder)
     assert recorded.is_there()
@@ -124,13 +113,14 @@ def test_an_mlflow_that_is_away_is_asked_again_by_any_later_recorder(
     settings: Settings,
     recorder: Recorder,
     removing: Deletions,
+    artifacts: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorded = Recorded(store, spec, settings, recorder)
+    recorded = Recorded(store, spec, settings, recorder, artifacts)
     removing.delete(recorded.id, NOW, mlflow=True)
     attempts: list[str] = []
 
-    def refuse(*, uri: str, study_id: str) -> None:
+    def refuse(*, uri: str, study_id: str, experiment_id: str) -> None:
         attempts.append(study_id)
         raise OSError("no MLflow")
 
@@ -153,9 +143,10 @@ def test_one_that_dies_in_between_is_finished_by_the_next(
     settings: Settings,
     recorder: Recorder,
     removing: Deletions,
+    artifacts: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorded = Recorded(store, spec, settings, recorder)
+    recorded = Recorded(store, spec, settings, recorder, artifacts)
     removing.delete(recorded.id, NOW, mlflow=True)
 
     def die(*_arguments: object) -> None:

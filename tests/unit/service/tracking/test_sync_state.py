@@ -36,7 +36,7 @@ def test_a_study_is_unfinished_from_its_first_driver_on_until_mlflow_has_it_all(
 
     store.transition(first, State.SUCCEEDED, "")
     assert recordings.unfinished() == (first, second)
-    recordings.finish(store.study(first), NOW)
+    recordings.finish(store.study(first), NOW, found=0)
     assert recordings.unfinished() == (second,)
 
 

@@ -105,3 +105,11 @@ def test_an_extended_range_is_named(study: StudyRow) -> None:
     running = replace(study, state=State.RUNNING)
     assert conditions(running, standing(study, 0.01), 0, NOW) == ()
     assert conditions(running, standing(study, 0.1), 0, NOW) == ("range extended for sgd on digits_mlp: lr 0.001 to 1",)
+
+
+def test_runs_that_are_missing_in_mlflow_are_counted(study: StudyRow) -> None:
+    ended = replace(study, state=State.SUCCEEDED)
+    assert conditions(ended, {}, 0, NOW) == ()
+    for missing, runs in ((1, "1 run"), (4, "4 runs")):
+        (said,) = conditions(replace(ended, mlflow_lacks=missing), {}, 0, NOW)
+        assert said.startswith(f"MLflow lacks {runs} of it")

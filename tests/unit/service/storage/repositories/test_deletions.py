@@ -77,7 +77,7 @@ def trained(store: Store, spec: StudySpec, settings: Settings, key: str) -> str:
     )
     ledger.save_speeds(subject, [Speed(lanes=1, mode=Mode.EAGER, seconds=1.0, compile_seconds=0.0)])
     ledger.end(State.SUCCEEDED, "")
-    SyncState(store).finish(store.study(study_id), NOW)
+    SyncState(store).finish(store.study(study_id), NOW, found=2)
     for file in (settings.driver_log(study_id), settings.parameters_folder(study_id) / "digits_mlp" / "parameters.pt"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("something")
@@ -149,13 +149,22 @@ def test_an_unknown_id_removes_nothing(settings: Settings, removing: Deletions, 
 
 def test_what_mlflow_has_of_it_is_noted_for_the_recorder(case: Case, settings: Settings, removing: Deletions) -> None:
     case.bring_to("FAILED")
+    case.store.set_experiment(case.id, "17")
     settings.driver_log(case.id).parent.mkdir(parents=True)
     assert not removing.delete(case.id, NOW, mlflow=True)
     assert not settings.study_folder(case.id).exists()
-    assert removing.pending() == (Deletion(study_id=case.id, mlflow=True),)
+    assert removing.pending() == (Deletion(study_id=case.id, experiment="17"),)
     for _ in range(2):
         removing.finish(case.id)
         assert removing.pending() == ()
+
+
+def test_a_study_that_mlflow_has_nothing_of_is_deleted_at_once(case: Case, removing: Deletions) -> None:
+    case.bring_to("FAILED")
+    assert removing.delete(case.id, NOW, mlflow=True)
+    assert removing.pending() == ()
+    with pytest.raises(UnknownStudyError):
+        case.store.set_experiment(case.id, "17")
 
 
 def test_files_that_are_in_the_way_are_left_and_noted(
@@ -175,7 +184,7 @@ def test_files_that_are_in_the_way_are_left_and_noted(
         case.store.study(case.id)
     with pytest.raises(OSError, match="symbolic link"):
         removing.finish(case.id)
-    assert removing.pending() == (Deletion(study_id=case.id, mlflow=False),)
+    assert removing.pending() == (Deletion(study_id=case.id, experiment=None),)
     settings.study_folder(case.id).unlink()
     removing.finish(case.id)
     assert removing.pending() == ()
@@ -196,7 +205,7 @@ def test_a_process_that_dies_in_between_leaves_the_rest_noted(
             removing.delete(case.id, NOW, mlflow=False)
     with pytest.raises(UnknownStudyError):
         case.store.study(case.id)
-    assert removing.pending() == (Deletion(study_id=case.id, mlflow=False),)
+    assert removing.pending() == (Deletion(study_id=case.id, experiment=None),)
     removing.finish(case.id)
     assert not settings.study_folder(case.id).exists()
     assert removing.pending() == ()
