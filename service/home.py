@@ -1,5 +1,6 @@
 """The folder L4_HOME: made if it is missing, and checked before a process starts to write there."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +11,8 @@ from service.errors import DiskFullError, UnwritableHomeError
 _ENTRIES = ("studies.db", "studies", "logs", "mlflow", "programs")
 #: Room for SQLite's journal, a checkpoint, and the logs until somebody looks. With less, nothing new is begun.
 MIN_FREE_BYTES = 64 * 2**20
+#: Exit status of a process that ends because a disk is full.
+DISK_FULL_STATUS = os.EX_IOERR
 
 
 def prepare_home(home: Path) -> None:
@@ -52,6 +55,15 @@ def require_space(home: Path) -> None:
         f"MLflow's store are on it. No study is taken up until {MIN_FREE_BYTES / 1e6:.0f} MB are free: remove other "
         "files, or enlarge it"
     )
+
+
+def is_no_space(error: OSError) -> bool:
+    """Return whether something failed because a disk, or a user's quota, is full.
+
+    Args:
+        error: What it raised.
+    """
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _unwritable(home: Path, path: Path, reason: str) -> UnwritableHomeError:

@@ -1,6 +1,5 @@
 """Error responses: problem+json (RFC 9457) or an error page, and their part of the OpenAPI document."""
 
-import errno
 import json
 import logging
 import math
@@ -44,6 +43,7 @@ from service.errors import (
     UnknownWorkloadError,
     WrongStateError,
 )
+from service.home import is_no_space
 from service.schemas.problems import FaultResponse, Problem
 from service.storage.engine import is_disk_full
 from studies.validation.faults import Fault, InvalidStudyError, json_pointer
@@ -332,7 +332,7 @@ async def _database_error(request: Request, error: Exception) -> Response:
 
 async def _file_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_no_space(error):
         raise error
     _LOG.error("a disk is full", exc_info=error)
     detail = "A disk of the service is full, of temporary files or of L4_HOME; ask again once somebody has made room."

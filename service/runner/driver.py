@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar, final
 
+from service.errors import DiskFullError
+from service.home import DISK_FULL_STATUS, is_no_space
 from service.processes.json_logging import configure_json_logging
 from service.runner.ledger import StudyLedger
 from service.settings import Settings, read_settings
@@ -194,6 +196,9 @@ def main(arguments: list[str]) -> int:
 
     Args:
         arguments: The address of the Ray cluster.
+
+    Returns:
+        The exit status: `DISK_FULL_STATUS` if a disk was full, since the log cannot tell that then.
     """
     assignment = sys.stdin.readline().split()
     if not assignment:
@@ -207,7 +212,13 @@ def main(arguments: list[str]) -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     log.info("process %s drives the study", os.getpid())
-    drive(settings, study_id, token, arguments[0], stopping)
+    try:
+        drive(settings, study_id, token, arguments[0], stopping)
+    except (DiskFullError, OSError) as error:
+        if isinstance(error, OSError) and not is_no_space(error):
+            raise
+        log.exception("the study cannot go on while a disk is full")
+        return DISK_FULL_STATUS
     return 0
 
 

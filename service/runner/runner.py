@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import OperationalError
 
 from service.errors import DiskFullError, ServiceError, UnknownStudyError
-from service.home import prepare_home, require_space
+from service.home import DISK_FULL_STATUS, prepare_home, require_space
 from service.processes.child_process import ChildProcess, ProcessSpec
 from service.processes.json_logging import configure_json_logging
 from service.processes.log_files import last_lines
@@ -164,8 +164,11 @@ class Runner:
         reason = f"the driver process died (exit status {status})"
         study_id = active_study.claim.study_id
         log.error("study %s: %s\n%s", study_id, reason, tail, extra={"study": study_id})
-        if (full := self._disk_full_reason()) is not None:
-            reason += f": {full}"  # the log could not be written, and ends with something else
+        # what the log ends with is of no use where the log could not be written
+        if status == DISK_FULL_STATUS:
+            reason = "the driver could not write, since the disk of L4_HOME or of the database was full"
+        elif (full := self._disk_full_reason()) is not None:
+            reason += f": {full}"
         elif status < _SIGNAL_EXIT_BASE and tail:
             last = "".join(character for character in tail.splitlines()[-1] if character.isprintable())
             reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's message
