@@ -1,14 +1,18 @@
 """The HTTP service: `python -m service.app`."""
 
+import asyncio
+import contextlib
 import logging
 import signal
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.exceptions import ExceptionMiddleware
 
+from service.api.computations import Computations
+from service.api.connections import MAX_WAITING, Connections, raise_file_limit
 from service.api.event_watcher import EventWatcher
 from service.api.middleware.authentication import FAILURES_PER_MINUTE, AuthenticationMiddleware
 from service.api.middleware.rate_limit import RateLimiter
@@ -32,6 +36,7 @@ from service.api.routes import (
     studies,
     webhooks,
 )
+from service.api.streams import OpenStreams
 from service.errors import ServiceError
 from service.home import prepare_home
 from service.processes.json_logging import configure_json_logging
@@ -48,6 +53,8 @@ log = logging.getLogger("service.app")  # as a program its name is `__main__`
 _SUMMARY = "Settles whether an optimizer really beats tuned baselines."
 #: Event streams have no end of their own, so a shutdown waits for them only this long.
 _SHUTDOWN_SECONDS = 2
+#: After that uvicorn waits for what its clients have left.
+_MAX_SHUTDOWN_SECONDS = 5
 _ROUTES = (
     *(studies, plans, queue, management, runs, events, logs, reports, catalogue, webhooks, monitoring, docs, caller),
     *(session, static, pages),
@@ -65,6 +72,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.settings = settings
     app.state.store = store
     app.state.event_watcher = EventWatcher(store)
+    app.state.open_streams = OpenStreams()
+    app.state.computations = Computations()
     app.state.webhook_client = WebhookClient(allow_private=settings.webhooks_private)
     app.state.failure_limiter = RateLimiter(FAILURES_PER_MINUTE)
     app.state.templates = PageTemplates(settings)
@@ -117,19 +126,31 @@ def _serve(settings: Settings) -> None:
     dispatcher.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: uvicorn returns from it
     try:
-        uvicorn.run(
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_listen(app, settings))
+    finally:
+        dispatcher.stop()
+    engine.dispose()
+
+
+async def _listen(app: FastAPI, settings: Settings) -> None:
+    connections = Connections(min(MAX_WAITING, raise_file_limit() // 2))
+    server = uvicorn.Server(
+        uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
+            http=cast(type[asyncio.Protocol], connections.open),  # uvicorn only calls it
             ws="none",
             access_log=False,  # RequestLogMiddleware logs requests
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=_MAX_SHUTDOWN_SECONDS,
         )
-    finally:
-        dispatcher.stop()
-    engine.dispose()
+    )
+    closing = asyncio.create_task(connections.close_at_exit(server, _SHUTDOWN_SECONDS))
+    await server.serve()
+    closing.cancel()
 
 
 if __name__ == "__main__":

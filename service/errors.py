@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from studies.validation.faults import Fault
+from studies.validation.faults import Fault, describe_faults
 
 
 class ServiceError(Exception):
@@ -85,7 +85,7 @@ class NoLogError(ServiceError):
 
 
 class KeyReusedError(ServiceError):
-    """An idempotency key that was used with another study before."""
+    """An idempotency key that was used with another request before."""
 
 
 class WrongStateError(ServiceError):
@@ -131,7 +131,7 @@ class InvalidBodyError(ServiceError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         """Keep the faults."""
-        super().__init__("; ".join(f"{fault.pointer or '(the whole body)'}: {fault.detail}" for fault in faults))
+        super().__init__(describe_faults(faults))
         self.faults = tuple(faults)
 
 
@@ -144,7 +144,7 @@ class CannotCompareError(ServiceError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         """Keep the faults."""
-        super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        super().__init__(describe_faults(faults))
         self.faults = tuple(faults)
 
 

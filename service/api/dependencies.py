@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Query, Request
 
+from service.api.computations import Computations
 from service.api.event_watcher import EventWatcher
 from service.api.prometheus import PrometheusMetrics
 from service.schemas.requests import NO_NUL
@@ -30,6 +31,10 @@ def _get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
+def _get_computations(request: Request) -> Computations:
+    return cast(Computations, request.app.state.computations)
+
+
 def _get_event_watcher(request: Request) -> EventWatcher:
     return cast(EventWatcher, request.app.state.event_watcher)
 
@@ -38,6 +43,7 @@ StoreDep = Annotated[Store, Depends(_get_store)]
 WebhookClientDep = Annotated[WebhookClient, Depends(_get_webhook_client)]
 MetricsDep = Annotated[PrometheusMetrics, Depends(_get_metrics)]
 SettingsDep = Annotated[Settings, Depends(_get_settings)]
+ComputationsDep = Annotated[Computations, Depends(_get_computations)]
 EventWatcherDep = Annotated[EventWatcher, Depends(_get_event_watcher)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Maximum number of items in the page.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the previous page.")]
@@ -56,6 +62,6 @@ IdempotencyKeyHeader = Annotated[
     Header(
         min_length=1,
         max_length=255,
-        description="The same key with the same body gives the same study; with another body, 422.",
+        description="The same key with the same body gives the same study; with another body or priority, 422.",
     ),
 ]

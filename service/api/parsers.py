@@ -3,16 +3,21 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Protocol, cast
 
 import yaml
 
-from service.errors import BadBodyError
-from studies.validation.faults import Fault, json_pointer
+from service.errors import BadBodyError, quote_value
+from studies.validation.faults import MAX_NAMED_FAULTS, Fault, json_pointer
 
 #: Deeper nesting could exhaust the stack; no study needs it.
 MAX_DEPTH = 32
+
+#: More values, or longer keys, could take seconds to check and megabytes to answer; no study needs them.
+MAX_VALUES, MAX_KEY_LENGTH = 10_000, 100
+#: A value is at most three events of YAML: its key, its start and its end.
+_EVENTS_PER_VALUE = 3
 
 #: Longer integers are read as infinite, and so rejected: Python is very slow at reading very long ones.
 _MAX_DIGITS = 300
@@ -70,7 +75,7 @@ def parse_yaml(content: bytes) -> object:
     """
     text = _decode(content)
     try:
-        document = _parse_document(yaml.parse(text, Loader=yaml.CSafeLoader))
+        document = _parse_document(_limit_events(yaml.parse(text, Loader=yaml.CSafeLoader)))
     except yaml.MarkedYAMLError as error:
         problem = error.problem or error.context or "unreadable"
         raise BadBodyError(f"not YAML: {problem}{_position(error.problem_mark or error.context_mark)}") from error
@@ -94,7 +99,7 @@ def _unique_keys(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     members: dict[str, object] = {}
     for key, value in pairs:
         if key in members:
-            raise BadBodyError(f"the key {key!r} is given twice in one object; give it once")
+            raise BadBodyError(f"the key {quote_value(key)} is given twice in one object; give it once")
         members[key] = value
     return members
 
@@ -107,30 +112,53 @@ def _nesting_error() -> BadBodyError:
     return BadBodyError(f"nested deeper than {MAX_DEPTH} levels; a study is flatter")
 
 
+def _size_error(faults: Sequence[Fault] = ()) -> BadBodyError:
+    return BadBodyError(f"more than {MAX_VALUES} values; a study is smaller", faults)
+
+
 def _check_values(document: object) -> None:
-    """Reject numbers that are not finite, text that is not Unicode, and deep nesting, without recursion."""
-    faults: list[Fault] = []
+    """Reject what no study can have, without recursion.
+
+    That is: many values, deep nesting, long keys, numbers that are not finite, and text that is not Unicode.
+    """
+    found: list[tuple[tuple[object, ...], str]] = []
     pending: list[tuple[tuple[object, ...], object]] = [((), document)]
+    values = 1
     while pending:
         path, value = pending.pop()
-        if len(path) >= MAX_DEPTH and isinstance(value, dict | list):
-            raise _nesting_error()
         fault = _find_fault(value)
         if fault is not None:
-            faults.append(Fault(pointer=json_pointer(*path), detail=fault))
+            found.append((path, fault))
+        if not isinstance(value, dict | list):
+            continue
+        if len(path) >= MAX_DEPTH:
+            raise _nesting_error()
+        values += len(cast(Sized, value))
+        if values > MAX_VALUES:
+            detail = f"it has {len(cast(Sized, value))} values; give fewer"
+            raise _size_error([Fault(pointer=json_pointer(*path), detail=detail)])
         if isinstance(value, dict):
             members = cast(dict[str, object], value)
-            faults += [
-                Fault(pointer=json_pointer(*path), detail=key_fault)
-                for key in members
-                if (key_fault := _find_fault(key))
-            ]
-            pending += [((*path, key), member) for key, member in members.items()]
-        elif isinstance(value, list):
-            pending += [((*path, i), member) for i, member in enumerate(cast(list[object], value))]
-    if faults:
-        faults.sort(key=lambda fault: fault.pointer)
-        raise BadBodyError("the body has values that no study can have", faults)
+            _check_key_lengths(members, path)
+            found += [(path, key_fault) for key in members if (key_fault := _find_fault(key))]
+        else:
+            members = dict(enumerate(cast(list[object], value)))
+        pending += [((*path, key), member) for key, member in reversed(members.items())]
+    if found:
+        more = len(found) - MAX_NAMED_FAULTS
+        counted = f"; `faults` names {MAX_NAMED_FAULTS} of them, {more} more are there" if more > 0 else ""
+        faults = [Fault(pointer=json_pointer(*path), detail=fault) for path, fault in found[:MAX_NAMED_FAULTS]]
+        raise BadBodyError(f"the body has values that no study can have{counted}", faults)
+
+
+def _check_key_lengths(keys: Iterable[str], path: Sequence[object]) -> None:
+    """Reject long keys at once: each is part of the pointers of all that is below it."""
+    for key in keys:
+        if len(key) > MAX_KEY_LENGTH:
+            detail = f"the key {quote_value(key)} has {len(key)} characters; no key is longer than {MAX_KEY_LENGTH}"
+            raise BadBodyError(
+                "the body has a key that no study can have", [Fault(pointer=json_pointer(*path), detail=detail)]
+            )
 
 
 def _find_fault(value: object) -> str | None:
@@ -139,6 +167,14 @@ def _find_fault(value: object) -> str | None:
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         return f"{value[:60]!r} has half of a surrogate pair; give Unicode text"
     return None
+
+
+def _limit_events(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
+    """Yield events while there are few: reading them takes much longer than reading JSON."""
+    for count, event in enumerate(events):
+        if count > MAX_VALUES * _EVENTS_PER_VALUE:
+            raise _size_error()
+        yield event
 
 
 def _parse_document(events: Iterator[yaml.Event]) -> object:
@@ -178,19 +214,25 @@ def _parse_mapping(events: Iterator[yaml.Event], depth: int) -> dict[str, object
         if not isinstance(key, yaml.ScalarEvent):
             raise BadBodyError(f"a key that is no text{_position(key.start_mark)}")
         if key.value in members:
-            raise BadBodyError(f"the key {key.value!r} is given twice{_position(key.start_mark)}; give it once")
+            raise BadBodyError(
+                f"the key {quote_value(key.value)} is given twice{_position(key.start_mark)}; give it once"
+            )
         members[key.value] = _parse_node(events, next(events), depth + 1)
     return members
 
 
 def _reject_references(event: yaml.Event) -> None:
     if isinstance(event, yaml.AliasEvent):
-        raise BadBodyError(f"the alias *{event.anchor}{_position(event.start_mark)}; aliases are refused, write it out")
+        raise BadBodyError(
+            f"the alias *{str(event.anchor)[:60]}{_position(event.start_mark)}; aliases are refused, write it out"
+        )
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-        raise BadBodyError(f"the anchor &{event.anchor}{_position(event.start_mark)}; anchors are refused, remove it")
+        raise BadBodyError(
+            f"the anchor &{event.anchor[:60]}{_position(event.start_mark)}; anchors are refused, remove it"
+        )
     tag = event.tag if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) else None
     if tag is not None:
-        raise BadBodyError(f"the tag {tag}{_position(event.start_mark)}; tags are refused, remove it")
+        raise BadBodyError(f"the tag {tag[:60]}{_position(event.start_mark)}; tags are refused, remove it")
 
 
 def _parse_scalar(event: yaml.ScalarEvent) -> object:

@@ -46,7 +46,7 @@ from service.errors import (
 from service.home import is_no_space
 from service.schemas.problems import FaultResponse, Problem
 from service.storage.engine import is_disk_full
-from studies.validation.faults import Fault, InvalidStudyError, json_pointer
+from studies.validation.faults import MAX_NAMED_FAULTS, Fault, InvalidStudyError, describe_faults, json_pointer
 
 _MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ _PROBLEM_KINDS: dict[type[ServiceError], ProblemKind] = {
     UnknownWebhookError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-webhook", title="No such webhook"),
     UnknownReportFileError: ProblemKind(status=HTTPStatus.NOT_FOUND, name="unknown-report-file", title="No such file"),
     KeyReusedError: ProblemKind(
-        status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another study"
+        status=HTTPStatus.UNPROCESSABLE_ENTITY, name="key-reused", title="The key was given with another request"
     ),
     WrongStateError: ProblemKind(
         status=HTTPStatus.CONFLICT, name="wrong-state", title="The study's state does not allow it"
@@ -228,7 +228,7 @@ def _wants_page(request: Request) -> bool:
 
 
 def _fault_responses(faults: Sequence[Fault]) -> list[FaultResponse]:
-    return [FaultResponse(pointer=fault.pointer, detail=fault.detail) for fault in faults]
+    return [FaultResponse(pointer=fault.pointer, detail=fault.detail) for fault in faults[:MAX_NAMED_FAULTS]]
 
 
 async def _login_needed(_request: Request, error: Exception) -> Response:
@@ -238,11 +238,12 @@ async def _login_needed(_request: Request, error: Exception) -> Response:
 
 async def _invalid_study(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidStudyError)
-    faults = _fault_responses(error.faults)
+    faults = error.faults
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return _problem_response(
-        request, _INVALID_STUDY.problem(f"{count}; nothing was stored. Correct what `faults` names.", faults)
-    )
+    more = len(faults) - MAX_NAMED_FAULTS
+    unnamed = f", and post it again to learn of the {more} more" if more > 0 else ""
+    detail = f"{count}; nothing was stored. Correct what `faults` names{unnamed}."
+    return _problem_response(request, _INVALID_STUDY.problem(detail, _fault_responses(faults)))
 
 
 async def _bad_body(request: Request, error: Exception) -> Response:
@@ -264,9 +265,9 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(item["loc"][0] == "path" for item in error.errors()):
         return await _http_error(request, HTTPException(HTTPStatus.NOT_FOUND))
-    faults = [FaultResponse(pointer=json_pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
-    detail = "; ".join(f"{fault.pointer.removeprefix('/query/')}: {fault.detail}" for fault in faults)
-    return _problem_response(request, _INVALID_QUERY.problem(detail, faults))
+    faults = [Fault(pointer=json_pointer(*item["loc"]), detail=item["msg"]) for item in error.errors()]
+    named = [Fault(pointer=fault.pointer.removeprefix("/query/"), detail=fault.detail) for fault in faults]
+    return _problem_response(request, _INVALID_QUERY.problem(describe_faults(named), _fault_responses(faults)))
 
 
 async def _bad_cursor(request: Request, error: Exception) -> Response:

@@ -18,8 +18,33 @@ from service.errors import PrivateAddressError, UnreachableError
 TIMEOUT_SECONDS = 10.0
 #: Maximum number of concurrent DNS lookups, which cannot be interrupted.
 _MAX_LOOKUPS = 16
+#: IPv4 addresses that are not globally reachable by IANA's registry of special-purpose addresses, relays and multicast.
+#: Python's own table is that of its release: 3.11 takes some of these for global.
+_NOT_GLOBAL_IPV4 = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+    )
+)
+#: The only IPv6 addresses that are assigned to hosts of the internet, and the parts of them that are not global.
+#: 2001::/23 has a few that are, of relays and translators: no receiver is there.
+_UNICAST_IPV6 = ipaddress.IPv6Network("2000::/3")
+_NOT_GLOBAL_IPV6 = tuple(ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3fff::/20"))
 #: IPv6 addresses that NAT64 translates to an IPv4 address, which may be private.
-_NAT64_PREFIX = ipaddress.ip_network("64:ff9b::/96")
+_NAT64_PREFIX = ipaddress.IPv6Network("64:ff9b::/96")
 
 #: An IP address.
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -125,12 +150,13 @@ def _resolve(host: str) -> list[Address]:
 
 
 def _is_public(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64_PREFIX:
-            embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(ipv4 is None or _is_public(ipv4) for ipv4 in embedded):
-            return False
-        if address.ipv4_mapped is not None:
-            return True
-    return address.is_global and not address.is_multicast
+    """Return whether an address is globally reachable; of one that leads to an IPv4 address, that has to be."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _NOT_GLOBAL_IPV4)
+    if address.ipv4_mapped is not None:
+        return _is_public(address.ipv4_mapped)
+    if address in _NAT64_PREFIX:
+        return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    if address.sixtofour is not None:
+        return _is_public(address.sixtofour)
+    return address in _UNICAST_IPV6 and not any(address in network for network in _NOT_GLOBAL_IPV6)

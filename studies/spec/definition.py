@@ -11,6 +11,8 @@ from studies.spec.schedule import ScheduleKind
 
 #: Confirm seeds count from here, so that they are disjoint from the search seeds (which count from 0) in every study.
 FIRST_CONFIRM_SEED = 1000
+#: Workloads of a study, and arms of a study, at most.
+MAX_PARTS = 50
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$")]
 Title = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 _.,()+-]{0,99}$")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -179,6 +181,6 @@ class StudyDefinition(FrozenModel):
     """
 
     name: Title
-    workloads: tuple[WorkloadDefinition, ...] = Field(min_length=1, max_length=50)
-    arms: tuple[ArmDefinition, ...] = Field(min_length=1, max_length=50)
+    workloads: tuple[WorkloadDefinition, ...] = Field(min_length=1, max_length=MAX_PARTS)
+    arms: tuple[ArmDefinition, ...] = Field(min_length=1, max_length=MAX_PARTS)
     protocol: ProtocolDefinition = ProtocolDefinition()

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from studies.errors import StudiesError
 
+#: An answer names so many faults; a body may have thousands.
+MAX_NAMED_FAULTS = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -28,8 +31,19 @@ class InvalidStudyError(StudiesError):
         Args:
             faults: At least one.
         """
-        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults))
+        super().__init__(describe_faults(faults))
         self.faults = tuple(faults)
+
+
+def describe_faults(faults: Sequence[Fault]) -> str:
+    """Return faults as text: the first of them, and how many more there are.
+
+    Args:
+        faults: At least one.
+    """
+    named = "; ".join(f"{fault.pointer or '(the whole body)'}: {fault.detail}" for fault in faults[:MAX_NAMED_FAULTS])
+    more = len(faults) - MAX_NAMED_FAULTS
+    return f"{named}; and {more} more" if more > 0 else named
 
 
 def json_pointer(*parts: object) -> str:

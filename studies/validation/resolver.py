@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from studies.search import budget
 from studies.search.successive_halving import rung_steps
 from studies.spec.definition import (
+    MAX_PARTS,
     ArmDefinition,
     ProtocolDefinition,
     Pruner,
@@ -34,8 +35,11 @@ def resolve(body: object, catalogue: Catalogue) -> StudySpec:
         catalogue: What the runner can train.
 
     Raises:
-        InvalidStudyError: The body has faults; the error lists all of them.
+        InvalidStudyError: The body has faults; the error lists all of them, or only the lists that are too long.
     """
+    overlong = list(_length_faults(body))
+    if overlong:
+        raise InvalidStudyError(overlong)
     faults = list(_structure_faults(body))
     faults += _semantic_faults(body, catalogue)
     if faults:
@@ -51,6 +55,18 @@ def resolve(body: object, catalogue: Catalogue) -> StudySpec:
             ]
         )
     return spec
+
+
+def _length_faults(body: object) -> Iterator[Fault]:
+    """Check the lengths of lists: pydantic looks at each item of a list that is too long."""
+    if not isinstance(body, Mapping):
+        return
+    document = cast(Mapping[str, object], body)
+    for field in ("workloads", "arms"):
+        parts = document.get(field)
+        if isinstance(parts, list | tuple) and len(cast(Sequence[object], parts)) > MAX_PARTS:
+            count = len(cast(Sequence[object], parts))
+            yield Fault(pointer=json_pointer(field), detail=f"{count} {field}; give at most {MAX_PARTS}")
 
 
 def _structure_faults(body: object) -> Iterator[Fault]:

@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(
-    home: Path, port: int, *, python: str | Path = sys.executable, **settings: str
+    home: Path, port: int, *, python: str | Path = sys.executable, open_files: int | None = None, **settings: str
 ) -> Generator[subprocess.Popen[bytes]]:
     """Run the HTTP process, and kill it at the end.
 
@@ -31,12 +31,16 @@ def started(
         home: Where it keeps its files; what it says is in `api.log` there.
         port: Where it listens.
         python: The Python that runs it.
+        open_files: How many files it may open; as many as this process if None.
         settings: More of its environment.
     """
     environment = os.environ | {"L4_HOME": str(home), "L4_PORT": str(port), "PYTHONPATH": str(ROOT)} | settings
     home.mkdir(parents=True, exist_ok=True)
     with (home / "api.log").open("wb") as log:
-        process = subprocess.Popen([str(python), "-m", "service.app"], env=environment, cwd=home, stderr=log)
+        command = [str(python), "-m", "service.app"]
+        if open_files is not None:
+            command = ["bash", "-c", f'ulimit -n {open_files}; exec "$@"', "bash", *command]
+        process = subprocess.Popen(command, env=environment, cwd=home, stderr=log)
     with killed_at_the_end(process):
         yield process
 

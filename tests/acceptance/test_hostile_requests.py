@@ -2,7 +2,10 @@
 
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +15,12 @@ import psutil
 import pytest
 
 from service.api.openapi import STUDY_JSON
+from service.api.streams import MAX_STREAMS
 from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.runner.ledger import StudyLedger
 from service.storage.engine import open_engine
+from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
 from studies.validation.resolver import resolve
@@ -32,6 +37,7 @@ class Deployed:
     Args:
         port: Where it listens.
         key: An admin's.
+        reader: A reader's key.
         study_id: A study with a report.
         log: What it says.
         process: Its number.
@@ -39,6 +45,7 @@ class Deployed:
 
     port: int
     key: str
+    reader: str
     study_id: str
     log: Path
     process: int
@@ -52,14 +59,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> 
         wait_until_alive(process, port)
         engine = open_engine(f"sqlite:///{home / 'studies.db'}")
         store = Store(engine)
-        key = ApiKeys(store).create("admin", Role.ADMIN, NOW)
+        key, reader = (ApiKeys(store).create(role.value, role, NOW) for role in (Role.ADMIN, Role.READER))
+        Runners(store).publish(catalogue)
         study_id = store.add_study(resolve(STUDY_JSON, catalogue), NOW)
         claim = store.claim(NOW, 1e6)
         assert claim is not None
         StudyLedger(store, study_id, claim.token).save_report(MINIMAL_REPORT)
         engine.dispose()
         log = home / "api.log"
-        yield Deployed(port=port, key=key, study_id=study_id, log=log, process=process.pid)
+        yield Deployed(port=port, key=key, reader=reader, study_id=study_id, log=log, process=process.pid)
 
 
 @pytest.fixture(autouse=True)
@@ -227,3 +235,99 @@ def test_who_leaves_in_the_middle_is_not_missed(deployed: Deployed) -> None:
                 connection.sendall(request)
                 if b"events" in request:
                     assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+JSON, YAML = "application/json", "application/yaml"
+_ITEMS = 125_000
+#: Bodies within the limit of their length, with a fault in every value.
+MANY_FAULTS = {
+    "arms": (JSON, b'{"name": "x", "arms": [' + b"1," * _ITEMS + b"1]}"),
+    "arms in YAML": (YAML, b"arms: [" + b"1," * _ITEMS + b"1]"),
+    "not finite": (JSON, b'{"arms": [' + b"NaN," * (_ITEMS // 2) + b"1]}"),
+    "unknown fields": (JSON, b"{" + b",".join(b'"%d":1' % i for i in range(20_000)) + b"}"),
+    "unknown fields of arms": (
+        JSON,
+        b'{"arms": [' + b",".join([b"{" + b",".join(b'"%d":1' % i for i in range(190)) + b"}"] * 50) + b"]}",
+    ),
+    "a long key": (JSON, b'{"' + b"k" * 100_000 + b'": [' + b"NaN," * 9000 + b"1]}"),
+    "a long key given twice": (JSON, b'{"%s": 1, "%s": 2}' % (b"k" * 100_000, b"k" * 100_000)),
+}
+
+
+@pytest.mark.parametrize("case", MANY_FAULTS)
+def test_many_faults_are_answered_briefly(deployed: Deployed, case: str) -> None:
+    """Six at once, with a reader's key: neither long answers nor much memory."""
+    content_type, content = MANY_FAULTS[case]
+    assert len(content) < 262_144
+    before = psutil.Process(deployed.process).memory_info().rss
+
+    def ask(_: int) -> httpx.Response:
+        headers = {"Content-Type": content_type, "Authorization": f"Bearer {deployed.reader}"}
+        url = f"http://127.0.0.1:{deployed.port}/studies/plan"
+        return httpx.post(url, content=content, headers=headers, timeout=120, trust_env=False)
+
+    with ThreadPoolExecutor(6) as pool:
+        for answer in pool.map(ask, range(6)):
+            assert answer.status_code in (400, 422)
+            assert len(answer.content) < 50_000
+            problem = answer.json()
+            assert len(problem["faults"]) <= 100
+            assert re.search(r"more|twice|a key that no study can have", problem["detail"])
+    assert psutil.Process(deployed.process).memory_info().rss - before < 100 * 2**20
+
+
+def test_one_key_opens_only_so_many_streams(deployed: Deployed) -> None:
+    base = f"http://127.0.0.1:{deployed.port}"
+    limits, header = httpx.Limits(max_connections=None), {"Authorization": f"Bearer {deployed.reader}"}
+    log, events = f"/studies/{deployed.study_id}/logs", f"/studies/{deployed.study_id}/events"
+    with httpx.Client(base_url=base, headers=header, trust_env=False, timeout=60, limits=limits) as client:
+        with ExitStack() as opened:
+            for path in (f"{log}?follow=true", events) * (MAX_STREAMS // 2):
+                assert opened.enter_context(client.stream("GET", path)).status_code == 200
+            for path in (f"{log}?follow=true", events):
+                refused = client.get(path)
+                assert refused.status_code == 429
+                assert "streams" in refused.json()["detail"]
+                assert int(refused.headers["retry-after"]) > 0
+            assert client.get(log).status_code == 200  # what ends by itself
+            with client.stream("GET", events, headers={"Authorization": f"Bearer {deployed.key}"}) as another:
+                assert another.status_code == 200
+        until(lambda: opens(client, events))
+
+
+def opens(client: httpx.Client, path: str) -> bool:
+    with client.stream("GET", path) as answer:
+        return answer.status_code == 200
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds: a server learns a little later that its client has left."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+#: What connections of clients without a key send, and then nothing more.
+SILENT = {
+    "nothing": b"",
+    "half a head": b"GET /studies HTTP/1.1\r\nHost: x\r\nX-A: ",
+    "no body": b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nkey=",
+    "a refused request's body": (
+        b"POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SILENT)
+def test_connections_that_stay_silent_block_nobody(tmp_path: Path, case: str) -> None:
+    """More of them than the process may open files: somebody with a request is answered all the same."""
+    port, files, silent = free_port(), 1024, 1100
+    with started(tmp_path, port, open_files=files, L4_RATE_LIMIT="0") as process, ExitStack() as opened:
+        wait_until_alive(process, port)
+        for _ in range(silent):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            connection.sendall(SILENT[case])
+        for _ in range(3):
+            answer = httpx.get(f"http://127.0.0.1:{port}/studies", timeout=30, trust_env=False)
+            assert answer.status_code == 200

@@ -4,11 +4,17 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
+from service.storage.engine import open_engine
+from service.storage.repositories.studies import Store
+from studies.spec.study import StudySpec
 from tests.acceptance.http_process import ROOT, free_port, started, started_bare, wait_until_alive
 
 #: What must never be in the process: what trains, searches, records or draws, and what that needs.
@@ -87,6 +93,47 @@ def test_it_stops_soon_after_sigterm_and_keeps_its_studies(tmp_path: Path) -> No
     with started(tmp_path, port) as process:
         wait_until_alive(process, port)
         assert (tmp_path / "studies.db").is_file()
+
+
+def test_sigterm_with_open_streams_is_no_error(tmp_path: Path, spec: StudySpec) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        engine = open_engine(f"sqlite:///{tmp_path / 'studies.db'}")
+        study_id = Store(engine).add_study(spec, datetime.now(UTC))
+        engine.dispose()
+        log = tmp_path / "studies" / study_id / "driver.log"
+        log.parent.mkdir(parents=True)
+        log.write_text("a line\n")
+        streams = [f"/studies/{study_id}/events", f"/studies/{study_id}/logs?follow=true"]
+        with ExitStack() as opened:
+            client = opened.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False))
+            answers = [opened.enter_context(client.stream("GET", path, timeout=30)) for path in streams]
+            lines = [answer.iter_lines() for answer in answers]
+            assert all(next(each) for each in lines)
+            process.send_signal(signal.SIGTERM)
+            for each in lines:
+                with pytest.raises(httpx.RemoteProtocolError):  # cut off, as they are not complete
+                    list(each)
+            status = process.wait(timeout=30)
+
+    assert status in (0, -signal.SIGTERM)
+    said = (tmp_path / "api.log").read_text()
+    assert "Traceback" not in said
+    assert '"ERROR"' not in said
+
+
+def test_without_keys_it_answers_nobody_who_came_through_a_proxy(tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path, port) as process:
+        wait_until_alive(process, port)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            for header in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"):
+                refused = client.get("/studies", headers={header: "203.0.113.7"})
+                assert refused.status_code == 403, header
+                assert "L4_ACCESS=keys" in refused.json()["detail"]
+            assert client.get("/studies", headers={"Host": "studies.example"}).status_code == 403
+            assert client.get("/studies").status_code == 200
 
 
 def test_memory_stays_small_under_large_bodies(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ FAILURES_PER_MINUTE = 60
 #: The caller if no key is needed.
 _LOCAL_ADMIN = Caller(key_id=None, name=None, role=Role.ADMIN)
 
+#: Headers that proxies add to requests; the `X-Forwarded-` ones have many names.
+_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+_PROXY_HEADER_PREFIX = "x-forwarded-"
+
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(:[0-9]*)?")
 
 
@@ -118,9 +122,12 @@ def _target(request: Request) -> str:
 
 
 def _local_caller(request: Request) -> Caller:
-    """Return the caller if no key is needed; the request must name this machine as its host.
+    """Return the caller if no key is needed; the request must name this machine as its host, and come by no proxy.
 
     Otherwise a website could reach the service through its own host name (DNS rebinding), or a proxy could expose it.
+
+    Raises:
+        ForbiddenError: The request comes from elsewhere.
     """
     host = request.headers.get("host", "")
     match = _HOST.fullmatch(host)
@@ -128,6 +135,13 @@ def _local_caller(request: Request) -> Caller:
         raise ForbiddenError(
             f"the request is for {quote_value(host)}; without keys the service is for this machine only, "
             "as 127.0.0.1 or localhost: start it with L4_ACCESS=keys to have others use it"
+        )
+    added = [name for name in request.headers if name in _PROXY_HEADERS or name.startswith(_PROXY_HEADER_PREFIX)]
+    if added:
+        raise ForbiddenError(
+            f"the request came through a proxy, by its header {quote_value(added[0])}, and so for others than this "
+            "machine's users; without keys the service is for them only: start it with L4_ACCESS=keys to have it "
+            "behind a proxy"
         )
     require_same_origin(request, allow_unknown=True)
     return _LOCAL_ADMIN

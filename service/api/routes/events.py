@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from service.api.authorization import CallerDep, RequireRole
 from service.api.dependencies import EventWatcherDep, StoreDep, StudyId
 from service.api.problems import problem_responses
+from service.api.streams import STREAM
 from service.auth.keys import ApiKeys
 from service.errors import UnknownStudyError
 from service.roles import Role
@@ -29,6 +30,7 @@ def _existing_study_id(study_id: StudyId, store: StoreDep) -> str:
 
 @router.get(
     "/studies/{study_id}/events",
+    dependencies=[STREAM],
     response_class=EventSourceResponse,
     responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )

@@ -13,8 +13,10 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api.authorization import CallerDep, RequireRole
-from service.api.dependencies import RunId, SettingsDep, StoreDep, StudyId
+from service.api.dependencies import EventWatcherDep, RunId, SettingsDep, StoreDep, StudyId
+from service.api.event_watcher import EventWatcher
 from service.api.problems import problem_responses
+from service.api.streams import FOLLOWED, STREAM, Follow
 from service.auth.keys import ApiKeys
 from service.errors import NoLogError, UnknownStudyError
 from service.processes.log_files import format_line, read_from, read_pack_lines
@@ -30,7 +32,6 @@ router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READ
 Lines = Annotated[
     int, Query(ge=0, le=10_000, description="Maximum number of lines from the end; 0 for new lines only.")
 ]
-Follow = Annotated[bool, Query(description="Stream new lines until the study has ended.")]
 
 _POLL_SECONDS = 0.5
 _TEXT_RESPONSE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -38,23 +39,22 @@ _RESPONSES_OF_EVENTS = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROC
 _RESPONSES = _TEXT_RESPONSE | _RESPONSES_OF_EVENTS
 
 
-@router.get("/studies/{study_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
+@router.get("/studies/{study_id}/logs", dependencies=[FOLLOWED], response_class=PlainTextResponse, responses=_RESPONSES)
 def show_log(
     study_id: StudyId,
     caller: CallerDep,
     store: StoreDep,
     settings: SettingsDep,
+    event_watcher: EventWatcherDep,
     lines: Lines = 1000,
     follow: Follow = False,
 ) -> Response:
     """Return the end of a study's log and, with `follow`, new lines until the study has ended."""
     log = _log_file(study_id, store, settings)
     if follow:
-        batches = _follow(log, 0, lines, store, caller, study_id)
-        return StreamingResponse(
-            (_text(batch.lines) async for batch in batches if batch.lines), media_type="text/plain"
-        )
-    return PlainTextResponse(_text(read_from(log, 0, lines)[0]))
+        batches = _follow(log, 0, lines, store, event_watcher, caller, study_id)
+        return StreamingResponse((batch.text async for batch in batches if batch.text), media_type="text/plain")
+    return PlainTextResponse(_read_text(log, 0, lines)[0])
 
 
 @router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
@@ -85,12 +85,18 @@ def _log_file(study_id: StudyId, store: StoreDep, settings: SettingsDep) -> Path
     return log
 
 
-@router.get("/studies/{study_id}/logs/events", response_class=EventSourceResponse, responses=_RESPONSES_OF_EVENTS)
+@router.get(
+    "/studies/{study_id}/logs/events",
+    dependencies=[STREAM],
+    response_class=EventSourceResponse,
+    responses=_RESPONSES_OF_EVENTS,
+)
 async def follow_log(
     study_id: StudyId,
     log: Annotated[Path, Depends(_log_file)],
     caller: CallerDep,
     store: StoreDep,
+    event_watcher: EventWatcherDep,
     lines: Lines = 1000,
     last_event_id: Annotated[
         int | None, Header(ge=0, lt=2**63, description="Only lines after the event with this id; `lines` is ignored.")
@@ -99,53 +105,76 @@ async def follow_log(
     """Stream the end of a study's log and new lines until it has ended; an event's id is the position after it."""
     offset, limit = (0, lines) if last_event_id is None else (last_event_id, None)
     sent_id = None
-    async for batch in _follow(log, offset, limit, store, caller, study_id):
-        if batch.lines or batch.ended or sent_id is None:  # the first event has a position even without lines
+    async for batch in _follow(log, offset, limit, store, event_watcher, caller, study_id):
+        if batch.text or batch.ended or sent_id is None:  # the first event has a position even without lines
             sent_id = str(batch.end)
-            data = LogLinesResponse(lines=tuple(_text(batch.lines).split("\n")[:-1]), ended=batch.ended)
+            data = LogLinesResponse(lines=tuple(batch.text.split("\n")[:-1]), ended=batch.ended)
             yield ServerSentEvent(id=sent_id, event="lines", data=data)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """New lines of a log.
+    """What was added to a log.
 
     Args:
-        lines: The lines; may be empty.
+        text: The new lines for people; may be empty.
         end: The offset after them.
         ended: Whether the study had ended before they were read, so that they are the last.
     """
 
-    lines: list[str]
+    text: str
     end: int
     ended: bool
 
 
 async def _follow(
-    log: Path, offset: int, limit: int | None, store: Store, caller: Caller, study_id: str
+    log: Path,
+    offset: int,
+    limit: int | None,
+    store: Store,
+    event_watcher: EventWatcher,
+    caller: Caller,
+    study_id: str,
 ) -> AsyncIterator[_Batch]:
-    """Yield the new lines every half second until the study has ended or the caller's key is revoked."""
-    while batch := await run_in_threadpool(_read_batch, log, offset, limit, store, caller, study_id):
-        offset, limit = batch.end, None
-        yield batch
-        if batch.ended:
+    """Yield what is added every half second until the study has ended or the caller's key is revoked."""
+    while True:
+        # state before log: once the study has ended, nothing more is written
+        state = await run_in_threadpool(_read_state, store, caller, study_id)
+        if state is None:
             return
-        await asyncio.sleep(_POLL_SECONDS)
+        latest_id, ended = state
+        event = asyncio.create_task(event_watcher.wait_for_event_after(study_id, latest_id))
+        try:
+            while True:
+                has_changed = event.done()
+                text, offset = await run_in_threadpool(_read_text, log, offset, limit)
+                limit = None
+                yield _Batch(text=text, end=offset, ended=ended)
+                if ended:
+                    return
+                if has_changed:
+                    event.result()  # raises what kept it from waiting
+                    break
+                await asyncio.wait([event], timeout=_POLL_SECONDS)
+        finally:
+            event.cancel()
 
 
-def _read_batch(
-    log: Path, offset: int, limit: int | None, store: Store, caller: Caller, study_id: str
-) -> _Batch | None:
-    """Return the lines after an offset; None if the caller's key was revoked."""
+def _read_state(store: Store, caller: Caller, study_id: str) -> tuple[int, bool] | None:
+    """Return the latest event's id, and whether the study has ended; None if the caller's key was revoked."""
     if caller.key_id is not None and ApiKeys(store).is_revoked(caller.key_id):
         return None
-    # state before log: once the study has ended, nothing more is written
+    latest_id = store.latest_events([study_id]).get(study_id, 0)
     try:
-        ended = store.state(study_id) in ENDED
+        return latest_id, store.state(study_id) in ENDED
     except UnknownStudyError:  # deleted meanwhile
-        ended = True
+        return latest_id, True
+
+
+def _read_text(log: Path, offset: int, limit: int | None) -> tuple[str, int]:
+    """Return new lines for people, and the offset after them, as `read_from`."""
     lines, end = read_from(log, offset, limit)
-    return _Batch(lines=lines, end=end, ended=ended)
+    return _text(lines), end
 
 
 def _text(lines: Iterable[str]) -> str:

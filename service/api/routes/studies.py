@@ -5,10 +5,12 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service.api.authorization import CallerDep, OwnStudyId, RequireRole
-from service.api.body import BodyDep
+from service.api.body import BodyDep, RequestBody
 from service.api.dependencies import (
+    ComputationsDep,
     Cursor,
     IdempotencyKeyHeader,
     Limit,
@@ -30,6 +32,7 @@ from service.storage.lifecycle import commands
 from service.storage.repositories.listing import StudyFilter
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Command, Store
+from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READER))])
@@ -49,25 +52,34 @@ _COMMAND_RESPONSES = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
     openapi_extra=STUDY_REQUEST_BODY,
     responses={202: LOCATION_HEADER} | problem_responses(*BODY_STATUSES),
 )
-def submit(
+async def submit(
     body: BodyDep,
     caller: CallerDep,
     store: StoreDep,
     settings: SettingsDep,
+    computations: ComputationsDep,
     response: Response,
     priority: Priority = 0,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StudyResponse:
     """Submit a study; it is validated at once, all faults are reported together, and it runs in turn."""
     key = None if idempotency_key is None else IdempotencyKey(key=idempotency_key, digest=body.digest)
-    study_id = None if key is None else store.find_by_idempotency_key(key, caller.name)
+    study_id = None
+    if key is not None:
+        study_id = await run_in_threadpool(store.find_by_idempotency_key, key, caller.name, priority=priority)
     if study_id is None:
         if priority > 0 and caller.role is not Role.ADMIN:
             raise ForbiddenError(f"a priority of {priority} takes an admin's key; a submitter's studies have 0 or less")
-        spec = resolve(body.parse(), Runners(store).catalogue())
-        study_id = store.add_study(spec, datetime.now(UTC), key, caller.name, priority=priority)
+        spec = await computations.run(_resolve, body, store)
+        study_id = await run_in_threadpool(
+            store.add_study, spec, datetime.now(UTC), key, caller.name, priority=priority
+        )
     response.headers["Location"] = f"/studies/{study_id}"
-    return present_study(store.study(study_id), store, settings)
+    return await run_in_threadpool(lambda: present_study(store.study(study_id), store, settings))
+
+
+def _resolve(body: RequestBody, store: Store) -> StudySpec:
+    return resolve(body.parse(), Runners(store).catalogue())
 
 
 @router.get("/studies", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))

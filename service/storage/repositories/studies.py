@@ -90,30 +90,33 @@ class Store:
             The study's id, or that of the earlier study with the same key. Ids sort by time.
 
         Raises:
-            KeyReusedError: The key was used with another body.
+            KeyReusedError: The key was used with another body or priority.
         """
         try:
             with self.writing() as connection:
                 return insert_study(connection, spec, now, key, owner=owner, priority=priority, reason=reason)
         except IntegrityError:
             # a concurrent request with the same key was committed first
-            existing_id = None if key is None else self.find_by_idempotency_key(key, owner)
+            existing_id = None if key is None else self.find_by_idempotency_key(key, owner, priority=priority)
             if existing_id is None:
                 raise
             return existing_id
 
-    def find_by_idempotency_key(self, key: IdempotencyKey, owner: str | None = None) -> str | None:
+    def find_by_idempotency_key(
+        self, key: IdempotencyKey, owner: str | None = None, *, priority: int = 0
+    ) -> str | None:
         """Return the id of the study that an owner posted with an idempotency key, None if there is none.
 
         Args:
             key: The key and the digest of the present request body.
             owner: Name of the API key of the request, if any.
+            priority: The priority of the present request.
 
         Raises:
-            KeyReusedError: The key was used with another body.
+            KeyReusedError: The key was used with another body or priority.
         """
         with self.reading() as connection:
-            return find_by_idempotency_key(connection, key, owner)
+            return find_by_idempotency_key(connection, key, owner, priority)
 
     def study(self, study_id: str) -> StudyRow:
         """Return a study.

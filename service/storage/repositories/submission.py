@@ -34,10 +34,10 @@ def insert_study(
         reason: Why it was added; empty if it was posted.
 
     Raises:
-        KeyReusedError: The key was used with another body.
+        KeyReusedError: The key was used with another body or priority.
         IntegrityError: A concurrent transaction used the same key.
     """
-    existing_id = None if key is None else find_by_idempotency_key(connection, key, owner)
+    existing_id = None if key is None else find_by_idempotency_key(connection, key, owner, priority)
     if existing_id is not None:
         return existing_id
     study_id = new_id(now)
@@ -61,24 +61,33 @@ def insert_study(
     return study_id
 
 
-def find_by_idempotency_key(connection: Connection, key: IdempotencyKey, owner: str | None) -> str | None:
+def find_by_idempotency_key(
+    connection: Connection, key: IdempotencyKey, owner: str | None, priority: int
+) -> str | None:
     """Return the id of the study that an owner posted with an idempotency key, None if there is none.
 
     Args:
         connection: In a transaction.
         key: The key and the digest of the present request body.
         owner: The owner of the present request; each owner has separate keys.
+        priority: The priority of the present request.
 
     Raises:
-        KeyReusedError: The key was used with another body.
+        KeyReusedError: The key was used with another body or priority.
     """
     same_key = (requests.c.owner == (owner or ""), requests.c.key == key.key)
-    request = connection.execute(select(requests).where(*same_key)).one_or_none()
+    query = select(requests, studies.c.priority).join(studies, studies.c.id == requests.c.study)
+    request = connection.execute(query.where(*same_key)).one_or_none()
     if request is None:
         return None
     if request.digest != key.digest:
         raise KeyReusedError(
             f"the key {quote_value(key.key)} came with another study before, {request.study}; "
             "give every study a key of its own"
+        )
+    if request.priority != priority:
+        raise KeyReusedError(
+            f"the key {quote_value(key.key)} came with the priority {request.priority} before, "
+            f"for study {request.study}, and with {priority} now; post it as before, or with a key of its own"
         )
     return str(request.study)

@@ -373,6 +373,22 @@ def test_where_no_key_is_needed_only_this_machine_is_meant(api: httpx.Client, de
     assert (answer.status_code, answer.json()["owner"]) == (202, None)
 
 
+@pytest.mark.parametrize(
+    "added", ["X-Forwarded-For", "X-Forwarded-Host", "x-forwarded-proto", "X-Forwarded-Server", "Forwarded", "Via"]
+)
+def test_where_no_key_is_needed_no_proxy_is_before_it(
+    api: httpx.Client, keyed_api: httpx.Client, keys: dict[As, str], definition: dict[str, Any], added: str
+) -> None:
+    proxied = {added: "127.0.0.1"}
+    for method, path in (("GET", "/studies"), ("GET", "/"), ("POST", "/studies"), ("GET", "/nothing")):
+        refused = problem_of(api.request(method, path, json=definition, headers=proxied), 403)
+        assert repr(added.lower()) in refused.detail
+        assert "L4_ACCESS=keys" in refused.detail
+    assert api.get("/studies").json()["studies"] == []
+    assert api.get("/healthz", headers=proxied).status_code == 200
+    assert keyed_api.get("/studies", headers=proxied | header(keys[As.READER])).status_code == 200
+
+
 def test_pages_are_allowed_what_they_need(api: httpx.Client) -> None:
     page = api.get("/docs")
     policy = page.headers["content-security-policy"]

@@ -57,6 +57,8 @@ def test_a_study_posted_again_with_its_key_is_the_same(
     assert first.headers["location"] == again.headers["location"]
     other = problem_of(api.post("/studies", json=definition | {"name": "Another"}, headers=key), 422)
     assert "the key 'mine' came with another study before" in other.detail
+    other = problem_of(api.post("/studies", params={"priority": 3}, json=definition, headers=key), 422)
+    assert "the key 'mine' came with the priority 0 before" in other.detail
     refused = api.post("/studies", json={"name": "broken"}, headers={"Idempotency-Key": "its"})
     problem_of(refused, 422)
     assert api.post("/studies", json=definition, headers={"Idempotency-Key": "its"}).status_code == 202

@@ -2,14 +2,15 @@
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.api.parsers import MAX_DEPTH, parse_json, parse_yaml
+from service.api.parsers import MAX_DEPTH, MAX_KEY_LENGTH, MAX_VALUES, parse_json, parse_yaml
 from service.errors import BadBodyError
+from studies.validation.faults import MAX_NAMED_FAULTS
 
 PARSERS = pytest.mark.parametrize("parse", [parse_json, parse_yaml])
 
@@ -204,3 +205,51 @@ def test_anything_is_read_or_refused(content: bytes) -> None:
     for parse in (parse_json, parse_yaml):
         with suppress(BadBodyError):
             parse(content)
+
+
+@PARSERS
+@pytest.mark.parametrize("item", [b"1", b"[]", b"{}", b"{a: 1}", b"x"])
+def test_many_values_are_refused(parse: Any, item: bytes) -> None:
+    if parse is parse_json:
+        item = item.replace(b"a", b'"a"').replace(b"x", b'"x"')
+    with pytest.raises(BadBodyError, match=f"more than {MAX_VALUES} values"):
+        parse(b'{"arms": [' + b", ".join([item] * MAX_VALUES) + b"]}")
+
+
+def test_values_up_to_the_limit_are_read_and_beyond_it_their_place_is_named() -> None:
+    assert len(cast(list[int], parse_json(json.dumps([1] * (MAX_VALUES - 1)).encode()))) == MAX_VALUES - 1
+    with pytest.raises(BadBodyError) as caught:
+        parse_json(json.dumps({"a": [1], "arms": [1] * MAX_VALUES}).encode())
+    (fault,) = caught.value.faults
+    assert (fault.pointer, fault.detail) == ("/arms", f"it has {MAX_VALUES} values; give fewer")
+
+
+def test_of_many_faults_some_are_named_and_all_counted() -> None:
+    with pytest.raises(BadBodyError, match=f"names {MAX_NAMED_FAULTS} of them, 50 more are there") as caught:
+        parse_json(b"[" + b",".join([b"NaN"] * (MAX_NAMED_FAULTS + 50)) + b"]")
+    assert [fault.pointer for fault in caught.value.faults] == [f"/{i}" for i in range(MAX_NAMED_FAULTS)]
+
+
+@PARSERS
+def test_long_keys_are_refused_before_they_are_repeated(parse: Any) -> None:
+    key = b"k" * (MAX_KEY_LENGTH + 1)
+    with pytest.raises(BadBodyError) as caught:
+        parse(b'{"arms": {"' + key + b'": [1e999, 1e999]}}')
+    (fault,) = caught.value.faults
+    assert fault.pointer == "/arms"
+    assert f"has {MAX_KEY_LENGTH + 1} characters" in fault.detail
+    assert parse(b'{"' + key[1:] + b'": 1}') == {key[1:].decode(): 1}
+
+
+def test_what_is_refused_is_shown_in_part_only() -> None:
+    long = b"k" * 100_000
+    for parse, content in (
+        (parse_json, b'{"%s": 1, "%s": 2}' % (long, long)),
+        (parse_yaml, b"'%s': 1\n'%s': 2" % (long[:1000], long[:1000])),
+        (parse_yaml, b"a: &%s 1" % long),
+        (parse_yaml, b"a: *%s" % long),
+        (parse_yaml, b"a: !%s 1" % long),
+    ):
+        with pytest.raises(BadBodyError) as caught:
+            parse(content)
+        assert len(str(caught.value)) < 300

@@ -83,6 +83,37 @@ def test_private_addresses_are_refused(hook: Receiver, host: str) -> None:
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("2002:7f00:1::", False),
+        ("2002:5db8:d822::1", True),
+        ("2a00:1450:4001:800::200e", True),
+        ("1.1.1.1", True),
+        ("223.255.255.255", True),
+        ("fec0::1", False),  # deprecated site-local
+        ("feff::1", False),
+        ("64:ff9b:1::a00:1", False),  # NAT64 for local use
+        ("64:ff9b:1:ffff::1", False),
+        ("::10.1.2.3", False),  # deprecated IPv4-compatible
+        ("::93.184.216.34", False),
+        ("3fff::1", False),  # documentation
+        ("3fff:fff:ffff::1", False),
+        ("2001:db8::1", False),
+        ("2001:2::1", False),  # benchmarking
+        ("2001::1", False),  # Teredo
+        ("5f00::1", False),  # segment routing
+        ("100::1", False),  # discard-only
+        ("4000::1", False),  # not assigned
+        ("fd00:ec2::254", False),
+        ("fe80::1%1", False),
+        ("::ffff:192.0.0.8", False),
+        ("64:ff9b::c000:8", False),
+        ("2002:c000:8::1", False),
+        ("192.0.0.8", False),  # dummy
+        ("192.0.0.192", False),
+        ("192.0.2.1", False),
+        ("192.88.99.1", False),  # deprecated 6to4 relay
+        ("198.18.0.1", False),
+        ("198.51.100.1", False),
+        ("203.0.113.1", False),
+        ("240.0.0.1", False),
     ],
 )
 def test_public_is_what_everybody_reaches(address: str, public: bool) -> None:

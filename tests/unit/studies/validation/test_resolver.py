@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from studies.registry import build_catalogue
-from studies.spec.definition import Sampler
+from studies.spec.definition import MAX_PARTS, Sampler
 from studies.validation.catalogue import Catalogue
-from studies.validation.faults import InvalidStudyError, json_pointer
+from studies.validation.faults import MAX_NAMED_FAULTS, InvalidStudyError, json_pointer
 from studies.validation.resolver import resolve
 
 
@@ -102,6 +102,27 @@ def test_faults_of_different_depths_are_named_together(definition: dict[str, Any
 @pytest.mark.parametrize("body", [None, [], "study", 3, {}])
 def test_what_is_no_study_is_refused(body: object, catalogue: Catalogue) -> None:
     assert faults(body, catalogue)
+
+
+def test_lists_that_are_too_long_are_refused_before_their_items_are_looked_at(
+    definition: dict[str, Any], catalogue: Catalogue
+) -> None:
+    definition |= {"arms": [1] * 5000, "workloads": [{}] * (MAX_PARTS + 1), "protocol": {"trials": 0}}
+    with pytest.raises(InvalidStudyError) as raised:
+        resolve(definition, catalogue)
+    assert [(fault.pointer, fault.detail) for fault in raised.value.faults] == [
+        ("/workloads", "51 workloads; give at most 50"),
+        ("/arms", "5000 arms; give at most 50"),
+    ]
+
+
+def test_the_text_of_many_faults_names_some_and_counts_the_others(
+    definition: dict[str, Any], catalogue: Catalogue
+) -> None:
+    definition |= {f"field{i}": 1 for i in range(MAX_NAMED_FAULTS + 7)}
+    with pytest.raises(InvalidStudyError, match=r"; and 7 more$") as raised:
+        resolve(definition, catalogue)
+    assert str(raised.value).count("unknown field") == MAX_NAMED_FAULTS
 
 
 def test_pointers_escape_what_json_pointers_must() -> None:

@@ -79,6 +79,17 @@ def test_a_study_posted_again_with_its_key_is_that_study(store: Store, spec: Stu
     assert store.add_study(spec, NOW, replace(key, key="other")) != study_id
 
 
+def test_a_study_posted_again_with_another_priority_is_refused(store: Store, spec: StudySpec) -> None:
+    key = IdempotencyKey(key="mine", digest="a" * 64)
+    study_id = store.add_study(spec, NOW, key, priority=-5)
+    assert store.add_study(spec, NOW, key, priority=-5) == study_id
+    words = f"the key 'mine' came with the priority -5 before, for study {study_id}, and with 0 now"
+    with pytest.raises(KeyReusedError, match=words):
+        store.add_study(spec, NOW, key)
+    with pytest.raises(KeyReusedError, match=words):
+        store.find_by_idempotency_key(key)
+
+
 def test_a_key_of_another_owner_is_another_key(store: Store, spec: StudySpec) -> None:
     key = IdempotencyKey(key="mine", digest="a" * 64)
     ids = {owner: store.add_study(spec, NOW, key, owner) for owner in (None, "ada", "bob")}
