@@ -54,7 +54,7 @@ def test_keys_are_made_listed_and_revoked_where_there_was_no_database(run: Run) 
     for _ in range(2):
         revoked = run("keys", "revoke", key_id)
         assert (revoked.exit_code, revoked.stdout) == (0, f"Revoked {key_id} of ada\n")
-    assert re.search(rf"{key_id} +ada +admin +\S+ \S+ +\d{{4}}-", run("keys", "list").stdout)
+    assert re.search(rf"{key_id} +ada +admin +\S+ \S+ \S+ +\d{{4}}-", run("keys", "list").stdout)
 
 
 def test_what_is_wrong_is_one_clear_message(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
