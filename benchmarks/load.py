@@ -1,12 +1,16 @@
 """A load test: 200 clients read, submit and follow studies for a minute, while a study trains on the machine.
 
-Usage: python benchmarks/load.py [--clients N] [--seconds S]
+Usage: python benchmarks/load.py [--clients N] [--seconds S] [--log-followers N]
 
 The service starts as with `l4-studies serve`, in a temporary home. Of ten clients, six read, one submits studies with
 idempotency keys, two follow the events of a study, and one requests an empty route of a separate FastAPI process.
 Between requests they pause for 0.5 to 1.5 seconds, as a live page does. The output is the median and the 99th
 percentile of each kind of request, their ratio to the empty route's, the number of responses by status, and the number
 of submitted studies that are missing at the end.
+
+With log followers it measures twice: without them, and while they all follow the log of the study that trains, with one
+key; those that are refused ask again every second. The output is then also how many streams were open and refused, and
+the ratio of the two medians and percentiles of all reads together.
 """
 
 import argparse
@@ -21,15 +25,18 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
 
+from service.auth.keys import open_api_keys
 from service.cli.serve import run_service
 from service.client.client import Client
-from service.settings import Settings
+from service.roles import Role
+from service.settings import Access, Settings
 from service.states import State
 
 #: The study that trains during the test; it takes longer than a minute.
@@ -153,13 +160,54 @@ def empty_route() -> Generator[str]:
         process.terminate()
 
 
-async def measure(url: str, empty: str, ended: str, trained: str, clients: int, seconds: float) -> Load:
-    """Run the clients, and return their recorded responses."""
+async def follow_log(client: httpx.AsyncClient, path: str, statuses: Counter[int]) -> None:
+    """Follow a log without end, and ask again a second after each refusal or end."""
+    while True:
+        try:
+            async with client.stream("GET", path, params={"follow": True}, timeout=30.0) as answer:
+                statuses[answer.status_code] += 1
+                async for _ in answer.aiter_bytes():
+                    pass
+        except httpx.TransportError:
+            statuses[0] += 1
+        await asyncio.sleep(1.0)
+
+
+async def measure(
+    url: str, key: str, empty: str, ended: str, trained: str, clients: int, seconds: float, followers: str, count: int
+) -> Load:
+    """Run the clients, beside log followers with a key of their own, and return the clients' recorded responses."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30.0, limits=limits) as client:
-        load = Load(client, empty, ended, trained)
+    header = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=header, trust_env=False, timeout=30.0, limits=limits) as client,
+        httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"Bearer {followers}"}, trust_env=False, limits=limits
+        ) as following,
+    ):
+        load, statuses = Load(client, empty, ended, trained), Counter[int]()
+        tasks = [asyncio.create_task(follow_log(following, f"/studies/{trained}/logs", statuses)) for _ in range(count)]
         await run_clients(load, clients, seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if count:
+        print("log followers:", ", ".join(f"{status} {times} times" for status, times in sorted(statuses.items())))
     return load
+
+
+def compare(without: Load, beside: Load) -> None:
+    """Print how much slower all reads together were beside the log followers."""
+    reads = [
+        [s for name, taken in load.seconds.items() if name.startswith("GET") for s in taken]
+        for load in (without, beside)
+    ]
+    medians, percentiles = [statistics.median(each) for each in reads], [_percentile(each) for each in reads]
+    print(
+        f"all reads, without and beside log followers: median {1e3 * medians[0]:.1f} and {1e3 * medians[1]:.1f} ms "
+        f"({medians[1] / medians[0]:.2f}), p99 {1e3 * percentiles[0]:.1f} and {1e3 * percentiles[1]:.1f} ms "
+        f"({percentiles[1] / percentiles[0]:.2f})"
+    )
 
 
 def show(load: Load, existing: set[str]) -> None:
@@ -189,20 +237,35 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--log-followers", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        # all clients have one address, so a rate limit would count them together
-        settings = Settings(home=Path(home), port=_free_port(), mlflow_port=_free_port(), cpus=1, rate_limit=0)
-        with run_service(settings, Console()), Client(settings.url) as client, empty_route() as empty:
+        settings = Settings(
+            home=Path(home),
+            port=_free_port(),
+            mlflow_port=_free_port(),
+            cpus=1,
+            rate_limit=0,  # all clients have one key
+            access=Access.KEYS,
+        )
+        with open_api_keys(settings) as keys:
+            key = keys.create("clients", Role.ADMIN, datetime.now(UTC))
+            followers = keys.create("followers", Role.READER, datetime.now(UTC))
+        with run_service(settings, Console()), Client(settings.url, key=key) as client, empty_route() as empty:
             ended = client.submit(SMALL).id
             for _ in client.watch(ended):
                 pass
             trained = client.submit(BACKGROUND_STUDY).id
             while client.study(trained).progress.done == 0:
                 time.sleep(0.2)
-            load = asyncio.run(measure(settings.url, empty, ended, trained, options.clients, options.seconds))
-            assert client.study(trained).state is State.RUNNING, "it was too short"
-            show(load, {study.id for study in client.studies()})
+            loads: list[Load] = []
+            for count in dict.fromkeys((0, options.log_followers)):
+                arguments = (empty, ended, trained, options.clients, options.seconds, followers, count)
+                loads.append(asyncio.run(measure(settings.url, key, *arguments)))
+                assert client.study(trained).state is State.RUNNING, "it was too short"
+                show(loads[-1], {study.id for study in client.studies()})
+            if len(loads) == 2:
+                compare(*loads)
 
 
 if __name__ == "__main__":
