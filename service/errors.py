@@ -100,6 +100,10 @@ class NoRunnerError(ServiceError):
     """No runner is active."""
 
 
+class NoMachineError(ServiceError):
+    """Machines have joined, and none of them can train."""
+
+
 class NoReportError(ServiceError):
     """The study has no report (yet)."""
 

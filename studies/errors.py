@@ -25,6 +25,10 @@ class CompilationError(StudiesError):
     """A step could not be compiled on its worker."""
 
 
+class UnusableGpuError(StudiesError):
+    """Torch cannot use the GPU that a pack is to be trained on."""
+
+
 class PackFailedError(StudiesError):
     """A pack could not be trained; the message is the worker's reason in plain words."""
 

@@ -31,6 +31,7 @@ from service.errors import (
     LoginNeededError,
     NoCatalogueError,
     NoLogError,
+    NoMachineError,
     NoReportError,
     NoRunnerError,
     ServiceError,
@@ -44,11 +45,10 @@ from service.errors import (
     WrongStateError,
 )
 from service.home import is_no_space
-from service.schemas.problems import FaultResponse, Problem
+from service.schemas.problems import NO_MACHINE, PROBLEM_MEDIA_TYPE, FaultResponse, Problem, problem_type
 from service.storage.engine import is_disk_full
 from studies.validation.faults import MAX_NAMED_FAULTS, Fault, InvalidStudyError, describe_faults, json_pointer
 
-_MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 
 
@@ -82,7 +82,7 @@ class ProblemKind:
             faults: All faults of a body or a query.
         """
         return Problem(
-            type=f"urn:l4-studies:problem:{self.name}",
+            type=problem_type(self.name),
             title=self.title,
             status=self.status,
             detail=detail,
@@ -126,6 +126,7 @@ _PROBLEM_KINDS: dict[type[ServiceError], ProblemKind] = {
     ),
     DiskFullError: _DISK_FULL,
     NoRunnerError: ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name="no-runner", title="No runner is at work"),
+    NoMachineError: ProblemKind(status=HTTPStatus.SERVICE_UNAVAILABLE, name=NO_MACHINE, title="No machine takes packs"),
 }
 
 #: Errors of every operation that needs a key: by authentication, role, rate limit and database.
@@ -164,7 +165,7 @@ def public_problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str,
     Args:
         statuses: The statuses of all its errors.
     """
-    content = {_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     responses: dict[int | str, dict[str, Any]] = {
         int(status): {"description": status.phrase, "content": content} for status in statuses
     }
@@ -217,7 +218,7 @@ def _problem_response(request: Request, problem: Problem, headers: Mapping[str, 
         return page
     # ASCII, so that any text can be sent, even half of a surrogate pair
     content = json.dumps(problem.model_dump(), ensure_ascii=True)
-    return Response(content, status_code=problem.status, headers=headers, media_type=_MEDIA_TYPE)
+    return Response(content, status_code=problem.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def _wants_page(request: Request) -> bool:

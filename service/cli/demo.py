@@ -68,6 +68,7 @@ def _service(settings: Settings, client: Client, console: Console) -> Generator[
         client.ready()
     except (UnreachableError, ForeignServiceError):  # the latter is told of as a taken port
         with run_service(settings, console) as service:
+            client.ready()  # not if this machine takes no packs, and the study would wait
             yield service
     else:
         console.print(f"Using the service that runs at {settings.url}", highlight=False)

@@ -14,14 +14,17 @@ from pathlib import Path
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 from service.cli.display import show_error
 from service.errors import PortTakenError, ServiceError, StartError
 from service.home import prepare_home, require_space
-from service.processes.child_process import ChildProcess, ProcessSpec, stop_all
+from service.processes.child_process import START_AGAIN, ChildProcess, ProcessSpec, stop_all
+from service.schemas.problems import NO_MACHINE, PROBLEM_MEDIA_TYPE, Problem, problem_type
 from service.settings import Settings, read_settings
 
-_START_SECONDS = 180.0
+#: Ray alone may take minutes, and several starts, on a busy machine.
+_START_SECONDS = 600.0
 _POLL_SECONDS = 0.2
 #: A process is restarted at most this often within this time.
 _MAX_RESTARTS, _RESTART_WINDOW_SECONDS = 5, 60.0
@@ -52,6 +55,7 @@ class Service:
     def __init__(self, children: list[ChildProcess]) -> None:
         """Keep the processes, which are started already."""
         self._children = children
+        self._new_starts = 0
 
     def check(self) -> None:
         """Check that every process runs.
@@ -61,6 +65,20 @@ class Service:
         """
         for child in self._children:
             child.require_running()
+
+    def check_start(self) -> None:
+        """Check that every process runs; start those again that did not come up on a busy machine.
+
+        Raises:
+            ProcessDiedError: One has ended for another reason, or too often; the message has the last lines of its log.
+        """
+        for index, child in enumerate(self._children):
+            if child.exit_status == START_AGAIN and self._new_starts < _MAX_RESTARTS:
+                self._new_starts += 1
+                child.wait()
+                log.warning("the %s did not come up (see %s), and is started again", child.spec.name, child.spec.log)
+                self._children[index] = ChildProcess(child.spec)
+        self.check()
 
     def supervise(self) -> None:
         """Restart every process that ends, until one ends too often.
@@ -110,9 +128,11 @@ def run_service(settings: Settings, console: Console) -> Generator[Service]:
             for process in pending.values():
                 children.append(ChildProcess(process.spec))
             service = Service(children)
-            for name in _wait_until_ready(service, pending):
+            for name, warning in _wait_until_ready(service, pending):
                 status.update(f"Starting the service ... ({', '.join(pending)})")
                 console.print(f"[green]✓[/] {name} is ready")
+                if warning:
+                    console.print(f"[red]✗[/] {escape(warning)}", highlight=False)
         yield service
     finally:
         with console.status("Stopping the service ..."):
@@ -215,25 +235,36 @@ def _ray_environment(settings: Settings) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def _wait_until_ready(service: Service, pending: dict[str, ServiceProcess]) -> Iterator[str]:
+def _wait_until_ready(service: Service, pending: dict[str, ServiceProcess]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each process that is ready, and what is wrong nevertheless; may be empty."""
     deadline = time.monotonic() + _START_SECONDS
     with httpx.Client(timeout=2.0, trust_env=False) as client:
         while pending:
-            service.check()
+            service.check_start()
             if time.monotonic() > deadline:
                 raise StartError(f"not ready after {_START_SECONDS:.0f} s: {_describe_logs(pending)}")
             for name, process in list(pending.items()):
-                if _is_ready(client, process.ready_url):
+                if (warning := _readiness(client, process.ready_url)) is not None:
                     del pending[name]
-                    yield name
+                    yield name, warning
             time.sleep(_POLL_SECONDS)
 
 
-def _is_ready(client: httpx.Client, url: str) -> bool:
+def _readiness(client: httpx.Client, url: str) -> str | None:
+    """Return None if a process is not ready, else what is wrong nevertheless; empty if nothing is.
+
+    The runner is ready, and the pages are there to read, on a machine that takes no packs.
+    """
     try:
-        return client.get(url).is_success
+        response = client.get(url)
     except httpx.TransportError:
-        return False
+        return None
+    if response.is_success:
+        return ""
+    if response.headers.get("Content-Type") != PROBLEM_MEDIA_TYPE:
+        return None
+    problem = Problem.model_validate_json(response.content)
+    return problem.detail if problem.type == problem_type(NO_MACHINE) else None
 
 
 def _describe_logs(pending: dict[str, ServiceProcess]) -> str:

@@ -14,7 +14,7 @@ from service.client.outage import Outage, follow_events, retry
 from service.client.reports import ReportsResource
 from service.client.webhooks import WebhooksResource
 from service.schemas.catalogue import WorkloadResponse
-from service.schemas.health import Health
+from service.schemas.health import Readiness
 from service.schemas.plans import PlanResponse
 from service.schemas.queue import QueueResponse
 from service.schemas.reports import ReportFormat
@@ -69,14 +69,14 @@ class Client:
         """Close the connections."""
         self._connection.close()
 
-    def ready(self) -> Health:
-        """Return the service's health if it can train studies.
+    def ready(self) -> Readiness:
+        """Return the service's readiness if it can train studies.
 
         Raises:
             RequestRefusedError: It is not ready; the message has the reason.
             UnreachableError: Nothing answers at the URL.
         """
-        return parse_response(Health, self._connection.request("GET", "/readyz"))
+        return parse_response(Readiness, self._connection.request("GET", "/readyz"))
 
     def submit(
         self,

@@ -14,6 +14,8 @@ from service.errors import ProcessDiedError
 from service.processes.log_files import last_lines
 
 _SUBREAPER = (sys.executable, "-m", "service.processes.subreaper")
+#: Exit status of a process that did not come up on a busy machine, and may when it is started again.
+START_AGAIN = os.EX_TEMPFAIL
 #: Added to a command's grace period: time for its subreaper to kill and reap remaining processes.
 _SUBREAPER_GRACE_SECONDS = 5.0
 

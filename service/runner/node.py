@@ -1,6 +1,7 @@
 """A node of a Ray cluster of containers, in the foreground: `python -m service.runner.node head` or `worker`.
 
-The head node runs Ray's head, which takes no packs, and the runner. A worker joins only a head that runs the same code.
+The head node runs Ray's head, which takes no packs, and the runner. A worker joins only a head that runs the same code,
+and takes no packs if torch cannot use the GPUs that Ray would offer.
 A node exits when one of its processes exits, so that the container is restarted, and shuts down cleanly on SIGTERM.
 """
 
@@ -20,6 +21,7 @@ from service.processes.json_logging import configure_json_logging
 from service.settings import Settings, read_settings
 from studies.errors import ClusterError, StudiesError
 from studies.execution import ray_cluster as cluster
+from studies.training.gpu_check import GpuFault
 
 #: Ports for other machines; docker/compose.head.yml and compose.node.yml publish the same ones.
 GCS_PORT, NODE_MANAGER_PORT, OBJECT_MANAGER_PORT = 6379, 6380, 6381
@@ -37,30 +39,35 @@ _RUNNER_GRACE, _RAY_GRACE = 45.0, 10.0
 log = logging.getLogger("service.runner.node")  # as a program its name is `__main__`
 
 
-def ray_start_command(settings: Settings, role: str) -> tuple[str, ...]:
+def ray_start_command(settings: Settings, role: str, fault: GpuFault | None = None) -> tuple[str, ...]:
     """Return the command that runs Ray's processes on this machine in the foreground.
 
     Args:
         settings: The deployment's settings; the addresses of the head and of this machine are used.
         role: `head` or `worker`.
+        fault: Why a worker takes no packs; None if it does.
     """
     address_options = (
         (f"--node-ip-address={socket.gethostbyname(settings.node_address)}",) if settings.node_address else ()
     )
     role_options = (
-        ("--head", f"--port={GCS_PORT}", "--num-cpus=0", "--num-gpus=0", "--include-dashboard=false")
+        ("--head", f"--port={GCS_PORT}", "--include-dashboard=false")
         if role == "head"
-        else (f"--address={settings.ray_address}", f"--num-cpus={min(settings.cpus or count_processors(), MAX_PACKS)}")
+        else (f"--address={settings.ray_address}",)
     )
+    takes_packs = role == "worker" and fault is None
+    cpus = min(settings.cpus or count_processors(), MAX_PACKS) if takes_packs else 0
+    gpu_options = () if takes_packs and settings.gpus_per_pack != 0 else ("--num-gpus=0",)
     return (
         *("ray", "start", "--block", "--disable-usage-stats", "--include-log-monitor=false"),
-        *(role_options + address_options),
+        *(role_options + address_options + gpu_options),
+        f"--num-cpus={cpus}",
         f"--node-manager-port={NODE_MANAGER_PORT}",
         f"--object-manager-port={OBJECT_MANAGER_PORT}",
         f"--min-worker-port={WORKER_PORTS[0]}",
         f"--max-worker-port={WORKER_PORTS[-1]}",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
-        f"--labels={cluster.code_label()}",
+        f"--labels={cluster.node_labels(fault)}",
     )
 
 
@@ -88,7 +95,7 @@ def run_head(settings: Settings, stopping: threading.Event) -> int:
 
 
 def run_worker(settings: Settings, stopping: threading.Event) -> int:
-    """Run a worker node until its Ray process ends.
+    """Run a worker node until its Ray process ends; it joins without any resources if its GPUs are unusable.
 
     Args:
         settings: The deployment's settings.
@@ -99,8 +106,11 @@ def run_worker(settings: Settings, stopping: threading.Event) -> int:
     """
     if not _wait_for_head(settings.ray_address, stopping.is_set):
         return 0
+    fault = cluster.check_machine(settings.gpus_per_pack)
+    if fault is not None:
+        log.error("this node takes no packs: %s; then start it again", fault.message)
     log.info("joining the Ray head at %s", settings.ray_address)
-    with _running(ray_start_command(settings, "worker"), _RAY_GRACE) as ray:
+    with _running(ray_start_command(settings, "worker", fault), _RAY_GRACE) as ray:
         return _wait_for_exit({"Ray": ray}, stopping)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import secrets
 import signal
 import sys
@@ -15,19 +16,22 @@ from sqlalchemy.exc import OperationalError
 
 from service.errors import DiskFullError, ServiceError, UnknownStudyError
 from service.home import DISK_FULL_STATUS, prepare_home, require_space
-from service.processes.child_process import ChildProcess, ProcessSpec
+from service.processes.child_process import START_AGAIN, ChildProcess, ProcessSpec
 from service.processes.json_logging import configure_json_logging
 from service.processes.log_files import last_lines
+from service.runner.cluster_watch import ClusterWatch
 from service.settings import Settings, read_settings
 from service.states import State
 from service.storage.engine import describe_failure, open_engine
 from service.storage.entities import Claim
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
-from studies.errors import StoppedError
+from studies.errors import ClusterError, StoppedError
 from studies.execution import ray_cluster as cluster
 from studies.execution.ray_cluster import machines
 from studies.registry import build_catalogue
+from studies.training.gpu_check import GpuFault
+from studies.validation.catalogue import ClusterState, UnusableMachine
 
 log = logging.getLogger("service.runner")  # as a program its name is `__main__`
 
@@ -62,10 +66,14 @@ class Runner:
         settings: The deployment's settings.
         store: The database.
         ray_address: The address of the Ray cluster that drivers train on.
+        cluster_state: Returns which machines take packs; None if that is unknown.
     """
 
-    def __init__(self, settings: Settings, store: Store, ray_address: str) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, ray_address: str, cluster_state: Callable[[], ClusterState | None]
+    ) -> None:
         """Start no process yet."""
+        self._cluster_state = cluster_state
         self._settings, self._store, self._ray_address = settings, store, ray_address
         self._runners = Runners(store)
         self._active: list[ActiveStudy] = []
@@ -79,7 +87,7 @@ class Runner:
     def run_once(self) -> None:
         """Renew all leases, release ended studies, stop cancelled ones, and claim studies up to the limit."""
         self._ensure_recorder()
-        self._runners.heartbeat(self._id, datetime.now(UTC), self._settings.lease_seconds)
+        self._runners.heartbeat(self._id, datetime.now(UTC), self._settings.lease_seconds, self._cluster_state())
         self._active = [active_study for active_study in self._active if self._check(active_study)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
         while self._has_space() and len(self._active) < self._settings.concurrent_studies:
@@ -245,7 +253,11 @@ class Runner:
 
 
 def main() -> int:
-    """Run until SIGTERM or Ctrl-C."""
+    """Run until SIGTERM or Ctrl-C.
+
+    Returns:
+        The exit status: 0 if it stopped on request, `START_AGAIN` if Ray did not start.
+    """
     configure_json_logging("runner")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -261,12 +273,19 @@ def _run(settings: Settings, stopping: threading.Event) -> int:
     prepare_home(settings.home)
     store = Store(open_engine(settings.database_url))
     store.migrate()
-    ray_address = settings.ray_address or cluster.start_local(settings.cpus)
+    fault = None if settings.ray_address else cluster.check_machine(settings.gpus_per_pack)
+    if fault is not None:
+        log.error("this machine takes no packs: %s; then start the service again", fault.message)
+    try:
+        ray_address = settings.ray_address or _start_ray(settings, fault)
+    except ClusterError as error:
+        log.error("%s", error)
+        return START_AGAIN
     try:
         # an external cluster may not answer yet: the first driver publishes its machines
         local_machines = None if settings.ray_address else machines(settings.gpus_per_pack)
         Runners(store).publish(build_catalogue().model_copy(update={"machines": local_machines}))
-        runner, failure = Runner(settings, store, ray_address), ""
+        runner, failure = Runner(settings, store, ray_address, _cluster_state(settings, fault)), ""
         try:
             while not stopping.wait(_POLL_SECONDS):
                 if not settings.ray_address and not cluster.is_local_ray_alive():
@@ -282,6 +301,22 @@ def _run(settings: Settings, stopping: threading.Event) -> int:
     finally:
         cluster.disconnect()
     return 0
+
+
+def _start_ray(settings: Settings, fault: GpuFault | None) -> str:
+    """Start Ray on this machine, which offers nothing if it takes no packs, and return its address."""
+    if fault is not None:
+        return cluster.start_local(cpus=0, gpus=0)
+    return cluster.start_local(settings.cpus, gpus=0 if settings.gpus_per_pack == 0 else None)
+
+
+def _cluster_state(settings: Settings, fault: GpuFault | None) -> Callable[[], ClusterState | None]:
+    """Return what returns which machines take packs: this one, or those of an external cluster."""
+    if settings.ray_address:
+        return ClusterWatch(lambda: cluster.read_state(settings.ray_address, settings.gpus_per_pack)).state
+    unusable = () if fault is None else (UnusableMachine(host=platform.node(), reason=fault.message),)
+    state = ClusterState(can_train=fault is None, unusable=unusable)
+    return lambda: state
 
 
 if __name__ == "__main__":

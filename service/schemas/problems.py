@@ -2,6 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+#: The kind of problem that a service has whose runner is active, and whose machines all cannot train.
+NO_MACHINE = "no-machine"
+
 
 class ResponseModel(BaseModel):
     """Base of all response models; immutable."""
@@ -37,3 +41,12 @@ class Problem(ResponseModel):
     status: int
     detail: str
     faults: tuple[FaultResponse, ...] = ()
+
+
+def problem_type(name: str) -> str:
+    """Return the URI of a kind of problem.
+
+    Args:
+        name: Its last part.
+    """
+    return f"urn:l4-studies:problem:{name}"

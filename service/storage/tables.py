@@ -193,6 +193,7 @@ class _CatalogueColumns(TypedColumns):
 class _RunnerColumns(TypedColumns):
     id: Named[str] = Column(String(32), primary_key=True)
     expires_at: Named[datetime] = Column(UtcTime)
+    cluster: Named[str | None] = Column(Text)
 
 
 class _SpeedColumns(TypedColumns):
@@ -294,7 +295,7 @@ deletions = Table("deletions", metadata, _DeletionColumns)
 #: At most one row: the catalogue that a runner published last.
 catalogue = Table("catalogue", metadata, _CatalogueColumns)
 
-#: Active runners; a runner whose row expired has stopped.
+#: Active runners, each with a `ClusterState`, NULL if it is unknown; a runner whose row expired has stopped.
 runners = Table("runners", metadata, _RunnerColumns)
 
 #: Measured speeds of packs; `subject` is the SHA-256 of `about`, the subject's key.

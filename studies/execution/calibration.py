@@ -15,6 +15,7 @@ from studies.records.rows import Mode
 from studies.training.compilation.compiled_step import CompiledStepper, clone_lanes, save_program, trace_step
 from studies.training.compilation.program_cache import program_file
 from studies.training.device import raise_out_of_memory, set_matmul_precision
+from studies.training.gpu_check import require_gpu
 from studies.training.initial_state import InitialState, build_initial_state
 from studies.training.lanes import EagerStepper, Stepper
 from studies.workloads.datasets.download import download_files
@@ -40,7 +41,10 @@ def calibrate(probe: Probe, device: str) -> tuple[Speed, ...]:
 
     Raises:
         OutOfMemoryError: The first pack did not fit into memory.
+        UnusableGpuError: The device is a GPU that torch cannot use, on a machine that did not check it on joining.
     """
+    if device == "cuda":
+        require_gpu()
     torch.set_num_threads(probe.threads)
     set_matmul_precision(probe.task.precision)
     download_files(registry.load_workload(probe.task.workload).files(probe.task.options), probe.data_dir)

@@ -14,6 +14,7 @@ from studies.training.checkpoint import CheckpointWriter
 from studies.training.compilation.compiled_step import CompiledStepper
 from studies.training.compilation.program_cache import describe_processor, program_file, sources_digest
 from studies.training.device import describe_host, raise_out_of_memory, set_matmul_precision
+from studies.training.gpu_check import require_gpu
 from studies.training.lanes import EagerStepper, Lanes, StackedStep, StepperFactory
 from studies.training.loop import train
 from studies.training.measurements import Measurement
@@ -32,7 +33,10 @@ def train_pack(job: Job, device: str) -> PackResult:
     Raises:
         DataMissingError: The data set is neither in the data directory nor could it be downloaded.
         OutOfMemoryError: The pack did not fit into memory.
+        UnusableGpuError: The device is a GPU that torch cannot use, on a machine that did not check it on joining.
     """
+    if device == "cuda":
+        require_gpu()
     torch.set_num_threads(job.threads)
     set_matmul_precision(job.task.precision)
     download_files(registry.load_workload(job.task.workload).files(job.task.options), job.data_dir)

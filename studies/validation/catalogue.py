@@ -79,6 +79,30 @@ class Machines(FrozenModel):
     gpus: float = Field(ge=0)
 
 
+class UnusableMachine(FrozenModel):
+    """A machine that has joined and takes no packs.
+
+    Args:
+        host: Its name.
+        reason: Why, with the remedy.
+    """
+
+    host: str
+    reason: str
+
+
+class ClusterState(FrozenModel):
+    """Which machines of a cluster take packs.
+
+    Args:
+        can_train: Whether any machine takes packs.
+        unusable: Machines that cannot train; others may be busy, or may not have joined.
+    """
+
+    can_train: bool
+    unusable: tuple[UnusableMachine, ...] = ()
+
+
 class Catalogue(FrozenModel):
     """Everything a runner can train.
 

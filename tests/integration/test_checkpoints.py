@@ -152,7 +152,7 @@ def test_killed_in_every_pack_a_study_ends_as_an_undisturbed_one(tmp_path: Path)
 
 def own_ray(folder: Path) -> None:
     """Start Ray, and a process that drives the study on it."""
-    address = ray_cluster.start_local(1)
+    address = ray_cluster.start_local(1, 0)
     try:
         subprocess.run(
             [sys.executable, "-m", "tests.integration.test_checkpoints", "drive", str(folder), address], check=True

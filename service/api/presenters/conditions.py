@@ -1,15 +1,20 @@
 """A study's conditions: sentences that explain its state and its searches."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from service.states import State
 from service.storage.entities import StudyRow
 from studies.planning.progress import ArmKey, SearchProgress
+from studies.validation.catalogue import UnusableMachine
 
 
 def conditions(
-    study: StudyRow, searches: Mapping[ArmKey, SearchProgress], ahead: int, now: datetime
+    study: StudyRow,
+    searches: Mapping[ArmKey, SearchProgress],
+    ahead: int,
+    now: datetime,
+    unusable: Sequence[UnusableMachine] = (),
 ) -> tuple[str, ...]:
     """Return the conditions of a study.
 
@@ -18,9 +23,11 @@ def conditions(
         searches: The status of each search, by (workload, arm).
         ahead: Number of studies that will be claimed before it; ignored if it is not queued.
         now: The present time.
+        unusable: Machines that take no packs.
     """
     return (
         *_waiting(study, ahead, now),
+        *_unusable_machines(study, unusable),
         *_range_extensions(searches),
         *_budget_cuts(searches),
         *_missing_in_mlflow(study),
@@ -34,6 +41,12 @@ def _waiting(study: StudyRow, ahead: int, now: datetime) -> Iterator[str]:
         yield "its driver finishes what is in training"
     if study.state is State.RUNNING and study.waiting_for:
         yield study.waiting_for
+
+
+def _unusable_machines(study: StudyRow, unusable: Sequence[UnusableMachine]) -> Iterator[str]:
+    if study.state in (State.QUEUED, State.RUNNING):
+        for machine in unusable:
+            yield f"{machine.host} takes no packs: {machine.reason}"
 
 
 def _range_extensions(searches: Mapping[ArmKey, SearchProgress]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.states import State
 from service.storage.entities import StudyRow, StudySummaryRow
 from service.storage.lifecycle.queue import QueuedStudy
+from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.planning.progress import Progress
 from studies.search import budget
@@ -62,7 +63,7 @@ def present_study(row: StudyRow, store: Store, settings: Settings) -> StudyRespo
         **present_summary(row).model_dump(),
         spec=row.spec,
         warnings=(*row.spec.warnings(), *budget.warnings(row.spec)),
-        conditions=conditions(row, progress.searches, ahead, now),
+        conditions=conditions(row, progress.searches, ahead, now, Runners(store).unusable_machines(now)),
         progress=present_progress(progress),
         links=Links(
             self=path,

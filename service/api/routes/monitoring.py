@@ -15,7 +15,7 @@ from service.api.negotiation import preferred_media_type
 from service.api.problems import problem_responses, public_problem_responses
 from service.home import require_space
 from service.roles import Role
-from service.schemas.health import Health
+from service.schemas.health import Health, Readiness
 from service.storage.repositories.runners import Runners
 
 router = APIRouter(tags=["health"])
@@ -54,10 +54,10 @@ async def alive() -> Health:
     dependencies=[Depends(allow_anonymous)],
     responses=public_problem_responses(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def ready(store: StoreDep, settings: SettingsDep) -> Health:
+def ready(store: StoreDep, settings: SettingsDep) -> Readiness:
     """Return 200 while a runner is active and has room; 503 with the reason if submitted studies would only wait."""
     require_space(settings.home)
     runners = Runners(store)
     runners.catalogue()
-    runners.require_active(datetime.now(UTC))
-    return Health(status="ok")
+    unusable = runners.require_active(datetime.now(UTC))
+    return Readiness(status="ok", unusable_machines=tuple(dict.fromkeys(machine.reason for machine in unusable)))

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 
-from service.errors import NoCatalogueError, NoRunnerError
+from service.errors import NoCatalogueError, NoMachineError, NoRunnerError
 from service.storage.engine import upsert
 from service.storage.repositories.studies import Store
 from service.storage.tables import catalogue, runners
-from studies.validation.catalogue import Catalogue
+from studies.validation.catalogue import Catalogue, ClusterState, UnusableMachine
 
 
 class Runners:
@@ -46,18 +46,20 @@ class Runners:
             )
         return Catalogue.model_validate_json(content)
 
-    def heartbeat(self, runner_id: str, now: datetime, seconds: float) -> None:
+    def heartbeat(self, runner_id: str, now: datetime, seconds: float, cluster: ClusterState | None = None) -> None:
         """Record that a runner is active, and delete those whose heartbeats stopped.
 
         Args:
             runner_id: The runner.
             now: The present time.
             seconds: How long the runner counts as active without another heartbeat.
+            cluster: Which machines it trains on; None if that is unknown.
         """
+        content = None if cluster is None else cluster.model_dump_json()
         expires_at = now + timedelta(seconds=seconds)
         with self._store.writing() as connection:
             connection.execute(delete(runners).where((runners.c.id == runner_id) | (runners.c.expires_at <= now)))
-            connection.execute(insert(runners).values(id=runner_id, expires_at=expires_at))
+            connection.execute(insert(runners).values(id=runner_id, expires_at=expires_at, cluster=content))
 
     def remove(self, runner_id: str) -> None:
         """Delete a runner that stops.
@@ -68,19 +70,41 @@ class Runners:
         with self._store.writing() as connection:
             connection.execute(delete(runners).where(runners.c.id == runner_id))
 
-    def require_active(self, now: datetime) -> None:
-        """Check that a runner is active.
+    def unusable_machines(self, now: datetime) -> tuple[UnusableMachine, ...]:
+        """Return the machines that have joined active runners and take no packs.
+
+        Args:
+            now: The present time.
+        """
+        states = self._cluster_states(now)
+        return tuple(dict.fromkeys(machine for state in states if state is not None for machine in state.unusable))
+
+    def require_active(self, now: datetime) -> tuple[UnusableMachine, ...]:
+        """Check that a runner is active that may train; return the machines that take no packs, if others do.
 
         Args:
             now: The present time.
 
         Raises:
             NoRunnerError: No runner is active.
+            NoMachineError: No machine takes packs, and some cannot.
         """
-        with self._store.reading() as connection:
-            active = connection.execute(select(runners.c.id).where(runners.c.expires_at > now).limit(1)).first()
-        if active is None:
+        states = self._cluster_states(now)
+        if not states:
             raise NoRunnerError(
                 "no runner is at work, so that studies would wait in the queue; try again in some seconds, "
                 "or start one (`l4-studies serve` starts one with the service)"
             )
+        unusable = self.unusable_machines(now)
+        if unusable and not any(state is None or state.can_train for state in states):
+            raise NoMachineError(
+                "no machine takes packs, so that studies would wait: "
+                + "; ".join(dict.fromkeys(machine.reason for machine in unusable))
+            )
+        return unusable
+
+    def _cluster_states(self, now: datetime) -> tuple[ClusterState | None, ...]:
+        """Return what each active runner says of its machines."""
+        with self._store.reading() as connection:
+            contents = connection.execute(select(runners.c.cluster).where(runners.c.expires_at > now)).scalars().all()
+        return tuple(None if content is None else ClusterState.model_validate_json(content) for content in contents)

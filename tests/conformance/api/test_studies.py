@@ -19,7 +19,7 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.records.rows import Outcome
 from studies.spec.study import StudySpec
-from studies.validation.catalogue import Catalogue, OptimizerEntry
+from studies.validation.catalogue import Catalogue, ClusterState, OptimizerEntry, UnusableMachine
 from tests.conformance.api.stored_studies import JSON, NOW, YAML, claimed, problem_of, with_runs
 
 
@@ -310,6 +310,9 @@ def test_events_are_followed_until_the_study_has_ended(api: httpx.Client, store:
         assert not [line for line in lines if line.startswith("event")]
 
 
+BROKEN = UnusableMachine(host="node-7", reason="the driver is old: install a new one")
+
+
 def test_the_catalogue_is_shown(api: httpx.Client, catalogue: Catalogue) -> None:
     workloads = [WorkloadResponse.model_validate(found) for found in api.get("/workloads").json()]
     optimizers = [OptimizerEntry.model_validate(found) for found in api.get("/optimizers").json()]
@@ -318,6 +321,34 @@ def test_the_catalogue_is_shown(api: httpx.Client, catalogue: Catalogue) -> None
     assert workloads[0].objectives == catalogue.workloads[0].objectives()
     assert workloads[0].options == catalogue.workloads[0].options
     assert tuple(optimizers) == catalogue.optimizers
+
+
+def test_machines_that_take_no_packs_are_told(api: httpx.Client, store: Store, definition: dict[str, Any]) -> None:
+    def work(runner: str, *, can_train: bool, unusable: tuple[UnusableMachine, ...] = (BROKEN,)) -> None:
+        state = ClusterState(can_train=can_train, unusable=unusable)
+        Runners(store).heartbeat(runner, datetime.now(UTC), seconds=60, cluster=state)
+
+    def said() -> list[str]:
+        return [each for each in api.get(path).json()["conditions"] if "takes no packs" in each]
+
+    path = api.post("/studies", json=definition).headers["location"]
+    assert said() == []
+    work("runner", can_train=True)
+    assert api.get("/readyz").json() == {"status": "ok", "unusable_machines": [BROKEN.reason]}
+    assert said() == ["node-7 takes no packs: the driver is old: install a new one"]
+
+    work("runner", can_train=False)
+    problem = problem_of(api.get("/readyz"), 503)
+    assert problem.type == "urn:l4-studies:problem:no-machine"
+    assert problem.detail == f"no machine takes packs, so that studies would wait: {BROKEN.reason}"
+    assert said() == ["node-7 takes no packs: the driver is old: install a new one"]
+
+    work("another", can_train=True)
+    assert api.get("/readyz").status_code == 200
+    work("another", can_train=False, unusable=())
+    assert api.get("/readyz").status_code == 503
+    Runners(store).remove("runner")
+    assert api.get("/readyz").status_code == 200  # its machines may still join
 
 
 def test_without_a_runner_it_is_alive_but_not_ready(
@@ -341,7 +372,7 @@ def test_without_a_runner_it_is_alive_but_not_ready(
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail
 
     Runners(store).heartbeat("alive", now, seconds=60)
-    assert empty_api.get("/readyz").json() == {"status": "ok"}
+    assert empty_api.get("/readyz").json() == {"status": "ok", "unusable_machines": []}
 
     Runners(store).remove("alive")
     assert "no runner is at work" in problem_of(empty_api.get("/readyz"), 503).detail

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from service.cli.serve import check_port, child_environment, run_service, service_processes
 from service.errors import PortTakenError, ProcessDiedError
+from service.processes.child_process import START_AGAIN
 from service.settings import Settings
 
 pytestmark = pytest.mark.heavy
@@ -109,3 +110,32 @@ def test_a_part_that_does_not_come_up_is_reported_in_its_own_words(
         run_service(settings, Console(file=StringIO())),
     ):
         pass
+
+
+def test_a_runner_whose_ray_does_not_come_up_is_started_again(
+    tmp_path: Path, free_ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # as above; every process but the runner waits
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "if 'service.processes.subreaper' not in sys.orig_argv:\n"
+        "    if 'service.runner' not in sys.orig_argv: time.sleep(600)\n"
+        "    starts = pathlib.Path(__file__).with_name('starts')\n"
+        "    starts.open('a').write('x')\n"
+        f"    os._exit({START_AGAIN} if starts.stat().st_size < 3 else 4)\n"
+    )
+    settings = Settings(home=tmp_path / "home", port=free_ports[0], mlflow_port=free_ports[1])
+    with (
+        pytest.raises(ProcessDiedError, match="runner ended with exit status 4"),
+        run_service(settings, Console(file=StringIO())),
+    ):
+        pass
+    assert (tmp_path / "starts").read_text() == "xxx"
+
+
+@pytest.mark.slow
+def test_a_runner_says_that_ray_did_not_come_up_and_asks_for_another_start(tmp_path: Path) -> None:
+    environment = child_environment(Settings(home=tmp_path)) | {"RAY_TMPDIR": "/dev/null/nowhere"}
+    runner = subprocess.run([sys.executable, "-m", "service.runner"], env=environment, capture_output=True, text=True)
+    assert runner.returncode == START_AGAIN
+    assert "Ray did not start: " in runner.stderr

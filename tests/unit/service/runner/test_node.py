@@ -19,6 +19,7 @@ from service.runner.node import (
     run_head,
 )
 from service.settings import Settings
+from studies.training.gpu_check import GpuFault, GpuFaultKind
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.heavy
@@ -43,6 +44,25 @@ def test_a_worker_offers_what_it_is_told_or_has_and_no_more_than_it_has_ports(cp
     command = ray_start_command(Settings(ray_address="10.0.0.1:6379", cpus=cpus), "worker")
     assert {"--address=10.0.0.1:6379", f"--num-cpus={offered}"} <= set(command)
     assert not any("node-ip-address" in each for each in command)
+
+
+def test_a_worker_whose_gpus_are_unusable_offers_nothing_and_says_why() -> None:
+    settings, fault = (
+        Settings(ray_address="10.0.0.1:6379"),
+        GpuFault(kind=GpuFaultKind.OLD_DRIVER, found="12.2", needed="13.0"),
+    )
+    offers = {"--num-cpus=0", "--num-gpus=0"}
+    command = ray_start_command(settings, "worker", fault)
+    assert offers <= set(command)
+    assert any(each.startswith("--labels=") and each.endswith("l4-fault=old-driver_12.2_13.0") for each in command)
+    well = ray_start_command(settings, "worker")
+    assert not offers & set(well)
+    assert not any("l4-fault" in each for each in well)
+
+
+def test_a_worker_that_trains_on_processors_offers_no_gpu() -> None:
+    command = ray_start_command(Settings(ray_address="10.0.0.1:6379", cpus=3, gpus_per_pack=0), "worker")
+    assert {"--num-cpus=3", "--num-gpus=0"} <= set(command)
 
 
 def test_a_head_whose_ray_does_not_start_ends_and_starts_no_runner(

@@ -16,6 +16,7 @@ from studies.records.rows import Lane, Limit, Outcome, Pack, Rows, Run, Trial
 from studies.spec.definition import Budget
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
+from studies.validation.catalogue import UnusableMachine
 from tests.support.progress import progress_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -113,3 +114,12 @@ def test_runs_that_are_missing_in_mlflow_are_counted(study: StudyRow) -> None:
     for missing, runs in ((1, "1 run"), (4, "4 runs")):
         (said,) = conditions(replace(ended, mlflow_lacks=missing), {}, 0, NOW)
         assert said.startswith(f"MLflow lacks {runs} of it")
+
+
+@pytest.mark.parametrize(("state", "named"), [(each, each in (State.QUEUED, State.RUNNING)) for each in State])
+def test_a_machine_that_takes_no_packs_is_named_while_the_study_may_train(
+    study: StudyRow, state: State, named: bool
+) -> None:
+    machine = UnusableMachine(host="node-7", reason="its driver is old")
+    found = conditions(replace(study, state=state), {}, ahead=0, now=NOW, unusable=[machine])
+    assert ("node-7 takes no packs: its driver is old" in found) is named
