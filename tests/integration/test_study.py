@@ -402,7 +402,7 @@ def _waiting_driver(settings: Settings) -> int:
 
 
 def _process(*words: str) -> int:
-    """Return the id of the process below this one whose command has all words, its subreaper aside, once there is one."""
+    """Return the id of the process below this one whose command has all words, once there is one; no subreaper's."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for process in psutil.Process().children(recursive=True):
