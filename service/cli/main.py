@@ -156,7 +156,7 @@ def show(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
 
 @app.command()
 def watch(study_id: StudyId, url: Url = None, api_key: ApiKey = None) -> None:
-    """Watch a study until it has ended; Ctrl-C only stops the live_view."""
+    """Watch a study until it has ended; Ctrl-C only stops the watching."""
     with open_client(url, api_key) as (client, console):
         _watch(client, console, study_id)
 

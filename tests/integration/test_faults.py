@@ -158,7 +158,7 @@ def disturbed(own: Settings, epochs: int, kills: list[Kill], comparable: Callabl
 def test_every_part_is_killed_once(own: Settings, comparable: Callable[[bytes], bytes]) -> None:
     drawn = random.Random(1)
     kills = [Kill(part=part, after=drawn.uniform(0.0, 6.0)) for part in drawn.sample(list(PARTS), len(PARTS))]
-    disturbed(own, 40, kills, comparable)
+    disturbed(own, 20, kills, comparable)
 
 
 @pytest.mark.soak
