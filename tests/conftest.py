@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 
 from service.storage.engine import open_engine
@@ -17,6 +18,12 @@ from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntr
 from studies.validation.resolver import resolve
 from tests.support import postgres as postgresql
 from tests.support.small_disk import SmallDisk, mounted_disk
+
+
+def pytest_configure() -> None:
+    """Let no property test fail by the time that it takes: on a busy machine any takes longer than the default."""
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -323,7 +323,7 @@ def path(name: str, given: list[list[float]], *, scale: float = 1.0, **hyperpara
 
 
 @named
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(grads=st.lists(vectors, min_size=1, max_size=8), scale=factors)
 def test_scaling_the_loss_changes_nothing(name: str, grads: list[list[float]], scale: float) -> None:
     free = {"adam_eps": 0.0} if name == "L4Adam" else {}
@@ -331,7 +331,7 @@ def test_scaling_the_loss_changes_nothing(name: str, grads: list[list[float]], s
 
 
 @named
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(grads=st.lists(vectors, min_size=1, max_size=8), offset=st.floats(min_value=-100, max_value=100))
 def test_an_offset_of_the_loss_that_is_known_changes_nothing(
     name: str, grads: list[list[float]], offset: float
@@ -347,7 +347,7 @@ def test_an_offset_of_the_loss_that_is_known_changes_nothing(
     torch.testing.assert_close(end(offset), end(0.0), rtol=1e-6, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(grads=st.lists(vectors, min_size=1, max_size=8), size=factors)
 def test_the_length_of_the_direction_does_not_matter(grads: list[list[float]], size: float) -> None:
     from dataclasses import dataclass
@@ -375,7 +375,7 @@ def test_the_length_of_the_direction_does_not_matter(grads: list[list[float]], s
 
 
 @named
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(grads=st.lists(vectors, min_size=1, max_size=20))
 def test_the_inner_product_is_never_negative(name: str, grads: list[list[float]]) -> None:
     p = Parameter(torch.zeros(4, dtype=torch.float64))

@@ -183,7 +183,7 @@ def test_a_budget_that_is_not_reached_changes_no_number_of_runs(tmp_path: Path) 
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), sampler=st.sampled_from(["random", "tpe", "grid"]))
 def test_restarts_and_the_order_of_packs_change_nothing(
     data: st.DataObject, sampler: str, tmp_path_factory: pytest.TempPathFactory

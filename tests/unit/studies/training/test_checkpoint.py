@@ -82,7 +82,7 @@ def whole(width: int | None, replacement: bool) -> tuple[Measurement, ...]:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     cuts=st.lists(st.integers(0, STEPS - 1), min_size=1, max_size=3).map(sorted),
     width=st.sampled_from([None, 8]),

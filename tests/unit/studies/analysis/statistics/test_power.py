@@ -59,7 +59,7 @@ def test_minimum_detectable_effect_without_any_spread_everything_is_found() -> N
     assert minimum_detectable_effect([2.0] * 8, 0.05) == 0.0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(DIFFERENCES)
 def test_minimum_detectable_effect_depends_on_the_spread_alone(differences: list[float]) -> None:
     found = minimum_detectable_effect(differences, 0.05)
@@ -89,7 +89,7 @@ def test_paired_t_power_nothing_to_find_is_found_by_chance_on_either_side() -> N
     assert paired_t_power(0.0, 10, 0.05) == pytest.approx(0.025)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.floats(0, 1e6), st.integers(2, 500), st.sampled_from([0.05, 0.05 / 8, 0.05 / 2450]))
 def test_paired_t_power_grows_with_the_effect_and_with_the_seeds(effect: float, n: int, level: float) -> None:
     found = paired_t_power(effect, n, level)
@@ -134,7 +134,7 @@ def test_seeds_needed_nothing_to_find_is_not_estimable() -> None:
     assert seeds_needed([0.5], 0.05, 0.1) is None
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-10, 10), min_size=2, max_size=12), st.sampled_from([0.05, 0.05 / 8, 0.05 / 2450]))
 def test_seeds_needed_more_than_are_there_and_more_for_a_stricter_level(values: list[float], level: float) -> None:
     n = seeds_needed(values, level, 0.0)

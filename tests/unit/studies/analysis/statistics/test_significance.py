@@ -105,7 +105,7 @@ def test_sign_flip_does_not_depend_on_direction_order_or_scale(values: list[floa
     assert sign_flip([4 * value for value in reversed(values)]) == p
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32))
 def test_sign_flip_many_differences_are_sampled_near_the_t_test(seed: int) -> None:
     values = np.random.default_rng(seed).normal(0.3, 1.0, 40)
