@@ -16,8 +16,8 @@ from studies.spec.parameters import Direction, Hyperparameter, Metric, Option
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.validation.resolver import resolve
-from tests.support import postgres as postgresql
-from tests.support.small_disk import SmallDisk, mounted_disk
+from tests.support.services import postgres as postgresql
+from tests.support.services.small_disk import SmallDisk, mounted_disk
 
 
 def pytest_configure() -> None:

@@ -8,9 +8,9 @@ import pytest
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.reporting.report import Report
-from tests.acceptance.http_process import free_port, started, wait_until_alive
-from tests.support.image_environment import make_image_environment
 from tests.support.reported_study import add_reported_study
+from tests.support.services.http_process import free_port, started, wait_until_alive
+from tests.support.services.image_environment import make_image_environment
 
 pytestmark = pytest.mark.slow
 

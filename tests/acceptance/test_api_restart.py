@@ -24,9 +24,9 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue
-from tests.acceptance.http_process import free_port, started, wait_until_alive
-from tests.acceptance.proxy import proxied
 from tests.support.paths import ROOT
+from tests.support.services.http_process import free_port, started, wait_until_alive
+from tests.support.services.proxy import proxied
 
 pytestmark = pytest.mark.slow
 

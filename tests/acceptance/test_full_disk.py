@@ -9,8 +9,8 @@ import pytest
 from service.client.client import Client
 from service.processes.log_files import last_lines
 from service.states import State
-from tests.acceptance.serving import serving, settings_in, wait_for
-from tests.support.small_disk import SmallDisk
+from tests.support.services.serving import serving, settings_in, wait_for
+from tests.support.services.small_disk import SmallDisk
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import pytest
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
-from tests.acceptance.http_process import ROOT, free_port, started, started_bare, wait_until_alive
+from tests.support.services.http_process import ROOT, free_port, started, started_bare, wait_until_alive
 
 #: What must never be in the process: what trains, searches, records or draws, and what that needs.
 HEAVY = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "sklearn", "pandas", "matplotlib"}

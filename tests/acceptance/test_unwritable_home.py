@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.serve import child_environment
-from tests.acceptance.serving import settings_in
+from tests.support.services.serving import settings_in
 
 pytestmark = pytest.mark.slow
 

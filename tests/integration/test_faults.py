@@ -23,7 +23,7 @@ from service.errors import UnreachableError
 from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import ENDED, State
-from tests.integration.recorded import mlflow_runs
+from tests.support.recorded import mlflow_runs
 
 #: What is killed: a pattern that is found in its command and in no other.
 PARTS = {

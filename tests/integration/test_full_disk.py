@@ -15,7 +15,7 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue, Machines
-from tests.support.small_disk import SmallDisk
+from tests.support.services.small_disk import SmallDisk
 
 pytestmark = pytest.mark.slow
 

@@ -29,8 +29,8 @@ from studies.reporting.bundle.rebuild import rebuild_report
 from studies.reporting.report import Report
 from studies.spec.definition import FIRST_CONFIRM_SEED
 from studies.spec.parameters import Stage
-from tests.integration.recorded import mlflow_runs
-from tests.support.webhook_receiver import receiver, verify
+from tests.support.recorded import mlflow_runs
+from tests.support.services.webhook_receiver import receiver, verify
 
 SMALL: dict[str, Any] = {
     "name": "small",

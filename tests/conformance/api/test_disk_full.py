@@ -23,9 +23,9 @@ from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue
 from tests.conformance.api.stored_studies import claimed, problem_of
-from tests.support import postgres as postgresql
-from tests.support.http_server import serve_app
-from tests.support.small_disk import SmallDisk
+from tests.support.services import postgres as postgresql
+from tests.support.services.http_server import serve_app
+from tests.support.services.small_disk import SmallDisk
 
 DISK_FULL = "urn:l4-studies:problem:disk-full"
 

@@ -15,8 +15,8 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Pruning, Task
 from tests.conformance.studies.test_compiled import WORKLOADS
 from tests.conformance.studies.test_workloads import bits, directory, options
-from tests.support.interrupted_training import Train, train_in_parts
-from tests.support.small_workloads import with_small_splits
+from tests.support.training.interrupted_training import Train, train_in_parts
+from tests.support.training.small_workloads import with_small_splits
 
 STEPS, RUNG = 8, 4
 #: Cut before and after the rung, and so before and after the first evaluation.

@@ -13,7 +13,7 @@ from service.processes import rotating_log
 from service.processes.child_process import ChildProcess, ProcessSpec
 from service.processes.log_files import parse_line
 from service.processes.rotating_log import RotatingLog
-from tests.support.small_disk import SmallDisk
+from tests.support.services.small_disk import SmallDisk
 
 
 def written(file: Path) -> list[str]:

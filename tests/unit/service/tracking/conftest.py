@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from tests.support.mlflow_server import serve_mlflow
+from tests.support.services.mlflow_server import serve_mlflow
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from studies.execution.artifacts import CheckpointStore, ParameterStore
 from studies.records.rows import Outcome, Run
 from studies.spec.parameters import Stage
-from tests.support.small_disk import SmallDisk
+from tests.support.services.small_disk import SmallDisk
 
 
 def test_nothing_is_there_before_the_first_one(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 from studies.errors import UnusableGpuError
 from studies.execution import ray_cluster
 from studies.training.gpu_check import LEAST_DRIVER, GpuFault, GpuFaultKind, describe_fault, parse_fault, require_gpu
-from tests.support.fake_gpu import gpu_environment
 from tests.support.paths import ROOT
+from tests.support.services.fake_gpu import gpu_environment
 
 pytestmark = pytest.mark.heavy
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.http_process import free_port, killed_at_the_end
 from tests.support.paths import ROOT
+from tests.support.services.http_process import free_port, killed_at_the_end
 
 
 @contextmanager
