@@ -30,7 +30,7 @@ from service.client.client import Client
 from service.settings import Settings
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
-from service.tracking.mlflow import StudyTracker
+from service.tracking.mlflow import StudyTracker, create_experiment
 from studies.spec.parameters import Stage
 
 #: 100 trials a search in the end: all trials are equally good, so the range is extended once, by a quarter more trials.
@@ -115,7 +115,9 @@ def requests(settings: Settings, study_id: str, stage: Stage) -> tuple[Counter[s
 
     store = Store(open_engine(settings.database_url))
     runs = [run for run in store.rows(study_id, series=True).runs if run.stage is stage][:RECORDED]
-    tracker = StudyTracker(uri=settings.tracking_uri, study_id=f"{stage} once more", spec=store.study(study_id).spec)
+    uri, copy_id, spec = settings.tracking_uri, f"{stage} once more", store.study(study_id).spec
+    experiment_id = create_experiment(uri=uri, study_id=copy_id, spec=spec)
+    tracker = StudyTracker(uri=uri, study_id=copy_id, spec=spec, experiment_id=experiment_id)
     parameters = settings.home / "parameters.pt"
     parameters.write_bytes(bytes(10_000))
     logger = logging.getLogger("urllib3.connectionpool")

@@ -49,7 +49,8 @@ class Api:
         Args:
             settings: More of its environment.
         """
-        self._process = self._stack.enter_context(started(self.settings.home, self.settings.port, **settings))
+        process = started(self.settings.home, self.settings.port, open_files=None, **settings)
+        self._process = self._stack.enter_context(process)
         wait_until_alive(self._process, self.settings.port)
 
     def stop(self, number: signal.Signals) -> None:
