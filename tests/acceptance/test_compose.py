@@ -14,6 +14,7 @@ import httpx
 import mlflow
 import mlflow.artifacts
 import pytest
+from mlflow.entities import Run as MlflowRun
 
 from service.client.client import Client
 from service.settings import Settings
@@ -37,6 +38,12 @@ STUDY: dict[str, Any] = {
         {"name": "adam", "search": {"lr": {"low": 1e-5, "high": 1e-2}}},
     ],
     "protocol": {"sampler": "tpe", "trials": 9, "batch": 3, "confirm_seeds": 4},
+}
+#: Trained in some seconds.
+SHORT: dict[str, Any] = {
+    "workloads": [{"name": "digits_mlp", "steps": 2}],
+    "arms": [{"name": "sgd"}, {"name": "adam"}],
+    "protocol": {"confirm_seeds": 2},
 }
 Say = Callable[[str], None]
 
@@ -88,7 +95,7 @@ def built(deployment: Deployment) -> None:
 @pytest.fixture
 def asked(key: str) -> dict[str, str]:
     """The headers of who has the admin's key."""
-    return {"Authorization": f"Bearer {key}"}
+    return bearer(key)
 
 
 @pytest.fixture
@@ -98,10 +105,25 @@ def client(port: int, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
         yield found
 
 
+def runs_in_mlflow(client: Client, study_id: str) -> list[MlflowRun]:
+    """A study's runs in MLflow, asked through the proxy; the parent is the first."""
+    return mlflow_runs(Settings(mlflow_uri=f"{client.url}/mlflow"), study_id)
+
+
 def tracked(client: Client, study_id: str) -> list[str]:
-    """The keys of a study's runs in MLflow, asked through the proxy; the parent's is the study's."""
-    found = mlflow_runs(Settings(mlflow_uri=f"{client.url}/mlflow"), study_id)
-    return [run.data.tags["l4.run"] for run in found]
+    """The keys of a study's runs in MLflow; the parent's is the study's."""
+    return [run.data.tags["l4.run"] for run in runs_in_mlflow(client, study_id)]
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def problem(answer: httpx.Response) -> int:
+    """The status of an answer that is a problem, as all errors are."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    assert answer.json()["status"] == answer.status_code
+    return answer.status_code
 
 
 def bundle_of(client: Client) -> dict[str, Any]:
@@ -220,18 +242,86 @@ def test_only_the_proxy_answers_from_outside(
         assert nobody.get("/.caller").status_code == 404, "for the proxy itself"
 
 
+def make_key(deployment: Deployment, name: str, role: str) -> str:
+    made = deployment.compose("exec", "-T", "api", "l4-studies", "keys", "create", f"--name={name}", f"--role={role}")
+    return made.stdout.decode().strip()
+
+
 def test_mlflow_asks_for_the_role_and_the_origin(deployment: Deployment, client: Client, asked: dict[str, str]) -> None:
-    made = deployment.compose("exec", "-T", "api", "l4-studies", "keys", "create", "--name=r", "--role=reader")
-    reader = {"Authorization": f"Bearer {made.stdout.decode().strip()}"}
-    create, search = (f"{client.url}/mlflow/api/2.0/mlflow/experiments/{verb}" for verb in ("create", "search"))
-    assert httpx.post(search, json={"max_results": 5}, headers=reader).status_code == 200
-    assert httpx.post(create, json={"name": "by a reader"}, headers=reader).status_code == 403
+    reader = bearer(make_key(deployment, "r", "reader"))
+    (experiment,) = {run.info.experiment_id for run in runs_in_mlflow(client, next(client.studies()).id)}
+    tag = {"experiment_id": experiment, "key": "seen", "value": "yes"}
+    calls = f"{client.url}/mlflow/api/2.0/mlflow/experiments"
+    assert httpx.post(f"{calls}/search", json={"max_results": 5}, headers=reader).status_code == 200
+    assert problem(httpx.post(f"{calls}/set-experiment-tag", json=tag, headers=reader)) == 403
     foreign = asked | {"Origin": "http://elsewhere.example"}
-    assert httpx.post(create, json={"name": "from elsewhere"}, headers=foreign).status_code == 403
+    assert problem(httpx.post(f"{calls}/set-experiment-tag", json=tag, headers=foreign)) == 403
     own = asked | {"Origin": client.url}
-    assert httpx.post(create, json={"name": "by an admin"}, headers=own).status_code == 200
+    assert httpx.post(f"{calls}/set-experiment-tag", json=tag, headers=own).status_code == 200
+    trap = {"name": "trap", "artifact_location": "file:///var/lib/l4/mlflow"}
+    assert problem(httpx.post(f"{calls}/create", json=trap, headers=own)) == 403
     page = httpx.get(f"{client.url}/mlflow/?a=1&b=2", headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fmlflow%2F%3Fa%3D1%26b%3D2")
+
+
+def test_no_user_changes_what_another_has_in_mlflow(deployment: Deployment, client: Client, key: str) -> None:
+    keys = {name: make_key(deployment, name, "submitter") for name in ("ada", "bob")}
+    studies: dict[str, str] = {}
+    for name, own in keys.items():
+        with Client(client.url, key=own) as theirs:
+            studies[name] = theirs.submit(SHORT | {"name": f"of {name}"}).id
+    for study_id in studies.values():
+        assert ended(client, study_id).state is State.SUCCEEDED
+    before = {study_id: sorted(tracked(client, study_id)) for study_id in studies.values()}
+    for own, (owner, study_id) in ((own, each) for own in keys.values() for each in studies.items()):
+        parent, *runs = runs_in_mlflow(client, study_id)
+        experiment, run = parent.info.experiment_id, runs[0].info.run_id
+        with httpx.Client(base_url=f"{client.url}/mlflow", headers=bearer(own)) as user:
+            for api in ("/api/2.0", "/ajax-api/2.0"):
+                for call, body in (
+                    ("experiments/delete", {"experiment_id": experiment}),
+                    ("experiments/update", {"experiment_id": experiment, "new_name": "mine"}),
+                    ("experiments/create", {"name": f"x [{study_id}]", "artifact_location": "file:///var/lib/l4"}),
+                    ("runs/delete", {"run_id": run}),
+                    ("runs/delete-tag", {"run_id": run, "key": "l4.run"}),
+                    ("runs/log-metric", {"run_id": run, "key": "best", "value": 1, "timestamp": 1}),
+                    ("runs/create", {"experiment_id": experiment}),
+                ):
+                    assert problem(user.post(f"{api}/mlflow/{call}", json=body)) == 403, call
+                artifacts = f"{api}/mlflow-artifacts/artifacts/{experiment}"
+                assert problem(user.put(f"{artifacts}/report.html", content=b"mine")) == 403
+                assert problem(user.delete(artifacts)) == 403
+            found = user.post("/api/2.0/mlflow/runs/search", json={"experiment_ids": [experiment]})
+            assert len(found.json()["runs"]) == 1 + len(runs), "everybody reads"
+        with httpx.Client(base_url=client.url, headers=bearer(own)) as user:
+            if own != keys[owner]:
+                assert problem(user.delete(f"/studies/{study_id}", params={"mlflow": True})) == 403
+    assert {study_id: sorted(tracked(client, study_id)) for study_id in studies.values()} == before
+    for name, own in keys.items():
+        with Client(client.url, key=own) as theirs:
+            theirs.delete(studies[name], mlflow=True)
+    searched = f"{client.url}/mlflow/api/2.0/mlflow/experiments/search"
+    deadline = time.monotonic() + SECONDS
+    while any(
+        f"of {name} [" in httpx.post(searched, json={"max_results": 50}, headers=bearer(key)).text for name in keys
+    ):
+        assert time.monotonic() < deadline, "the recorder does not delete what its owner asked for"
+        time.sleep(0.5)
+
+
+def test_the_proxy_is_bounded_and_its_own_errors_are_problems(
+    deployment: Deployment, client: Client, asked: dict[str, str]
+) -> None:
+    workers = deployment.compose("exec", "-T", "proxy", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert workers.stdout.decode().count("nginx: worker process") == 2
+    assert problem(httpx.post(f"{client.url}/studies", content=bytes(2_000_000), headers=asked)) == 413
+    assert problem(httpx.get(f"{client.url}/mlflow/api/3.0/mlflow/assistant/config", headers=asked)) == 404
+    deployment.compose("stop", "api")
+    try:
+        for path in ("/healthz", "/studies", "/mlflow/"):
+            assert problem(httpx.get(f"{client.url}{path}", headers=asked, timeout=60)) in {502, 504}, path
+    finally:
+        deployment.compose("up", "--detach", "--wait")
 
 
 def test_a_browser_logs_in_once_for_pages_and_mlflow(client: Client, key: str) -> None:
@@ -249,10 +339,11 @@ def test_a_browser_logs_in_once_for_pages_and_mlflow(client: Client, key: str) -
         assert "HttpOnly" in logged_in.headers["set-cookie"]
         for path in ("/", f"/pages/studies/{study_id}", "/mlflow/", "/mlflow/static-files/manifest.json"):
             assert browser.get(path).status_code == 200, path
-        create = "/mlflow/ajax-api/2.0/mlflow/experiments/create"
-        assert browser.post(create, json={"name": "by a browser"}).status_code == 200
+        set_tag = "/mlflow/ajax-api/2.0/mlflow/experiments/set-experiment-tag"
+        tag = {"experiment_id": shown.split("/")[4], "key": "seen by", "value": "a browser"}
+        assert browser.post(set_tag, json=tag).status_code == 200
         foreign = {"Origin": "http://elsewhere.example"}
-        assert browser.post(create, json={"name": "from elsewhere"}, headers=foreign).status_code == 403
+        assert browser.post(set_tag, json=tag, headers=foreign).status_code == 403
         assert browser.get("/mlflow/ajax-api/3.0/mlflow/assistant/config").status_code == 404
 
 
