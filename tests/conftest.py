@@ -16,7 +16,7 @@ from studies.spec.parameters import Direction, Hyperparameter, Metric, Option
 from studies.spec.study import StudySpec
 from studies.validation.catalogue import Catalogue, OptimizerEntry, WorkloadEntry
 from studies.validation.resolver import resolve
-from tests.support import postgres as postgresql
+from tests.support.services import postgres as postgresql
 
 
 def pytest_configure() -> None:

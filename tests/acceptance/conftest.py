@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from tests.acceptance.serving import settings_in
+from tests.support.services.serving import settings_in
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from service.client.client import Client
 from service.roles import Role
 from service.settings import Access, Settings
 from service.states import ENDED, State
-from tests.acceptance.browsing import ELSEWHERE, WIDTHS, Watched, chromium, grave, overflow, picture, watched
-from tests.acceptance.serving import serving, settings_in, wait_for
+from tests.support.services.browsing import ELSEWHERE, WIDTHS, Watched, chromium, grave, overflow, picture, watched
+from tests.support.services.serving import serving, settings_in, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,11 @@ import pytest
 from service.client.client import Client
 from service.settings import Settings
 from service.states import ENDED, State
-from tests.acceptance.compose import ROOT, VERSION, Deployment
-from tests.acceptance.waiting import SECONDS, answered, ended, free_port
-from tests.integration.recorded import mlflow_runs
 from tests.support.normalized_report import normalize_report
+from tests.support.recorded import mlflow_runs
+from tests.support.services.compose import ROOT, VERSION, Deployment
+from tests.support.services.http_process import free_port
+from tests.support.services.waiting import SECONDS, answered, ended
 
 pytestmark = pytest.mark.docker
 

@@ -12,7 +12,7 @@ import pytest
 from service.cli.serve import child_environment
 from service.settings import Settings
 from service.states import State
-from tests.acceptance.processes import processes, state
+from tests.support.services.processes import processes, state
 
 
 @pytest.mark.slow

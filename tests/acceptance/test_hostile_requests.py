@@ -19,8 +19,8 @@ from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
 from studies.validation.resolver import resolve
-from tests.acceptance.http_process import free_port, started, wait_until_alive
 from tests.support.minimal_report import MINIMAL_REPORT
+from tests.support.services.http_process import free_port, started, wait_until_alive
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

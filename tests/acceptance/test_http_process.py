@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.acceptance.http_process import ROOT, free_port, started, started_bare, wait_until_alive
+from tests.support.services.http_process import ROOT, free_port, started, started_bare, wait_until_alive
 
 #: What must never be in the process: what trains, searches, records or draws, and what that needs.
 HEAVY = {"torch", "ray", "optuna", "mlflow", "numpy", "scipy", "sklearn", "pandas", "matplotlib"}

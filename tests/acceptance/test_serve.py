@@ -13,8 +13,8 @@ from service.client.client import Client
 from service.roles import Role
 from service.settings import Access, Settings
 from service.states import State
-from tests.acceptance.processes import processes, state
-from tests.acceptance.serving import serving, wait_for
+from tests.support.services.processes import processes, state
+from tests.support.services.serving import serving, wait_for
 
 pytestmark = pytest.mark.slow
 

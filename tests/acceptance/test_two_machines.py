@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from service.states import ENDED, State
-from tests.acceptance.compose import Deployment
-from tests.acceptance.waiting import SECONDS, free_port
+from tests.support.services.compose import Deployment
+from tests.support.services.http_process import free_port
+from tests.support.services.waiting import SECONDS
 
 pytestmark = pytest.mark.docker
 

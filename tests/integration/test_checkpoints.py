@@ -27,7 +27,7 @@ from studies.execution.worker import train_pack
 from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
-from tests.support.throughput import next_pack
+from tests.support.training.throughput import next_pack
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from service.states import State
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from service.storage.tables import metadata
-from tests.integration.recorded import mlflow_runs
+from tests.support.recorded import mlflow_runs
 
 pytestmark = pytest.mark.slow
 

@@ -30,7 +30,7 @@ def test_packs_share_gpus_and_one_too_many_waits(tmp_path: Path, environment: di
         return []
 
     waits = "4 packs are in training; the next waits for 0.5 GPU, and the cluster has 2"
-    command = [sys.executable, "-m", "tests.integration.gpu_packs", ray_address, str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.training.gpu_packs", ray_address, str(tmp_path)]
     with (tmp_path / "log").open("w") as log:
         driver = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

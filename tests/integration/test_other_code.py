@@ -15,7 +15,7 @@ import runpy, sys
 from studies.execution import ray_cluster
 ray_cluster.sources_digest = lambda: "f" * 64
 sys.argv = ["gpu_packs", *sys.argv[1:]]
-runpy.run_module("tests.integration.gpu_packs", run_name="__main__")
+runpy.run_module("tests.support.training.gpu_packs", run_name="__main__")
 """
 _JOIN = """
 import sys

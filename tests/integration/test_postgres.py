@@ -20,9 +20,9 @@ from service.states import ENDED, State
 from service.storage.engine import open_engine
 from service.storage.repositories.studies import Store
 from service.storage.tables import runners
-from tests.integration.recorded import mlflow_runs
 from tests.integration.test_study import SMALL
-from tests.support import postgres as postgresql
+from tests.support.recorded import mlflow_runs
+from tests.support.services import postgres as postgresql
 
 pytestmark = [pytest.mark.parametrize("database", ["postgresql"], indirect=True), pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from service.cli.serve import run_service
 from service.client.client import Client
 from service.settings import Settings
 from service.states import State
-from tests.integration.recorded import mlflow_runs
+from tests.support.recorded import mlflow_runs
 
 pytestmark = pytest.mark.slow
 

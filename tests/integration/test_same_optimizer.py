@@ -17,7 +17,7 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
 from tests.support.simulated_driver import driver, open_study
-from tests.support.throughput import next_pack
+from tests.support.training.throughput import next_pack
 
 pytestmark = pytest.mark.slow
 

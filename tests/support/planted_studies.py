@@ -14,7 +14,7 @@ from studies.search.selection import SearchState
 from studies.spec.definition import Pruner, Sampler
 from studies.spec.parameters import Direction, Precision, Stage
 from studies.spec.study import ArmSpec, ProtocolSpec, SearchRange, StudySpec, WorkloadSpec
-from tests.support.throughput import all_eager
+from tests.support.training.throughput import all_eager
 
 START_LOSS = 2.0
 #: Standard deviation of what log10 of the losses of one seed on one workload have in common.

@@ -19,7 +19,7 @@ from studies.spec.study import StudySpec
 from studies.training.measurements import Measurement
 from studies.training.task import LaneTask
 from studies.validation.resolver import resolve
-from tests.support.throughput import next_pack
+from tests.support.training.throughput import next_pack
 
 #: Reported seconds of every pack.
 PACK_SECONDS = 10.0

@@ -14,7 +14,7 @@ from studies.planning.planner import plan_next_packs
 from studies.records.rows import Outcome, Run, by_arm
 from studies.search.selection import SearchState
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
-from tests.support.throughput import all_eager
+from tests.support.training.throughput import all_eager
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JSON = {"Content-Type": "application/json"}

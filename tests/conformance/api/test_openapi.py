@@ -19,8 +19,8 @@ from service.storage.repositories.studies import Store
 from studies.records.rows import Lane, Outcome, Pack, Run, Trial
 from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
-from tests.support.http_server import serve_app
 from tests.support.minimal_report import MINIMAL_REPORT
+from tests.support.services.http_server import serve_app
 
 #: Catalogues and rules decide what a study is, beyond its schema: a body that fits the schema may well be refused. And
 #: what was posted twice with one key is one study, which is gone for both once it was deleted by either's id.

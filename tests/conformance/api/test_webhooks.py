@@ -12,7 +12,7 @@ from service.storage.repositories.studies import Store
 from service.webhooks.http_client import WebhookClient
 from studies.spec.study import StudySpec
 from tests.conformance.api.stored_studies import claimed, problem_of
-from tests.support.webhook_receiver import Receiver, receiver, verify
+from tests.support.services.webhook_receiver import Receiver, receiver, verify
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from studies.optimizers._base import Tensors
 from studies.optimizers._l4 import L4State
 from studies.training.lanes import Lanes, stacked_step
 from tests.support.paths import SHARED
-from tests.support.stateless_losses import stateless_loss
+from tests.support.training.stateless_losses import stateless_loss
 
 GOLDEN = SHARED / "golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the records of the authors' L4 are not here")
@@ -99,7 +99,7 @@ def packs(problem: str, optimizer: str) -> list[tuple[str, ...]]:
             optimizer,
             tags,
             id=f"{problem}-{'+'.join(tags)}",
-            # the packs of three lanes train each of these lanes too
+            # seconds each, and the packs of three lanes train each of these lanes too
             marks=[pytest.mark.slow] if problem != "c_quadratic" and len(tags) == 1 else [],
         )
         for problem in PROBLEMS

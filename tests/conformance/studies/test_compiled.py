@@ -17,8 +17,8 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
 from studies.workloads._base import Options
 from tests.support.paths import data_dir
-from tests.support.small_workloads import with_small_splits
-from tests.support.stateless_losses import stateless_loss
+from tests.support.training.small_workloads import with_small_splits
+from tests.support.training.stateless_losses import stateless_loss
 
 #: So few that rounding, which the ResNet multiplies by ten every two steps, stays below what is allowed.
 STEPS = 6

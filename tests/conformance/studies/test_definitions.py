@@ -28,8 +28,8 @@ from studies.workloads._base import Data, DataFile, Options, Workload
 from tests.conformance.api.stored_studies import YAML, claimed
 from tests.support.paths import ROOT, data_dir
 from tests.support.planted_studies import provenance
-from tests.support.small_workloads import with_small_splits
-from tests.support.throughput import next_pack
+from tests.support.training.small_workloads import with_small_splits
+from tests.support.training.throughput import next_pack
 
 FILES = {
     **{file.stem: file for file in (ROOT / "studies" / "definitions").glob("*.yaml")},

@@ -9,7 +9,7 @@ from studies import registry
 from studies.optimizers._base import AnyOptimizer, Setting, Tensors
 from studies.training.lanes import Lanes, stacked_step
 from tests.support.paths import ROOT
-from tests.support.stateless_losses import stateless_loss
+from tests.support.training.stateless_losses import stateless_loss
 
 STEPS = 40
 NAMES = registry.list_names("optimizers")

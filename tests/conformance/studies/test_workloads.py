@@ -16,7 +16,7 @@ from studies.training.measurements import Measurement
 from studies.training.task import LaneTask, Task
 from studies.workloads._base import Data, Examples, Options, Workload
 from tests.support.paths import ROOT, data_dir
-from tests.support.small_workloads import with_small_splits
+from tests.support.training.small_workloads import with_small_splits
 
 STEPS = 24
 #: Lanes' learning rates, the last one meant to diverge, and their seeds, of both stages.

@@ -13,7 +13,7 @@ from service.roles import Role
 from service.settings import Access, Settings
 from service.storage.repositories.studies import Store
 from tests.conformance.api.stored_studies import NOW, problem_of
-from tests.support.http_server import serve_app
+from tests.support.services.http_server import serve_app
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 OWN = {"Sec-Fetch-Site": "same-origin"}

@@ -8,7 +8,7 @@ from torch.nn import Parameter
 
 from l4 import L4Adam, L4Mom, NegativeLossError, NonFiniteError
 from l4.optimizer import L4Optimizer
-from tests.support.l4_problem import MAKERS, problem, train, values
+from tests.support.training.l4_problem import MAKERS, problem, train, values
 
 pytestmark = pytest.mark.heavy
 

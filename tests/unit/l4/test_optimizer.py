@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from l4 import BadHyperparameterError, BadLossError, L4Adam, L4Mom, SparseGradientError
 from l4.reference import Reference
-from tests.support.l4_problem import MAKERS, problem, train, values
+from tests.support.training.l4_problem import MAKERS, problem, train, values
 
 pytestmark = pytest.mark.heavy
 

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from l4 import L4Adam, L4Mom
 from l4.optimizer import L4Optimizer
-from tests.support.l4_problem import MAKERS, problem, train, values
+from tests.support.training.l4_problem import MAKERS, problem, train, values
 
 pytestmark = pytest.mark.heavy
 

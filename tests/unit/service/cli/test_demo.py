@@ -23,8 +23,8 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.registry import build_catalogue
 from studies.reporting.builder import build_report
-from tests.support.http_server import serve_app
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec, provenance
+from tests.support.services.http_server import serve_app
 
 pytestmark = pytest.mark.heavy
 

@@ -19,7 +19,7 @@ from service.storage.engine import open_engine
 from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.validation.catalogue import Catalogue
-from tests.support.http_server import serve_app
+from tests.support.services.http_server import serve_app
 
 pytestmark = pytest.mark.heavy
 

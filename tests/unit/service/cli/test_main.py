@@ -20,7 +20,7 @@ from service.storage.lifecycle import commands
 from service.storage.migrate import latest_revision
 from service.storage.repositories.studies import Store
 from studies.spec.study import StudySpec
-from tests.support.webhook_receiver import receiver
+from tests.support.services.webhook_receiver import receiver
 
 pytestmark = pytest.mark.heavy
 

@@ -19,7 +19,7 @@ from studies.search.selection import SearchState
 from studies.spec.parameters import Stage
 from studies.spec.study import ArmSpec, StudySpec, WorkloadSpec
 from tests.support.progress import progress_of
-from tests.support.throughput import all_eager
+from tests.support.training.throughput import all_eager
 
 pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 

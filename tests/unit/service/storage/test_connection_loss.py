@@ -15,7 +15,7 @@ from service.storage.repositories.studies import Store
 from studies.errors import StoppedError
 from studies.records.rows import Rows
 from studies.spec.study import StudySpec
-from tests.support.postgres import address
+from tests.support.services.postgres import address
 from tests.unit.service.runner.test_ledger import done, runs_of, some_pack, some_trial
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -20,7 +20,7 @@ from service.webhooks.http_client import WebhookClient
 from service.webhooks.subscriptions import Webhooks
 from studies.spec.study import StudySpec
 from tests.support.paths import ROOT
-from tests.support.webhook_receiver import Receiver, receiver, verify
+from tests.support.services.webhook_receiver import Receiver, receiver, verify
 
 pytestmark = [pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True), pytest.mark.heavy]
 

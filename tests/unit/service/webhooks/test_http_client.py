@@ -12,7 +12,7 @@ import pytest
 
 from service.webhooks import http_client
 from service.webhooks.http_client import DeliveryResult, WebhookClient
-from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.services.webhook_receiver import Receiver, receiver
 
 
 @pytest.fixture

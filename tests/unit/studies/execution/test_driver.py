@@ -26,7 +26,7 @@ from studies.spec.parameters import Precision, Stage
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
 from tests.support.paths import ROOT
-from tests.support.throughput import next_pack
+from tests.support.training.throughput import next_pack
 
 pytestmark = pytest.mark.heavy
 
@@ -293,7 +293,7 @@ def test_a_single_run_that_does_not_fit_into_memory_ends_the_study(
 @pytest.mark.slow
 def test_a_study_ends_whole_where_memory_is_short(tmp_path: Path) -> None:
     # in a process of its own: what else runs in this one would be short of memory too
-    command = [sys.executable, "-m", "tests.support.low_memory_driver", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.training.low_memory_driver", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     tried, ran, expected, largest = (json.loads(line) for line in ended.stdout.splitlines())

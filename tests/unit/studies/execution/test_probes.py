@@ -14,7 +14,7 @@ from studies.records.rows import Mode
 from studies.registry import build_catalogue
 from studies.spec.study import StudySpec
 from studies.validation.resolver import resolve
-from tests.support.throughput import eager
+from tests.support.training.throughput import eager
 
 PLACE = TrainingSite(data_dir=Path("unused"), programs=Path("unused"), hardware="here")
 SLOW = (Speed(lanes=4, mode=Mode.EAGER, seconds=1000.0),)

@@ -24,7 +24,7 @@ from studies.spec.study import StudySpec
 from tests.support.planted_studies import provenance
 from tests.support.progress import progress_of
 from tests.support.simulated_driver import PACK_SECONDS, build_spec, driver, open_study, run_packs, simulate_result
-from tests.support.throughput import next_pack
+from tests.support.training.throughput import next_pack
 
 pytestmark = pytest.mark.heavy
 

@@ -1,7 +1,7 @@
 """l4mom takes the steps of the paper's algorithm, lane by lane."""
 
 from l4.reference import Reference
-from tests.support.optimizer_trajectory import SHAPES, assert_same, function_trajectory, stacked_trajectory
+from tests.support.training.optimizer_trajectory import SHAPES, assert_same, function_trajectory, stacked_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.support.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
+from tests.support.training.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {},

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.support.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
+from tests.support.training.optimizer_trajectory import assert_same, stacked_trajectory, torch_trajectory
 
 SETTINGS: tuple[dict[str, float], ...] = ({}, {"lr": 0.05}, {"lr": 0.3}, {"lr": 0.01, "clip_norm": 0.05})
 

@@ -12,7 +12,7 @@ from studies.spec.parameters import Stage
 from studies.spec.study import StudySpec
 from tests.support.planted_studies import OUTCOMES, planted_rows, planted_spec
 from tests.support.progress import progress_of
-from tests.support.throughput import all_eager
+from tests.support.training.throughput import all_eager
 
 ARMS = {name: OUTCOMES[name] for name in ("l4", "better", "worse")}
 SPEC = planted_spec(ARMS)

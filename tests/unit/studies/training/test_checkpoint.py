@@ -17,7 +17,7 @@ from studies.training.loop import train
 from studies.training.measurements import BLOCK_STEPS, Measurement
 from studies.training.task import LaneTask, Pruning, Task
 from tests.conformance.studies.test_workloads import bits
-from tests.support.interrupted_training import CountingStepperFactory, train_in_parts
+from tests.support.training.interrupted_training import CountingStepperFactory, train_in_parts
 from tests.unit.studies.training.test_loop import LINE
 from tests.unit.studies.training.test_loop_parts import HALVED, OPTIONS, PLAIN, augment, noise, penalty
 

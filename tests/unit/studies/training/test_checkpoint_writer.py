@@ -21,7 +21,7 @@ from studies.training.loop import train
 from studies.training.measurements import HistorySnapshot
 from studies.training.task import LaneTask, Task
 from tests.conformance.studies.test_workloads import bits
-from tests.support.interrupted_training import CountingStepperFactory, CutError, checkpoint_writer
+from tests.support.training.interrupted_training import CountingStepperFactory, CutError, checkpoint_writer
 from tests.unit.studies.training.test_loop import LINE
 
 STEPS = 10

@@ -10,7 +10,7 @@ from torch.func import vmap
 from studies import registry
 from studies.optimizers._base import Moments, Optimizer, Tensors
 from studies.training.lanes import Inputs, Lanes, stacked_step
-from tests.support.stateless_losses import stateless_loss
+from tests.support.training.stateless_losses import stateless_loss
 
 INPUTS = torch.tensor([1.0, 2.0, 3.0])
 

@@ -16,7 +16,7 @@ from service.roles import Role
 from service.schemas.problems import Problem
 from service.settings import Access, Settings
 from service.storage.repositories.studies import Store
-from tests.support.http_server import serve_app
+from tests.support.services.http_server import serve_app
 
 pytestmark = pytest.mark.heavy
 

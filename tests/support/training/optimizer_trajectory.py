@@ -9,7 +9,7 @@ from torch.optim import Optimizer as TorchOptimizer
 from studies import registry
 from studies.optimizers._base import Tensors
 from studies.training.lanes import Lanes, stacked_step
-from tests.support.stateless_losses import stateless_loss
+from tests.support.training.stateless_losses import stateless_loss
 
 STEPS = 60
 SHAPES = ((4, 3), (4,), (2, 4))

@@ -1,6 +1,6 @@
 """Hands five packs to a Ray cluster, each of them half a GPU, and trains them by waiting for a file.
 
-python -m tests.integration.gpu_packs RAY_ADDRESS FOLDER
+python -m tests.support.training.gpu_packs RAY_ADDRESS FOLDER
 
 FOLDER gets `waits` with what the source is told, and a file for each pack with its CUDA_VISIBLE_DEVICES; the packs end
 when `go` is there.

@@ -1,4 +1,4 @@
-"""A study driven with little memory: python -m tests.support.low_memory_driver FOLDER
+"""A study driven with little memory: python -m tests.support.training.low_memory_driver FOLDER
 
 Prints the lanes of the packs that were tried, the runs that there are, those that there should be, and the lanes of the
 largest pack that was trained, as JSON, a line each.
@@ -21,7 +21,7 @@ from studies.execution.worker import train_pack
 from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
 from tests.support.progress import progress_of
-from tests.support.throughput import next_pack
+from tests.support.training.throughput import next_pack
 
 #: What a pack may take beyond what the process has by then, in bytes: four lanes fit in, eight do not.
 LEFT = 300 * 2**20
