@@ -25,7 +25,7 @@ def to_local(tensor: Tensor, like: Tensor) -> Tensor:
         tensor: A gradient or a buffer of a parameter.
         like: The parameter, whose placements the tensor gets.
     """
-    from torch.distributed.tensor import DTensor  # noqa: PLC0415
+    from torch.distributed.tensor import DTensor  # noqa: PLC0415 - as above
 
     assert isinstance(tensor, DTensor)
     assert isinstance(like, DTensor)
@@ -41,7 +41,7 @@ def sum_over_shards(part: Tensor, like: Tensor) -> Tensor:
         part: This process's value; 0-dim.
         like: The parameter.
     """
-    from torch.distributed.tensor import DTensor, Partial, Replicate  # noqa: PLC0415
+    from torch.distributed.tensor import DTensor, Partial, Replicate  # noqa: PLC0415 - as above
 
     assert isinstance(like, DTensor)
     placements = [Partial() if placement.is_shard() else Replicate() for placement in like.placements]

@@ -119,7 +119,8 @@ class Connection:
         try:
             with connect_sse(self._http, "GET", path, params=params, headers=headers, timeout=timeout) as source:
                 self._check(source.response)
-                yield from source.iter_sse()
+                # an event without data is none (HTML, section 9.2.6), yet the parser makes one of a keep-alive comment
+                yield from (event for event in source.iter_sse() if event.data)
         except SSEError as error:
             raise _foreign(f"{self.url}{path}") from error
         except httpx.TransportError as error:

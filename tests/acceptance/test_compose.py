@@ -23,7 +23,8 @@ from studies.reporting.report import Report
 from tests.support.normalized_report import normalize_report
 from tests.support.recorded import mlflow_runs
 from tests.support.services.compose import ROOT, VERSION, Deployment
-from tests.support.services.waiting import SECONDS, answered, ended, free_port
+from tests.support.services.http_process import free_port
+from tests.support.services.waiting import SECONDS, answered, ended
 
 pytestmark = pytest.mark.docker
 

@@ -11,7 +11,8 @@ import pytest
 
 from service.states import ENDED, State
 from tests.support.services.compose import Deployment
-from tests.support.services.waiting import SECONDS, free_port
+from tests.support.services.http_process import free_port
+from tests.support.services.waiting import SECONDS
 
 pytestmark = pytest.mark.docker
 

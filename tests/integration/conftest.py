@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,13 +15,7 @@ from service.client.client import Client
 from service.settings import Settings
 from studies.execution.ray_cluster import ENVIRONMENT
 from tests.support.normalized_report import normalize_report
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.services.http_process import free_port
 
 
 def own_settings(home: Path) -> Settings:

@@ -3,12 +3,11 @@
 import contextlib
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from service.schemas.studies import StudyResponse
 from service.settings import Settings
 from service.states import ENDED, State
 from tests.support.recorded import mlflow_runs
+from tests.support.services.processes import matching
 
 #: What is killed: a pattern that is found in its command and in no other.
 PARTS = {
@@ -90,19 +90,10 @@ def answered(ask: Callable[[], StudyResponse]) -> StudyResponse:
             time.sleep(0.1)
 
 
-def below(service: psutil.Process, pattern: str) -> Iterator[psutil.Process]:
-    """Yield the processes of a service whose command matches a pattern, their subreapers aside."""
-    for process in service.children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            command = " ".join(process.cmdline())
-            if re.search(pattern, command) and "service.processes.subreaper" not in command:
-                yield process
-
-
 def kill(service: psutil.Process, part: str, drawn: random.Random) -> None:
     """Kill one process of a part, once there is one."""
     deadline = time.monotonic() + 120
-    while not (found := list(below(service, PARTS[part]))):
+    while not (found := list(matching(service, PARTS[part]))):
         assert time.monotonic() < deadline, f"no {part}"
         time.sleep(0.05)
     with contextlib.suppress(psutil.Error):

@@ -1,6 +1,5 @@
 """Studies from POST to report on a real service: HTTP, runner, Ray, Optuna, MLflow."""
 
-import contextlib
 import json
 import os
 import re
@@ -30,6 +29,7 @@ from studies.reporting.report import Report
 from studies.spec.definition import FIRST_CONFIRM_SEED
 from studies.spec.parameters import Stage
 from tests.support.recorded import mlflow_runs
+from tests.support.services.processes import wait_for_driver, wait_for_process, wait_for_standby_driver
 from tests.support.services.webhook_receiver import receiver, verify
 
 SMALL: dict[str, Any] = {
@@ -247,9 +247,9 @@ def test_a_paused_study_finishes_what_is_in_training_and_goes_on_when_resumed(
     done: StudyResponse, settings: Settings, client: Client, comparable: Callable[[bytes], bytes]
 ) -> None:
     study = client.submit(SMALL)
-    _driver(settings, study.id)
+    wait_for_driver(settings, study.id)
     assert client.pause(study.id).state is State.PAUSED
-    while _driving(settings, study.id):
+    while psutil.pid_exists(wait_for_driver(settings, study.id)):
         time.sleep(0.1)
     paused = client.study(study.id)
     assert paused.state is State.PAUSED
@@ -294,7 +294,7 @@ def test_a_killed_worker_is_replaced(client: Client) -> None:
     study = client.submit(
         {"name": "killed", "workloads": [{"name": "digits_mlp", "steps": 2000}], "arms": [{"name": "l4mom"}]}
     )
-    os.kill(_process("ray::", "_Worker"), signal.SIGKILL)
+    os.kill(wait_for_process(r"ray::ResourceTrainable\.train"), signal.SIGKILL)
     ended = finished(client, study.id)
     assert ended.state is State.SUCCEEDED
     assert ended.progress.done == ended.progress.total == len(list(client.runs(study.id)))
@@ -303,7 +303,7 @@ def test_a_killed_worker_is_replaced(client: Client) -> None:
 @pytest.mark.slow
 def test_a_killed_recorder_is_replaced(settings: Settings, client: Client) -> None:
     study = client.submit({"name": "killed", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
-    os.kill(_process("-m service.tracking.recorder"), signal.SIGKILL)
+    os.kill(wait_for_process(r"-m service\.tracking\.recorder"), signal.SIGKILL)
     assert finished(client, study.id).state is State.SUCCEEDED
     keys = [run.data.tags["l4.run"] for run in mlflow_runs(settings, study.id)]
     assert len(keys) == len(set(keys)) == 1 + len(list(client.runs(study.id)))
@@ -315,7 +315,7 @@ def test_the_study_of_a_killed_driver_goes_on_to_the_same_report(
 ) -> None:
     study = client.submit(SMALL)
     _until_runs(client, study.id)
-    os.kill(_driver(settings, study.id), signal.SIGKILL)
+    os.kill(wait_for_driver(settings, study.id), signal.SIGKILL)
     ended = finished(client, study.id)
     assert ended.state is State.SUCCEEDED
     assert comparable(client.report(study.id)) == comparable(client.report(done.id))
@@ -330,7 +330,7 @@ def test_a_study_whose_drivers_die_has_failed_and_is_retried(settings: Settings,
     )
     killed: set[int] = set()
     while client.study(study.id).state is not State.FAILED:
-        driver = _driver(settings, study.id)
+        driver = wait_for_driver(settings, study.id)
         if driver not in killed:
             os.kill(driver, signal.SIGKILL)
             killed.add(driver)
@@ -354,64 +354,24 @@ def _until(client: Client, study_id: str, state: State) -> None:
 
 @pytest.mark.slow
 def test_the_next_study_gets_a_driver_that_waits(settings: Settings, client: Client) -> None:
-    waiting = _waiting_driver(settings)
+    waiting = wait_for_standby_driver(settings)
     study = client.submit({"name": "next", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
     assert finished(client, study.id).state is State.SUCCEEDED
-    assert _driver(settings, study.id) == waiting
-    assert _waiting_driver(settings) != waiting
+    assert wait_for_driver(settings, study.id) == waiting
+    assert wait_for_standby_driver(settings) != waiting
 
 
 @pytest.mark.slow
 def test_a_driver_that_died_waiting_is_replaced(settings: Settings, client: Client) -> None:
-    os.kill(_waiting_driver(settings), signal.SIGKILL)
+    os.kill(wait_for_standby_driver(settings), signal.SIGKILL)
     study = client.submit({"name": "died", "workloads": [{"name": "digits_mlp"}], "arms": [{"name": "l4mom"}]})
     assert finished(client, study.id).state is State.SUCCEEDED
-
-
-def _driver(settings: Settings, study_id: str) -> int:
-    """Return the id of the process that drives a study, once it says so."""
-    log, deadline = settings.driver_log(study_id), time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if log.exists() and (said := re.findall(r"process (\d+) drives", log.read_text())):
-            return int(said[-1])
-        time.sleep(0.05)
-    raise AssertionError(f"no driver of {study_id}")
 
 
 def _until_runs(client: Client, study_id: str) -> None:
     for answer in client.watch(study_id, seconds=0.05):
         if answer.progress.done:
             return
-
-
-def _driving(settings: Settings, study_id: str) -> bool:
-    """Whether the driver of a study still runs."""
-    return psutil.pid_exists(_driver(settings, study_id))
-
-
-def _waiting_driver(settings: Settings) -> int:
-    """Return the id of the driver that writes into the log of those without a study, once there is one."""
-    log, deadline = (settings.home / "logs" / "driver.log").resolve(), time.monotonic() + 60
-    while time.monotonic() < deadline:
-        process = _process("-m service.runner.driver")
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{process}/fd/1").readlink() == log:
-                return process
-        time.sleep(0.05)
-    raise AssertionError("no driver waits")
-
-
-def _process(*words: str) -> int:
-    """Return the id of the process below this one whose command has all words (no subreaper), once there is one."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                command = " ".join(process.cmdline())
-                if all(word in command for word in words) and "service.processes.subreaper" not in command:
-                    return process.pid
-        time.sleep(0.05)
-    raise AssertionError(f"no process with {words}")
 
 
 def test_nothing_is_left_of_a_study_but_its_log(done: StudyResponse, settings: Settings) -> None:

@@ -28,8 +28,8 @@ from service.storage.repositories.runners import Runners
 from service.storage.repositories.studies import Store
 from studies.registry import build_catalogue
 from studies.validation.resolver import resolve
-from tests.integration.conftest import free_port
 from tests.support.services.fake_gpu import gpu_environment
+from tests.support.services.http_process import free_port
 from tests.support.services.http_server import serve_app
 
 pytestmark = [

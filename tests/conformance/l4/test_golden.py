@@ -99,7 +99,7 @@ def packs(problem: str, optimizer: str) -> list[tuple[str, ...]]:
             optimizer,
             tags,
             id=f"{problem}-{'+'.join(tags)}",
-            # the packs of three lanes train each of these lanes too
+            # seconds each, and the packs of three lanes train each of these lanes too
             marks=[pytest.mark.slow] if problem != "c_quadratic" and len(tags) == 1 else [],
         )
         for problem in PROBLEMS

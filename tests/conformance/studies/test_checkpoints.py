@@ -21,17 +21,20 @@ from tests.support.training.small_workloads import with_small_splits
 STEPS, RUNG = 8, 4
 #: Cut before and after the rung, and so before and after the first evaluation.
 CUTS = (2, 6)
-#: Whose steps take seconds, and the optimizers that train them in `make test-slow`; the others do in `make soak`.
-LARGE, FEW = ("cifar10_resnet32", "fashion_mnist_convnet"), ("l4adam", "momentum")
+#: The optimizers that train the larger networks first.
+FEW = ("l4adam", "momentum")
+#: When the larger networks are trained: with these optimizers, and with the others.
+MARKS = {
+    "dnc_repeat_copy": ([], [pytest.mark.slow]),
+    "fashion_mnist_convnet": ([pytest.mark.slow], [pytest.mark.soak]),
+    "cifar10_resnet32": ([pytest.mark.slow], [pytest.mark.soak]),
+}
 
 
 def mark(name: str, optimizer: str) -> list[pytest.MarkDecorator]:
     """Return when a pair is trained."""
-    if name == "dnc_repeat_copy" and optimizer not in FEW:
-        return [pytest.mark.slow]
-    if name not in LARGE:
-        return []
-    return [pytest.mark.slow if optimizer in FEW else pytest.mark.soak]
+    with_few, with_others = MARKS.get(name, ([], []))
+    return with_few if optimizer in FEW else with_others
 
 
 PAIRS = [

@@ -1,6 +1,12 @@
-"""What is left of a service: its processes, and the state of its studies."""
+"""The processes of a service, and the state of its studies."""
 
+import contextlib
+import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 from service.settings import Settings
 from service.states import State
@@ -28,3 +34,62 @@ def state(settings: Settings, study_id: str) -> State:
         return Store(engine).study(study_id).state
     finally:
         engine.dispose()
+
+
+def matching(ancestor: psutil.Process, pattern: str) -> Iterator[psutil.Process]:
+    """Yield the processes below another one whose command matches a pattern, their subreapers aside.
+
+    Args:
+        ancestor: The other process.
+        pattern: A regular expression, searched in the command.
+    """
+    for process in ancestor.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if re.search(pattern, command) and "service.processes.subreaper" not in command:
+                yield process
+
+
+def wait_for_process(pattern: str) -> int:
+    """Return the id of a process below this one whose command matches a pattern, once there is one.
+
+    Args:
+        pattern: A regular expression, searched in the command.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in matching(psutil.Process(), pattern):
+            return process.pid
+        time.sleep(0.05)
+    raise AssertionError(f"no process with {pattern}")
+
+
+def wait_for_driver(settings: Settings, study_id: str) -> int:
+    """Return the id of the process that drives a study, or did last, once its log says so.
+
+    Args:
+        settings: The service's.
+        study_id: The study.
+    """
+    log, deadline = settings.driver_log(study_id), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if log.exists() and (ids := re.findall(r"process (\d+) drives", log.read_text())):
+            return int(ids[-1])
+        time.sleep(0.05)
+    raise AssertionError(f"no driver of {study_id}")
+
+
+def wait_for_standby_driver(settings: Settings) -> int:
+    """Return the id of the driver that writes into the log of those without a study, once there is one.
+
+    Args:
+        settings: The service's.
+    """
+    log, deadline = (settings.home / "logs" / "driver.log").resolve(), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        process = wait_for_process(r"-m service\.runner\.driver")
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process}/fd/1").readlink() == log:
+                return process
+        time.sleep(0.05)
+    raise AssertionError("no driver waits")

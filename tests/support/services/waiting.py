@@ -1,6 +1,5 @@
 """Waiting for a deployment that may not answer for a while."""
 
-import socket
 import time
 from collections.abc import Callable
 
@@ -13,13 +12,6 @@ from service.states import ENDED
 
 #: So long a small study may take on a busy machine.
 SECONDS = 400.0
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answered(ask: Callable[[], StudyResponse]) -> StudyResponse:

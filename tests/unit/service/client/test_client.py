@@ -21,6 +21,7 @@ from service.errors import ForeignServiceError, MalformedKeyError, UnreachableEr
 from service.runner.ledger import StudyLedger
 from service.schemas.problems import Problem
 from service.schemas.reports import ReportFormat
+from service.schemas.studies import LogLinesResponse
 from service.settings import Settings
 from service.states import State
 from service.storage.repositories.runners import Runners
@@ -263,7 +264,7 @@ def test_a_local_service_is_reached_without_the_proxy(
 
 
 @contextmanager
-def answering(*answers: tuple[int, str]) -> Generator[str]:
+def answering(*answers: tuple[int, str], media_type: str = "application/json") -> Generator[str]:
     """A program that gives these answers, one after the other, and the last one from then on."""
     left = list(answers)
 
@@ -271,6 +272,7 @@ def answering(*answers: tuple[int, str]) -> Generator[str]:
         def do_GET(self) -> None:
             status, body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
+            self.send_header("Content-Type", media_type)
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -333,6 +335,13 @@ def test_watching_goes_on_after_whatever_passes(
     assert len(said) == 4
     assert all("its proxy says 502 Bad Gateway" in each and "up to 10 min" in each for each in said[::2])
     assert all("answers again" in each for each in said[1::2])
+
+
+def test_a_keep_alive_of_a_log_is_no_event() -> None:
+    first, last = (LogLinesResponse(lines=(each,), ended=each == "b").model_dump_json() for each in "ab")
+    stream = f"id: 1\ndata: {first}\n\n: ping\n\n: ping\n\nid: 2\ndata: {last}\n\n"
+    with answering((200, stream), media_type="text/event-stream") as url, Client(url) as client:
+        assert list(client.logs("x", follow=True)) == ["a", "b"]
 
 
 def test_what_will_not_pass_ends_the_watching(client: Client, store: Store, spec: StudySpec) -> None:
