@@ -11,9 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.exceptions import ExceptionMiddleware
 
-from service.api.computations import Computations
 from service.api.connections import MAX_WAITING, Connections, raise_file_limit
 from service.api.event_watcher import EventWatcher
+from service.api.limits import Computations, limit_streams
 from service.api.middleware.authentication import FAILURES_PER_MINUTE, AuthenticationMiddleware
 from service.api.middleware.rate_limit import RateLimiter
 from service.api.middleware.request_log import RequestLogMiddleware
@@ -36,7 +36,6 @@ from service.api.routes import (
     studies,
     webhooks,
 )
-from service.api.streams import OpenStreams
 from service.errors import ServiceError
 from service.home import prepare_home
 from service.processes.json_logging import configure_json_logging
@@ -72,7 +71,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     app.state.settings = settings
     app.state.store = store
     app.state.event_watcher = EventWatcher(store)
-    app.state.open_streams = OpenStreams()
+    app.state.streams = limit_streams()
     app.state.computations = Computations()
     app.state.webhook_client = WebhookClient(allow_private=settings.webhooks_private)
     app.state.failure_limiter = RateLimiter(FAILURES_PER_MINUTE)

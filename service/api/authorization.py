@@ -41,6 +41,14 @@ def _caller(request: Request, _scheme: Annotated[object, Security(_SCHEME)]) -> 
 CallerDep = Annotated[Caller, Depends(_caller)]
 
 
+def _client(request: Request, caller: CallerDep) -> str:
+    return caller.key_id or ("" if request.client is None else request.client.host)
+
+
+#: What a client is counted by: its key or, where no keys are needed, its address.
+ClientDep = Annotated[str, Depends(_client)]
+
+
 @dataclass(frozen=True)
 class RequireRole:
     """A dependency that rejects callers of a lower role.

@@ -5,8 +5,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Query, Request
 
-from service.api.computations import Computations
 from service.api.event_watcher import EventWatcher
+from service.api.limits import Computations
 from service.api.prometheus import PrometheusMetrics
 from service.schemas.requests import NO_NUL
 from service.settings import Settings

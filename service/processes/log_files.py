@@ -2,10 +2,15 @@
 
 import collections
 import os
+import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
+
+#: Bytes that are read of a log at a time, from an offset on; a line that has begun is read to its end.
+MAX_BYTES = 1_000_000
 
 
 class LogLine(BaseModel):
@@ -56,29 +61,60 @@ def format_line(line: str) -> str:
     return line.rstrip("\n") if parsed is None else parsed.text
 
 
-def read_from(log: Path, offset: int, limit: int | None) -> tuple[list[str], int]:
-    """Return the complete lines of a log after an offset, and the offset after them; no lines if there is no log yet.
+@dataclass(frozen=True, kw_only=True)
+class NewLines:
+    """Complete lines of a log.
+
+    Args:
+        lines: The lines.
+        end: The offset after them, in bytes.
+        more: Whether further lines were there.
+    """
+
+    lines: tuple[str, ...]
+    end: int
+    more: bool = False
+
+
+def read_from(log: Path, offset: int) -> NewLines:
+    """Return the lines of a log after an offset; no lines if there is no log yet.
 
     Args:
         log: The file; other processes may append to it.
         offset: The offset, in bytes; after one beyond the log's end there are no lines.
-        limit: Return only so many lines from the end; None for all.
     """
+    return _read(log, offset, None, MAX_BYTES)
+
+
+def read_last(log: Path, limit: int) -> NewLines:
+    """Return the last lines of a log; no lines if there is no log yet.
+
+    Args:
+        log: The file; other processes may append to it.
+        limit: The maximum number of lines.
+    """
+    return _read(log, 0, limit, sys.maxsize)
+
+
+def _read(log: Path, offset: int, limit: int | None, max_bytes: int) -> NewLines:
     try:
         lines = log.open("rb")
     except FileNotFoundError:
-        return [], offset
-    last, end = collections.deque[bytes](maxlen=limit), offset
+        return NewLines(lines=(), end=offset)
+    last, end, more = collections.deque[bytes](maxlen=limit), offset, False
     with lines:
         if offset > os.fstat(lines.fileno()).st_size:
-            return [], offset
+            return NewLines(lines=(), end=offset)
         lines.seek(offset)
         for line in lines:
             if not line.endswith(b"\n"):
                 break
+            if end - offset >= max_bytes:
+                more = True
+                break
             last.append(line)
             end += len(line)
-    return [line.decode(errors="replace") for line in last], end
+    return NewLines(lines=tuple(line.decode(errors="replace") for line in last), end=end, more=more)
 
 
 def read_pack_lines(log: Path, pack: int, limit: int) -> list[str]:

@@ -14,8 +14,8 @@ import httpx
 import psutil
 import pytest
 
+from service.api.limits import MAX_STREAMS
 from service.api.openapi import STUDY_JSON
-from service.api.streams import MAX_STREAMS
 from service.auth.keys import ApiKeys
 from service.roles import Role
 from service.runner.ledger import StudyLedger

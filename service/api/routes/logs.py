@@ -19,7 +19,7 @@ from service.api.problems import problem_responses
 from service.api.streams import FOLLOWED, STREAM, Follow
 from service.auth.keys import ApiKeys
 from service.errors import NoLogError, UnknownStudyError
-from service.processes.log_files import format_line, read_from, read_pack_lines
+from service.processes.log_files import format_line, read_from, read_last, read_pack_lines
 from service.roles import Role
 from service.schemas.studies import LogLinesResponse
 from service.states import ENDED
@@ -52,9 +52,9 @@ def show_log(
     """Return the end of a study's log and, with `follow`, new lines until the study has ended."""
     log = _log_file(study_id, store, settings)
     if follow:
-        batches = _follow(log, 0, lines, store, event_watcher, caller, study_id)
+        batches = _follow(log, None, lines, store, event_watcher, caller, study_id)
         return StreamingResponse((batch.text async for batch in batches if batch.text), media_type="text/plain")
-    return PlainTextResponse(_read_text(log, 0, lines)[0])
+    return PlainTextResponse(_text(read_last(log, lines).lines))
 
 
 @router.get("/studies/{study_id}/runs/{run_id}/logs", response_class=PlainTextResponse, responses=_RESPONSES)
@@ -103,9 +103,8 @@ async def follow_log(
     ] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the end of a study's log and new lines until it has ended; an event's id is the position after it."""
-    offset, limit = (0, lines) if last_event_id is None else (last_event_id, None)
     sent_id = None
-    async for batch in _follow(log, offset, limit, store, event_watcher, caller, study_id):
+    async for batch in _follow(log, last_event_id, lines, store, event_watcher, caller, study_id):
         if batch.text or batch.ended or sent_id is None:  # the first event has a position even without lines
             sent_id = str(batch.end)
             data = LogLinesResponse(lines=tuple(batch.text.split("\n")[:-1]), ended=batch.ended)
@@ -119,24 +118,29 @@ class _Batch:
     Args:
         text: The new lines for people; may be empty.
         end: The offset after them.
-        ended: Whether the study had ended before they were read, so that they are the last.
+        more: Whether there is more already.
+        ended: Whether they are the last: the study had ended before they were read.
     """
 
     text: str
     end: int
+    more: bool
     ended: bool
 
 
 async def _follow(
     log: Path,
-    offset: int,
-    limit: int | None,
+    offset: int | None,
+    limit: int,
     store: Store,
     event_watcher: EventWatcher,
     caller: Caller,
     study_id: str,
 ) -> AsyncIterator[_Batch]:
-    """Yield what is added every half second until the study has ended or the caller's key is revoked."""
+    """Yield what is after an offset, or else the last lines, and every half second what is added.
+
+    It ends when the study has ended or the caller's key is revoked.
+    """
     while True:
         # state before log: once the study has ended, nothing more is written
         state = await run_in_threadpool(_read_state, store, caller, study_id)
@@ -147,11 +151,13 @@ async def _follow(
         try:
             while True:
                 has_changed = event.done()
-                text, offset = await run_in_threadpool(_read_text, log, offset, limit)
-                limit = None
-                yield _Batch(text=text, end=offset, ended=ended)
-                if ended:
+                batch = await run_in_threadpool(_read_batch, log, offset, limit, ended=ended)
+                offset = batch.end
+                yield batch
+                if batch.ended:
                     return
+                if batch.more:
+                    continue
                 if has_changed:
                     event.result()  # raises what kept it from waiting
                     break
@@ -171,10 +177,10 @@ def _read_state(store: Store, caller: Caller, study_id: str) -> tuple[int, bool]
         return latest_id, True
 
 
-def _read_text(log: Path, offset: int, limit: int | None) -> tuple[str, int]:
-    """Return new lines for people, and the offset after them, as `read_from`."""
-    lines, end = read_from(log, offset, limit)
-    return _text(lines), end
+def _read_batch(log: Path, offset: int | None, limit: int, *, ended: bool) -> _Batch:
+    """Return what is after an offset, or else the last lines; `ended` says whether the study has ended."""
+    read = read_last(log, limit) if offset is None else read_from(log, offset)
+    return _Batch(text=_text(read.lines), end=read.end, more=read.more, ended=ended and not read.more)
 
 
 def _text(lines: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Response
 
-from service.api.authorization import RequireRole
+from service.api.authorization import ClientDep, RequireRole
 from service.api.body import BodyDep, RequestBody
 from service.api.dependencies import ComputationsDep, StoreDep
 from service.api.openapi import STUDY_REQUEST_BODY
@@ -24,9 +24,9 @@ router = APIRouter(tags=["studies"], dependencies=[Depends(RequireRole(Role.READ
     openapi_extra=STUDY_REQUEST_BODY,
     responses=problem_responses(*BODY_STATUSES),
 )
-async def plan(body: BodyDep, store: StoreDep, computations: ComputationsDep) -> Response:
+async def plan(body: BodyDep, client: ClientDep, store: StoreDep, computations: ComputationsDep) -> Response:
     """Return what a study would train and an estimate of its cost; it is validated but not stored."""
-    content = await computations.run(_plan, body, store)
+    content = await computations.run(client, _plan, body, store)
     return Response(content, media_type="application/json")
 
 

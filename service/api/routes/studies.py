@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.api.authorization import CallerDep, OwnStudyId, RequireRole
+from service.api.authorization import CallerDep, ClientDep, OwnStudyId, RequireRole
 from service.api.body import BodyDep, RequestBody
 from service.api.dependencies import (
     ComputationsDep,
@@ -55,6 +55,7 @@ _COMMAND_RESPONSES = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
 async def submit(
     body: BodyDep,
     caller: CallerDep,
+    client: ClientDep,
     store: StoreDep,
     settings: SettingsDep,
     computations: ComputationsDep,
@@ -70,7 +71,7 @@ async def submit(
     if study_id is None:
         if priority > 0 and caller.role is not Role.ADMIN:
             raise ForbiddenError(f"a priority of {priority} takes an admin's key; a submitter's studies have 0 or less")
-        spec = await computations.run(_resolve, body, store)
+        spec = await computations.run(client, _resolve, body, store)
         study_id = await run_in_threadpool(
             store.add_study, spec, datetime.now(UTC), key, caller.name, priority=priority
         )

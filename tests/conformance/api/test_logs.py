@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.processes.log_files import MAX_BYTES
 from service.schemas.runs import RunPage, RunResponse
 from service.schemas.studies import LogLinesResponse
 from service.settings import Settings
@@ -169,3 +170,18 @@ def test_its_first_event_has_a_position_even_where_there_is_nothing_yet(
     store.transition(study_id, State.FAILED, "")
     resumed = api.get(f"/studies/{study_id}/logs/events", params={"lines": 0}, headers={"Last-Event-ID": position})
     assert batches(resumed.text)[0][1].lines == (words("while nobody listened"),)
+
+
+def test_a_long_log_comes_in_several_events(
+    api: httpx.Client, store: Store, spec: StudySpec, settings: Settings
+) -> None:
+    study_id = claimed(store, spec).study_id
+    say(settings, study_id, "first")
+    line = settings.driver_log(study_id).read_text()
+    count = 2 * MAX_BYTES // len(line) + 2
+    settings.driver_log(study_id).write_text(line * count)
+    store.transition(study_id, State.FAILED, "")
+    found = batches(api.get(f"/studies/{study_id}/logs/events", headers={"Last-Event-ID": "0"}).text)
+    assert [batch.ended for _, batch in found] == [False, False, True]
+    assert sum(len(batch.lines) for _, batch in found) == count
+    assert int(found[-1][0]) == count * len(line)

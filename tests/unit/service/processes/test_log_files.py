@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from service.processes.log_files import format_line, last_lines, read_from, read_pack_lines
+from service.processes.log_files import (
+    MAX_BYTES,
+    NewLines,
+    format_line,
+    last_lines,
+    read_from,
+    read_last,
+    read_pack_lines,
+)
 
 
 def line(message: str, **fields: object) -> str:
@@ -40,16 +48,26 @@ def test_lines_of_other_programs_stay_as_they_are(other: str) -> None:
 
 def test_a_log_is_read_on_line_by_whole_line(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
-    assert read_from(log, 0, 5) == ([], 0)
+    assert read_last(log, 5) == read_from(log, 0) == NewLines(lines=(), end=0)
     log.write_text("one\ntwo\nthr")
-    lines, at = read_from(log, 0, 1)
-    assert lines == ["two\n"]
-    assert read_from(log, at, None) == ([], at)
+    assert read_last(log, 1) == NewLines(lines=("two\n",), end=8)
+    assert read_from(log, 8) == NewLines(lines=(), end=8)
     with log.open("a") as opened:
         opened.write("ee\nfour\n")
-    lines, at = read_from(log, at, None)
-    assert lines == ["three\n", "four\n"]
-    assert read_from(log, 0, 0) == ([], at)
+    assert read_from(log, 8) == NewLines(lines=("three\n", "four\n"), end=19)
+    assert read_last(log, 0) == read_from(log, 19) == NewLines(lines=(), end=19)
+    assert read_from(log, 20) == NewLines(lines=(), end=20)
+
+
+def test_a_long_log_is_read_in_parts(tmp_path: Path) -> None:
+    log, line = tmp_path / "some.log", "x" * 99 + "\n"
+    log.write_text(line * (2 * MAX_BYTES // 100 + 1))
+    first = read_from(log, 0)
+    assert (len(first.lines), first.end, first.more) == (MAX_BYTES // 100, MAX_BYTES, True)
+    second = read_from(log, first.end)
+    assert (second.end, second.more) == (2 * MAX_BYTES, True)
+    assert read_from(log, second.end) == NewLines(lines=(line,), end=2 * MAX_BYTES + 100)
+    assert len(read_last(log, 20_000).lines) == 20_000, "the last lines are counted, however long"
 
 
 def test_lines_of_a_pack_are_those_with_its_number(tmp_path: Path) -> None:
