@@ -13,12 +13,13 @@ from tests.support.services.http_process import free_port, killed_at_the_end
 
 
 @contextmanager
-def proxied(port: int, folder: Path) -> Generator[str]:
+def proxied(port: int, folder: Path, *, mlflow_port: int | None = None) -> Generator[str]:
     """Run the proxy, and yield its address.
 
     Args:
         port: Where the HTTP process listens.
-        folder: An empty one, for the proxy's files.
+        folder: An empty one, for the proxy's files; bodies that it keeps are in `body` there.
+        mlflow_port: Where an MLflow server listens; nothing is behind `/mlflow/` if None.
     """
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
@@ -27,6 +28,7 @@ def proxied(port: int, folder: Path) -> Generator[str]:
     text = (ROOT / "docker" / "nginx.conf").read_text()
     for deployed, here in (
         ("http://api:8440", f"http://127.0.0.1:{port}"),
+        ("http://mlflow:5000", f"http://127.0.0.1:{free_port() if mlflow_port is None else mlflow_port}"),
         ("include mime.types", "include /etc/nginx/mime.types"),
         ("/tmp/", f"{folder}/"),
         ("/dev/stdout", f"{folder}/access.log"),
@@ -38,5 +40,6 @@ def proxied(port: int, folder: Path) -> Generator[str]:
     configuration = folder / "nginx.conf"
     configuration.write_text(text)
     command = [nginx, "-c", str(configuration), "-e", "stderr", "-g", "daemon off; master_process off;"]
+    command = ["bash", "-c", 'ulimit -Sn 1024; exec "$@"', "bash", *command]  # as a machine's own limit may be
     with (folder / "error.log").open("wb") as log, killed_at_the_end(subprocess.Popen(command, stderr=log)):
         yield f"http://127.0.0.1:{own}"
