@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 from service.api.middleware.csrf import SAFE_METHODS
-from service.errors import ForbiddenError
+from service.errors import ForbiddenError, quote_value
 from service.roles import Role
 from service.storage.entities import Caller
 
@@ -33,14 +33,15 @@ def authorize_mlflow(caller: Caller, method: str, uri: str) -> None:
         ForbiddenError: The caller may not.
     """
     path = uri.partition("?")[0]
+    request = quote_value(f"{method} {path}")
     reads = method in SAFE_METHODS or (method == "POST" and _READING_POST.fullmatch(path) is not None)
     if not caller.role.includes(Role.READER if reads else Role.ADMIN):
         raise ForbiddenError(
-            f"the key of {caller.name} is a {caller.role}'s, and {method} {path} changes what MLflow holds, which "
+            f"the key of {caller.name} is a {caller.role}'s, and {request} changes what MLflow holds, which "
             "takes an admin's key; whoever keeps the service makes one with `l4-studies keys create --role admin`"
         )
     if not reads and _CREATE_EXPERIMENT.search(unquote(path)):
         raise ForbiddenError(
-            f"{method} {path}: experiments are created by the service, one for each study, so that no request chooses "
+            f"{request}: experiments are created by the service, one for each study, so that no request chooses "
             "an `artifact_location`; post a study to get one"
         )

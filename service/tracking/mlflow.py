@@ -179,15 +179,18 @@ def create_experiment(*, uri: str, study_id: str, spec: StudySpec) -> str:
 def is_usable(*, uri: str, study_id: str, experiment_id: str) -> bool:
     """Return whether an experiment is the study's, and not deleted, so that runs can be recorded in it.
 
+    Earlier versions found experiments by their names, which anybody could take first: one without the study's tag has
+    to have its artifacts in its own folder of the artifacts destination of MLflow's server.
+
     Args:
         uri: The tracking URI of MLflow.
         study_id: The study's id.
         experiment_id: Id of the study's experiment.
     """
     experiment = _find_experiment(MlflowClient(tracking_uri=uri), experiment_id)
-    return (
-        experiment is not None and experiment.lifecycle_stage == LifecycleStage.ACTIVE and _is_of(experiment, study_id)
-    )
+    if experiment is None or experiment.lifecycle_stage != LifecycleStage.ACTIVE or not _is_of(experiment, study_id):
+        return False
+    return STUDY_TAG in experiment.tags or _is_in_destination(experiment)
 
 
 def delete_experiment(*, uri: str, study_id: str, experiment_id: str) -> None:
@@ -208,7 +211,7 @@ def delete_experiment(*, uri: str, study_id: str, experiment_id: str) -> None:
         log.warning("study %s: MLflow's experiment %s %s; nothing is deleted in MLflow", study_id, experiment_id, name)
         return
     location = experiment.artifact_location
-    if location == f"mlflow-artifacts:/{experiment_id}":
+    if _is_in_destination(experiment):
         get_artifact_repository(location, uri).delete_artifacts()
     else:
         log.warning(
@@ -237,6 +240,11 @@ def _is_of(experiment: Experiment, study_id: str) -> bool:
     """Return whether an experiment is the study's: after MLflow's database was replaced, its id may be another's."""
     # those of earlier versions have no tag
     return experiment.tags.get(STUDY_TAG) == study_id or experiment.name.endswith(_experiment_name("", study_id))
+
+
+def _is_in_destination(experiment: Experiment) -> bool:
+    """Return whether MLflow's server keeps an experiment's artifacts, in a folder that no request has chosen."""
+    return experiment.artifact_location == f"mlflow-artifacts:/{experiment.experiment_id}"
 
 
 def _run_key(run: Run) -> str:

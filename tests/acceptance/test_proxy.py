@@ -167,7 +167,7 @@ def test_who_may_not_is_told_the_role_that_may(deployed: Deployed) -> None:
     answer = httpx.post(call, json={"run_id": "1"}, headers=header, timeout=_SECONDS)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"
-    assert "POST /mlflow/api/2.0/mlflow/runs/delete" in answer.json()["detail"]
+    assert "'POST /mlflow/api/2.0/mlflow/runs/delete'" in answer.json()["detail"]
     assert "takes an admin's key" in answer.json()["detail"]
 
 

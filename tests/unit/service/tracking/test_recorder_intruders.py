@@ -80,6 +80,19 @@ def test_an_experiment_that_took_the_name_is_not_written_to_nor_deleted(
     assert tracking.get_experiment(trap).lifecycle_stage == LifecycleStage.ACTIVE
 
 
+def test_an_experiment_that_took_the_name_from_an_earlier_version_is_not_written_to(
+    store: Store, tracking: MlflowClient, study: Study, recorder: Recorder, folder: Path
+) -> None:
+    name = f"{store.study(study.id).name} [{study.id}]"
+    trap = tracking.create_experiment(name, artifact_location=folder.as_uri())
+    store.set_experiment(study.id, trap)  # as the recorder did, which found it by its name
+    study.end(State.SUCCEEDED)
+    record_all(recorder)
+    assert keys(study.recorded()[1]) == WHOLE
+    assert store.study(study.id).mlflow_experiment != trap
+    assert contents(folder) == ["thesis.txt"]
+
+
 @pytest.mark.parametrize("state", [State.CANCELLED, State.SUCCEEDED])
 def test_a_deleted_study_takes_no_folder_with_it_that_an_experiment_of_its_name_points_to(
     store: Store,
