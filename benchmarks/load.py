@@ -9,13 +9,14 @@ percentile of each kind of request, their ratio to the empty route's, the number
 of submitted studies that are missing at the end.
 
 With log followers it measures twice: without them, and while they all follow the log of the study that trains, with one
-key; those that are refused ask again every second. The output is then also how many streams were open and refused, and
+key, from a process of their own; those that are refused ask again every second. The output is then also how many streams were open and refused, and
 the ratio of the two medians and percentiles of all reads together.
 """
 
 import argparse
 import asyncio
 import contextlib
+import multiprocessing
 import random
 import socket
 import statistics
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,8 @@ SMALL: dict[str, Any] = {
 READERS, SUBMITTERS, FOLLOWERS, EMPTY = 6, 1, 2, 1
 PAUSE = (0.5, 1.5)
 FOLLOWED_SECONDS = 5.0
+#: Seconds in which the log followers connect before the clients begin.
+FOLLOWERS_START = 10.0
 
 
 class Load:
@@ -160,6 +164,22 @@ def empty_route() -> Generator[str]:
         process.terminate()
 
 
+def follow_logs(url: str, key: str, path: str, count: int, seconds: float) -> Counter[int]:
+    """Follow a log so many times for some seconds, and return the number of responses by status."""
+    statuses = Counter[int]()
+
+    async def follow() -> None:
+        access = {"Authorization": f"Bearer {key}"}
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, headers=access, trust_env=False, limits=limits) as client:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*(follow_log(client, path, statuses) for _ in range(count)))
+
+    asyncio.run(follow())
+    return statuses
+
+
 async def follow_log(client: httpx.AsyncClient, path: str, statuses: Counter[int]) -> None:
     """Follow a log without end, and ask again a second after each refusal or end."""
     while True:
@@ -179,20 +199,19 @@ async def measure(
     """Run the clients, beside log followers with a key of their own, and return the clients' recorded responses."""
     limits = httpx.Limits(max_connections=None)
     header = {"Authorization": f"Bearer {key}"}
-    async with (
-        httpx.AsyncClient(base_url=url, headers=header, trust_env=False, timeout=30.0, limits=limits) as client,
-        httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {followers}"}, trust_env=False, limits=limits
-        ) as following,
-    ):
-        load, statuses = Load(client, empty, ended, trained), Counter[int]()
-        tasks = [asyncio.create_task(follow_log(following, f"/studies/{trained}/logs", statuses)) for _ in range(count)]
-        await run_clients(load, clients, seconds)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    if count:
-        print("log followers:", ", ".join(f"{status} {times} times" for status, times in sorted(statuses.items())))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
+        path = f"/studies/{trained}/logs"
+        following = own.submit(follow_logs, url, followers, path, count, seconds + FOLLOWERS_START) if count else None
+        if following is not None:
+            await asyncio.sleep(FOLLOWERS_START)
+        async with httpx.AsyncClient(
+            base_url=url, headers=header, trust_env=False, timeout=30.0, limits=limits
+        ) as client:
+            load = Load(client, empty, ended, trained)
+            await run_clients(load, clients, seconds)
+        if following is not None:
+            statuses = sorted(following.result().items())
+            print("log followers:", ", ".join(f"{status} {times} times" for status, times in statuses))
     return load
 
 

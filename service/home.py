@@ -8,7 +8,10 @@ from pathlib import Path
 from service.errors import DiskFullError, UnwritableHomeError
 
 #: What processes write to in the folder; another user may have made it, as with one start under `sudo`.
-_ENTRIES = ("studies.db", "studies", "logs", "mlflow", "programs")
+_ENTRIES = (
+    *("studies.db", "studies.db-wal", "studies.db-shm"),
+    *("recorder.lock", "studies", "logs", "mlflow", "programs"),
+)
 #: Room for SQLite's journal, a checkpoint, and the logs until somebody looks. With less, nothing new is begun.
 MIN_FREE_BYTES = 64 * 2**20
 #: Exit status of a process that ends because a disk is full.
@@ -23,12 +26,15 @@ def prepare_home(home: Path) -> None:
 
     Raises:
         UnwritableHomeError: It cannot; the message has the path and the remedy.
+        DiskFullError: The disk, or a quota, takes no further file.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
+        if is_no_space(error):
+            raise _disk_full(f"{home.absolute()}: {error.strerror}") from error
         raise _unwritable(home, home, error.strerror or str(error)) from error
     for entry in map(home.joinpath, _ENTRIES):
         if entry.exists() and not os.access(entry, os.W_OK):
@@ -50,11 +56,7 @@ def require_space(home: Path) -> None:
     if free >= MIN_FREE_BYTES and (disk.f_favail > 0 or disk.f_files == 0):
         return
     room = f"it has room for {free / 1e6:.0f} MB" if free < MIN_FREE_BYTES else "it can take no further file"
-    raise DiskFullError(
-        f"the disk of L4_HOME is full: {room}. Logs, checkpoints, parameters and, by default, the database and "
-        f"MLflow's store are on it. No study is taken up until {MIN_FREE_BYTES / 1e6:.0f} MB are free: remove other "
-        "files, or enlarge it"
-    )
+    raise _disk_full(room)
 
 
 def is_no_space(error: OSError) -> bool:
@@ -64,6 +66,14 @@ def is_no_space(error: OSError) -> bool:
         error: What it raised.
     """
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _disk_full(reason: str) -> DiskFullError:
+    return DiskFullError(
+        f"the disk of L4_HOME is full: {reason}. Logs, checkpoints, parameters and, by default, the database and "
+        f"MLflow's store are on it. No study is taken up until {MIN_FREE_BYTES / 1e6:.0f} MB are free: remove other "
+        "files, or enlarge it"
+    )
 
 
 def _unwritable(home: Path, path: Path, reason: str) -> UnwritableHomeError:

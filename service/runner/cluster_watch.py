@@ -41,6 +41,9 @@ class ClusterWatch:
             except ClusterError as error:
                 self._state = None
                 self._log_once(str(error))
+            except Exception:  # a thread that ended would leave its last state for ever
+                self._state = None
+                log.exception("the machines of the cluster cannot be read")
             else:
                 faults = [f"{machine.host} takes no packs: {machine.reason}" for machine in self._state.unusable]
                 self._log_once("; ".join(faults))

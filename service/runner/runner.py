@@ -90,7 +90,7 @@ class Runner:
         self._runners.heartbeat(self._id, datetime.now(UTC), self._settings.lease_seconds, self._cluster_state())
         self._active = [active_study for active_study in self._active if self._check(active_study)]
         self._store.end_abandoned_cancellations(datetime.now(UTC))
-        while self._has_space() and len(self._active) < self._settings.concurrent_studies:
+        while self._can_start() and len(self._active) < self._settings.concurrent_studies:
             max_per_owner = self._settings.concurrent_studies_per_owner
             claim = self._store.claim(datetime.now(UTC), self._settings.lease_seconds, max_per_owner)
             if claim is None:
@@ -169,18 +169,16 @@ class Runner:
         assert status is not None  # it has ended
         if status == 0 or active_study.driver.stopped_on_request:
             return ""
-        reason = f"the driver process died (exit status {status})"
+        reason = describe_exit(status, tail, self._disk_full_reason())
         study_id = active_study.claim.study_id
         log.error("study %s: %s\n%s", study_id, reason, tail, extra={"study": study_id})
-        # what the log ends with is of no use where the log could not be written
-        if status == DISK_FULL_STATUS:
-            reason = "the driver could not write, since the disk of L4_HOME or of the database was full"
-        elif (full := self._disk_full_reason()) is not None:
-            reason += f": {full}"
-        elif status < _SIGNAL_EXIT_BASE and tail:
-            last = "".join(character for character in tail.splitlines()[-1] if character.isprintable())
-            reason += f": {last[:_MAX_REASON_CHARS]}"  # the exception's message
         return reason
+
+    def _can_start(self) -> bool:
+        """Return whether another study can be taken up: one that cannot train would use up its budget of time."""
+        cluster_state = self._cluster_state()  # which logs its changes
+        blocked = cluster_state is not None and bool(cluster_state.unusable) and not cluster_state.can_train
+        return self._has_space() and not blocked
 
     def _has_space(self) -> bool:
         """Return whether there is room for another study; log when that changes."""
@@ -197,6 +195,8 @@ class Runner:
             require_space(self._settings.home)
         except DiskFullError as error:
             return str(error)
+        except OSError as error:  # of a network
+            return f"the disk of L4_HOME cannot be looked at: {error}"
         return None
 
     def _ensure_recorder(self) -> None:
@@ -244,12 +244,32 @@ class Runner:
         return ChildProcess(
             ProcessSpec(
                 name="driver",
-                arguments=(sys.executable, "-m", "service.runner.driver", self._ray_address),
+                # unbuffered: on a full disk the interpreter's last flush would replace the exit status
+                arguments=(sys.executable, "-u", "-m", "service.runner.driver", self._ray_address),
                 environment=os.environ | cluster.ENVIRONMENT,
                 log=self._settings.home / "logs" / "driver.log",
                 grace_seconds=30.0,  # a driver writes the report of a cancelled study
             )
         )
+
+
+def describe_exit(status: int, log_tail: str, disk_full_reason: str | None) -> str:
+    """Return why a driver died.
+
+    Args:
+        status: Its exit status.
+        log_tail: The end of its log, which is of no use where the log could not be written.
+        disk_full_reason: What is wrong with the disk now; None if nothing is.
+    """
+    if status == DISK_FULL_STATUS:
+        return "the driver could not write, since the disk of L4_HOME or of the database was full"
+    reason = f"the driver process died (exit status {status})"
+    if disk_full_reason is not None:
+        return f"{reason}: {disk_full_reason}"
+    if status < _SIGNAL_EXIT_BASE and log_tail:
+        last = "".join(character for character in log_tail.splitlines()[-1] if character.isprintable())
+        return f"{reason}: {last[:_MAX_REASON_CHARS]}"  # the exception's message
+    return reason
 
 
 def main() -> int:

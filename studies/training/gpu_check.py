@@ -25,7 +25,9 @@ log = logging.getLogger("studies.training.gpu_check")  # as a program its name i
 LEAST_DRIVER = {"11": "450", "12": "525", "13": "580"}
 #: Seconds for torch to load CUDA's libraries and use every GPU, on a busy machine.
 _TIMEOUT_SECONDS = 300.0
-_REMEDY_WITHOUT_GPUS = "or set L4_GPUS_PER_PACK=0 to train on processors"
+_REMEDY_WITHOUT_GPUS = (
+    "or set L4_GPUS_PER_PACK=0 (in containers GPUS_PER_PACK, on every machine) to train on processors"
+)
 
 
 class GpuFaultKind(StrEnum):
@@ -139,7 +141,7 @@ def find_fault(offered: int) -> GpuFault | None:
         torch_version=torch.__version__,
         torch_cuda=torch.version.cuda or "",
         driver_cuda=_driver_cuda_version(),
-        usable=_count_usable,
+        usable=count_usable,
     )
 
 
@@ -185,12 +187,18 @@ def _driver_cuda_version() -> str:
     return f"{version.value // 1000}.{version.value % 1000 // 10}" if version.value else "0"
 
 
-def _count_usable(offered: int) -> int:
-    """Return how many GPUs torch can compute on; log why it cannot on the others."""
+def count_usable(offered: int) -> int:
+    """Return how many GPUs torch can compute on; log why it cannot on the others.
+
+    Args:
+        offered: Number of GPUs.
+    """
     count = 0
     for index in range(offered):
         try:
             torch.ones(1, device=f"cuda:{index}").add(1).item()
+        except torch.OutOfMemoryError:  # it computes, but others use it: a pack that does not fit is made smaller
+            count += 1
         except (RuntimeError, AssertionError) as error:  # torch asserts that there is a driver
             log.error("GPU %s: %s", index, error)
         else:

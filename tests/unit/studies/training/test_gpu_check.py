@@ -1,6 +1,7 @@
 """Why torch cannot use the GPUs that Ray offers, by versions and by use."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,14 @@ import torch
 
 from studies.errors import UnusableGpuError
 from studies.execution import ray_cluster
+from studies.training import gpu_check
 from studies.training.gpu_check import LEAST_DRIVER, GpuFault, GpuFaultKind, describe_fault, parse_fault, require_gpu
 from tests.support.paths import ROOT
 from tests.support.services.fake_gpu import gpu_environment
 
 pytestmark = pytest.mark.heavy
+
+WITHOUT_GPUS = "or set L4_GPUS_PER_PACK=0 (in containers GPUS_PER_PACK, on every machine) to train on processors"
 
 
 def fault(
@@ -38,19 +42,18 @@ def test_as_many_gpus_as_are_offered_are_well() -> None:
             fault(version="2.13.0+cpu", cuda=""),
             GpuFaultKind.CPU_TORCH,
             "Ray offers 2 GPUs, but torch 2.13.0 is built without CUDA: install torch's CUDA build "
-            "(in containers, build the images without TORCH_INDEX), or set L4_GPUS_PER_PACK=0 to train on processors",
+            f"(in containers, build the images without TORCH_INDEX), {WITHOUT_GPUS}",
         ),
         (
             fault(driver="12.2"),
             GpuFaultKind.OLD_DRIVER,
             "the NVIDIA driver supports CUDA up to 12.2, but torch is built for CUDA 13.0: install driver 580 or "
-            "newer, or set L4_GPUS_PER_PACK=0 to train on processors",
+            f"newer, {WITHOUT_GPUS}",
         ),
         (
             fault(driver="0", cuda="12.8"),
             GpuFaultKind.OLD_DRIVER,
-            "there is no NVIDIA driver, but torch is built for CUDA 12.8: install driver 525 or newer, "
-            "or set L4_GPUS_PER_PACK=0 to train on processors",
+            f"there is no NVIDIA driver, but torch is built for CUDA 12.8: install driver 525 or newer, {WITHOUT_GPUS}",
         ),
         (
             fault(usable=1),
@@ -68,6 +71,7 @@ def test_a_fault_says_what_to_do_and_travels_as_a_label(found: GpuFault, kind: G
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason="needs torch without CUDA")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_a_machine_is_asked_as_ray_and_torch_see_it(tmp_path: Path) -> None:
     script = "from studies.execution import ray_cluster as c; print(c.check_machine(None), c.check_machine(0), sep='|')"
     environment = gpu_environment(tmp_path / "libraries")
@@ -79,6 +83,14 @@ def test_a_machine_is_asked_as_ray_and_torch_see_it(tmp_path: Path) -> None:
     assert without_gpus == "None"
     with pytest.raises(UnusableGpuError, match=r"cannot train: Ray offers 1 GPU, but torch .* is built without CUDA"):
         require_gpu()
+
+
+def test_a_gpu_that_others_have_filled_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch, "ones", fill)
+    assert gpu_check.count_usable(1) == 1
 
 
 @pytest.mark.gpu
