@@ -9,7 +9,8 @@ percentile of each kind of request, their ratio to the empty route's, the number
 of submitted studies that are missing at the end.
 
 With log followers it measures twice: without them, and while they all follow the log of the study that trains, with one
-key, from a process of their own; those that are refused ask again every second. The output is then also how many streams were open and refused, and
+key, from their own process; those that are refused ask again when the service says. The output is then also how many
+streams were open and refused, and
 the ratio of the two medians and percentiles of all reads together.
 """
 
@@ -19,6 +20,7 @@ import contextlib
 import multiprocessing
 import random
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -66,15 +68,15 @@ class Load:
     """The clients' requests, and their recorded responses.
 
     Args:
-        client: A client of the service.
+        connect: Returns a new client of the service.
         empty: URL of the empty route.
         ended: Id of a study that has a report.
         trained: Id of a study that is training.
     """
 
-    def __init__(self, client: httpx.AsyncClient, empty: str, ended: str, trained: str) -> None:
+    def __init__(self, connect: Callable[[], httpx.AsyncClient], empty: str, ended: str, trained: str) -> None:
         """Start without any responses."""
-        self._client, self._empty = client, empty
+        self.connect, self._empty = connect, empty
         self._reads = (
             "/studies",
             f"/studies/{trained}",
@@ -90,27 +92,27 @@ class Load:
         self.statuses: Counter[int] = Counter()
         self.events = 0
 
-    async def read(self, rng: random.Random) -> None:
+    async def read(self, client: httpx.AsyncClient, rng: random.Random) -> None:
         """Request a random resource."""
         path = rng.choice(self._reads)
-        await self._timed(self._name(f"GET {path}"), self._client.get(path))
+        await self._timed(self._name(f"GET {path}"), client.get(path))
 
-    async def request_empty_route(self, rng: random.Random) -> None:
+    async def request_empty_route(self, client: httpx.AsyncClient, rng: random.Random) -> None:
         """Request the empty route."""
-        await self._timed("the empty route", self._client.get(self._empty))
+        await self._timed("the empty route", client.get(self._empty))
 
-    async def submit(self, rng: random.Random) -> None:
+    async def submit(self, client: httpx.AsyncClient, rng: random.Random) -> None:
         """Submit a study."""
         headers = {"Idempotency-Key": rng.randbytes(8).hex()}
-        answer = await self._timed("POST /studies", self._client.post("/studies", json=SMALL, headers=headers))
+        answer = await self._timed("POST /studies", client.post("/studies", json=SMALL, headers=headers))
         if answer is not None and answer.status_code == 202:
             self.submitted.append(answer.json()["id"])
 
-    async def follow(self, rng: random.Random) -> None:
+    async def follow(self, client: httpx.AsyncClient, rng: random.Random) -> None:
         """Follow a study for some seconds."""
         path = f"/studies/{rng.choice(self.submitted)}/events"
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FOLLOWED_SECONDS), self._client.stream("GET", path) as answer:
+            async with asyncio.timeout(FOLLOWED_SECONDS), client.stream("GET", path) as answer:
                 self.statuses[answer.status_code] += 1
                 async for line in answer.aiter_lines():
                     self.events += line.startswith("event:")
@@ -138,12 +140,13 @@ async def run_clients(load: Load, clients: int, seconds: float) -> None:
     actions += [load.request_empty_route] * EMPTY
     until = time.monotonic() + seconds
 
-    async def client(number: int, act: Callable[[random.Random], Awaitable[None]]) -> None:
+    async def client(number: int, act: Callable[[httpx.AsyncClient, random.Random], Awaitable[None]]) -> None:
         rng = random.Random(number)
         await asyncio.sleep(rng.uniform(0.0, PAUSE[1]))
-        while time.monotonic() < until:
-            await act(rng)
-            await asyncio.sleep(rng.uniform(*PAUSE))
+        async with load.connect() as connected:  # a pool of all connections would be the slowest part
+            while time.monotonic() < until:
+                await act(connected, rng)
+                await asyncio.sleep(rng.uniform(*PAUSE))
 
     await asyncio.gather(*(client(number, actions[number % len(actions)]) for number in range(clients)))
 
@@ -169,46 +172,48 @@ def follow_logs(url: str, key: str, path: str, count: int, seconds: float) -> Co
     statuses = Counter[int]()
 
     async def follow() -> None:
-        access = {"Authorization": f"Bearer {key}"}
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, headers=access, trust_env=False, limits=limits) as client:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await asyncio.gather(*(follow_log(client, path, statuses) for _ in range(count)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                connect = connector(url, key)
+                await asyncio.gather(*(follow_log(connect, path, statuses) for _ in range(count)))
 
     asyncio.run(follow())
     return statuses
 
 
-async def follow_log(client: httpx.AsyncClient, path: str, statuses: Counter[int]) -> None:
-    """Follow a log without end, and ask again a second after each refusal or end."""
-    while True:
-        try:
-            async with client.stream("GET", path, params={"follow": True}, timeout=30.0) as answer:
-                statuses[answer.status_code] += 1
-                async for _ in answer.aiter_bytes():
-                    pass
-        except httpx.TransportError:
-            statuses[0] += 1
-        await asyncio.sleep(1.0)
+async def follow_log(connect: Callable[[], httpx.AsyncClient], path: str, statuses: Counter[int]) -> None:
+    """Follow a log without end, and ask again after each refusal or end, when the service says or in a second."""
+    async with connect() as client:
+        while True:
+            seconds = 1.0
+            try:
+                async with client.stream("GET", path, params={"follow": True}) as answer:
+                    statuses[answer.status_code] += 1
+                    seconds = float(answer.headers.get("Retry-After", seconds))
+                    async for _ in answer.aiter_bytes():
+                        pass
+            except httpx.TransportError:
+                statuses[0] += 1
+            await asyncio.sleep(seconds)
+
+
+def connector(url: str, key: str) -> Callable[[], httpx.AsyncClient]:
+    """Return a function that makes a client with a key."""
+    access, tls = {"Authorization": f"Bearer {key}"}, ssl.create_default_context()  # which takes long to make
+    return lambda: httpx.AsyncClient(base_url=url, headers=access, trust_env=False, timeout=30.0, verify=tls)
 
 
 async def measure(
     url: str, key: str, empty: str, ended: str, trained: str, clients: int, seconds: float, followers: str, count: int
 ) -> Load:
     """Run the clients, beside log followers with a key of their own, and return the clients' recorded responses."""
-    limits = httpx.Limits(max_connections=None)
-    header = {"Authorization": f"Bearer {key}"}
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
         path = f"/studies/{trained}/logs"
         following = own.submit(follow_logs, url, followers, path, count, seconds + FOLLOWERS_START) if count else None
         if following is not None:
             await asyncio.sleep(FOLLOWERS_START)
-        async with httpx.AsyncClient(
-            base_url=url, headers=header, trust_env=False, timeout=30.0, limits=limits
-        ) as client:
-            load = Load(client, empty, ended, trained)
-            await run_clients(load, clients, seconds)
+        load = Load(connector(url, key), empty, ended, trained)
+        await run_clients(load, clients, seconds)
         if following is not None:
             statuses = sorted(following.result().items())
             print("log followers:", ", ".join(f"{status} {times} times" for status, times in statuses))
