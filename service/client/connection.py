@@ -159,7 +159,9 @@ class Connection:
                 f"the service behind {self.url} does not answer (its proxy says {status} {response.reason_phrase}); "
                 "it may be starting again"
             )
-        raise RequestRefusedError(parse_response(Problem, response))
+        retry_after = response.headers.get("Retry-After", "")  # of others it may be a date
+        retry_seconds = float(retry_after) if retry_after.isdecimal() else 0.0
+        raise RequestRefusedError(parse_response(Problem, response), retry_seconds)
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         if isinstance(error, httpx.TimeoutException):
@@ -228,10 +230,11 @@ class RequestRefusedError(ServiceError):
 
     Args:
         problem: The problem.
+        retry_seconds: When the service may be asked again; 0 if it does not say.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, retry_seconds: float) -> None:
         """Format the message, with one line per fault."""
         faults = "".join(f"\n  {fault.pointer or '(the whole body)'}: {fault.detail}" for fault in problem.faults)
         super().__init__(problem.detail + faults)
-        self.problem = problem
+        self.problem, self.retry_seconds = problem, retry_seconds

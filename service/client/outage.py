@@ -53,7 +53,8 @@ class Outage:
         remaining = self._since + self._patience - now
         if remaining <= 0:
             raise UnreachableError(f"given up after {minutes}: {error}") from error
-        time.sleep(min(self._delay, remaining))
+        asked = error.retry_seconds if isinstance(error, RequestRefusedError) else 0.0
+        time.sleep(min(max(self._delay, asked), remaining))
         self._delay = min(2 * self._delay, _MAX_DELAY_SECONDS)
 
     def end(self) -> None:

@@ -264,7 +264,7 @@ def test_a_local_service_is_reached_without_the_proxy(
 
 
 @contextmanager
-def answering(*answers: tuple[int, str], media_type: str = "application/json") -> Generator[str]:
+def answering(*answers: tuple[int, str], header: tuple[str, str] = ("X-A", "x")) -> Generator[str]:
     """A program that gives these answers, one after the other, and the last one from then on."""
     left = list(answers)
 
@@ -272,7 +272,7 @@ def answering(*answers: tuple[int, str], media_type: str = "application/json") -
         def do_GET(self) -> None:
             status, body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
-            self.send_header("Content-Type", media_type)
+            self.send_header(*header)
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -337,10 +337,26 @@ def test_watching_goes_on_after_whatever_passes(
     assert all("answers again" in each for each in said[1::2])
 
 
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Fri, 04 Dec 2026 00:00:00 GMT", 0.5)])
+def test_who_is_told_when_to_ask_again_waits_so_long(
+    client: Client, store: Store, spec: StudySpec, header: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    study_id = store.add_study(spec, NOW)
+    queued = client.study(study_id).model_dump_json()
+    monkeypatch.setattr("service.client.outage.time.sleep", slept.append)
+    answers = ((200, queued), (429, problem(429)), (200, queued))
+    with answering(*answers, header=("Retry-After", header)) as url, Client(url) as watching:
+        looks = watching.watch(study_id, seconds=0.01)
+        next(looks)
+        next(looks)
+    assert [each for each in slept if each != 0.01] == [seconds]
+
+
 def test_a_keep_alive_of_a_log_is_no_event() -> None:
     first, last = (LogLinesResponse(lines=(each,), ended=each == "b").model_dump_json() for each in "ab")
     stream = f"id: 1\ndata: {first}\n\n: ping\n\n: ping\n\nid: 2\ndata: {last}\n\n"
-    with answering((200, stream), media_type="text/event-stream") as url, Client(url) as client:
+    with answering((200, stream), header=("Content-Type", "text/event-stream")) as url, Client(url) as client:
         assert list(client.logs("x", follow=True)) == ["a", "b"]
 
 
