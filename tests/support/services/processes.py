@@ -80,16 +80,16 @@ def wait_for_driver(settings: Settings, study_id: str) -> int:
 
 
 def wait_for_standby_driver(settings: Settings) -> int:
-    """Return the id of the driver that writes into the log of those without a study, once there is one.
+    """Return the id of the driver whose output goes to no study's log, once there is one.
 
     Args:
         settings: The service's.
     """
-    log, deadline = (settings.home / "logs" / "driver.log").resolve(), time.monotonic() + 60
+    logs, deadline = (settings.home / "studies").resolve(), time.monotonic() + 60
     while time.monotonic() < deadline:
-        process = wait_for_process(r"-m service\.runner\.driver")
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{process}/fd/1").readlink() == log:
-                return process
+        for process in matching(psutil.Process(), r"-m service\.runner\.driver"):
+            with contextlib.suppress(OSError):
+                if not Path(f"/proc/{process.pid}/fd/1").readlink().is_relative_to(logs):
+                    return process.pid
         time.sleep(0.05)
     raise AssertionError("no driver waits")
