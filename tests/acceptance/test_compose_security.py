@@ -31,7 +31,7 @@ SHORT: dict[str, Any] = {
 @pytest.fixture
 def study_id(client: Client) -> str:
     """A study that has succeeded."""
-    found = client.submit(SHORT, key="short").id
+    found = client.submit(SHORT | {"name": "short"}, key="short").id
     assert ended(client, found).state is State.SUCCEEDED
     return found
 
