@@ -10,8 +10,7 @@ of submitted studies that are missing at the end.
 
 With log followers it measures twice: without them, and while they all follow the log of the study that trains, with one
 key, from their own process; those that are refused ask again when the service says. The output is then also how many
-streams were open and refused, and
-the ratio of the two medians and percentiles of all reads together.
+streams were open and refused, and the ratio of the two medians and percentiles of all reads together.
 """
 
 import argparse

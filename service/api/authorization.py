@@ -10,7 +10,7 @@ or a whole router, declares
 A route that changes a study takes its id as `OwnStudyId` instead of `StudyId`, which rejects submitters that do not
 own the study. A route that needs the caller takes `CallerDep`; without access control, that is an admin without a name.
 A route declares its errors with `service.api.problems.problem_responses`. Its roles are listed in
-tests/conformance/api/test_authorization.py.
+tests/conformance/api/routes_by_role.py.
 """
 
 from dataclasses import dataclass

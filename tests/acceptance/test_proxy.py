@@ -80,21 +80,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, mlflow: int) -> Iterator[
         keys = {role: ApiKeys(Store(engine)).create(role.value, role, datetime.now(UTC)) for role in Role}
         engine.dispose()
         with proxied(port, folder, mlflow_port=mlflow) as url:
-            deployed = Deployed(url=url, folder=folder, keys=keys)
-            _wait_until_open(deployed.port)
-            yield deployed
-
-
-def _wait_until_open(port: int) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        else:
-            return
+            yield Deployed(url=url, folder=folder, keys=keys)
 
 
 def _send_without_end(deployed: Deployed, method: str, path: str, key: str | None) -> tuple[int, str]:

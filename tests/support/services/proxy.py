@@ -1,7 +1,9 @@
 """The proxy as it is deployed, docker/nginx.conf, in front of an HTTP process on this machine."""
 
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,4 +44,17 @@ def proxied(port: int, folder: Path, *, mlflow_port: int | None = None) -> Gener
     command = [nginx, "-c", str(configuration), "-e", "stderr", "-g", "daemon off; master_process off;"]
     command = ["bash", "-c", 'ulimit -Sn 1024; exec "$@"', "bash", *command]  # as a machine's own limit may be
     with (folder / "error.log").open("wb") as log, killed_at_the_end(subprocess.Popen(command, stderr=log)):
+        _wait_until_open(own)
         yield f"http://127.0.0.1:{own}"
+
+
+def _wait_until_open(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        else:
+            return
