@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import ParamSpec, TypeVar, final
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -13,8 +14,8 @@ from service.errors import TooManyRequestsError
 
 #: Computations at a time; as Python runs one thread at a time, more would only take from other requests.
 MAX_CONCURRENT = 2
-#: Of one client, running or waiting: each takes up to a second, and those of other clients wait in the same line.
-MAX_COMPUTATIONS = 10
+#: Of one client, running or waiting: each takes up to a second.
+MAX_COMPUTATIONS = 50
 #: Of one client, open at a time.
 MAX_STREAMS = 100
 
@@ -70,7 +71,10 @@ def limit_streams() -> ClientLimit:
 
 @final
 class Computations:
-    """The computations of one application, in few threads of their own; others wait in order, without a thread."""
+    """The computations of one application, in few threads of their own, one of each client at a time.
+
+    Others wait without a thread. A client's own wait for each other, and so another waits for at most one of them.
+    """
 
     def __init__(self) -> None:
         """Start without computations."""
@@ -80,6 +84,7 @@ class Computations:
             "send the next when one of them is answered",
             1.0,
         )
+        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()  # kept by those who wait
 
     async def run(
         self, client: str, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -96,7 +101,9 @@ class Computations:
             TooManyRequestsError: The client has too many computations.
         """
         with self._of_clients.hold(client):
-            return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._threads)
+            turn = self._turns.setdefault(client, anyio.Lock())
+            async with turn:
+                return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._threads)
 
     @cached_property
     def _threads(self) -> anyio.CapacityLimiter:

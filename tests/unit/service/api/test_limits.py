@@ -57,6 +57,20 @@ def test_one_client_fills_no_line_of_computations() -> None:
     assert after
 
 
+def test_nobody_waits_for_all_that_another_client_asked_for() -> None:
+    computations, order = Computations(), list[str]()
+
+    async def ask() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(MAX_COMPUTATIONS):
+                group.create_task(computations.run("one", order.append, "one"))
+            group.create_task(computations.run("another", order.append, "another"))
+
+    asyncio.run(ask())
+    assert len(order) == MAX_COMPUTATIONS + 1
+    assert order.index("another") < 5
+
+
 def test_each_client_has_its_own_number_of_streams_and_gets_back_what_it_closes() -> None:
     streams = limit_streams()
     with ExitStack() as opened:
