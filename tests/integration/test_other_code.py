@@ -30,7 +30,7 @@ except StudiesError as error:
 
 def test_a_worker_of_other_code_trains_nothing(tmp_path: Path, environment: dict[str, str], ray_address: str) -> None:
     command = [sys.executable, "-c", _DRIVE, ray_address, str(tmp_path)]
-    driver = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    driver = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert driver.returncode == 1
     assert "and the study is driven by 0.1.0-ffffffffffff: train with the same images" in driver.stderr
     assert not list(tmp_path.glob("pack-*"))
@@ -39,7 +39,7 @@ def test_a_worker_of_other_code_trains_nothing(tmp_path: Path, environment: dict
 def test_a_machine_of_other_code_or_token_does_not_join(environment: dict[str, str], ray_address: str) -> None:
     def join(**more: str) -> str:
         command = [sys.executable, "-c", _JOIN, ray_address]
-        return subprocess.run(command, env=environment | more, capture_output=True, text=True, timeout=120).stdout
+        return subprocess.run(command, env=environment | more, capture_output=True, text=True, timeout=600).stdout
 
     # the head of this test has no label, as one that others started
     assert join().startswith("CodeMismatchError this machine has 0.1.0-")
