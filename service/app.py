@@ -18,6 +18,7 @@ from service.api.middleware.authentication import FAILURES_PER_MINUTE, Authentic
 from service.api.middleware.rate_limit import RateLimiter
 from service.api.middleware.request_log import RequestLogMiddleware
 from service.api.middleware.security_headers import SecurityHeadersMiddleware
+from service.api.middleware.unread_body import UnreadBodyMiddleware
 from service.api.openapi import build_openapi
 from service.api.problems import register_exception_handlers
 from service.api.prometheus import PrometheusMetrics
@@ -97,6 +98,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(AuthenticationMiddleware, settings=settings)
     app.add_middleware(ExceptionMiddleware, handlers=handlers)
     app.add_middleware(SecurityHeadersMiddleware, no_store=settings.needs_keys)
+    app.add_middleware(UnreadBodyMiddleware)
     app.add_middleware(RequestLogMiddleware, observe=app.state.metrics.observe_request)
 
 
