@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from service.api.dependencies import SettingsDep
+from service.api.middleware.unread_body import declares_more_than
 from service.api.parsers import parse_json, parse_yaml
 from service.errors import InvalidBodyError
 from studies.validation.faults import Fault, json_pointer
@@ -65,8 +66,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         HTTPException: It is too long, or takes too long to arrive.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
+    if declares_more_than(request.headers, limit):
         raise _too_large(limit)
     content = bytearray()
     try:

@@ -27,10 +27,10 @@ from studies.validation.catalogue import Catalogue
 from tests.support.paths import ROOT
 from tests.support.services.http_process import free_port, started, wait_until_alive
 from tests.support.services.proxy import proxied
+from tests.support.services.waiting import SECONDS
 
 pytestmark = pytest.mark.slow
 
-_SECONDS = 400.0
 AWAY, BACK = "Trying again for up to 10 min", "answers again"
 
 
@@ -57,7 +57,7 @@ class Api:
         """End it."""
         assert self._process is not None
         self._process.send_signal(number)
-        self._process.wait(timeout=_SECONDS)
+        self._process.wait(timeout=SECONDS)
 
     def close(self) -> None:
         """Kill what still runs."""
@@ -74,7 +74,7 @@ class Command:
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Return once a condition holds; the command must not end meanwhile."""
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + SECONDS
         while not condition():
             assert self.process.poll() is None, self.stderr.read_text()
             assert time.monotonic() < deadline, self.stdout.read_text() + self.stderr.read_text()
@@ -151,7 +151,7 @@ def test_a_log_that_is_followed_loses_and_repeats_no_line(
         file.write("the last\n")
         file.flush()
         store.transition(study_id, State.FAILED, "")
-        assert command.process.wait(timeout=_SECONDS) == 0
+        assert command.process.wait(timeout=SECONDS) == 0
     assert f"the connection to the service at {api.settings.url} broke off" in command.stderr.read_text()
     expected = log.read_text().splitlines()[990:]
     assert len(expected) == 10 + 2 * 52 + 1
@@ -169,7 +169,7 @@ def test_a_study_that_is_watched_is_watched_on(api: Api, store: Store, spec: Stu
         command.printed("RUNNING")
         command.says(BACK)
         store.transition(study_id, State.FAILED, "the data are missing")
-        assert command.process.wait(timeout=_SECONDS) == 1
+        assert command.process.wait(timeout=SECONDS) == 1
     assert command.stdout.read_text().splitlines() == [
         "QUEUED: 0 of 34 runs",
         "RUNNING: 0 of 34 runs",
@@ -193,7 +193,7 @@ def test_a_study_that_is_waited_for_is_waited_for_on(
         [study] = store.studies(1).items
         store.transition(study.id, State.SUCCEEDED, "")
         api.start()
-        assert command.process.wait(timeout=_SECONDS) == 0
+        assert command.process.wait(timeout=SECONDS) == 0
     printed = command.stdout.read_text().splitlines()
     assert printed[0] == study.id
     assert printed[-2] == "SUCCEEDED: 0 of 34 runs"
@@ -208,7 +208,7 @@ def test_what_never_answered_is_an_error_at_once(
     study_id = store.add_study(spec, datetime.now(UTC))
     api.stop(signal.SIGTERM)
     with running(api, tmp_path, *arguments, study_id) as command:
-        assert command.process.wait(timeout=_SECONDS) == 1
+        assert command.process.wait(timeout=SECONDS) == 1
     assert "no service answers at" in command.stderr.read_text()
     assert AWAY not in command.stderr.read_text()
 
@@ -235,7 +235,7 @@ def test_behind_the_proxy_its_502_is_an_outage(api: Api, store: Store, spec: Stu
             watch.says("its proxy says 502 Bad Gateway")
             logs.says(AWAY)
             with running(api, tmp_path / "list", "list", **access) as once:
-                assert once.process.wait(timeout=_SECONDS) == 1
+                assert once.process.wait(timeout=SECONDS) == 1
             assert f"behind {url} does not answer (its proxy says 502 Bad Gateway)" in once.stderr.read_text()
             with log.open("a") as file:
                 file.write("second\n")
@@ -243,7 +243,7 @@ def test_behind_the_proxy_its_502_is_an_outage(api: Api, store: Store, spec: Stu
             watch.says(BACK)
             logs.printed("second")
             store.transition(study_id, State.FAILED, "")
-            assert watch.process.wait(timeout=_SECONDS) == 1
-            assert logs.process.wait(timeout=_SECONDS) == 0
+            assert watch.process.wait(timeout=SECONDS) == 1
+            assert logs.process.wait(timeout=SECONDS) == 0
     assert watch.stdout.read_text().splitlines() == ["RUNNING: 0 of 34 runs", "FAILED: 0 of 34 runs"]
     assert logs.stdout.read_text().splitlines() == ["first", "second"]

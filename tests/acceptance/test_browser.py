@@ -15,6 +15,7 @@ from service.settings import Access, Settings
 from service.states import ENDED, State
 from tests.support.services.browsing import ELSEWHERE, WIDTHS, Watched, chromium, grave, overflow, picture, watched
 from tests.support.services.serving import serving, settings_in, wait_for
+from tests.support.services.waiting import SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,6 @@ arms: [{name: sgd, search: {lr: {}}}]
 protocol: {trials: 4, confirm_seeds: 3}
 """
 ARMS = ("l4adam", "sgd")
-STUDY_SECONDS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Gener
         running = Running(settings=settings, key=key)
         with running.client() as client:
             study = client.submit(TINY)
-            wait_for(lambda: client.study(study.id).state in ENDED, process, STUDY_SECONDS)
+            wait_for(lambda: client.study(study.id).state in ENDED, process, SECONDS)
             assert client.study(study.id).state is State.SUCCEEDED
         yield running
 
@@ -187,9 +187,9 @@ def test_a_study_is_made_by_the_form_followed_and_read(desk: Watched, service: R
     seen = {state.inner_text(), runs.inner_text()}
     expect(state).to_have_text("running", timeout=60_000)
     seen |= {runs.inner_text()}
-    expect(page.locator("#chart path").first).to_be_attached(timeout=STUDY_SECONDS * 1000)
+    expect(page.locator("#chart path").first).to_be_attached(timeout=SECONDS * 1000)
     seen |= {runs.inner_text()}
-    expect(state).to_have_text("succeeded", timeout=STUDY_SECONDS * 1000)
+    expect(state).to_have_text("succeeded", timeout=SECONDS * 1000)
     expect(runs).to_contain_text(re.compile(r"(\d+) of \1 runs"))
     assert len(seen) >= 3, "the page did not change while the study ran"
     expect(page.locator("#chart path")).to_have_count(9)

@@ -1,6 +1,7 @@
 """Middleware that reads the rest of a body before an answer that does not need it."""
 
 import asyncio
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,6 +10,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_DISCARDED_BYTES = 2**20
 #: For so long at most.
 MAX_SECONDS = 10.0
+
+
+def declares_more_than(headers: Headers, limit: int) -> bool:
+    """Return whether a request says that its body is longer than a limit.
+
+    Args:
+        headers: The request's.
+        limit: Length in bytes.
+    """
+    declared = headers.get("content-length", "")
+    return declared.isdecimal() and int(declared[:20]) > limit
 
 
 class UnreadBodyMiddleware:
@@ -27,10 +39,7 @@ class UnreadBodyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        declared = headers.get("content-length", "0")
-        has_body = declared != "0" or "transfer-encoding" in headers
-        if not has_body or (declared.isdecimal() and int(declared[:20]) > MAX_DISCARDED_BYTES):
+        if scope["type"] != "http" or not _has_short_body(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         is_read, length = False, 0
@@ -42,17 +51,17 @@ class UnreadBodyMiddleware:
             is_read = is_read or not message.get("more_body", False)
             return message
 
-        async def discard() -> None:
-            while not is_read and length <= MAX_DISCARDED_BYTES:
-                await receive_counted()
-
         async def send_after_body(message: Message) -> None:
-            if message["type"] == "http.response.start" and not is_read:
-                try:
+            if message["type"] == "http.response.start":
+                with suppress(TimeoutError):  # it is answered all the same
                     async with asyncio.timeout(MAX_SECONDS):
-                        await discard()
-                except TimeoutError:
-                    pass  # it is answered all the same
+                        while not is_read and length <= MAX_DISCARDED_BYTES:
+                            await receive_counted()
             await send(message)
 
         await self._app(scope, receive_counted, send_after_body)
+
+
+def _has_short_body(headers: Headers) -> bool:
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return has_body and not declares_more_than(headers, MAX_DISCARDED_BYTES)
